@@ -1,0 +1,81 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+// Every room is a target of its own, so that the compiler keeps the direction of the dependencies:
+// pure rooms import nothing that acts; effect rooms meet in the program. docs/architecture.md draws the map.
+
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
+let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let pureRooms: [Target] = [
+    room("SecureMemory"),
+    room("XKSProtocol", ["SecureMemory"]),
+    room("SigV4", ["SecureMemory", "XKSProtocol", crypto]),
+    room("AccessControl"),
+    room("LaneProtocol", ["SecureMemory"]),
+    room("Routing", ["LaneProtocol", "SecureMemory"]),
+]
+
+let effectRooms: [Target] = [
+    .systemLibrary(name: "CPKCS11"),
+    .target(name: "CPlatform", path: "Sources/CSystem"),
+    room("PKCS11", ["CPKCS11", "LaneProtocol", "SecureMemory"]),
+    room("HSMWorker", ["CPlatform", "LaneProtocol", "PKCS11", "Routing", "SecureMemory"]),
+    room("HSMPool", ["CPlatform", "LaneProtocol", "Routing", "SecureMemory", logging, nioCore, nioPosix]),
+    room("XKSListener", ["SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, nioTLS]),
+    room("XKSService", ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", crypto]),
+    room("Observability", ["CPlatform", logging]),
+    room("ControlPlane", [hummingbird, logging, nioCore]),
+    room("NodeConfig", ["SecureMemory", toml]),
+    room("KeyStoreCredentials", ["SecureMemory"]),
+    room("DevEnvironment", ["KeyStoreCredentials", "SecureMemory", x509, asn1, crypto]),
+]
+
+let package = Package(
+    name: "claviger",
+    products: [.executable(name: "claviger", targets: ["claviger"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1.git", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates.git", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/LebJe/TOMLKit.git", from: "0.6.0"),
+    ],
+    targets: pureRooms + effectRooms + [
+        .executableTarget(
+            name: "claviger",
+            dependencies: [
+                "AccessControl", "ControlPlane", "DevEnvironment", "HSMPool", "HSMWorker", "KeyStoreCredentials",
+                "LaneProtocol", "NodeConfig", "Observability", "PKCS11", "Routing", "SecureMemory", "SigV4",
+                "XKSListener", "XKSProtocol", "XKSService", argumentParser, logging, nioCore, nioPosix,
+            ],
+            swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import NIOCore
+import Routing
+import SecureMemory
+
+/// What came back on a lane.
+struct LaneAnswer {
+    var header: LaneAnswerHeader
+    var output: KeyOperationOutput
+}
+
+/// Told what happens on lanes, on the lane's event loop.
+protocol LaneDelegate: AnyObject, Sendable {
+    func laneAnswered(_ lane: LaneID, answer: LaneAnswer)
+    func laneClosed(_ lane: LaneID, epoch: UInt64)
+}
+
+/// The node's end of one lane: writes a frame, reads the answer. Decides nothing.
+///
+/// `@unchecked Sendable`: all mutable state is touched on `eventLoop` only; `send` hops there.
+final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let lane: LaneID
+    /// Which start of the worker this lane belongs to.
+    private let epoch: UInt64
+    private let eventLoop: any EventLoop
+    private weak let delegate: (any LaneDelegate)?
+    private var context: ChannelHandlerContext?
+    /// The frame being sent. Reused, so that a request costs no allocation, and overwritten when the answer is in.
+    private var frame = ByteBuffer()
+    private var received = ByteBuffer()
+
+    init(lane: LaneID, epoch: UInt64, eventLoop: any EventLoop, delegate: any LaneDelegate) {
+        self.lane = lane
+        self.epoch = epoch
+        self.eventLoop = eventLoop
+        self.delegate = delegate
+    }
+
+    /// Sends one operation. Any thread. A lane that has closed meanwhile reports so by itself.
+    func send(_ operation: KeyOperation, keyReference: UInt32, generation: UInt64, deadline: UInt64) {
+        let header = LaneRequestHeader(
+            operation: operation.kind, generation: generation, deadline: deadline, keyReference: keyReference,
+            aadLength: UInt32(clamping: operation.additionalData.count),
+            ivLength: UInt8(clamping: operation.initializationVector.count),
+            dataLength: UInt32(clamping: operation.data.count))
+        if eventLoop.inEventLoop {
+            write(header, operation)
+        } else {
+            eventLoop.execute { self.write(header, operation) }
+        }
+    }
+
+    func close() {
+        eventLoop.execute { self.context?.close(promise: nil) }
+    }
+
+    private func write(_ header: LaneRequestHeader, _ operation: KeyOperation) {
+        guard let context else { return }
+        frame.clear()
+        frame.writeWithUnsafeMutableBytes(minimumWritableBytes: LaneRequestHeader.size) { target in
+            header.encode(into: target)
+            return LaneRequestHeader.size
+        }
+        for part in [operation.additionalData, operation.initializationVector, operation.data] {
+            _ = part.withUnsafeBytes { frame.writeBytes($0) }
+        }
+        context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var incoming = unwrapInboundIn(data)
+        if received.readableBytes > 0 {
+            received.writeImmutableBuffer(incoming)
+            wipeStorage(of: incoming)
+            incoming = received
+            received = ByteBuffer()
+        }
+        while incoming.readableBytes >= LaneAnswerHeader.size {
+            guard let header = incoming.withUnsafeReadableBytes({ LaneAnswerHeader(decoding: $0) }) else {
+                // Not a frame of this build: nothing that follows can be trusted.
+                context.close(promise: nil)
+                return
+            }
+            guard incoming.readableBytes >= LaneAnswerHeader.size + header.payloadLength else { break }
+            deliver(header, from: &incoming)
+        }
+        if incoming.readableBytes > 0 { received = incoming }
+    }
+
+    private func deliver(_ header: LaneAnswerHeader, from incoming: inout ByteBuffer) {
+        let length = LaneAnswerHeader.size + header.payloadLength
+        let ivEnd = LaneAnswerHeader.size + Int(header.ivLength)
+        let output = incoming.withUnsafeReadableBytes { bytes in
+            KeyOperationOutput(
+                initializationVector: SecretBytes(
+                    copying: UnsafeRawBufferPointer(rebasing: bytes[LaneAnswerHeader.size..<ivEnd])),
+                data: SecretBytes(copying: UnsafeRawBufferPointer(rebasing: bytes[ivEnd..<length])))
+        }
+        if let answer = incoming.readSlice(length: length) { wipeStorage(of: answer) }
+        wipeStorage(of: frame)
+        delegate?.laneAnswered(lane, answer: LaneAnswer(header: header, output: output))
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        wipeStorage(of: frame)
+        delegate?.laneClosed(lane, epoch: epoch)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
+
+/// Overwrites the readable bytes of a buffer where they lie, also when the storage is shared.
+///
+/// Writing through copy-on-write would overwrite a copy. The only other holders of this storage are the channel's
+/// receive allocator and its write queue; both are done with these bytes, and live on the same event loop.
+private func wipeStorage(of buffer: ByteBuffer) {
+    buffer.withUnsafeReadableBytes { wipe(UnsafeMutableRawBufferPointer(mutating: $0)) }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Routing
+import SecureMemory
+
+/// One HSM of the pool, ready to be used: its secrets have been read.
+package struct HSMSettings: Sendable {
+    /// Name in the configuration, unique.
+    package var name: String
+    /// Path of the PKCS#11 library.
+    package var module: String
+    package var token: TokenSelector
+    /// User PIN. Kept for the node's life, because a worker that is started anew must log in again.
+    package var pin: SecretBytes?
+    /// Lanes, each with a session of its own: 1 … 1,024.
+    package var sessions: Int
+    /// Added to the worker's environment; vendor libraries read their settings from it when they are loaded.
+    package var environment: [String: String]
+    /// How often the keys are listed anew, milliseconds.
+    package var catalogueInterval: UInt32
+    /// How often the known-answer probe runs, milliseconds.
+    package var probeInterval: UInt32
+
+    package init(
+        name: String, module: String, token: TokenSelector, pin: SecretBytes?, sessions: Int,
+        environment: [String: String], catalogueInterval: UInt32, probeInterval: UInt32
+    ) {
+        self.name = name
+        self.module = module
+        self.token = token
+        self.pin = pin
+        self.sessions = sessions
+        self.environment = environment
+        self.catalogueInterval = catalogueInterval
+        self.probeInterval = probeInterval
+    }
+}
+
+/// The pool's settings.
+package struct PoolSettings: Sendable {
+    package var hsms: [HSMSettings]
+    package var limits: PoolLimits
+    /// The program whose `hsm-worker` subcommand is a worker: this very binary.
+    package var executable: String
+
+    package init(hsms: [HSMSettings], limits: PoolLimits, executable: String) {
+        self.hsms = hsms
+        self.limits = limits
+        self.executable = executable
+    }
+}

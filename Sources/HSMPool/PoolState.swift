@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Routing
+
+/// What the pool does after it has let go of its lock.
+enum PoolEffect {
+    case send(LaneConnection, KeyOperation, keyReference: UInt32, generation: UInt64, deadline: UInt64)
+    case complete(@Sendable (OperationResult) -> Void, OperationResult)
+    case restart(hsm: Int, reason: String)
+    case readCatalogue(ControlConnection)
+}
+
+/// One HSM as the driver holds it: its worker, if there is one, and what is known of the token.
+struct HSMEntry {
+    let settings: HSMSettings
+    /// Counts the starts of the worker; what an earlier one still says is not listened to.
+    var epoch: UInt64 = 0
+    var worker: WorkerHandle?
+    var identity: TokenIdentity?
+    /// Lanes that the worker says it has, until its first catalogue makes it usable.
+    var lanesAnnounced: Int?
+    var backoff = RestartBackoff()
+    /// Said by the worker before it ended.
+    var failure: WorkerFailure?
+    /// Why the worker was killed, or that it ended by itself.
+    var outReason = "its worker is being started"
+    var hasServed = false
+    var condition = HSMCondition.starting
+    var conditionSince: UInt64 = 0
+    var lastProbe: ProbeReport?
+
+    init(settings: HSMSettings) { self.settings = settings }
+}
+
+/// A worker that has been started, with the node's ends of its sockets.
+struct WorkerHandle {
+    var pid: Int32
+    var control: ControlConnection
+    var lanes: [LaneConnection]
+}
+
+/// An operation and whom to tell of its end.
+struct PendingOperation {
+    var operation: KeyOperation
+    var completion: @Sendable (OperationResult) -> Void
+}
+
+/// Everything behind the pool's lock: the decisions, and the things that they name.
+struct PoolState {
+    var machine: PoolMachine
+    var hsms: [HSMEntry]
+    var catalogue: KeyCatalogue
+    var operations: [OperationID: PendingOperation] = [:]
+    var isTicking = false
+    var isStopping = false
+    /// Resumed when no HSM is on its first way up any more.
+    var settledWaiters: [CheckedContinuation<Void, Never>] = []
+
+    init(settings: PoolSettings, groups: Int) {
+        machine = PoolMachine(hsmCount: settings.hsms.count, groups: groups, limits: settings.limits)
+        hsms = settings.hsms.map(HSMEntry.init)
+        catalogue = KeyCatalogue(hsmCount: settings.hsms.count)
+    }
+
+    var serving: HSMSet { HSMSet(hsms.indices.filter { machine.phase(of: $0) == .serving }) }
+
+    /// Turns decisions into effects. `answer` is what came in with the event, if the event was an answer.
+    mutating func effects(of actions: PoolActions, answer: LaneAnswer? = nil, now: UInt64) -> [PoolEffect] {
+        var effects: [PoolEffect] = []
+        var remaining = [actions]
+        while let next = remaining.popLast() {
+            for dispatch in next.dispatches {
+                if let refused = send(dispatch, now: now, into: &effects) { remaining.append(refused) }
+            }
+            for finish in next.finishes {
+                guard let pending = operations.removeValue(forKey: finish.operation) else { continue }
+                effects.append(.complete(pending.completion, result(of: finish, answer: answer)))
+            }
+            for restart in next.restarts {
+                effects.append(.restart(hsm: restart.hsm, reason: restart.reason))
+            }
+        }
+        return effects
+    }
+
+    /// Puts a frame on its way; returns what follows when the HSM turns out not to hold the key any more.
+    private mutating func send(
+        _ dispatch: Dispatch, now: UInt64, into effects: inout [PoolEffect]
+    ) -> PoolActions? {
+        guard let pending = operations[dispatch.operation], let worker = hsms[dispatch.lane.hsm].worker,
+            worker.lanes.indices.contains(dispatch.lane.lane)
+        else { return machine.laneClosed(dispatch.lane, now: now) }
+        guard let reference = catalogue.reference(of: pending.operation.label, hsm: dispatch.lane.hsm) else {
+            return machine.answered(
+                dispatch.lane, generation: dispatch.generation, disposition: .keyMissing, now: now)
+        }
+        effects.append(
+            .send(
+                worker.lanes[dispatch.lane.lane], pending.operation, keyReference: reference,
+                generation: dispatch.generation, deadline: dispatch.deadline))
+        return nil
+    }
+
+    private func result(of finish: Finish, answer: LaneAnswer?) -> OperationResult {
+        OperationResult(
+            outcome: finish.outcome,
+            output: finish.outcome == .done ? answer?.output : nil,
+            hsm: finish.hsm.flatMap { hsms.indices.contains($0) ? hsms[$0].settings.name : nil },
+            attempts: finish.attempts,
+            hsmMicroseconds: answer?.header.hsmMicroseconds ?? 0)
+    }
+
+    // MARK: Conditions
+
+    /// Brings every HSM's condition up to date. Returns those that changed.
+    mutating func refreshConditions(now: UInt64) -> [(name: String, condition: HSMCondition, reason: String)] {
+        var changes: [(name: String, condition: HSMCondition, reason: String)] = []
+        for index in hsms.indices {
+            let (condition, reason) = condition(of: index)
+            guard condition != hsms[index].condition || hsms[index].conditionSince == 0 else { continue }
+            hsms[index].condition = condition
+            hsms[index].conditionSince = now
+            changes.append((hsms[index].settings.name, condition, reason))
+        }
+        return changes
+    }
+
+    func condition(of hsm: Int) -> (HSMCondition, reason: String) {
+        let entry = hsms[hsm]
+        switch machine.phase(of: hsm) {
+        case .serving where machine.isSuspect(hsm):
+            let overdue = machine.lanes(of: hsm).overdue
+            return (
+                .degraded,
+                overdue > 0 ? "\(overdue) of its calls have not returned in time" : "its last calls or probes failed"
+            )
+        case .serving: return (.active, "")
+        case .starting where !entry.hasServed && entry.failure == nil: return (.starting, entry.outReason)
+        case .starting, .down: return (.unavailable, entry.failure?.message ?? entry.outReason)
+        }
+    }
+
+    /// True when no HSM is still on its first way up.
+    var isSettled: Bool { hsms.allSatisfy { $0.hasServed || $0.failure != nil } }
+
+    mutating func takeSettledWaiters() -> [CheckedContinuation<Void, Never>] {
+        guard isSettled || isStopping else { return [] }
+        defer { settledWaiters = [] }
+        return settledWaiters
+    }
+}

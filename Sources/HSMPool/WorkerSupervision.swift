@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Logging
+import NIOCore
+import NIOPosix
+import Routing
+
+// The life of workers: start, first words, end, pause, start again.
+
+extension HSMPool {
+    /// A worker that was killed but whose socket does not close (stuck in the kernel) is given up after this.
+    private static let patienceWithTheDead = TimeAmount.seconds(1)
+    /// Requests wait for a worker that comes back within this; for a longer pause they go elsewhere or fail at once.
+    private static let worthWaitingFor: UInt64 = 150_000_000
+
+    /// Starts a worker after a pause, nanoseconds.
+    func startWorker(_ hsm: Int, after pause: UInt64) {
+        let loop = loops[hsm % loops.count]
+        loop.scheduleTask(in: .nanoseconds(Int64(clamping: pause))) {
+            let epoch = self.state.withLock { state -> UInt64? in
+                guard !state.isStopping else { return nil }
+                state.hsms[hsm].epoch += 1
+                state.machine.starting(hsm)
+                return state.hsms[hsm].epoch
+            }
+            guard let epoch else { return }
+            // Starting a process takes a millisecond or more: not on an event loop.
+            NIOThreadPool.singleton.submit { _ in self.spawn(hsm, epoch: epoch) }
+        }
+    }
+
+    private func spawn(_ hsm: Int, epoch: UInt64) {
+        let settings = settings.hsms[hsm]
+        do {
+            let process = try WorkerProcess.start(settings: settings, executable: self.settings.executable)
+            attach(process, hsm: hsm, epoch: epoch)
+        } catch {
+            logger.error("worker not started", metadata: ["hsm": "\(settings.name)", "error": "\(error)"])
+            ended(hsm: hsm, epoch: epoch, reason: "its worker could not be started: \(error)")
+        }
+    }
+
+    /// Puts the node's ends of the sockets on event loops.
+    private func attach(_ process: WorkerProcess, hsm: Int, epoch: UInt64) {
+        let controlLoop = loops[hsm % loops.count]
+        let control = ControlConnection(hsm: hsm, epoch: epoch, eventLoop: controlLoop, delegate: self)
+        let lanes = process.laneDescriptors.indices.map { lane in
+            LaneConnection(
+                lane: LaneID(hsm: hsm, lane: lane), epoch: epoch, eventLoop: loops[lane % loops.count], delegate: self)
+        }
+        let isCurrent = state.withLock { state -> Bool in
+            guard state.hsms[hsm].epoch == epoch, !state.isStopping else { return false }
+            state.hsms[hsm].worker = WorkerHandle(pid: process.pid, control: control, lanes: lanes)
+            return true
+        }
+        guard isCurrent else {
+            process.closeDescriptors()
+            end(process.pid)
+            return
+        }
+        for (lane, descriptor) in process.laneDescriptors.enumerated() {
+            connect(descriptor, to: lanes[lane], on: loops[lane % loops.count])
+        }
+        connect(process.controlDescriptor, to: control, on: controlLoop)
+    }
+
+    private func connect(_ descriptor: CInt, to handler: some ChannelHandler & Sendable, on loop: any EventLoop) {
+        ClientBootstrap(group: loop)
+            .channelInitializer { channel in channel.pipeline.addHandler(handler) }
+            .withConnectedSocket(descriptor)
+            .whenFailure { self.logger.error("socket of a worker not usable", metadata: ["error": "\($0)"]) }
+    }
+
+    // MARK: End
+
+    /// Kills a worker that hangs or whose HSM needs a new process; its end is noticed by the closing socket.
+    func replaceWorker(_ hsm: Int, reason: String) {
+        let (pid, epoch) = state.withLock { state -> (Int32, UInt64) in
+            state.hsms[hsm].outReason = reason
+            return (state.hsms[hsm].worker?.pid ?? 0, state.hsms[hsm].epoch)
+        }
+        logger.warning(
+            "worker killed",
+            metadata: ["hsm": "\(settings.hsms[hsm].name)", "pid": "\(pid)", "reason": "\(reason)"])
+        if pid > 0 { WorkerProcess.kill(pid) }
+        loops[hsm % loops.count].scheduleTask(in: Self.patienceWithTheDead) {
+            self.ended(hsm: hsm, epoch: epoch, reason: reason)
+        }
+    }
+
+    func ended(hsm: Int, epoch: UInt64, reason: String) {
+        let now = monotonicNanoseconds()
+        let ending = state.withLock { state -> (WorkerHandle?, pause: UInt64?, [PoolEffect], [Change])? in
+            guard state.hsms[hsm].epoch == epoch else { return nil }
+            // Whatever this worker still says is not listened to.
+            state.hsms[hsm].epoch += 1
+            let worker = state.hsms[hsm].worker
+            state.hsms[hsm].worker = nil
+            state.hsms[hsm].lanesAnnounced = nil
+            if state.machine.phase(of: hsm) == .serving { state.hsms[hsm].outReason = reason }
+            let pause = state.hsms[hsm].backoff.ended(now: now)
+            let isPermanent = state.hsms[hsm].failure?.kind.isPermanent ?? false
+            let actions = state.machine.ended(
+                hsm, returning: !isPermanent && pause <= Self.worthWaitingFor, now: now)
+            let effects = state.effects(of: actions, now: now)
+            return (
+                worker, isPermanent || state.isStopping ? nil : pause, effects, state.refreshConditions(now: now)
+            )
+        }
+        guard let (worker, pause, effects, changes) = ending else { return }
+        perform(effects)
+        report(changes)
+        resumeSettledWaiters()
+        if let worker {
+            worker.control.close()
+            for lane in worker.lanes { lane.close() }
+            end(worker.pid)
+        }
+        if let pause { startWorker(hsm, after: pause) }
+    }
+
+    /// Makes sure that a process is gone, and takes its exit status. Never blocks.
+    private func end(_ pid: Int32) {
+        WorkerProcess.kill(pid)
+        loops[0].scheduleRepeatedTask(initialDelay: .milliseconds(1), delay: .milliseconds(20)) { task in
+            if WorkerProcess.reap(pid) { task.cancel() }
+        }
+    }
+
+    private func resumeSettledWaiters() {
+        for waiter in state.withLock({ $0.takeSettledWaiters() }) { waiter.resume() }
+    }
+
+    /// Ends every worker: first by closing the sockets, then, after `grace`, by force.
+    package func stop(grace: TimeAmount = .seconds(2)) async {
+        let workers = state.withLock { state -> [WorkerHandle] in
+            state.isStopping = true
+            return state.hsms.compactMap(\.worker)
+        }
+        for worker in workers {
+            worker.control.close()
+            for lane in worker.lanes { lane.close() }
+        }
+        let deadline = NIODeadline.now() + grace
+        for worker in workers {
+            while !WorkerProcess.reap(worker.pid) {
+                if NIODeadline.now() > deadline { WorkerProcess.kill(worker.pid) }
+                if NIODeadline.now() > deadline + .seconds(1) { break }
+                try? await Task.sleep(for: .milliseconds(5))
+            }
+        }
+        resumeSettledWaiters()
+    }
+}
+
+private typealias Change = (name: String, condition: HSMCondition, reason: String)
+
+// MARK: - What a worker says
+
+extension HSMPool: ControlDelegate {
+    func workerSaid(_ message: WorkerMessage, hsm: Int, epoch: UInt64) {
+        let now = monotonicNanoseconds()
+        let said = state.withLock { state -> ([PoolEffect], [Change])? in
+            guard state.hsms[hsm].epoch == epoch else { return nil }
+            let actions = state.listen(to: message, hsm: hsm, now: now)
+            return (state.effects(of: actions, now: now), state.refreshConditions(now: now))
+        }
+        guard let (effects, changes) = said else { return }
+        perform(effects)
+        log(message, hsm: hsm)
+        report(changes)
+        resumeSettledWaiters()
+    }
+
+    func workerEnded(hsm: Int, epoch: UInt64) {
+        ended(hsm: hsm, epoch: epoch, reason: "its worker ended")
+    }
+
+    private func log(_ message: WorkerMessage, hsm: Int) {
+        let name = Logger.MetadataValue("\(settings.hsms[hsm].name)")
+        switch message {
+        case .ready(let identity, let lanes):
+            logger.notice(
+                "hsm ready",
+                metadata: [
+                    "hsm": name, "token": "\(identity.label)", "serial": "\(identity.serial)",
+                    "model": "\(identity.model)", "firmware": "\(identity.firmware)", "lanes": "\(lanes)",
+                ])
+        case .catalogue(let entries, let complaints):
+            logger.info("keys listed", metadata: ["hsm": name, "keys": "\(entries.count)"])
+            for complaint in complaints {
+                logger.error(
+                    "key cannot serve",
+                    metadata: ["hsm": name, "key": "\(complaint.label)", "reason": "\(complaint.reason)"])
+            }
+        case .probe(let report):
+            guard !report.passed else { return }
+            logger.warning(
+                "probe failed",
+                metadata: ["hsm": name, "function": "\(report.function.name)", "code": "0x\(hexadecimal(report.code))"])
+        case .failed(let failure):
+            logger.error(
+                "hsm not usable",
+                metadata: [
+                    "hsm": name, "reason": "\(failure.message)", "function": "\(failure.function.name)",
+                    "code": "0x\(hexadecimal(failure.code))",
+                    "retry": failure.kind.isPermanent ? "no: restart the node when it is mended" : "yes",
+                ])
+        }
+    }
+}
+
+private func hexadecimal(_ value: UInt64) -> String { String(value, radix: 16) }
+
+extension PoolState {
+    /// What a worker's message means for its HSM.
+    mutating func listen(to message: WorkerMessage, hsm: Int, now: UInt64) -> PoolActions {
+        switch message {
+        case .ready(let identity, let lanes):
+            hsms[hsm].identity = identity
+            hsms[hsm].lanesAnnounced = min(Int(lanes), hsms[hsm].worker?.lanes.count ?? 0)
+            hsms[hsm].failure = nil
+        case .catalogue(let entries, let complaints):
+            catalogue.replace(hsm: hsm, entries: entries, complaints: complaints)
+            // Only now: before it has told its keys, an HSM must not be heard on which keys there are.
+            guard let lanes = hsms[hsm].lanesAnnounced else { break }
+            hsms[hsm].lanesAnnounced = nil
+            hsms[hsm].hasServed = true
+            hsms[hsm].backoff.ready(now: now)
+            return machine.ready(hsm, lanes: lanes, now: now)
+        case .probe(let report):
+            hsms[hsm].lastProbe = report
+            return machine.probed(hsm, passed: report.passed, now: now)
+        case .failed(let failure):
+            hsms[hsm].failure = failure
+        }
+        return PoolActions()
+    }
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+import SecureMemory
+
+// Layout of a control message: length of the rest (u32), version (u8), kind (u8), then the fields in order;
+// texts and secrets as u32 length and bytes, lists as u32 count and elements. Host byte order, as in the lanes.
+
+/// Largest control message, bytes: some 10,000 keys with labels of 100 bytes.
+package let largestControlMessage = 4 * 1024 * 1024
+
+/// A control message that cannot be read: another version, an unknown kind, or lengths that do not fit.
+package struct MalformedControlMessage: Error, Equatable {
+    package init() {}
+}
+
+/// Cuts a control socket's bytes into messages.
+package struct ControlFrameAssembler {
+    private var pending = SecretBytes()
+
+    package init() {}
+
+    /// Takes what was read and returns the whole messages in it, without their length fields.
+    package mutating func append(_ bytes: UnsafeRawBufferPointer) throws(MalformedControlMessage) -> [SecretBytes] {
+        pending.append(copying: bytes)
+        var messages: [SecretBytes] = []
+        var offset = 0
+        while pending.count - offset >= 4 {
+            let length = pending.withUnsafeBytes {
+                Int($0.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+            }
+            guard length >= 2, length <= largestControlMessage else { throw MalformedControlMessage() }
+            guard pending.count - offset - 4 >= length else { break }
+            let start = offset + 4
+            messages.append(
+                pending.withUnsafeBytes {
+                    SecretBytes(copying: UnsafeRawBufferPointer(rebasing: $0[start..<start + length]))
+                })
+            offset = start + length
+        }
+        if offset > 0 {
+            let rest = offset
+            pending = pending.withUnsafeBytes {
+                SecretBytes(copying: UnsafeRawBufferPointer(rebasing: $0[rest...]))
+            }
+        }
+        return messages
+    }
+}
+
+extension NodeMessage {
+    /// The message with its length field, ready to be written.
+    package func encoded() -> SecretBytes {
+        var writer = ControlWriter()
+        switch self {
+        case .configure(let configuration):
+            writer.begin(kind: 1)
+            writer.write(configuration.name)
+            writer.write(configuration.module)
+            writer.write(configuration.token)
+            writer.write(UInt8(configuration.pin == nil ? 0 : 1))
+            writer.write(configuration.pin ?? SecretBytes())
+            writer.write(configuration.lanes)
+            writer.write(configuration.catalogueInterval)
+            writer.write(configuration.probeInterval)
+        case .readCatalogue:
+            writer.begin(kind: 2)
+        }
+        return writer.finish()
+    }
+
+    package init(decoding message: SecretBytes) throws(MalformedControlMessage) {
+        var reader = ControlReader(message)
+        switch try reader.begin() {
+        case 1:
+            let name = try reader.text()
+            let module = try reader.text()
+            let token = try reader.tokenSelector()
+            let hasPIN = try reader.integer(UInt8.self) != 0
+            let pin = try reader.secret()
+            self = .configure(
+                WorkerConfiguration(
+                    name: name, module: module, token: token, pin: hasPIN ? pin : nil,
+                    lanes: try reader.integer(), catalogueInterval: try reader.integer(),
+                    probeInterval: try reader.integer()))
+        case 2: self = .readCatalogue
+        default: throw MalformedControlMessage()
+        }
+        try reader.end()
+    }
+}
+
+extension WorkerMessage {
+    /// The message with its length field, ready to be written.
+    package func encoded() -> SecretBytes {
+        var writer = ControlWriter()
+        switch self {
+        case .ready(let identity, let lanes):
+            writer.begin(kind: 1)
+            for text in [identity.label, identity.serial, identity.manufacturer, identity.model, identity.firmware] {
+                writer.write(text)
+            }
+            writer.write(identity.slot)
+            writer.write(identity.sessionLimit)
+            writer.write(lanes)
+        case .catalogue(let entries, let complaints):
+            writer.begin(kind: 2)
+            writer.write(UInt32(clamping: entries.count))
+            for entry in entries {
+                writer.write(entry.reference)
+                writer.write(entry.label)
+                writer.write(entry.usage.rawValue)
+            }
+            writer.write(UInt32(clamping: complaints.count))
+            for complaint in complaints {
+                writer.write(complaint.label)
+                writer.write(complaint.reason)
+            }
+        case .probe(let report):
+            writer.begin(kind: 3)
+            writer.write(UInt8(report.passed ? 1 : 0))
+            writer.write(report.function.rawValue)
+            writer.write(report.code)
+            writer.write(report.microseconds)
+        case .failed(let failure):
+            writer.begin(kind: 4)
+            writer.write(failure.kind.rawValue)
+            writer.write(failure.function.rawValue)
+            writer.write(failure.code)
+            writer.write(failure.message)
+        }
+        return writer.finish()
+    }
+
+    package init(decoding message: SecretBytes) throws(MalformedControlMessage) {
+        var reader = ControlReader(message)
+        switch try reader.begin() {
+        case 1:
+            self = .ready(
+                TokenIdentity(
+                    label: try reader.text(), serial: try reader.text(), manufacturer: try reader.text(),
+                    model: try reader.text(), firmware: try reader.text(), slot: try reader.integer(),
+                    sessionLimit: try reader.integer()),
+                lanes: try reader.integer())
+        case 2: self = try Self.catalogue(from: &reader)
+        case 3:
+            self = .probe(
+                ProbeReport(
+                    passed: try reader.integer(UInt8.self) != 0, function: try reader.function(),
+                    code: try reader.integer(), microseconds: try reader.integer()))
+        case 4:
+            guard let kind = WorkerFailureKind(rawValue: try reader.integer()) else { throw MalformedControlMessage() }
+            self = .failed(
+                WorkerFailure(
+                    kind: kind, function: try reader.function(), code: try reader.integer(),
+                    message: try reader.text()))
+        default: throw MalformedControlMessage()
+        }
+        try reader.end()
+    }
+
+    private static func catalogue(from reader: inout ControlReader) throws(MalformedControlMessage) -> WorkerMessage {
+        var entries: [CatalogueEntry] = []
+        for _ in 0..<(try reader.integer(UInt32.self)) {
+            entries.append(
+                CatalogueEntry(
+                    reference: try reader.integer(), label: try reader.text(),
+                    usage: KeyUsage(rawValue: try reader.integer())))
+        }
+        var complaints: [CatalogueComplaint] = []
+        for _ in 0..<(try reader.integer(UInt32.self)) {
+            complaints.append(CatalogueComplaint(label: try reader.text(), reason: try reader.text()))
+        }
+        return .catalogue(entries, complaints: complaints)
+    }
+}
+
+/// Builds one control message.
+private struct ControlWriter {
+    private let body = SecretBytes(capacity: 256)
+
+    mutating func begin(kind: UInt8) {
+        write(LaneFrame.version)
+        write(kind)
+    }
+
+    mutating func write(_ value: some FixedWidthInteger) {
+        withUnsafeBytes(of: value) { body.append(copying: $0) }
+    }
+
+    mutating func write(_ text: String) {
+        var text = text
+        text.withUTF8 { bytes in
+            write(UInt32(clamping: bytes.count))
+            body.append(copying: UnsafeRawBufferPointer(bytes))
+        }
+    }
+
+    mutating func write(_ secret: SecretBytes) {
+        secret.withUnsafeBytes { bytes in
+            write(UInt32(clamping: bytes.count))
+            body.append(copying: bytes)
+        }
+    }
+
+    mutating func write(_ selector: TokenSelector) {
+        switch selector {
+        case .label(let label):
+            write(UInt8(1))
+            write(label)
+        case .serial(let serial):
+            write(UInt8(2))
+            write(serial)
+        case .slot(let slot):
+            write(UInt8(3))
+            write(slot)
+        }
+    }
+
+    func finish() -> SecretBytes {
+        let message = SecretBytes(capacity: body.count + 4)
+        withUnsafeBytes(of: UInt32(clamping: body.count)) { message.append(copying: $0) }
+        body.withUnsafeBytes { message.append(copying: $0) }
+        return message
+    }
+}
+
+/// Reads one control message; every length is checked before it is believed.
+private struct ControlReader {
+    private let message: SecretBytes
+    private var offset = 0
+
+    init(_ message: SecretBytes) { self.message = message }
+
+    mutating func begin() throws(MalformedControlMessage) -> UInt8 {
+        guard try integer(UInt8.self) == LaneFrame.version else { throw MalformedControlMessage() }
+        return try integer(UInt8.self)
+    }
+
+    func end() throws(MalformedControlMessage) {
+        guard offset == message.count else { throw MalformedControlMessage() }
+    }
+
+    mutating func integer<Value: FixedWidthInteger>(
+        _ type: Value.Type = Value.self
+    ) throws(MalformedControlMessage) -> Value {
+        let start = try take(MemoryLayout<Value>.size)
+        return message.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: start, as: Value.self) }
+    }
+
+    mutating func text() throws(MalformedControlMessage) -> String {
+        let length = Int(try integer(UInt32.self))
+        let start = try take(length)
+        return message.withUnsafeBytes { String(decoding: $0[start..<start + length], as: UTF8.self) }
+    }
+
+    mutating func secret() throws(MalformedControlMessage) -> SecretBytes {
+        let length = Int(try integer(UInt32.self))
+        let start = try take(length)
+        return message.withUnsafeBytes {
+            SecretBytes(copying: UnsafeRawBufferPointer(rebasing: $0[start..<start + length]))
+        }
+    }
+
+    mutating func function() throws(MalformedControlMessage) -> PKCS11Function {
+        guard let function = PKCS11Function(rawValue: try integer()) else { throw MalformedControlMessage() }
+        return function
+    }
+
+    mutating func tokenSelector() throws(MalformedControlMessage) -> TokenSelector {
+        switch try integer(UInt8.self) {
+        case 1: .label(try text())
+        case 2: .serial(try text())
+        case 3: .slot(try integer())
+        default: throw MalformedControlMessage()
+        }
+    }
+
+    private mutating func take(_ length: Int) throws(MalformedControlMessage) -> Int {
+        guard length <= message.count - offset else { throw MalformedControlMessage() }
+        defer { offset += length }
+        return offset
+    }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+import SecureMemory
+
+// What node and worker tell each other on the control socket, beside the lanes: a few messages in the life of a worker.
+
+/// How a token is chosen among a library's slots.
+package enum TokenSelector: Sendable, Equatable {
+    /// CK_TOKEN_INFO.label, trailing blanks removed.
+    case label(String)
+    /// CK_TOKEN_INFO.serialNumber, trailing blanks removed.
+    case serial(String)
+    /// The slot's ID (not its place in the list).
+    case slot(UInt64)
+}
+
+/// Everything a worker needs to begin. The first message, node to worker.
+package struct WorkerConfiguration: Sendable {
+    /// The HSM's name in the configuration.
+    package var name: String
+    /// Path of the PKCS#11 library.
+    package var module: String
+    package var token: TokenSelector
+    /// The user PIN; absent for a token that wants no login.
+    package var pin: SecretBytes?
+    /// Number of lanes, one session each; their sockets are descriptors 4, 5, … of the worker.
+    package var lanes: UInt16
+    /// How often the key catalogue is read anew, milliseconds.
+    package var catalogueInterval: UInt32
+    /// How often the known-answer probe runs, milliseconds.
+    package var probeInterval: UInt32
+
+    package init(
+        name: String, module: String, token: TokenSelector, pin: SecretBytes?, lanes: UInt16,
+        catalogueInterval: UInt32, probeInterval: UInt32
+    ) {
+        self.name = name
+        self.module = module
+        self.token = token
+        self.pin = pin
+        self.lanes = lanes
+        self.catalogueInterval = catalogueInterval
+        self.probeInterval = probeInterval
+    }
+}
+
+/// Who the token is. Trailing blanks are removed from all texts.
+package struct TokenIdentity: Sendable, Equatable {
+    package var label: String
+    package var serial: String
+    package var manufacturer: String
+    package var model: String
+    /// `major.minor`
+    package var firmware: String
+    package var slot: UInt64
+    /// Largest number of sessions the token says it allows; 0 when it says unlimited or nothing.
+    package var sessionLimit: UInt64
+
+    package init(
+        label: String, serial: String, manufacturer: String, model: String, firmware: String, slot: UInt64,
+        sessionLimit: UInt64
+    ) {
+        self.label = label
+        self.serial = serial
+        self.manufacturer = manufacturer
+        self.model = model
+        self.firmware = firmware
+        self.slot = slot
+        self.sessionLimit = sessionLimit
+    }
+}
+
+/// What a key may do, as its attributes say (CKA_ENCRYPT … CKA_UNWRAP).
+package struct KeyUsage: OptionSet, Sendable, Hashable {
+    package let rawValue: UInt8
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    package static let encrypt = KeyUsage(rawValue: 1)
+    package static let decrypt = KeyUsage(rawValue: 2)
+    package static let sign = KeyUsage(rawValue: 4)
+    package static let verify = KeyUsage(rawValue: 8)
+    package static let wrap = KeyUsage(rawValue: 16)
+    package static let unwrap = KeyUsage(rawValue: 32)
+}
+
+/// One AES-256 key that the token holds.
+package struct CatalogueEntry: Sendable, Equatable {
+    /// The worker's number for it, never given to another key while the worker lives.
+    package var reference: UInt32
+    /// CKA_LABEL.
+    package var label: String
+    package var usage: KeyUsage
+
+    package init(reference: UInt32, label: String, usage: KeyUsage) {
+        self.reference = reference
+        self.label = label
+        self.usage = usage
+    }
+}
+
+/// A key object that cannot serve, and why in words; shown to people, never used to decide.
+package struct CatalogueComplaint: Sendable, Equatable {
+    package var label: String
+    package var reason: String
+
+    package init(label: String, reason: String) {
+        self.label = label
+        self.reason = reason
+    }
+}
+
+/// Why a worker gave up. What it says decides whether starting another can help.
+package enum WorkerFailureKind: UInt8, Sendable, CaseIterable {
+    /// The library could not be loaded, or is no PKCS#11 library.
+    case module = 1
+    /// No token answers to the selector, or more than one does.
+    case token = 2
+    /// The HSM refused the PIN. **Never tried again by itself**: a few more tries and the token is locked.
+    case pinRefused = 3
+    /// The token's PIN is locked or not set.
+    case pinUnusable = 4
+    /// The token has no AES-GCM.
+    case mechanism = 5
+    /// Some other call failed; another attempt may succeed.
+    case call = 6
+
+    /// True when a new attempt cannot help until a person has done something, or could do harm.
+    package var isPermanent: Bool { self == .pinRefused || self == .pinUnusable || self == .mechanism }
+}
+
+/// Why a worker gave up.
+package struct WorkerFailure: Error, Sendable, Equatable {
+    package var kind: WorkerFailureKind
+    package var function: PKCS11Function
+    /// The CK_RV, 0 where no call was made.
+    package var code: UInt64
+    /// A sentence for people: what failed, with its name and value, and what mends it.
+    package var message: String
+
+    package init(kind: WorkerFailureKind, function: PKCS11Function = .none, code: UInt64 = 0, message: String) {
+        self.kind = kind
+        self.function = function
+        self.code = code
+        self.message = message
+    }
+}
+
+/// Outcome of one known-answer encryption and decryption on the token.
+package struct ProbeReport: Sendable, Equatable {
+    package var passed: Bool
+    package var function: PKCS11Function
+    package var code: UInt64
+    package var microseconds: UInt32
+
+    package init(passed: Bool, function: PKCS11Function = .none, code: UInt64 = 0, microseconds: UInt32) {
+        self.passed = passed
+        self.function = function
+        self.code = code
+        self.microseconds = microseconds
+    }
+}
+
+/// Node to worker.
+package enum NodeMessage: Sendable {
+    case configure(WorkerConfiguration)
+    /// Read the key catalogue now.
+    case readCatalogue
+}
+
+/// Worker to node.
+package enum WorkerMessage: Sendable, Equatable {
+    /// The worker has logged in, and this many of its lanes have a session; the sockets of the others are closed.
+    case ready(TokenIdentity, lanes: UInt16)
+    /// The keys the token holds now. Follows `ready`, and every change.
+    case catalogue([CatalogueEntry], complaints: [CatalogueComplaint])
+    case probe(ProbeReport)
+    /// The worker ends after this message.
+    case failed(WorkerFailure)
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A set of HSMs of the pool, by their place in the configuration. One machine word: choosing allocates nothing.
+package struct HSMSet: Sendable, Hashable, ExpressibleByArrayLiteral {
+    /// Most HSMs that one node can have.
+    package static let capacity = 64
+
+    private var bits: UInt64 = 0
+
+    package init() {}
+
+    package init(arrayLiteral elements: Int...) {
+        for element in elements { insert(element) }
+    }
+
+    package init(_ elements: some Sequence<Int>) {
+        for element in elements { insert(element) }
+    }
+
+    package var isEmpty: Bool { bits == 0 }
+    package var count: Int { bits.nonzeroBitCount }
+
+    package func contains(_ hsm: Int) -> Bool {
+        hsm >= 0 && hsm < Self.capacity && bits & (1 << UInt64(hsm)) != 0
+    }
+
+    /// True when one of its members satisfies `predicate`.
+    package func contains(where predicate: (Int) -> Bool) -> Bool {
+        var rest = bits
+        while rest != 0 {
+            if predicate(rest.trailingZeroBitCount) { return true }
+            rest &= rest - 1
+        }
+        return false
+    }
+
+    package mutating func insert(_ hsm: Int) {
+        guard hsm >= 0, hsm < Self.capacity else { return }
+        bits |= 1 << UInt64(hsm)
+    }
+
+    package mutating func remove(_ hsm: Int) {
+        guard hsm >= 0, hsm < Self.capacity else { return }
+        bits &= ~(1 << UInt64(hsm))
+    }
+
+    package func subtracting(_ other: HSMSet) -> HSMSet {
+        var result = self
+        result.bits &= ~other.bits
+        return result
+    }
+
+    package func intersection(_ other: HSMSet) -> HSMSet {
+        var result = self
+        result.bits &= other.bits
+        return result
+    }
+}

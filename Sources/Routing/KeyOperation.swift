@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import SecureMemory
+
+/// What the pool is asked to do with one key.
+package struct KeyOperation: Sendable {
+    package var kind: LaneOperation
+    /// The key's label on the tokens.
+    package var label: String
+    /// The additional authenticated data in the form that the HSM gets.
+    package var additionalData: SecretBytes
+    /// Decrypt: the IV. Empty for encrypt: the worker makes it.
+    package var initializationVector: SecretBytes
+    /// Plaintext, or ciphertext ‖ tag.
+    package var data: SecretBytes
+
+    package init(
+        kind: LaneOperation, label: String, additionalData: SecretBytes, initializationVector: SecretBytes,
+        data: SecretBytes
+    ) {
+        self.kind = kind
+        self.label = label
+        self.additionalData = additionalData
+        self.initializationVector = initializationVector
+        self.data = data
+    }
+}
+
+/// What an HSM gave back.
+package struct KeyOperationOutput: Sendable {
+    /// Encrypt: the IV the ciphertext was made with. Empty for decrypt.
+    package var initializationVector: SecretBytes
+    /// Ciphertext ‖ tag, or plaintext.
+    package var data: SecretBytes
+
+    package init(initializationVector: SecretBytes, data: SecretBytes) {
+        self.initializationVector = initializationVector
+        self.data = data
+    }
+}
+
+/// How an operation ended, once and for all.
+package enum OperationOutcome: Sendable, Equatable {
+    /// An HSM did it.
+    case done
+    /// It cannot be done, whichever HSM is asked.
+    case callersFault(CallersFault)
+    /// Its deadline passed before an HSM answered.
+    case timedOut
+    /// No HSM that could do it is left. Says in words what the last one said.
+    case unavailable(String)
+    /// More waits already than the pool allows.
+    case overloaded
+}
+
+/// The end of an operation, with what the log wants to know of it.
+package struct OperationResult: Sendable {
+    package var outcome: OperationOutcome
+    /// Present when the outcome is `done`.
+    package var output: KeyOperationOutput?
+    /// Name of the HSM that decided the outcome.
+    package var hsm: String?
+    /// How many HSMs were asked.
+    package var attempts: Int
+    /// Time inside the deciding HSM's library, microseconds.
+    package var hsmMicroseconds: UInt32
+
+    package init(
+        outcome: OperationOutcome, output: KeyOperationOutput? = nil, hsm: String? = nil, attempts: Int = 0,
+        hsmMicroseconds: UInt32 = 0
+    ) {
+        self.outcome = outcome
+        self.output = output
+        self.hsm = hsm
+        self.attempts = attempts
+        self.hsmMicroseconds = hsmMicroseconds
+    }
+}
+
+/// What the pool knows of a key. Absence and unavailability are different answers, all the way to the caller.
+package enum KeyKnowledge: Sendable, Equatable {
+    /// At least one HSM that can serve holds it; the usage is what all of those agree on.
+    case held(usage: KeyUsage)
+    /// Every HSM that can serve says that it has no such key; the text says more where there is more to say.
+    case absent(String?)
+    /// No HSM can serve, so nobody knows.
+    case unknown
+}
+
+/// State of one HSM as health answers tell it.
+package enum HSMCondition: String, Sendable {
+    case starting
+    case active
+    case degraded
+    case unavailable
+}
+
+/// One HSM of the pool, as status and health show it.
+package struct HSMStatus: Sendable, Equatable {
+    package var name: String
+    package var condition: HSMCondition
+    /// Why, in words; empty when active.
+    package var reason: String
+    /// When the condition was entered, nanoseconds of the monotonic clock.
+    package var since: UInt64
+    package var identity: TokenIdentity?
+    package var lanesOpen: Int
+    package var lanesBusy: Int
+    package var lanesOverdue: Int
+    package var keys: Int
+    /// Process id of the worker; 0 while there is none.
+    package var workerPID: Int32
+
+    package init(
+        name: String, condition: HSMCondition, reason: String, since: UInt64, identity: TokenIdentity?, lanesOpen: Int,
+        lanesBusy: Int, lanesOverdue: Int, keys: Int, workerPID: Int32
+    ) {
+        self.name = name
+        self.condition = condition
+        self.reason = reason
+        self.since = since
+        self.identity = identity
+        self.lanesOpen = lanesOpen
+        self.lanesBusy = lanesBusy
+        self.lanesOverdue = lanesOverdue
+        self.keys = keys
+        self.workerPID = workerPID
+    }
+}
+
+/// The pool of HSMs as the rest of the node sees it.
+package protocol KeyOperationPool: Sendable {
+    /// Does `operation` on one of `hsms` before `deadline` (CLOCK_MONOTONIC, nanoseconds). Never blocks;
+    /// `completion` is called exactly once, on any thread, possibly before this returns.
+    func submit(
+        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64,
+        completion: @escaping @Sendable (OperationResult) -> Void)
+
+    /// What the HSMs of `hsms` say about the key `label`.
+    func knowledge(of label: String, on hsms: HSMSet) -> KeyKnowledge
+
+    /// Every HSM, in the order of the configuration.
+    func status() -> [HSMStatus]
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import SecureMemory
+
+/// One header field as it came in; the name keeps its case, the value its inner white space.
+package struct HeaderField: Sendable, Equatable {
+    package var name: String
+    package var value: String
+
+    package init(name: String, value: String) {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// One whole request, as the listener hands it on: bounded in size, nothing in it believed yet.
+package struct ProxyRequest: Sendable {
+    /// The method as it came in, for example `POST`.
+    package var method: String
+    /// The request target in origin form, undecoded: path and, after a `?`, the query.
+    package var target: String
+    /// All header fields in order; HTTP/2's `:authority` appears as `host`.
+    package var headers: [HeaderField]
+    /// The body. May hold plaintext: it is overwritten when the last holder lets go of it.
+    package var body: SecretBytes
+    /// When the first byte of the request was seen, nanoseconds of the monotonic clock (CLOCK_MONOTONIC).
+    package var receivedAt: UInt64
+    /// Address and port of the peer, for the log.
+    package var peer: String
+
+    package init(
+        method: String, target: String, headers: [HeaderField], body: SecretBytes, receivedAt: UInt64, peer: String
+    ) {
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.receivedAt = receivedAt
+        self.peer = peer
+    }
+}
+
+/// One whole answer. The body is always JSON (`application/json`).
+package struct ProxyResponse: Sendable {
+    /// HTTP status code.
+    package var status: Int
+    /// The JSON text. May hold plaintext: it is overwritten when the last holder lets go of it.
+    package var body: SecretBytes
+
+    package init(status: Int, body: SecretBytes) {
+        self.status = status
+        self.body = body
+    }
+}
+
+/// Answers requests. `reply` is called exactly once for each request, on any thread.
+package protocol ProxyRequestHandler: Sendable {
+    func handle(_ request: ProxyRequest, reply: @escaping @Sendable (ProxyResponse) -> Void)
+}
