@@ -28,7 +28,7 @@ package final class HSMPool: KeyOperationPool {
 
     /// Starts every worker. Returns at once; operations wait for workers that are on their way up.
     package func start() {
-        for hsm in settings.hsms.indices { startWorker(hsm, after: 0) }
+        for hsm in settings.members.indices { startWorker(hsm, after: 0) }
     }
 
     /// Waits until every HSM can serve or has said why it cannot.

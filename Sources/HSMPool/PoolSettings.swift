@@ -4,7 +4,7 @@ import Routing
 import SecureMemory
 
 /// One HSM of the pool, ready to be used: its secrets have been read.
-package struct HSMSettings: Sendable {
+package struct PoolMember: Sendable {
     /// Name in the configuration, unique.
     package var name: String
     /// Path of the PKCS#11 library.
@@ -20,10 +20,12 @@ package struct HSMSettings: Sendable {
     package var catalogueInterval: UInt32
     /// How often the known-answer probe runs, milliseconds.
     package var probeInterval: UInt32
+    /// How long a call may be overdue before the worker is killed, nanoseconds.
+    package var stuckAfter: UInt64
 
     package init(
         name: String, module: String, token: TokenSelector, pin: SecretBytes?, sessions: Int,
-        environment: [String: String], catalogueInterval: UInt32, probeInterval: UInt32
+        environment: [String: String], catalogueInterval: UInt32, probeInterval: UInt32, stuckAfter: UInt64
     ) {
         self.name = name
         self.module = module
@@ -33,18 +35,19 @@ package struct HSMSettings: Sendable {
         self.environment = environment
         self.catalogueInterval = catalogueInterval
         self.probeInterval = probeInterval
+        self.stuckAfter = stuckAfter
     }
 }
 
 /// The pool's settings.
 package struct PoolSettings: Sendable {
-    package var hsms: [HSMSettings]
+    package var members: [PoolMember]
     package var limits: PoolLimits
     /// The program whose `hsm-worker` subcommand is a worker: this very binary.
     package var executable: String
 
-    package init(hsms: [HSMSettings], limits: PoolLimits, executable: String) {
-        self.hsms = hsms
+    package init(members: [PoolMember], limits: PoolLimits, executable: String) {
+        self.members = members
         self.limits = limits
         self.executable = executable
     }

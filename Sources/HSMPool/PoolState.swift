@@ -12,7 +12,7 @@ enum PoolEffect {
 
 /// One HSM as the driver holds it: its worker, if there is one, and what is known of the token.
 struct HSMEntry {
-    let settings: HSMSettings
+    let settings: PoolMember
     /// Counts the starts of the worker; what an earlier one still says is not listened to.
     var epoch: UInt64 = 0
     var worker: WorkerHandle?
@@ -29,7 +29,7 @@ struct HSMEntry {
     var conditionSince: UInt64 = 0
     var lastProbe: ProbeReport?
 
-    init(settings: HSMSettings) { self.settings = settings }
+    init(settings: PoolMember) { self.settings = settings }
 }
 
 /// A worker that has been started, with the node's ends of its sockets.
@@ -57,9 +57,10 @@ struct PoolState {
     var settledWaiters: [CheckedContinuation<Void, Never>] = []
 
     init(settings: PoolSettings, groups: Int) {
-        machine = PoolMachine(hsmCount: settings.hsms.count, groups: groups, limits: settings.limits)
-        hsms = settings.hsms.map(HSMEntry.init)
-        catalogue = KeyCatalogue(hsmCount: settings.hsms.count)
+        machine = PoolMachine(
+            stuckAfter: settings.members.map(\.stuckAfter), groups: groups, limits: settings.limits)
+        hsms = settings.members.map(HSMEntry.init)
+        catalogue = KeyCatalogue(hsmCount: settings.members.count)
     }
 
     var serving: HSMSet { HSMSet(hsms.indices.filter { machine.phase(of: $0) == .serving }) }

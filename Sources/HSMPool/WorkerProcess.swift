@@ -27,7 +27,7 @@ struct WorkerProcess {
     ]
 
     /// Starts a worker and tells it what to do. Blocks for a few milliseconds: not for an event loop.
-    static func start(settings: HSMSettings, executable: String) throws(WorkerStartError) -> WorkerProcess {
+    static func start(settings: PoolMember, executable: String) throws(WorkerStartError) -> WorkerProcess {
         var nodeEnds: [CInt] = []
         var workerEnds: [CInt] = []
         defer { for descriptor in workerEnds { close(descriptor) } }
@@ -69,7 +69,7 @@ struct WorkerProcess {
 
     /// The configuration holds the PIN: it goes straight from its own memory into the socket, through no buffer that
     /// outlives it. It is far smaller than a socket's buffer, so this does not wait for the worker.
-    private func configure(_ settings: HSMSettings) throws(WorkerStartError) {
+    private func configure(_ settings: PoolMember) throws(WorkerStartError) {
         let message = NodeMessage.configure(
             WorkerConfiguration(
                 name: settings.name, module: settings.module, token: settings.token, pin: settings.pin,
@@ -104,7 +104,7 @@ struct WorkerProcess {
     }
 
     private static func spawn(
-        _ settings: HSMSettings, _ executable: String, _ descriptors: [CInt]
+        _ settings: PoolMember, _ executable: String, _ descriptors: [CInt]
     ) throws(WorkerStartError) -> Int32 {
         var environment: [String: String] = [:]
         for name in inheritedVariables {

@@ -30,7 +30,7 @@ extension HSMPool {
     }
 
     private func spawn(_ hsm: Int, epoch: UInt64) {
-        let settings = settings.hsms[hsm]
+        let settings = settings.members[hsm]
         do {
             let process = try WorkerProcess.start(settings: settings, executable: self.settings.executable)
             attach(process, hsm: hsm, epoch: epoch)
@@ -81,7 +81,7 @@ extension HSMPool {
         }
         logger.warning(
             "worker killed",
-            metadata: ["hsm": "\(settings.hsms[hsm].name)", "pid": "\(pid)", "reason": "\(reason)"])
+            metadata: ["hsm": "\(settings.members[hsm].name)", "pid": "\(pid)", "reason": "\(reason)"])
         if pid > 0 { WorkerProcess.kill(pid) }
         loops[hsm % loops.count].scheduleTask(in: Self.patienceWithTheDead) {
             self.ended(hsm: hsm, epoch: epoch, reason: reason)
@@ -177,7 +177,7 @@ extension HSMPool: ControlDelegate {
     }
 
     private func log(_ message: WorkerMessage, hsm: Int) {
-        let name = Logger.MetadataValue("\(settings.hsms[hsm].name)")
+        let name = Logger.MetadataValue("\(settings.members[hsm].name)")
         switch message {
         case .ready(let identity, let lanes):
             logger.notice(

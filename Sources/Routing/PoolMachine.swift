@@ -19,11 +19,14 @@ package struct PoolMachine: Sendable {
     /// Where the search for the least loaded HSM begins, so that equals take turns.
     private var turn = 0
 
-    /// - Parameter groups: how many groups (event loops) the lanes are spread over; a lane's group is its number modulo
-    ///   this. An operation is put on a lane of its own group where one is free.
-    package init(hsmCount: Int, groups: Int, limits: PoolLimits) {
+    /// - Parameters:
+    ///   - stuckAfter: for each HSM (`HSMSet.capacity` at most), how long one of its lanes may be overdue before its
+    ///     worker is killed, nanoseconds.
+    ///   - groups: how many groups (event loops) the lanes are spread over; a lane's group is its number modulo this.
+    ///     An operation is put on a lane of its own group where one is free.
+    package init(stuckAfter: [UInt64], groups: Int, limits: PoolLimits) {
         self.limits = limits
-        hsms = Array(repeating: HSMRecord(groups: max(groups, 1)), count: min(max(hsmCount, 0), HSMSet.capacity))
+        hsms = stuckAfter.prefix(HSMSet.capacity).map { HSMRecord(stuckAfter: $0, groups: max(groups, 1)) }
     }
 
     /// Operations that have not been finished.
@@ -247,9 +250,9 @@ extension PoolMachine {
                 moveOn(from: lane, work, now: now, into: &actions)
             }
         case .overdue(_, let since) where hsms[lane.hsm].phase == .serving:
-            guard now >= since, now - since >= limits.stuckAfter else { return }
-            let seconds = Double(limits.stuckAfter) / 1e9
-            putOut(lane.hsm, reason: "a call has not returned for \(seconds) s", now: now, into: &actions)
+            guard now >= since, now - since >= hsms[lane.hsm].stuckAfter else { return }
+            let milliseconds = (now - since) / 1_000_000
+            putOut(lane.hsm, reason: "a call has not returned for \(milliseconds) ms", now: now, into: &actions)
         default:
             return
         }

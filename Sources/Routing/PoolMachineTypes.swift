@@ -9,19 +9,15 @@ package struct PoolLimits: Sendable {
     package var attempts: Int
     /// How many operations may wait for a free lane.
     package var waiting: Int
-    /// How long a lane may be overdue before its worker is killed, nanoseconds.
-    package var stuckAfter: UInt64
     /// How many soft failures in a row put an HSM last.
     package var softFailures: Int
 
     package init(
-        attempt: UInt64 = 80_000_000, attempts: Int = 3, waiting: Int = 1024, stuckAfter: UInt64 = 2_000_000_000,
-        softFailures: Int = 3
+        attempt: UInt64 = 80_000_000, attempts: Int = 3, waiting: Int = 1024, softFailures: Int = 3
     ) {
         self.attempt = attempt
         self.attempts = attempts
         self.waiting = waiting
-        self.stuckAfter = stuckAfter
         self.softFailures = softFailures
     }
 }

@@ -63,6 +63,8 @@ struct OperationRecord: Sendable {
 
 /// One HSM: its phase and its lanes.
 struct HSMRecord: Sendable {
+    /// How long a lane may be overdue before the worker is killed, nanoseconds.
+    let stuckAfter: UInt64
     var phase: HSMPhase = .down
     var lanes: [LaneState] = []
     /// Lanes that have a session.
@@ -75,7 +77,10 @@ struct HSMRecord: Sendable {
     /// Free lanes of each group, most recently used last: a warm lane is used again first.
     private var freeLanes: [[Int]]
 
-    init(groups: Int) { freeLanes = Array(repeating: [], count: groups) }
+    init(stuckAfter: UInt64, groups: Int) {
+        self.stuckAfter = stuckAfter
+        freeLanes = Array(repeating: [], count: groups)
+    }
 
     var hasFreeLane: Bool { open > busy }
 

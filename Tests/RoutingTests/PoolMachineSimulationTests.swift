@@ -32,7 +32,8 @@ private struct World {
         dice = Dice(state: seed)
         hsmCount = Int.random(in: 1...8, using: &dice)
         lanes = Int.random(in: 1...6, using: &dice)
-        machine = PoolMachine(hsmCount: hsmCount, groups: 2, limits: PoolLimits(waiting: 20))
+        machine = PoolMachine(
+            stuckAfter: Array(repeating: 2_000_000_000, count: hsmCount), groups: 2, limits: PoolLimits(waiting: 20))
     }
 
     mutating func take(_ actions: PoolActions) {

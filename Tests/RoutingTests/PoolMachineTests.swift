@@ -11,7 +11,8 @@ private struct Bench {
     var now: UInt64 = 1_000 * millisecond
 
     init(hsms: Int, lanes: Int, limits: PoolLimits = PoolLimits()) {
-        machine = PoolMachine(hsmCount: hsms, groups: 2, limits: limits)
+        machine = PoolMachine(
+            stuckAfter: Array(repeating: 2_000_000_000, count: hsms), groups: 2, limits: limits)
         for hsm in 0..<hsms { _ = machine.ready(hsm, lanes: lanes, now: now) }
     }
 

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import Crypto
+import LaneProtocol
+import Routing
+import SecureMemory
+import XKSProtocol
+
+extension XKSService {
+    /// Encrypt (XKS 1.0.3, "Encrypt").
+    func encrypt(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
+        var exchange = exchange
+        let request = try EncryptRequest(body: exchange.request.body, limits: settings.limits)
+        exchange.trace.metadata = request.metadata
+        do throws(XKSError) {
+            let label = try label(externalKeyID, in: store)
+            let usage = try usage(ofKey: label, in: store)
+            guard usage.contains(.encrypt) else {
+                throw XKSError(.invalidKeyUsage, "the key does not allow Encrypt")
+            }
+            guard !request.wantsIntegrityValue || usage.contains(.decrypt) else {
+                throw XKSError(
+                    .invalidKeyUsage,
+                    "the key does not allow Decrypt, without which a ciphertextDataIntegrityValue cannot be vouched for"
+                )
+            }
+            let operation = KeyOperation(
+                kind: .encrypt, label: label,
+                additionalData: try HSMAdditionalData.specification(
+                    aad: request.additionalAuthenticatedData, metadata: CiphertextMetadata.current),
+                initializationVector: SecretBytes(), data: request.plaintext)
+            let encryption = Encryption(exchange: exchange, store: store, request: request, operation: operation)
+            pool.submit(operation, on: store.hsms, deadline: exchange.deadline) { result in
+                self.encrypted(encryption, result)
+            }
+        } catch {
+            finish(exchange, refusing: error)
+        }
+    }
+
+    private func encrypted(_ encryption: Encryption, _ result: OperationResult) {
+        var encryption = encryption
+        encryption.exchange.note(result)
+        do throws(XKSError) {
+            if let error = XKSError(result.outcome, of: .encrypt) { throw error }
+            guard let output = result.output else { throw XKSError(.internalFailure, "an HSM's answer was empty") }
+            var fields = try Self.fields(from: output, plaintextLength: encryption.request.plaintext.count)
+            guard encryption.request.wantsIntegrityValue else {
+                finish(encryption.exchange, .success(try fields.body()))
+                return
+            }
+            fields.integrityValue = Self.integrityValue(
+                of: fields, aad: encryption.request.additionalAuthenticatedData)
+            try prove(encryption, body: try fields.body())
+        } catch {
+            finish(encryption.exchange, refusing: error)
+        }
+    }
+
+    /// Decrypts what stands in the finished body, and sends that body only if the plaintext comes back
+    /// (XKS 1.0.3, Appendix C: the value is computed before, so that nothing that happens after goes unnoticed).
+    private func prove(_ encryption: Encryption, body: SecretBytes) throws(XKSError) {
+        let fields = try EncryptedFields(readingBack: body)
+        let operation = KeyOperation(
+            kind: .decrypt, label: encryption.operation.label,
+            additionalData: try HSMAdditionalData.specification(
+                aad: encryption.request.additionalAuthenticatedData, metadata: fields.ciphertextMetadata),
+            initializationVector: SecretBytes(fields.initializationVector),
+            data: ciphertextAndTag(fields.ciphertext, fields.authenticationTag))
+        pool.submit(operation, on: encryption.store.hsms, deadline: encryption.exchange.deadline) { result in
+            self.proved(encryption, body: body, result)
+        }
+    }
+
+    private func proved(_ encryption: Encryption, body: SecretBytes, _ result: OperationResult) {
+        var exchange = encryption.exchange
+        exchange.note(result)
+        if case .callersFault(.ciphertextIsInvalid) = result.outcome {
+            let message = "the ciphertext just made does not decrypt; it was not handed out"
+            return finish(exchange, refusing: XKSError(.internalFailure, message))
+        }
+        if let error = XKSError(result.outcome, of: .decrypt) { return finish(exchange, refusing: error) }
+        guard let plaintext = result.output?.data, plaintext.constantTimeEquals(encryption.request.plaintext) else {
+            let message = "the ciphertext just made decrypts to something else; it was not handed out"
+            return finish(exchange, refusing: XKSError(.internalFailure, message))
+        }
+        finish(exchange, .success(body))
+    }
+
+    private static func fields(
+        from output: KeyOperationOutput, plaintextLength: Int
+    ) throws(XKSError) -> EncryptedFields {
+        let tagLength = XKSLimits.authenticationTagBytes
+        guard output.data.count == plaintextLength + tagLength else {
+            throw XKSError(.internalFailure, "an HSM's ciphertext has not the length of the plaintext and a tag")
+        }
+        return output.data.withUnsafeBytes { bytes in
+            EncryptedFields(
+                ciphertext: SecretBytes(copying: UnsafeRawBufferPointer(rebasing: bytes[..<plaintextLength])),
+                initializationVector: output.initializationVector.withUnsafeBytes { Array($0) },
+                authenticationTag: Array(bytes[plaintextLength...]),
+                ciphertextMetadata: CiphertextMetadata.current)
+        }
+    }
+
+    private static func integrityValue(of fields: EncryptedFields, aad: SecretBytes?) -> [UInt8] {
+        var hash = SHA256()
+        IntegrityValue.feed(additionalAuthenticatedData: aad, fields: fields) { hash.update(bufferPointer: $0) }
+        return Array(hash.finalize())
+    }
+}
+
+/// An encryption on its way.
+private struct Encryption: Sendable {
+    var exchange: Exchange
+    let store: ServedKeyStore
+    let request: EncryptRequest
+    let operation: KeyOperation
+}
+
+/// What C_Decrypt takes: the tag follows the ciphertext (PKCS#11 2.40, CK_GCM_PARAMS).
+func ciphertextAndTag(_ ciphertext: SecretBytes, _ tag: [UInt8]) -> SecretBytes {
+    let data = SecretBytes(capacity: ciphertext.count + tag.count)
+    ciphertext.withUnsafeBytes { data.append(copying: $0) }
+    data.append(contentsOf: tag)
+    return data
+}

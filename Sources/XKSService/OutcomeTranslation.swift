@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Routing
+import XKSProtocol
+
+extension XKSError {
+    /// The one place where what happened in the pool gets a name of the API. `nil` when it was done.
+    ///
+    /// "There is no such key" and "nobody could be asked" stay apart: the first is final for KMS's caller, the second is
+    /// worth another try.
+    init?(_ outcome: OperationOutcome, of operation: LaneOperation) {
+        switch outcome {
+        case .done: return nil
+        case .callersFault(.ciphertextIsInvalid) where operation == .decrypt:
+            self.init(
+                .invalidCiphertext,
+                "ciphertext, initializationVector, authenticationTag, additional data and key do not belong together")
+        case .callersFault(.ciphertextIsInvalid): self.init(.internalFailure, "an HSM called its own input invalid")
+        case .callersFault(.usageNotPermitted):
+            self.init(.invalidKeyUsage, "the key does not allow \(operation == .encrypt ? "Encrypt" : "Decrypt")")
+        case .callersFault(.keyIsGone):
+            self.init(.keyNotFound, "every HSM that can be asked says that it has no key of this id")
+        case .timedOut: self.init(.dependencyTimeout, "no HSM answered in time")
+        case .unavailable(let reason): self.init(.internalFailure, "no HSM can do this at the moment: \(reason)")
+        case .overloaded: self.init(.throttling, "more requests wait for an HSM than this node accepts")
+        }
+    }
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import XKSProtocol
+
+/// What is told of a request when it has been answered: everything that the specification wants logged, nothing secret.
+package struct RequestTrace: Sendable {
+    package var peer = ""
+    package var method = ""
+    /// Nanoseconds of the monotonic clock.
+    package var receivedAt: UInt64 = 0
+    package var operation: XKSOperation?
+    /// Path prefix of the key store.
+    package var keyStore: String?
+    package var externalKeyID: String?
+    package var accessKeyID: String?
+    package var region: String?
+    package var metadata: RequestMetadata?
+    /// The HSM whose answer decided.
+    package var hsm: String?
+    /// How many times an HSM was asked.
+    package var attempts = 0
+    /// Time in the deciding HSM's library, microseconds.
+    package var hsmMicroseconds: UInt64 = 0
+    package var status = 0
+    package var error: XKSError.Name?
+    /// Why it was refused, in words for the operator.
+    package var reason: String?
+
+    package init() {}
+}
+
+/// Told of every request, once it has been answered.
+package protocol RequestObserver: Sendable {
+    /// - Parameter totalMicroseconds: from the first byte of the request to its answer.
+    func answered(_ trace: RequestTrace, totalMicroseconds: UInt64)
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+import AccessControl
+import LaneProtocol
+import Routing
+import SecureMemory
+import SigV4
+import XKSProtocol
+
+/// The way of a request: path, key store, signature, body, key, HSM, answer.
+///
+/// Everything up to the HSM is decided where the request came in, without waiting; what comes after runs where the
+/// HSM's answer came in. Errors are translated into the API's names in one place (`OutcomeTranslation`).
+package final class XKSService: ProxyRequestHandler {
+    let settings: ServiceSettings
+    let pool: any KeyOperationPool
+    private let directory: KeyStoreDirectory
+    private let observer: any RequestObserver
+    private let clocks: ServiceClocks
+
+    package init(
+        settings: ServiceSettings, pool: any KeyOperationPool, observer: any RequestObserver, clocks: ServiceClocks
+    ) throws(AccessControlError) {
+        self.settings = settings
+        self.pool = pool
+        self.observer = observer
+        self.clocks = clocks
+        directory = try KeyStoreDirectory(settings.keyStores.map(\.keyStore))
+    }
+
+    package func handle(_ request: ProxyRequest, reply: @escaping @Sendable (ProxyResponse) -> Void) {
+        var exchange = Exchange(request: request, deadline: request.receivedAt &+ settings.deadline, reply: reply)
+        do throws(XKSError) {
+            try begin(&exchange)
+        } catch {
+            finish(exchange, .failure(error), error: error)
+        }
+    }
+
+    /// Everything that can be said before an HSM is asked. Answers the request, or hands it on to what will.
+    private func begin(_ exchange: inout Exchange) throws(XKSError) {
+        let request = exchange.request
+        let route = try XKSRoute(target: request.target)
+        exchange.trace.operation = route.operation
+        exchange.trace.keyStore = route.prefix
+        exchange.trace.externalKeyID = route.externalKeyID
+        guard request.method == "POST" else { throw .methodNotAllowed }
+        guard let position = directory.position(ofPrefix: route.prefix) else {
+            throw XKSError(.invalidURIPath, "there is no key store under this path prefix")
+        }
+        let store = settings.keyStores[position]
+        try authenticate(&exchange, store)
+        switch route.operation {
+        case .health: try health(exchange)
+        case .metadata: try keyMetadata(exchange, store, route.externalKeyID)
+        case .encrypt: try encrypt(exchange, store, route.externalKeyID)
+        case .decrypt: try decrypt(exchange, store, route.externalKeyID)
+        }
+    }
+
+    private func authenticate(_ exchange: inout Exchange, _ store: ServedKeyStore) throws(XKSError) {
+        do throws(AuthenticationFailure) {
+            let identity = try store.verifier.verify(exchange.request, now: clocks.wall())
+            exchange.trace.accessKeyID = identity.accessKeyID
+            exchange.trace.region = identity.region
+        } catch {
+            exchange.trace.reason = error.description
+            throw XKSError(.authenticationFailed, error.clientMessage)
+        }
+    }
+
+    /// The label of the key that is meant.
+    func label(_ externalKeyID: String?, in store: ServedKeyStore) throws(XKSError) -> String {
+        guard let externalKeyID, let label = store.keyStore.resolve(externalKeyID: externalKeyID) else {
+            throw XKSError(.keyNotFound, "this key store serves no key of this id")
+        }
+        return label
+    }
+
+    /// The usage of a key that at least one HSM holds.
+    func usage(ofKey label: String, in store: ServedKeyStore) throws(XKSError) -> KeyUsage {
+        switch pool.knowledge(of: label, on: store.hsms) {
+        case .held(let usage): return usage
+        case .absent(let detail):
+            throw XKSError(.keyNotFound, detail ?? "every HSM that can be asked says that it has no key of this id")
+        case .unknown: throw XKSError(.internalFailure, "no HSM can be asked at the moment")
+        }
+    }
+
+    // MARK: Answering
+
+    func finish(_ exchange: Exchange, _ response: ProxyResponse, error: XKSError? = nil) {
+        var trace = exchange.trace
+        trace.status = response.status
+        trace.error = error?.name
+        if trace.reason == nil { trace.reason = error?.message }
+        exchange.reply(response)
+        let now = clocks.monotonic()
+        let total = now > trace.receivedAt ? (now - trace.receivedAt) / 1_000 : 0
+        observer.answered(trace, totalMicroseconds: total)
+    }
+
+    func finish(_ exchange: Exchange, refusing error: XKSError) {
+        finish(exchange, .failure(error), error: error)
+    }
+}
+
+/// One request on its way through the service.
+struct Exchange: Sendable {
+    let request: ProxyRequest
+    /// CLOCK_MONOTONIC, nanoseconds.
+    let deadline: UInt64
+    let reply: @Sendable (ProxyResponse) -> Void
+    var trace = RequestTrace()
+
+    init(request: ProxyRequest, deadline: UInt64, reply: @escaping @Sendable (ProxyResponse) -> Void) {
+        self.request = request
+        self.deadline = deadline
+        self.reply = reply
+        trace.peer = request.peer
+        trace.method = request.method
+        trace.receivedAt = request.receivedAt
+    }
+
+    /// Takes in what the pool says of an operation.
+    mutating func note(_ result: OperationResult) {
+        trace.hsm = result.hsm ?? trace.hsm
+        trace.attempts += result.attempts
+        trace.hsmMicroseconds += UInt64(result.hsmMicroseconds)
+    }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Routing
+import SecureMemory
+import Synchronization
+import Testing
+import XKSProtocol
+import XKSService
+
+private let metadata = """
+    {"awsPrincipalArn":"arn:aws:iam::123456789012:user/Alice","kmsKeyArn":"arn:aws:kms:eu-central-1:1:key/1",\
+    "kmsOperation":"Encrypt","kmsRequestId":"4112f4d6"}
+    """
+private let encryptPath = "/example/kms/xks/v1/keys/foo/encrypt"
+private let decryptPath = "/example/kms/xks/v1/keys/foo/decrypt"
+
+private func encryptBody(aad: String? = nil, integrity: Bool = false) -> String {
+    let aadField = aad.map { #","additionalAuthenticatedData":"\#($0)""# } ?? ""
+    let integrityField = integrity ? #","ciphertextDataIntegrityValueAlgorithm":"SHA_256""# : ""
+    return #"{"requestMetadata":\#(metadata),"plaintext":"SGVsbG8gV29ybGQh","encryptionAlgorithm":"AES_GCM""#
+        + aadField + integrityField + "}"
+}
+
+private func decryptBody(metadata field: String? = nil, aad: String? = nil) -> String {
+    let metadataField = field.map { #","ciphertextMetadata":"\#($0)""# } ?? ""
+    let aadField = aad.map { #","additionalAuthenticatedData":"\#($0)""# } ?? ""
+    return
+        #"{"requestMetadata":\#(metadata),"ciphertext":"ghxkK1txeDNn3q8Y","initializationVector":"HMrlRw85cAJUd5Ax","#
+        + #""authenticationTag":"vBxN2ncH1oEkR8WVXpmyYQ==","encryptionAlgorithm":"AES_GCM""# + metadataField + aadField
+        + "}"
+}
+
+private let encrypted = OperationResult.done([UInt8](repeating: 7, count: 12 + 16), iv: [UInt8](1...12))
+
+@Suite("The way of a request")
+struct XKSServiceTests {
+    @Test("path and key store come before the signature, the signature before the body")
+    func order() throws {
+        let bench = try ServiceBench { _ in encrypted }
+        #expect(try bench.post("/nonsense", "", sign: false).0 == 404)
+        #expect(try bench.post("/other/kms/xks/v1/health", "{}", sign: false).1.contains("InvalidUriPathException"))
+        #expect(try bench.post(encryptPath, encryptBody(), method: "GET", sign: false).0 == 405)
+        let (status, body) = try bench.post(encryptPath, "not even JSON", sign: false)
+        #expect(status == 401 && body.contains("AuthenticationFailedException"))
+        #expect(try bench.post(encryptPath, "not even JSON").1.contains("ValidationException"))
+        #expect(bench.pool.operations.isEmpty, "nothing of this reaches an HSM")
+    }
+
+    @Test("an encryption carries Claviger's mark, and hands the HSM the specification's additional data")
+    func encrypt() throws {
+        let bench = try ServiceBench { _ in encrypted }
+        let (status, body) = try bench.post(encryptPath, encryptBody(aad: "cHJvamVjdA=="))
+        #expect(status == 200)
+        #expect(body.contains(#""ciphertextMetadata":"Q0xWAQ==""#))
+        let operation = try #require(bench.pool.operations.first)
+        let expected: [UInt8] = [0, 7] + Array("project".utf8) + [4, 0x43, 0x4C, 0x56, 1]
+        #expect(operation.additionalData.constantTimeEquals(SecretBytes(expected)))
+        #expect(operation.data.constantTimeEquals(SecretBytes("Hello World!".utf8)))
+        let trace = try #require(bench.observer.traces.first)
+        #expect(trace.metadata?.kmsRequestId == "4112f4d6" && trace.hsm == "hsm-a" && trace.error == nil)
+    }
+
+    @Test("the integrity value is sent only when what stands in the answer decrypts to the plaintext")
+    func integrityValue() throws {
+        let good = try ServiceBench { $0.kind == .encrypt ? encrypted : .done(Array("Hello World!".utf8)) }
+        let (status, body) = try good.post(encryptPath, encryptBody(integrity: true))
+        #expect(status == 200 && body.contains("ciphertextDataIntegrityValue"))
+        #expect(good.pool.operations.map(\.kind) == [.encrypt, .decrypt])
+        // The proof decrypts what was sent, not what the HSM gave: both are the same bytes only if nothing flipped.
+        let proof = good.pool.operations[1]
+        #expect(proof.data.constantTimeEquals(SecretBytes([UInt8](repeating: 7, count: 28))))
+        #expect(proof.initializationVector.constantTimeEquals(SecretBytes(1...12)))
+
+        let other = try ServiceBench { $0.kind == .encrypt ? encrypted : .done(Array("Hello World?".utf8)) }
+        #expect(try other.post(encryptPath, encryptBody(integrity: true)).0 == 500)
+        let invalid = try ServiceBench { operation in
+            operation.kind == .encrypt
+                ? encrypted : OperationResult(outcome: .callersFault(.ciphertextIsInvalid), attempts: 1)
+        }
+        #expect(try invalid.post(encryptPath, encryptBody(integrity: true)).1.contains("InternalException"))
+    }
+
+    @Test("an HSM's answer of a wrong length never reaches KMS")
+    func wrongLengths() throws {
+        for result in [
+            OperationResult.done([1, 2, 3], iv: [UInt8](1...12)),
+            OperationResult.done([UInt8](repeating: 7, count: 28), iv: [UInt8](1...11)),
+        ] {
+            let bench = try ServiceBench { _ in result }
+            #expect(try bench.post(encryptPath, encryptBody()).0 == 500)
+        }
+    }
+
+    @Test("a key's usage is kept to before an HSM is asked")
+    func usage() throws {
+        let encryptOnly = try ServiceBench(knowledge: .held(usage: [.encrypt])) { _ in encrypted }
+        #expect(try encryptOnly.post(encryptPath, encryptBody()).0 == 200)
+        #expect(try encryptOnly.post(decryptPath, decryptBody()).1.contains("InvalidKeyUsageException"))
+        #expect(try encryptOnly.post(encryptPath, encryptBody(integrity: true)).1.contains("InvalidKeyUsageException"))
+        let impotent = try ServiceBench(knowledge: .held(usage: [])) { _ in encrypted }
+        #expect(try impotent.post(encryptPath, encryptBody()).1.contains("InvalidKeyUsageException"))
+        #expect(impotent.pool.operations.isEmpty)
+    }
+
+    @Test("absent, unknown, late and failed are four different things")
+    func absenceIsNotUnavailability() throws {
+        let absent = try ServiceBench(knowledge: .absent(nil)) { _ in encrypted }
+        #expect(try absent.post(encryptPath, encryptBody()).1.contains("KeyNotFoundException"))
+        let unknown = try ServiceBench(knowledge: .unknown) { _ in encrypted }
+        #expect(try unknown.post(encryptPath, encryptBody()).1.contains("InternalException"))
+        let table: [(OperationOutcome, Int, String)] = [
+            (.timedOut, 503, "DependencyTimeoutException"), (.unavailable("down"), 500, "InternalException"),
+            (.overloaded, 429, "ThrottlingException"), (.callersFault(.keyIsGone), 404, "KeyNotFoundException"),
+            (.callersFault(.ciphertextIsInvalid), 400, "InvalidCiphertextException"),
+            (.callersFault(.usageNotPermitted), 400, "InvalidKeyUsageException"),
+        ]
+        for (outcome, status, name) in table {
+            let bench = try ServiceBench { _ in OperationResult(outcome: outcome, attempts: 1) }
+            let answer = try bench.post(decryptPath, decryptBody())
+            #expect(answer.0 == status && answer.1.contains(name))
+        }
+    }
+
+    @Test("ciphertext is opened in the form that its metadata name")
+    func decryptForms() throws {
+        let plaintext = OperationResult.done(Array("Hello World!".utf8))
+        let ours = try ServiceBench(foreignForm: .digest) { _ in plaintext }
+        #expect(try ours.post(decryptPath, decryptBody(metadata: "Q0xWAQ==")).1 == #"{"plaintext":"SGVsbG8gV29ybGQh"}"#)
+        let specification: [UInt8] = [0, 0, 4, 0x43, 0x4C, 0x56, 1]
+        #expect(try #require(ours.pool.operations.first).additionalData.constantTimeEquals(SecretBytes(specification)))
+        _ = try ours.post(decryptPath, decryptBody(aad: "cHJvamVjdA=="))
+        #expect(ours.pool.operations[1].additionalData.count == 2 + 32 + 1, "the digest form, for what is not ours")
+        let newer = try ours.post(decryptPath, decryptBody(metadata: "Q0xWCQ=="))
+        #expect(newer.1.contains("InvalidCiphertextException"))
+        #expect(ours.pool.operations.count == 2)
+    }
+
+    @Test("a key that the key store does not serve is not found, whatever the HSMs hold")
+    func notServed() throws {
+        let bench = try ServiceBench { _ in encrypted }
+        #expect(try bench.post("/example/kms/xks/v1/keys/bar/encrypt", encryptBody()).0 == 404)
+        #expect(try bench.post("/example/kms/xks/v1/keys/prod-7/encrypt", encryptBody()).0 == 200)
+        #expect(bench.pool.operations.map(\.label) == ["prod-7"])
+    }
+
+    @Test("health is an answer even when every HSM is out, worst first, ten at most")
+    func health() throws {
+        let body = #"{"requestMetadata":{"kmsOperation":"KmsHealthCheck","kmsRequestId":"1"}}"#
+        let hsms = (0..<12).map { index in
+            HSMStatus(
+                name: "hsm-\(index)", condition: index == 11 ? .unavailable : .active, reason: "", since: 0,
+                identity: TokenIdentity(
+                    label: "t", serial: "s\(index)", manufacturer: "Maker", model: "M1", firmware: "1.2", slot: 0,
+                    sessionLimit: 0),
+                lanesOpen: 1, lanesBusy: 0, lanesOverdue: 0, keys: 1, workerPID: 1)
+        }
+        let bench = try ServiceBench(hsms: hsms) { _ in encrypted }
+        let (status, text) = try bench.post("/example/kms/xks/v1/health", body)
+        #expect(status == 200)
+        #expect(text.split(separator: "healthStatus").count - 1 == 10)
+        let worst = try #require(text.range(of: "UNAVAILABLE"))
+        let first = try #require(text.range(of: "\"ACTIVE\""))
+        #expect(worst.lowerBound < first.lowerBound)
+        #expect(text.contains("s11") && text.contains("firmware 1.2"))
+    }
+
+    @Test("GetKeyMetadata tells the key's usage")
+    func keyMetadata() throws {
+        let bench = try ServiceBench(knowledge: .held(usage: [.encrypt, .decrypt, .wrap])) { _ in encrypted }
+        let (status, text) = try bench.post(
+            "/example/kms/xks/v1/keys/foo/metadata", #"{"requestMetadata":\#(metadata)}"#)
+        #expect(status == 200)
+        #expect(text == #"{"keySpec":"AES_256","keyUsage":["ENCRYPT","DECRYPT","WRAP"],"keyStatus":"ENABLED"}"#)
+    }
+
+    @Test("no refusal and no trace tells plaintext, ciphertext or signatures")
+    func nothingSecret() throws {
+        let bench = try ServiceBench { _ in OperationResult(outcome: .unavailable("x"), attempts: 1) }
+        let answers = [
+            try bench.post(encryptPath, encryptBody()).1, try bench.post(decryptPath, decryptBody()).1,
+            try bench.post(encryptPath, encryptBody() + "garbage").1,
+        ]
+        for text in answers + bench.observer.traces.map({ "\($0)" }) {
+            #expect(!text.contains("SGVsbG8") && !text.contains("Hello World") && !text.contains("ghxkK1tx"))
+            #expect(!text.contains("Signature="))
+        }
+    }
+}
