@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import SecureMemory
+import Testing
+
+private func bytes(_ secret: SecretBytes) -> [UInt8] { secret.withUnsafeBytes { Array($0) } }
+
+/// Passes the messages through an assembler in pieces of the given size.
+private func assemble(_ stream: [UInt8], piece: Int) throws -> [SecretBytes] {
+    var assembler = ControlFrameAssembler()
+    var messages: [SecretBytes] = []
+    for start in stride(from: 0, to: stream.count, by: piece) {
+        messages += try stream[start..<min(start + piece, stream.count)].withUnsafeBytes { try assembler.append($0) }
+    }
+    return messages
+}
+
+private let identity = TokenIdentity(
+    label: "Schlüssel", serial: "s1", manufacturer: "Maker", model: "M", firmware: "2.6", slot: 7, sessionLimit: 0)
+
+private let workerMessages: [WorkerMessage] = [
+    .ready(identity, lanes: 16),
+    .catalogue(
+        [CatalogueEntry(reference: 1, label: "foo", usage: [.encrypt, .decrypt])],
+        complaints: [CatalogueComplaint(label: "bar", reason: "two of them")]),
+    .catalogue([], complaints: []),
+    .probe(ProbeReport(passed: false, function: .decrypt, code: 5, microseconds: 12)),
+    .failed(WorkerFailure(kind: .pinRefused, function: .login, code: 0xA0, message: "refused")),
+]
+
+@Suite("Control messages")
+struct ControlMessageTests {
+    @Test("worker messages read as they were written, in pieces of any size", arguments: [1, 3, 7, 64, 100_000])
+    func worker(piece: Int) throws {
+        let stream = workerMessages.flatMap { bytes($0.encoded()) }
+        let read = try assemble(stream, piece: piece).map { try WorkerMessage(decoding: $0) }
+        #expect(read == workerMessages)
+    }
+
+    @Test("a configuration reads as it was written, PIN and all")
+    func configuration() throws {
+        for token in [TokenSelector.label("a"), .serial("b"), .slot(.max)] {
+            for pin in [nil, SecretBytes("1234".utf8), SecretBytes()] {
+                let message = NodeMessage.configure(
+                    WorkerConfiguration(
+                        name: "n", module: "/m.so", token: token, pin: pin, lanes: 3, catalogueInterval: 4,
+                        probeInterval: 5))
+                let whole = try #require(try assemble(bytes(message.encoded()), piece: 5).first)
+                guard case .configure(let read) = try NodeMessage(decoding: whole) else {
+                    Issue.record("not a configuration")
+                    return
+                }
+                #expect(read.token == token && read.lanes == 3 && read.module == "/m.so")
+                #expect((read.pin == nil) == (pin == nil))
+                if let pin { #expect(read.pin?.constantTimeEquals(pin) == true) }
+                #expect(!"\(message)".contains("1234"))
+            }
+        }
+    }
+
+    @Test("mutated and random messages never trap")
+    func hostile() {
+        let originals = workerMessages.map { bytes($0.encoded()) }
+        for _ in 0..<20_000 {
+            var stream = originals[Int.random(in: 0..<originals.count)]
+            for _ in 0..<Int.random(in: 1...4) {
+                stream[Int.random(in: 0..<stream.count)] = UInt8.random(in: .min ... .max)
+            }
+            if Bool.random() { stream.removeLast(Int.random(in: 0..<stream.count)) }
+            guard let messages = try? assemble(stream, piece: 64) else { continue }
+            for message in messages {
+                _ = try? WorkerMessage(decoding: message)
+                _ = try? NodeMessage(decoding: message)
+            }
+        }
+    }
+
+    @Test("a length beyond the limit is refused before anything is kept for it")
+    func oversize() {
+        let stream = withUnsafeBytes(of: UInt32(largestControlMessage + 1)) { Array($0) }
+        #expect(throws: MalformedControlMessage.self) { try assemble(stream, piece: 4) }
+    }
+}
