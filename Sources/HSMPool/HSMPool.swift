@@ -31,15 +31,26 @@ package final class HSMPool: KeyOperationPool {
         for hsm in settings.members.indices { startWorker(hsm, after: 0) }
     }
 
+    /// Waits until every worker process has been started, or could not be.
+    package func started() async {
+        await wait { state in state.hsms.allSatisfy { $0.worker != nil || $0.failure != nil || $0.hasServed } }
+    }
+
     /// Waits until every HSM can serve or has said why it cannot.
     package func settled() async {
+        await wait { state in state.hsms.allSatisfy { $0.hasServed || $0.failure != nil } }
+    }
+
+    private func wait(until isFulfilled: @escaping @Sendable (borrowing PoolState) -> Bool) async {
         await withCheckedContinuation { continuation in
-            let now = state.withLock { state in
-                state.settledWaiters.append(continuation)
-                return state.takeSettledWaiters()
-            }
-            for waiter in now { waiter.resume() }
+            state.withLock { $0.waiters.append(PoolWaiter(isFulfilled: isFulfilled, continuation: continuation)) }
+            resumeWaiters()
         }
+    }
+
+    /// To be called after every change in the life of a worker.
+    func resumeWaiters() {
+        for waiter in state.withLock({ $0.takeFulfilledWaiters() }) { waiter.continuation.resume() }
     }
 
     // MARK: Operations
@@ -71,6 +82,15 @@ package final class HSMPool: KeyOperationPool {
     package func readCatalogues() {
         let controls = state.withLock { $0.hsms.compactMap { $0.worker?.control } }
         for control in controls { control.send(.readCatalogue) }
+    }
+
+    /// What each HSM holds, for `check`.
+    package func inventory() -> [HSMInventory] {
+        let now = monotonicNanoseconds()
+        return state.withLock { state in
+            _ = state.refreshConditions(now: now)
+            return state.hsms.indices.map { state.inventory(of: $0) }
+        }
     }
 
     package func status() -> [HSMStatus] {

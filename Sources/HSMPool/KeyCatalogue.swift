@@ -7,12 +7,12 @@ import Routing
 /// What an HSM told is kept while its worker is away, so that a request can wait for a worker that is coming back.
 struct KeyCatalogue {
     private var entries: [[String: CatalogueEntry]]
-    private var complaints: [[String: String]]
+    private var complaints: [[CatalogueComplaint]]
     private var holders: [String: HSMSet] = [:]
 
     init(hsmCount: Int) {
         entries = Array(repeating: [:], count: hsmCount)
-        complaints = Array(repeating: [:], count: hsmCount)
+        complaints = Array(repeating: [], count: hsmCount)
     }
 
     /// Replaces what one HSM holds.
@@ -20,7 +20,7 @@ struct KeyCatalogue {
         guard entries.indices.contains(hsm) else { return }
         for label in entries[hsm].keys { holders[label]?.remove(hsm) }
         entries[hsm] = Dictionary(list.map { ($0.label, $0) }) { first, _ in first }
-        complaints[hsm] = Dictionary(said.map { ($0.label, $0.reason) }) { first, _ in first }
+        complaints[hsm] = said
         for label in entries[hsm].keys { holders[label, default: []].insert(hsm) }
         for (label, set) in holders where set.isEmpty { holders[label] = nil }
     }
@@ -42,7 +42,14 @@ struct KeyCatalogue {
         }
         if let usage { return .held(usage: usage) }
         guard !serving.isEmpty else { return .unknown }
-        let complaint = complaints.indices.first { serving.contains($0) && complaints[$0][label] != nil }
-        return .absent(complaint.flatMap { complaints[$0][label] })
+        let complaint = complaints.indices.lazy.filter { serving.contains($0) }
+            .compactMap { complaints[$0].first { $0.label == label }?.reason }.first
+        return .absent(complaint)
     }
+
+    /// Labels of the keys that an HSM can serve, sorted.
+    func labels(hsm: Int) -> [String] { entries.indices.contains(hsm) ? entries[hsm].keys.sorted() : [] }
+
+    /// The key objects of an HSM that cannot serve.
+    func complaints(hsm: Int) -> [CatalogueComplaint] { complaints.indices.contains(hsm) ? complaints[hsm] : [] }
 }

@@ -45,6 +45,12 @@ struct PendingOperation {
     var completion: @Sendable (OperationResult) -> Void
 }
 
+/// Somebody who waits for the pool to come to a certain state.
+struct PoolWaiter {
+    var isFulfilled: @Sendable (borrowing PoolState) -> Bool
+    var continuation: CheckedContinuation<Void, Never>
+}
+
 /// Everything behind the pool's lock: the decisions, and the things that they name.
 struct PoolState {
     var machine: PoolMachine
@@ -53,8 +59,7 @@ struct PoolState {
     var operations: [OperationID: PendingOperation] = [:]
     var isTicking = false
     var isStopping = false
-    /// Resumed when no HSM is on its first way up any more.
-    var settledWaiters: [CheckedContinuation<Void, Never>] = []
+    var waiters: [PoolWaiter] = []
 
     init(settings: PoolSettings, groups: Int) {
         machine = PoolMachine(
@@ -141,12 +146,11 @@ struct PoolState {
         }
     }
 
-    /// True when no HSM is still on its first way up.
-    var isSettled: Bool { hsms.allSatisfy { $0.hasServed || $0.failure != nil } }
-
-    mutating func takeSettledWaiters() -> [CheckedContinuation<Void, Never>] {
-        guard isSettled || isStopping else { return [] }
-        defer { settledWaiters = [] }
-        return settledWaiters
+    mutating func takeFulfilledWaiters() -> [PoolWaiter] {
+        guard !waiters.isEmpty else { return [] }
+        let all = waiters
+        let isOver = all.map { isStopping || $0.isFulfilled(self) }
+        waiters = zip(all, isOver).filter { !$0.1 }.map(\.0)
+        return zip(all, isOver).filter(\.1).map(\.0)
     }
 }

@@ -112,7 +112,7 @@ struct WorkerProcess {
         }
         environment.merge(settings.environment) { _, configured in configured }
         // The name is an argument only so that a person sees in a process list which worker is which.
-        let arguments = CStringArray([executable, "hsm-worker", settings.name])
+        let arguments = CStringArray(["claviger", "hsm-worker", settings.name])
         let variables = CStringArray(environment.map { "\($0.key)=\($0.value)" })
         var pid: pid_t = 0
         let code = claviger_spawn(

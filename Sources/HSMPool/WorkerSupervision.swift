@@ -62,6 +62,7 @@ extension HSMPool {
             connect(descriptor, to: lanes[lane], on: loops[lane % loops.count])
         }
         connect(process.controlDescriptor, to: control, on: controlLoop)
+        resumeWaiters()
     }
 
     private func connect(_ descriptor: CInt, to handler: some ChannelHandler & Sendable, on loop: any EventLoop) {
@@ -110,7 +111,7 @@ extension HSMPool {
         guard let (worker, pause, effects, changes) = ending else { return }
         perform(effects)
         report(changes)
-        resumeSettledWaiters()
+        resumeWaiters()
         if let worker {
             worker.control.close()
             for lane in worker.lanes { lane.close() }
@@ -125,10 +126,6 @@ extension HSMPool {
         loops[0].scheduleRepeatedTask(initialDelay: .milliseconds(1), delay: .milliseconds(20)) { task in
             if WorkerProcess.reap(pid) { task.cancel() }
         }
-    }
-
-    private func resumeSettledWaiters() {
-        for waiter in state.withLock({ $0.takeSettledWaiters() }) { waiter.resume() }
     }
 
     /// Ends every worker: first by closing the sockets, then, after `grace`, by force.
@@ -149,7 +146,7 @@ extension HSMPool {
                 try? await Task.sleep(for: .milliseconds(5))
             }
         }
-        resumeSettledWaiters()
+        resumeWaiters()
     }
 }
 
@@ -169,7 +166,7 @@ extension HSMPool: ControlDelegate {
         perform(effects)
         log(message, hsm: hsm)
         report(changes)
-        resumeSettledWaiters()
+        resumeWaiters()
     }
 
     func workerEnded(hsm: Int, epoch: UInt64) {

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# Two commands suffice on a fresh machine: `make run` and `make test`. Both install what is missing first.
+
+SWIFT ?= swift
+# What Swift source the format commands look at.
+SOURCES := $(wildcard Package.swift Sources Tests TestSupport)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test format check-format bench conformance clean
+
+help: ## This list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install the Debian packages that are missing (sudo where not root).
+	@deploy/setup.sh
+
+build: setup ## Build for debugging.
+	$(SWIFT) build
+
+run: setup ## Build and start a development node; ARGS="--hsms 5 …" passes options on.
+	$(SWIFT) run claviger dev $(ARGS)
+
+test: setup ## All tests.
+	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover --start-directory Benchmarks
+	$(SWIFT) test $(ARGS)
+
+format: ## Format all Swift source in place.
+	$(SWIFT) format --configuration .swift-format --recursive --parallel --in-place $(SOURCES)
+
+check-format: ## Fail when Swift source is not formatted as .swift-format says.
+	$(SWIFT) format lint --configuration .swift-format --strict --recursive --parallel $(SOURCES)
+
+bench: setup ## Build for release and measure; ARGS="--rounds 9 …" passes options on (Benchmarks/bench.py --help).
+	$(SWIFT) build -c release --product claviger
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/bench.py \
+	    --claviger "$$($(SWIFT) build -c release --show-bin-path)/claviger" $(ARGS)
+
+conformance: setup ## Run AWS's public test client, a checkout of which lies in CLIENT=…
+	@test -n "$(CLIENT)" || { echo "usage: make conformance CLIENT=path/to/aws-kms-xksproxy-test-client" >&2; exit 2; }
+	$(SWIFT) build --product claviger
+	TestSupport/conformance.sh "$$($(SWIFT) build --show-bin-path)/claviger" "$(CLIENT)"
+
+clean: ## Remove what was built.
+	rm -rf .build

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import KeyStoreCredentials
+import SecureMemory
+
+/// The one credential of a development node: made once, then the same at every start.
+package enum DevCredentials {
+    private struct Document: Decodable {
+        var AccessKeyId: String
+        var RawSecretAccessKey: String
+    }
+
+    /// Reads `credential.json`, or makes it; writes the file that the configuration takes the secret from.
+    package static func ensure(in state: DevState) throws -> ProxyCredential {
+        let credential: ProxyCredential
+        if let content = try StateFiles.read(state.credentialFile) {
+            credential = try read(content, from: state.credentialFile)
+        } else {
+            credential = .generate()
+            try StateFiles.write(credential.document(), to: state.credentialFile)
+        }
+        try StateFiles.write(credential.secret, to: state.secretFile)
+        return credential
+    }
+
+    private static func read(_ content: SecretBytes, from path: String) throws -> ProxyCredential {
+        let document = content.withUnsafeBytes { try? JSONDecoder().decode(Document.self, from: Data($0)) }
+        guard let document,
+            let credential = ProxyCredential(
+                accessKeyID: document.AccessKeyId, secret: SecretBytes(Array(document.RawSecretAccessKey.utf8)))
+        else {
+            // Not replaced silently: somebody may have put a credential of theirs here, and clients rely on it.
+            throw DevError(
+                "\(path) holds no credential: AccessKeyId (20 to 30 of A-Z 2-7) and RawSecretAccessKey (43 to 64 of "
+                    + "A-Z a-z 0-9 + / =) are needed. Correct it, or remove it to have a new one made.")
+        }
+        return credential
+    }
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+
+/// Where SoftHSM's PKCS#11 library lies.
+package enum SoftHSMLibrary {
+    /// The places of Debian and Ubuntu (any architecture), Fedora, and a build from source.
+    package static let usualPlaces = [
+        "/usr/lib/softhsm/libsofthsm2.so",
+        "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+        "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+        "/usr/lib64/pkcs11/libsofthsm2.so",
+        "/usr/local/lib/softhsm/libsofthsm2.so",
+    ]
+
+    /// The first that can be read.
+    /// - Throws: `DevError` that says how to install it.
+    package static func find(in places: [String] = usualPlaces) throws -> String {
+        if let found = places.first(where: { access($0, R_OK) == 0 }) { return found }
+        throw DevError(
+            "SoftHSM's PKCS#11 library is in none of its usual places (\(places.joined(separator: ", "))). "
+                + "Install it: apt-get install softhsm2")
+    }
+}

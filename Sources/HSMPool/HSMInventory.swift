@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Routing
+
+/// What one HSM turned out to be and to hold.
+package struct HSMInventory: Sendable {
+    package let name: String
+    package let module: String
+    package let condition: HSMCondition
+    /// Why it is in that condition; empty when active.
+    package let reason: String
+    package let identity: TokenIdentity?
+    /// Labels of the keys that can serve, sorted.
+    package let labels: [String]
+    /// Key objects that cannot.
+    package let complaints: [CatalogueComplaint]
+}
+
+extension PoolState {
+    func inventory(of hsm: Int) -> HSMInventory {
+        let (condition, reason) = condition(of: hsm)
+        return HSMInventory(
+            name: hsms[hsm].settings.name, module: hsms[hsm].settings.module, condition: condition, reason: reason,
+            identity: hsms[hsm].identity, labels: catalogue.labels(hsm: hsm), complaints: catalogue.complaints(hsm: hsm)
+        )
+    }
+}
