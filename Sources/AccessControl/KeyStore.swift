@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One logical key store: a path prefix and the keys that may be reached under it.
+///
+/// Key stores are isolated: nothing of one is reachable through the prefix of another.
+package struct KeyStore: Sendable, Equatable {
+    /// What stands before `/kms/xks/v1` in the path; empty, or `/` and segments of `a-z A-Z 0-9 - _`.
+    package let pathPrefix: String
+    /// The patterns as they were given.
+    package let keys: [KeyPattern]
+
+    private let mappings: [String: String]
+    private let labels: Set<String>
+    private let globs: [Glob]
+
+    /// Longest prefix: with `/kms/xks/v1` at most 128 characters (XKS 1.0.3, URI path prefix).
+    package static let maximumPrefixLength = 128 - "/kms/xks/v1".utf8.count
+
+    /// - Throws: ``AccessControlError`` naming the value that cannot be, and what mends it.
+    package init(pathPrefix: String, keys: [KeyPattern]) throws(AccessControlError) {
+        try Self.validate(prefix: pathPrefix)
+        guard !keys.isEmpty else { throw .noKeys(prefix: pathPrefix) }
+        var mappings: [String: String] = [:]
+        var labels: Set<String> = []
+        var globs: [Glob] = []
+        for key in keys {
+            try key.validate()
+            switch key {
+            case .mapping(let id, let label):
+                guard mappings.updateValue(label, forKey: id) == nil else {
+                    throw .repeatedExternalKeyID(id: id, prefix: pathPrefix)
+                }
+            case .label(let label):
+                guard labels.insert(label).inserted else {
+                    throw .repeatedLabel(label: label, prefix: pathPrefix)
+                }
+            case .glob(let glob):
+                globs.append(glob)
+            }
+        }
+        if let id = mappings.keys.filter(labels.contains).min() {
+            throw .repeatedExternalKeyID(id: id, prefix: pathPrefix)
+        }
+        self.pathPrefix = pathPrefix
+        self.keys = keys
+        self.mappings = mappings
+        self.labels = labels
+        self.globs = globs
+    }
+
+    /// The PKCS#11 label that `externalKeyID` stands for: by mapping, then as a label, then by glob. Nil when this key
+    /// store has no such key, whatever the HSMs hold.
+    package func resolve(externalKeyID: String) -> String? {
+        guard ExternalKeyID.isValid(externalKeyID) else { return nil }
+        if let label = mappings[externalKeyID] { return label }
+        if labels.contains(externalKeyID) { return externalKeyID }
+        return globs.contains { $0.matches(externalKeyID) } ? externalKeyID : nil
+    }
+
+    private static func validate(prefix: String) throws(AccessControlError) {
+        guard !prefix.isEmpty else { return }
+        guard prefix.utf8.count <= maximumPrefixLength else {
+            throw .prefixLength(prefix: prefix, length: prefix.utf8.count)
+        }
+        let illegal = ExternalKeyID.firstIllegalCharacter(in: prefix) { $0 == "/" }
+        if let character = illegal ?? prefix.first(where: { $0 == "." }) {
+            throw .illegalPrefixCharacter(prefix: prefix, character: character)
+        }
+        guard prefix.hasPrefix("/") else { throw .prefixForm(prefix: prefix, problem: .noLeadingSlash) }
+        let segments = prefix.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        guard segments.last?.isEmpty == false else { throw .prefixForm(prefix: prefix, problem: .trailingSlash) }
+        guard !segments.contains(where: \.isEmpty) else { throw .prefixForm(prefix: prefix, problem: .emptySegment) }
+        guard !"\(prefix)/".contains("/kms/xks/v1/") else {
+            throw .prefixForm(prefix: prefix, problem: .containsAPIPath)
+        }
+    }
+}
