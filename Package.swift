@@ -16,6 +16,7 @@ let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
@@ -47,10 +48,10 @@ let effectRooms: [Target] = [
     room("XKSListener", ["SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, nioTLS]),
     room("XKSService", ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", crypto]),
     room("Observability", ["CPlatform", logging]),
-    room("ControlPlane", [hummingbird, logging, nioCore]),
+    room("ControlPlane", [hummingbird, lifecycle, logging, nioCore]),
     room("NodeConfig", ["SecureMemory", toml]),
     room("KeyStoreCredentials", ["SecureMemory"]),
-    room("DevEnvironment", ["KeyStoreCredentials", "SecureMemory", x509, asn1, crypto]),
+    room("DevEnvironment", ["KeyStoreCredentials", "LaneProtocol", "SecureMemory", x509, asn1, crypto]),
 ]
 
 let package = Package(
@@ -66,6 +67,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/LebJe/TOMLKit.git", from: "0.6.0"),
     ],
     targets: pureRooms + effectRooms + [

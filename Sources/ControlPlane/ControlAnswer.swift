@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// What the control listener answers to a method and a path: the whole of it, without any network.
+struct ControlAnswer: Equatable {
+    /// HTTP status code.
+    var status: Int
+    var contentType: String
+    var body: [UInt8]
+
+    /// The paths that are served.
+    ///
+    /// - `/ping`: the process is up.
+    /// - `/livez`: as `/ping`, in JSON; a supervisor that restarts the process asks this.
+    /// - `/readyz`: 200 when the node can serve, else 503; a load balancer asks this.
+    /// - `/health`: the whole status, always 200; people ask this.
+    static func make(method: String, path: String, source: some NodeStatusSource) -> ControlAnswer {
+        let answer: ControlAnswer
+        switch path {
+        case "/ping":
+            answer = ControlAnswer(status: 200, contentType: "text/plain; charset=utf-8", body: Array("pong\n".utf8))
+        case "/livez":
+            answer = json(200, Liveness(live: true))
+        case "/readyz":
+            let status = source.status()
+            answer = json(status.isReady ? 200 : 503, Readiness(status))
+        case "/health":
+            answer = json(200, Health(source.status()))
+        default:
+            return json(404, Refusal(error: "no such path; there are /ping, /livez, /readyz and /health"))
+        }
+        guard method == "GET" || method == "HEAD" else {
+            return json(405, Refusal(error: "only GET and HEAD are allowed"))
+        }
+        return answer
+    }
+
+    private static func json(_ status: Int, _ value: some Encodable) -> ControlAnswer {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        guard let body = try? encoder.encode(value) else {
+            return ControlAnswer(status: 500, contentType: "application/json", body: Array("{}\n".utf8))
+        }
+        return ControlAnswer(status: status, contentType: "application/json", body: Array(body) + [UInt8(ascii: "\n")])
+    }
+}
+
+private struct Liveness: Encodable {
+    var live: Bool
+}
+
+private struct Refusal: Encodable {
+    var error: String
+}
+
+/// The body of `/readyz`.
+private struct Readiness: Encodable {
+    struct HSM: Encodable {
+        var name: String
+        var state: HSMStatus.State
+        var reason: String?
+    }
+
+    var ready: Bool
+    var draining: Bool
+    var hsms: [HSM]
+
+    init(_ status: NodeStatus) {
+        ready = status.isReady
+        draining = status.draining
+        hsms = status.hsms.map { HSM(name: $0.name, state: $0.state, reason: $0.reason) }
+    }
+}
+
+/// The body of `/health`: the status, and what it amounts to.
+private struct Health: Encodable {
+    var status: NodeStatus
+    var ready: Bool
+    var verdict: NodeStatus.Verdict
+
+    private enum CodingKeys: String, CodingKey {
+        case ready, verdict
+    }
+
+    init(_ status: NodeStatus) {
+        self.status = status
+        ready = status.isReady
+        verdict = status.verdict
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        try status.encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(ready, forKey: .ready)
+        try container.encode(verdict, forKey: .verdict)
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import SecureMemory
+
+/// A configuration file that was read and found right.
+package struct NodeConfiguration: Sendable {
+    /// The file's name as it was given.
+    package let file: String
+    package let settings: NodeSettings
+    private let outline: TOMLOutline
+
+    /// Reads and validates a file of at most 1 MiB. Paths in it are relative to its directory.
+    /// Throws everything that is wrong with it at once.
+    package static func load(file: String) throws(ConfigurationProblems) -> NodeConfiguration {
+        let content: SecretBytes
+        do throws(BoundedFile.Failure) {
+            content = try BoundedFile.read(file, atMost: TOMLLimits.size).bytes
+        } catch {
+            let problem = ConfigurationProblem(path: "", message: error.message, fix: error.fix)
+            throw ConfigurationProblems(file: file, problems: [problem])
+        }
+        let absolute = URL(fileURLWithPath: file).standardizedFileURL
+        return try parse(
+            content.withUnsafeBytes(Array.init), file: file, directory: absolute.deletingLastPathComponent().path)
+    }
+
+    /// Validates a text. `file` names it in messages; paths in it are relative to `directory`, an absolute path.
+    package static func parse(
+        _ text: [UInt8], file: String, directory: String
+    ) throws(ConfigurationProblems) -> NodeConfiguration {
+        let document: TOMLDocument
+        do throws(ConfigurationProblem) {
+            document = try TOMLDocument.parse(text)
+        } catch {
+            throw ConfigurationProblems(file: file, problems: [error])
+        }
+        let collector = ProblemCollector(outline: document.outline)
+        let reader = TableReader(document.root, path: "", keys: RootKeys.all, problems: collector)
+        let settings = reader.settings { path in
+            path.hasPrefix("/") ? path : (directory.hasSuffix("/") ? directory : directory + "/") + path
+        }
+        guard collector.isEmpty else { throw ConfigurationProblems(file: file, problems: collector.sorted) }
+        return NodeConfiguration(file: file, settings: settings, outline: document.outline)
+    }
+
+    /// A problem with what the configuration points at (a certificate, a token, a secret), with the line of `path`,
+    /// for example `xks.certificate` or `keystore[0].credentials[1].secret`.
+    package func problem(
+        at path: String, value: String? = nil, _ message: String, fix: String
+    ) -> ConfigurationProblem {
+        ConfigurationProblem(line: outline.line(of: path), path: path, value: value, message: message, fix: fix)
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// `[node]`: who this node is and where it keeps its state.
+package struct NodeIdentitySettings: Sendable, Equatable {
+    package var id: String
+    package var site: String
+    /// Absolute path.
+    package var stateDirectory: String
+
+    package init(id: String, site: String, stateDirectory: String) {
+        self.id = id
+        self.site = site
+        self.stateDirectory = stateDirectory
+    }
+}
+
+enum NodeKeys {
+    static let id = ConfigurationKey(
+        "id", "string, 1 to 64 of `A-Z a-z 0-9 . _ -`", standard: "required",
+        "Name of this node, in logs and status. No two nodes may share one.")
+    static let site = ConfigurationKey(
+        "site", "string, 1 to 64 of `A-Z a-z 0-9 . _ -`", standard: "\"default\"",
+        "Name of the place where the node stands, in logs and status.")
+    static let stateDirectory = ConfigurationKey(
+        "state_dir", "path", standard: "\"/var/lib/claviger\"",
+        "Directory for what the node keeps. It must be writable by the node, and by nobody else.")
+    static let all = [id, site, stateDirectory]
+}
+
+extension TableReader {
+    func nodeIdentity(resolve: (String) -> String) -> NodeIdentitySettings {
+        let id = name(NodeKeys.id, example: "fra-1")
+        let site = has(NodeKeys.site) ? name(NodeKeys.site, example: "fra") : nil
+        let directory = filePath(NodeKeys.stateDirectory, resolve: resolve)
+        return NodeIdentitySettings(
+            id: id ?? "", site: site ?? "default", stateDirectory: directory ?? "/var/lib/claviger")
+    }
+
+    /// A name that people give to a thing and that appears in logs, paths and status.
+    func name(_ key: ConfigurationKey, example: String) -> String? {
+        text(
+            key, required: example, "must be 1 to 64 of A-Z a-z 0-9 . _ -",
+            fix: "choose a name such as \"\(example)\"", accepts: SettingName.isValid)
+    }
+}
+
+enum SettingName {
+    static func isValid(_ name: String) -> Bool {
+        (1...64).contains(name.utf8.count) && isIdentifier(name)
+    }
+
+    /// Only `A-Z a-z 0-9 . _ -`: also what an external key id is made of (XKS 1.0.3, "URI path").
+    static func isIdentifier(_ name: String) -> Bool {
+        name.utf8.allSatisfy {
+            (0x61...0x7A).contains($0) || (0x41...0x5A).contains($0) || (0x30...0x39).contains($0)
+                || $0 == 0x2E || $0 == 0x5F || $0 == 0x2D
+        }
+    }
+}

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Walks over a TOML 1.0 text once and notes on which line everything stands.
+///
+/// It knows the structure (keys, headers, strings, brackets, comments); what a value means is the parser's work. It
+/// stops with an objection at the first thing that is not TOML or exceeds `TOMLLimits`: some such texts end the process
+/// when the parser meets them (assertions of its own, or its stack), so it only ever sees what was followed to the end.
+struct TOMLScanner {
+    private let bytes: [UInt8]
+    private var index = 0
+    private var line = 1
+    private var entries = 0
+    private var lineStart = 0
+    private var outline = TOMLOutline()
+    /// Number of elements so far of each array of tables, by its path.
+    private var elements: [String: Int] = [:]
+    private var table = ""
+    private var tableDepth = 0
+
+    private init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    /// The outline as far as the text could be followed, and why it could not be followed to its end.
+    static func scan(_ bytes: [UInt8]) -> (outline: TOMLOutline, objection: TOMLObjection?) {
+        var scanner = TOMLScanner(bytes)
+        do throws(TOMLObjection) {
+            try scanner.document()
+            return (scanner.outline, nil)
+        } catch {
+            return (scanner.outline, error)
+        }
+    }
+
+    private func stop(_ kind: TOMLObjection.Kind) -> TOMLObjection {
+        TOMLObjection(kind: kind, line: line, column: index - lineStart + 1)
+    }
+
+    private func malformed(_ reason: String) -> TOMLObjection { stop(.malformed(reason)) }
+
+    private mutating func document() throws(TOMLObjection) {
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { index = 3 }
+        while true {
+            try skipBlankLines()
+            guard let byte = peek() else { return }
+            if byte == UInt8(ascii: "[") {
+                try header()
+            } else {
+                try keyValue(under: table, depth: tableDepth)
+            }
+            try endOfLine()
+        }
+    }
+
+    /// `[a.b]` or `[[a.b]]`.
+    private mutating func header() throws(TOMLObjection) {
+        let start = line
+        try expect(UInt8(ascii: "["))
+        let isArray = take(UInt8(ascii: "["))
+        skipSpaces()
+        let parts = try keyParts()
+        try expect(UInt8(ascii: "]"))
+        if isArray { try expect(UInt8(ascii: "]")) }
+        guard parts.count <= TOMLLimits.depth else { throw stop(.tooDeep) }
+        try count()
+        var path = ""
+        for (position, part) in parts.enumerated() {
+            path = Self.join(path, part)
+            outline.note(path, line: start)
+            if isArray, position == parts.count - 1 {
+                let number = elements[path, default: 0]
+                elements[path] = number + 1
+                path += "[\(number)]"
+                outline.note(path, line: start)
+            } else if let number = elements[path] {
+                // Below an array of tables a path means the array's last element so far (TOML 1.0, "Array of Tables").
+                path += "[\(number - 1)]"
+            }
+        }
+        table = path
+        tableDepth = parts.count
+    }
+
+    private mutating func keyValue(under parent: String, depth: Int) throws(TOMLObjection) {
+        let start = line
+        let parts = try keyParts()
+        guard depth + parts.count <= TOMLLimits.depth else { throw stop(.tooDeep) }
+        var path = parent
+        for part in parts {
+            path = Self.join(path, part)
+            outline.note(path, line: start)
+        }
+        try expect(UInt8(ascii: "="))
+        skipSpaces()
+        try value(path, depth: depth + parts.count)
+    }
+
+    /// The parts of a dotted key, with the white space around and after it taken.
+    private mutating func keyParts() throws(TOMLObjection) -> [String] {
+        var parts: [String] = []
+        repeat {
+            skipSpaces()
+            parts.append(try keyPart())
+            guard parts.count <= TOMLLimits.depth else { throw stop(.tooDeep) }
+            skipSpaces()
+        } while take(UInt8(ascii: "."))
+        return parts
+    }
+
+    private mutating func keyPart() throws(TOMLObjection) -> String {
+        let start: Int
+        let end: Int
+        switch peek() {
+        case UInt8(ascii: "\""), UInt8(ascii: "'"):
+            start = index + 1
+            try string(multiLine: false)
+            end = index - 1
+        default:
+            start = index
+            while let byte = peek(), Self.isBareKey(byte) { index += 1 }
+            end = index
+            guard end > start else { throw malformed("a key is expected here") }
+        }
+        guard end - start <= TOMLLimits.keyLength else { throw stop(.keyTooLong) }
+        return String(decoding: bytes[start..<end], as: UTF8.self)
+    }
+
+    private mutating func value(_ path: String, depth: Int) throws(TOMLObjection) {
+        try count()
+        switch peek() {
+        case UInt8(ascii: "\""), UInt8(ascii: "'"): try string(multiLine: true)
+        case UInt8(ascii: "["): try list(path, depth: depth + 1)
+        case UInt8(ascii: "{"): try inlineTable(path, depth: depth + 1)
+        default: try scalar()
+        }
+    }
+
+    private mutating func list(_ path: String, depth: Int) throws(TOMLObjection) {
+        guard depth <= TOMLLimits.depth else { throw stop(.tooDeep) }
+        try expect(UInt8(ascii: "["))
+        var number = 0
+        while true {
+            try skipBlankLines()
+            if take(UInt8(ascii: "]")) { return }
+            let element = "\(path)[\(number)]"
+            outline.note(element, line: line)
+            try value(element, depth: depth)
+            number += 1
+            try skipBlankLines()
+            if take(UInt8(ascii: ",")) { continue }
+            try expect(UInt8(ascii: "]"))
+            return
+        }
+    }
+
+    private mutating func inlineTable(_ path: String, depth: Int) throws(TOMLObjection) {
+        guard depth <= TOMLLimits.depth else { throw stop(.tooDeep) }
+        try expect(UInt8(ascii: "{"))
+        skipSpaces()
+        if take(UInt8(ascii: "}")) { return }
+        while true {
+            try keyValue(under: path, depth: depth)
+            skipSpaces()
+            if take(UInt8(ascii: "}")) { return }
+            try expect(UInt8(ascii: ","))
+            skipSpaces()
+        }
+    }
+
+    /// A number, boolean or date; which of them, and whether it is right, is the parser's to say.
+    private mutating func scalar() throws(TOMLObjection) {
+        guard let first = peek(), Self.beginsScalar(first) else {
+            throw malformed("a value is expected here; strings stand in quotes")
+        }
+        while let byte = peek(), Self.isScalar(byte) { index += 1 }
+        // A date may stand apart from its time by one blank (TOML 1.0, "Offset Date-Time").
+        if peek() == UInt8(ascii: " "), let digit = peek(1), (0x30...0x39).contains(digit) {
+            index += 1
+            while let byte = peek(), Self.isScalar(byte) { index += 1 }
+        }
+    }
+}
+
+// MARK: - Strings, white space, bytes
+
+extension TOMLScanner {
+    private mutating func string(multiLine: Bool) throws(TOMLObjection) {
+        guard let quote = peek() else { throw malformed("a string is expected here") }
+        let isTriple = peek(1) == quote && peek(2) == quote
+        guard multiLine || !isTriple else { throw malformed("a key cannot span lines") }
+        index += isTriple ? 3 : 1
+        while let byte = peek() {
+            switch byte {
+            case quote where !isTriple:
+                index += 1
+                return
+            case quote where peek(1) == quote && peek(2) == quote:
+                index += 3
+                // Up to two quotes may stand right before the closing three (TOML 1.0, "String").
+                for _ in 0..<2 where peek() == quote { index += 1 }
+                return
+            case UInt8(ascii: "\r"):
+                try carriageReturn()
+            case UInt8(ascii: "\\") where quote == UInt8(ascii: "\""):
+                try escape()
+            case UInt8(ascii: "\n"):
+                guard isTriple else { throw malformed("the string is not closed on its line") }
+                newLine()
+            default:
+                guard Self.isText(byte) else { throw malformed("a control character cannot stand here") }
+                index += 1
+            }
+        }
+        throw malformed("a string is not closed")
+    }
+
+    private mutating func escape() throws(TOMLObjection) {
+        let digits =
+            switch peek(1) {
+            case UInt8(ascii: "u"): 4
+            case UInt8(ascii: "U"): 8
+            default: 0
+            }
+        if digits > 0, (2..<2 + digits).allSatisfy({ peek($0) == UInt8(ascii: "0") }) {
+            throw stop(.nulEscape)
+        }
+        index += 1
+        // The escaped byte goes with its backslash, unless it belongs to a line's end, which has to be counted.
+        if let escaped = peek(), Self.isText(escaped) { index += 1 }
+    }
+
+    private mutating func skipSpaces() {
+        while let byte = peek(), byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") { index += 1 }
+    }
+
+    private mutating func skipBlankLines() throws(TOMLObjection) {
+        while let byte = peek() {
+            switch byte {
+            case UInt8(ascii: " "), UInt8(ascii: "\t"): index += 1
+            case UInt8(ascii: "\r"): try carriageReturn()
+            case UInt8(ascii: "\n"):
+                newLine()
+            case UInt8(ascii: "#"): try comment()
+            default: return
+            }
+        }
+    }
+
+    private mutating func comment() throws(TOMLObjection) {
+        while let byte = peek(), byte != UInt8(ascii: "\n") {
+            if byte == UInt8(ascii: "\r") { return try carriageReturn() }
+            guard Self.isText(byte) else { throw malformed("a control character cannot stand here") }
+            index += 1
+        }
+    }
+
+    /// A carriage return is the beginning of a line's end, and nothing else.
+    private mutating func carriageReturn() throws(TOMLObjection) {
+        guard peek(1) == UInt8(ascii: "\n") else { throw malformed("a carriage return without a line feed") }
+        index += 1
+    }
+
+    private mutating func newLine() {
+        index += 1
+        line += 1
+        lineStart = index
+    }
+
+    private mutating func endOfLine() throws(TOMLObjection) {
+        skipSpaces()
+        if peek() == UInt8(ascii: "#") { try comment() }
+        guard let byte = peek() else { return }
+        if byte == UInt8(ascii: "\r") { return try carriageReturn() }
+        guard byte == UInt8(ascii: "\n") else { throw malformed("the end of the line is expected here") }
+    }
+
+    private mutating func count() throws(TOMLObjection) {
+        entries += 1
+        guard entries <= TOMLLimits.entries else { throw stop(.tooMany) }
+    }
+
+    private func peek(_ ahead: Int = 0) -> UInt8? {
+        index + ahead < bytes.count ? bytes[index + ahead] : nil
+    }
+
+    private mutating func take(_ byte: UInt8) -> Bool {
+        guard peek() == byte else { return false }
+        index += 1
+        return true
+    }
+
+    private mutating func expect(_ byte: UInt8) throws(TOMLObjection) {
+        guard take(byte) else {
+            throw malformed("\(Character(Unicode.Scalar(byte))) is expected here")
+        }
+    }
+
+    private static func join(_ path: String, _ key: String) -> String {
+        path.isEmpty ? key : "\(path).\(key)"
+    }
+
+    private static func isBareKey(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+            true
+        default: false
+        }
+    }
+
+    private static func beginsScalar(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "t"),
+            UInt8(ascii: "f"), UInt8(ascii: "i"), UInt8(ascii: "n"):
+            true
+        default: false
+        }
+    }
+
+    private static func isScalar(_ byte: UInt8) -> Bool {
+        isBareKey(byte) || byte == UInt8(ascii: "+") || byte == UInt8(ascii: ".") || byte == UInt8(ascii: ":")
+    }
+
+    /// Everything but control characters; a tab is text.
+    private static func isText(_ byte: UInt8) -> Bool {
+        byte >= 0x20 && byte != 0x7F || byte == UInt8(ascii: "\t")
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The keys of `[xks]`.
+enum XKSKeys {
+    static let listen = ConfigurationKey(
+        "listen", "address and port", standard: "\"0.0.0.0:8443\"",
+        "Where KMS reaches the node. KMS itself dials port 443 over IPv4; a load balancer usually stands between.",
+        cost: "An address that more can reach is one that more can attack.")
+    static let certificate = ConfigurationKey(
+        "certificate", "path", standard: "required without `plaintext`",
+        "PEM file with the server's certificate, and after it those that it is chained by.")
+    static let key = ConfigurationKey(
+        "key", "path", standard: "required without `plaintext`",
+        "PEM file with the private key of the certificate: PKCS#8, PKCS#1 or SEC 1, RSA or EC.")
+    static let clientCA = ConfigurationKey(
+        "client_ca", "path", standard: "none: no client certificate is asked for",
+        "PEM file with the roots that a client's certificate must chain to. Needs `client_name` beside it: many "
+            + "others have certificates from the roots that KMS uses.",
+        cost: "Every handshake verifies one more chain.")
+    static let clientName = ConfigurationKey(
+        "client_name", "string, or list of strings", standard: "none",
+        "Names of which a client's certificate must bear one, for example `cks.kms.eu-central-1.amazonaws.com`. "
+            + "Needs `client_ca` beside it.")
+    static let plaintext = ConfigurationKey(
+        "plaintext", "boolean", standard: "false",
+        "Serve plain HTTP, for use behind a TLS terminator on the same host. Excludes `certificate`, `key`, "
+            + "`client_ca` and `client_name`.",
+        cost: "Whoever can read the network in between reads the plaintext of every key.")
+
+    static let maxPlaintext = IntegerKey(
+        "max_plaintext_bytes", 8192...65536, standard: 8192, unit: "bytes",
+        "Largest plaintext to encrypt, and largest ciphertext to decrypt; above it the answer is "
+            + "UnsupportedOperationException. KMS sends up to 4,300 bytes.",
+        cost: "Memory for each request in flight; some HSMs take less.")
+    static let maxAAD = IntegerKey(
+        "max_aad_bytes", 16384...65535, standard: 16384, unit: "bytes",
+        "Largest additional authenticated data; above it the answer is UnsupportedOperationException. KMS sends up to "
+            + "8,192 bytes.",
+        cost: "Memory for each request in flight; some HSMs take less.")
+    static let maxBody = ConfigurationKey(
+        "max_body_bytes", "integer, bytes, 65536 to 1048576",
+        standard: "65536, or what `max_plaintext_bytes` and `max_aad_bytes` need",
+        "Largest request body. It is checked before the request is authenticated; above it the connection ends.",
+        cost: "Anybody who reaches the port can make the node hold this much for each connection.")
+    static let maxHeader = IntegerKey(
+        "max_header_bytes", 4096...65536, standard: 16384, unit: "bytes",
+        "Largest sum of request line and header fields.",
+        cost: "Anybody who reaches the port can make the node hold this much for each connection.")
+
+    static let handshakeTimeout = DurationKey(
+        "handshake_timeout", .milliseconds(100)...(.seconds(60)), standard: .seconds(5),
+        "Time for the TLS handshake.", cost: "How long a silent peer can hold a connection.")
+    static let headerTimeout = DurationKey(
+        "header_timeout", .milliseconds(100)...(.seconds(60)), standard: .seconds(5),
+        "Time from the first byte of a request to the end of its header fields.",
+        cost: "How long a slow peer can hold a connection.")
+    static let bodyTimeout = DurationKey(
+        "body_timeout", .milliseconds(100)...(.seconds(60)), standard: .seconds(5),
+        "Time from the end of the header fields to the end of the body.",
+        cost: "How long a slow peer can hold a connection and a body's memory.")
+    static let idleTimeout = DurationKey(
+        "idle_timeout", .seconds(1)...(.seconds(3600)), standard: .seconds(60),
+        "How long a connection without a request stays open.",
+        cost: "More idle connections; less means more handshakes, and each costs KMS a part of its 250 ms.")
+    static let maxConnections = IntegerKey(
+        "max_connections", 1...65536, standard: 1024,
+        "Connections at a time; a further one is closed at once.",
+        cost: "A descriptor and some 30 KiB each with TLS; the process's limit of descriptors must be above it.")
+    static let maxRequests = IntegerKey(
+        "max_requests_in_flight", 1...65536, standard: 512,
+        "Requests at a time in all; a further one is answered ThrottlingException at once.",
+        cost: "Memory of a body each; more than the HSMs can do within `request_deadline` only turns refusals into "
+            + "time-outs.")
+    static let requestDeadline = DurationKey(
+        "request_deadline", .milliseconds(20)...(.seconds(10)), standard: .milliseconds(200),
+        "Time for a whole request, from its first byte; after it the answer is DependencyTimeoutException.",
+        cost: "KMS gives up after 250 ms on its way there and back included: above 230 ms answers come too late.")
+    static let attemptDeadline = DurationKey(
+        "attempt_deadline", .milliseconds(5)...(.seconds(10)), standard: .milliseconds(80),
+        "Time for one HSM; after it another one is tried. At most `request_deadline`.",
+        cost: "Fewer HSMs can be tried within `request_deadline`; below what an HSM needs under load, healthy ones "
+            + "count as slow.")
+    static let keepalive = ConfigurationKey(
+        "tcp_keepalive", "table", standard: "the defaults of its keys",
+        "TCP keep-alive of the accepted connections, see below.")
+
+    static let all = [
+        listen, certificate, key, clientCA, clientName, plaintext, maxPlaintext.key, maxAAD.key, maxBody, maxHeader.key,
+        handshakeTimeout.key, headerTimeout.key, bodyTimeout.key, idleTimeout.key, maxConnections.key, maxRequests.key,
+        requestDeadline.key, attemptDeadline.key, keepalive,
+    ]
+}
+
+/// The keys of `xks.tcp_keepalive`.
+enum KeepaliveKeys {
+    static let idle = DurationKey(
+        "idle", .seconds(1)...(.seconds(3600)), standard: .seconds(60),
+        "Silence after which the first probe is sent (TCP_KEEPIDLE), whole seconds.",
+        cost: "A dead peer's connection is noticed later; firewalls in between may forget it sooner.")
+    static let interval = DurationKey(
+        "interval", .seconds(1)...(.seconds(3600)), standard: .seconds(10),
+        "Time between probes (TCP_KEEPINTVL), whole seconds.", cost: "A dead peer's connection is noticed later.")
+    static let count = IntegerKey(
+        "count", 1...20, standard: 3,
+        "Unanswered probes after which the connection is given up (TCP_KEEPCNT).",
+        cost: "A dead peer's connection is noticed later.")
+    static let all = [idle.key, interval.key, count.key]
+}

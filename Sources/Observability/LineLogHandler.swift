@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+
+/// A swift-log handler that writes one line per event into a `LogSink`.
+///
+/// Metadata becomes fields beside `timestamp`, `level`, `message` and `logger`; what is nested gets dotted names
+/// (`a.b`, `a.0`). Where several say the same name, the event wins over the logger, and the logger over its provider.
+package struct LineLogHandler: LogHandler {
+    package var logLevel: Logger.Level
+    package var metadata: Logger.Metadata = [:]
+    package var metadataProvider: Logger.MetadataProvider?
+    private let label: String
+    private let sink: LogSink
+    private let format: LogFormat
+
+    package init(label: String, sink: LogSink, format: LogFormat = .json, level: Logger.Level = .info) {
+        self.label = label
+        self.sink = sink
+        self.format = format
+        logLevel = level
+    }
+
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    package func log(event: LogEvent) {
+        var line = LogLine(level: event.level, message: event.message.description, time: .now, format: format)
+        if let record = RequestLog.record(in: event.metadata) {
+            record.add(to: &line)
+        } else {
+            line.add("logger", label)
+            addMetadata(event.metadata, to: &line)
+            if let error = event.error { line.add("error", "\(error)") }
+        }
+        line.finish { sink.append($0) }
+    }
+
+    private func addMetadata(_ eventMetadata: Logger.Metadata?, to line: inout LogLine) {
+        var merged = metadataProvider?.get() ?? [:]
+        merged.merge(metadata) { $1 }
+        if let eventMetadata { merged.merge(eventMetadata) { $1 } }
+        for (key, value) in merged.sorted(by: { $0.key < $1.key }) {
+            // The fields that every line begins with cannot be said twice (RFC 8259, 4).
+            add(value, named: Self.reserved.contains(key) ? key + "_" : key, to: &line, depth: 0)
+        }
+    }
+
+    private static let reserved: Set<String> = ["timestamp", "level", "message", "logger", "error"]
+
+    private func add(_ value: Logger.Metadata.Value, named name: String, to line: inout LogLine, depth: Int) {
+        switch value {
+        case .string(let text): line.add(key: name, text)
+        case .stringConvertible(let value): line.add(key: name, value.description)
+        case .dictionary(let dictionary) where depth < 8:
+            for (key, value) in dictionary.sorted(by: { $0.key < $1.key }) {
+                add(value, named: "\(name).\(key)", to: &line, depth: depth + 1)
+            }
+        case .array(let values) where depth < 8:
+            for (index, value) in values.enumerated() {
+                add(value, named: "\(name).\(index)", to: &line, depth: depth + 1)
+            }
+        case .dictionary, .array: line.add(key: name, "…")
+        }
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+
+/// How lines look.
+package enum LogFormat: String, Sendable, CaseIterable {
+    /// One JSON object per line.
+    case json
+    /// For people at a terminal.
+    case text
+}
+
+/// Builds one line of the log as bytes.
+///
+/// JSON: `timestamp`, `level`, `message` first, then the fields. Only what is known when the program is written may name
+/// fields; their values may be anything at all.
+package struct LogLine: ~Copyable {
+    private var bytes = LineBuffer(capacity: 1024)
+    private let format: LogFormat
+
+    package init(level: Logger.Level, message: String, time: LogTime, format: LogFormat) {
+        self.format = format
+        switch format {
+        case .json:
+            bytes.append("{\"timestamp\":\"")
+            time.append(to: &bytes)
+            bytes.append("\",\"level\":\"")
+            bytes.append(Self.name(level))
+            bytes.append("\",\"message\":\"")
+            append(escaped: message)
+            bytes.append(UInt8(ascii: "\""))
+        case .text:
+            time.append(to: &bytes)
+            bytes.append(UInt8(ascii: " "))
+            bytes.append(Self.label(level))
+            bytes.append(UInt8(ascii: " "))
+            append(escaped: message)
+        }
+    }
+
+    /// Adds a field with a text, whatever is in it.
+    package mutating func add(_ name: StaticString, _ value: String) {
+        begin(name)
+        append(value: value)
+    }
+
+    /// Adds a field with a text, or nothing.
+    package mutating func add(_ name: StaticString, _ value: String?) {
+        if let value { add(name, value) }
+    }
+
+    /// Adds a field with a number.
+    package mutating func add(_ name: StaticString, _ value: some FixedWidthInteger) {
+        begin(name)
+        append(number: value)
+    }
+
+    /// Adds a field whose name is not known when the program is written.
+    mutating func add(key: String, _ value: String) {
+        switch format {
+        case .json:
+            bytes.append(",\"")
+            append(escaped: key)
+            bytes.append("\":")
+        case .text:
+            bytes.append(UInt8(ascii: " "))
+            append(escaped: key)
+            bytes.append(UInt8(ascii: "="))
+        }
+        append(value: value)
+    }
+
+    /// Ends the line and shows it whole, with its line feed.
+    package consuming func finish<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        if format == .json { bytes.append(UInt8(ascii: "}")) }
+        bytes.append(UInt8(ascii: "\n"))
+        return bytes.withBytes(body)
+    }
+
+    /// The line that says how many lines were dropped.
+    package static func dropNotice(_ count: Int, format: LogFormat) -> [UInt8] {
+        var line = LogLine(
+            level: .warning, message: "log lines were dropped: their reader did not keep up", time: .now,
+            format: format)
+        line.add("dropped", count)
+        return line.finish { Array($0) }
+    }
+
+    // MARK: - Parts
+
+    private mutating func begin(_ name: StaticString) {
+        switch format {
+        case .json:
+            bytes.append(",\"")
+            bytes.append(name)
+            bytes.append("\":")
+        case .text:
+            bytes.append(UInt8(ascii: " "))
+            bytes.append(name)
+            bytes.append(UInt8(ascii: "="))
+        }
+    }
+
+    private mutating func append(value: String) {
+        let isQuoted = format == .json || value.isEmpty || value.utf8.contains { $0 == UInt8(ascii: " ") }
+        if isQuoted { bytes.append(UInt8(ascii: "\"")) }
+        append(escaped: value)
+        if isQuoted { bytes.append(UInt8(ascii: "\"")) }
+    }
+
+    private mutating func append(number: some FixedWidthInteger) {
+        var rest = number.magnitude
+        var digits: (UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0)
+        withUnsafeMutableBytes(of: &digits) { buffer in
+            var start = buffer.count
+            repeat {
+                start -= 1
+                buffer[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0 && start > 0
+            if number < 0 { bytes.append(UInt8(ascii: "-")) }
+            bytes.append(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[start...]))
+        }
+    }
+
+    /// Escapes as RFC 8259, 7 demands, and DEL and the C1 controls (in UTF-8: C2 80 … C2 9F) besides: terminals obey
+    /// some of them.
+    private mutating func append(escaped text: String) {
+        var text = text
+        text.withUTF8 { source in
+            let source = UnsafeRawBufferPointer(source)
+            // Nearly always there is nothing to escape. Without an early exit the compiler checks many bytes at a time.
+            var specials: UInt8 = 0
+            for byte in source {
+                specials |= byte < 0x20 ? 1 : 0
+                specials |= byte == UInt8(ascii: "\"") ? 1 : 0
+                specials |= byte == UInt8(ascii: "\\") ? 1 : 0
+                specials |= byte == 0x7F ? 1 : 0
+                specials |= byte == 0xC2 ? 1 : 0
+            }
+            if specials != 0 { appendEscaping(source) } else { bytes.append(source) }
+        }
+    }
+
+    private mutating func appendEscaping(_ source: UnsafeRawBufferPointer) {
+        var start = 0
+        for (index, byte) in source.enumerated() {
+            let isC1 = byte == 0xC2 && index + 1 < source.count && (0x80...0x9F).contains(source[index + 1])
+            guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F || isC1
+            else { continue }
+            bytes.append(UnsafeRawBufferPointer(rebasing: source[start..<index]))
+            start = index + (isC1 ? 2 : 1)
+            append(escape: isC1 ? source[index + 1] : byte)
+        }
+        bytes.append(UnsafeRawBufferPointer(rebasing: source[start...]))
+    }
+
+    private mutating func append(escape byte: UInt8) {
+        bytes.append(UInt8(ascii: "\\"))
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(byte)
+        case UInt8(ascii: "\n"): bytes.append(UInt8(ascii: "n"))
+        case UInt8(ascii: "\r"): bytes.append(UInt8(ascii: "r"))
+        case UInt8(ascii: "\t"): bytes.append(UInt8(ascii: "t"))
+        default:
+            bytes.append("u00")
+            for digit in [byte >> 4, byte & 0xF] {
+                bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            }
+        }
+    }
+
+    private static func name(_ level: Logger.Level) -> StaticString {
+        switch level {
+        case .trace: "trace"
+        case .debug: "debug"
+        case .info: "info"
+        case .notice: "notice"
+        case .warning: "warning"
+        case .error: "error"
+        case .critical: "critical"
+        }
+    }
+
+    /// The level, all of one width.
+    private static func label(_ level: Logger.Level) -> StaticString {
+        switch level {
+        case .trace: "TRACE "
+        case .debug: "DEBUG "
+        case .info: "INFO  "
+        case .notice: "NOTICE"
+        case .warning: "WARN  "
+        case .error: "ERROR "
+        case .critical: "CRIT  "
+        }
+    }
+}
