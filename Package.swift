@@ -41,13 +41,13 @@ let pureRooms: [Target] = [
 
 let effectRooms: [Target] = [
     .systemLibrary(name: "CPKCS11"),
-    .target(name: "CPlatform", path: "Sources/CSystem"),
+    .target(name: "CPlatform"),
     room("PKCS11", ["CPKCS11", "LaneProtocol", "SecureMemory"]),
-    room("HSMWorker", ["CPlatform", "LaneProtocol", "PKCS11", "Routing", "SecureMemory"]),
+    room("HSMWorker", ["CPlatform", "LaneProtocol", "PKCS11", "SecureMemory"]),
     room("HSMPool", ["CPlatform", "LaneProtocol", "Routing", "SecureMemory", logging, nioCore, nioPosix]),
     room("XKSListener", ["SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, nioTLS]),
     room("XKSService", ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", crypto]),
-    room("Observability", ["CPlatform", logging]),
+    room("Observability", [logging]),
     room("ControlPlane", [hummingbird, lifecycle, logging, nioCore]),
     room("NodeConfig", ["SecureMemory", toml]),
     room("KeyStoreCredentials", ["SecureMemory"]),
@@ -74,7 +74,7 @@ let package = Package(
         .executableTarget(
             name: "claviger",
             dependencies: [
-                "AccessControl", "ControlPlane", "DevEnvironment", "HSMPool", "HSMWorker", "KeyStoreCredentials",
+                "AccessControl", "CPlatform", "ControlPlane", "DevEnvironment", "HSMPool", "HSMWorker", "KeyStoreCredentials",
                 "LaneProtocol", "NodeConfig", "Observability", "PKCS11", "Routing", "SecureMemory", "SigV4",
                 "XKSListener", "XKSProtocol", "XKSService", argumentParser, logging, nioCore, nioPosix,
             ],

@@ -2,7 +2,8 @@
 
 /// What a PKCS#11 function returns (CK_RV), from the tables of PKCS#11 2.40 (section 5.1) and 3.0.
 ///
-/// Any number may come from a library: codes above 0x80000000 are the vendor's own, and unknown ones are kept as they are.
+/// Any number may come from a library: codes above 0x80000000 are the vendor's own, and unknown ones are kept as they
+/// are.
 package struct ReturnCode: RawRepresentable, Sendable, Hashable {
     package let rawValue: UInt
     package init(rawValue: UInt) { self.rawValue = rawValue }

@@ -56,7 +56,7 @@ package enum ConfigurationReference {
         var text = "\n## \(title)\n\n\(table.introduction)\n"
         for key in table.keys {
             text += "\n### `\(key.name)`\n\n"
-            text += "\(key.type). Default: \(standard(key)).\n\n\(key.meaning)\n"
+            text += "Type: \(key.type). \(standard(key))\n\n\(key.meaning)\n"
             if !key.cost.isEmpty { text += "\nCost: \(key.cost)\n" }
         }
         return text
@@ -64,8 +64,11 @@ package enum ConfigurationReference {
 
     /// A value is shown as code; `required`, `none: …` and the like are words.
     private static func standard(_ key: ConfigurationKey) -> String {
-        let isValue = key.standard.hasPrefix("\"") || Int(key.standard) != nil || key.standard == "false"
-        return isValue ? "`\(key.standard)`" : key.standard
+        if key.standard.hasPrefix("required") { return "R" + key.standard.dropFirst() + "." }
+        let isValue =
+            (key.standard.hasPrefix("\"") && key.standard.hasSuffix("\"")) || Int(key.standard) != nil
+            || key.standard == "false"
+        return "Default: " + (isValue ? "`\(key.standard)`" : key.standard) + "."
     }
 
     private static let preamble = """

@@ -64,12 +64,16 @@ package final class LogSink: @unchecked Sendable {
     /// Appends one line, which ends with a line feed. Never waits for input or output.
     package func append(_ line: UnsafeRawBufferPointer) {
         locked {
-            guard !isClosing, line.count <= capacity - pending.count - inWriting else {
-                dropped += 1
+            if isClosing {
                 droppedInAll += 1
                 return
             }
-            pending.append(contentsOf: line)
+            if line.count <= capacity - pending.count - inWriting {
+                pending.append(contentsOf: line)
+            } else {
+                dropped += 1
+                droppedInAll += 1
+            }
             if isWriterAsleep {
                 isWriterAsleep = false
                 pthread_cond_broadcast(changed)

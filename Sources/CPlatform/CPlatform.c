@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "CPlatform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { first_descriptor = 3, most_descriptors = 1024 };
+
+// The order matters: dup2 onto 3… while a source still stands there would overwrite it, so the sources have been
+// moved above every target first (see claviger_spawn).
+static int add_actions(posix_spawn_file_actions_t *actions, const int *high, int count) {
+    int error = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+    if (error == 0) error = posix_spawn_file_actions_adddup2(actions, 2, 1);
+    for (int index = 0; error == 0 && index < count; index++) {
+        error = posix_spawn_file_actions_adddup2(actions, high[index], first_descriptor + index);
+    }
+    if (error == 0) error = posix_spawn_file_actions_addclosefrom_np(actions, first_descriptor + count);
+    return error;
+}
+
+static int set_attributes(posix_spawnattr_t *attributes) {
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    int error = posix_spawnattr_setsigmask(attributes, &none);
+    if (error == 0) error = posix_spawnattr_setsigdefault(attributes, &all);
+    if (error == 0) error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    return error;
+}
+
+static int spawn_with(const char *path, char *const arguments[], char *const environment[], const int *high,
+                      int count, pid_t *process) {
+    posix_spawn_file_actions_t actions;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error != 0) return error;
+    posix_spawnattr_t attributes;
+    error = posix_spawnattr_init(&attributes);
+    if (error == 0) {
+        error = add_actions(&actions, high, count);
+        if (error == 0) error = set_attributes(&attributes);
+        if (error == 0) error = posix_spawn(process, path, &actions, &attributes, arguments, environment);
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
+}
+
+int claviger_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
+                   int count, pid_t *process) {
+    if (count < 0 || count > most_descriptors) return EINVAL;
+    int high[most_descriptors];
+    int error = 0;
+    int duplicated = 0;
+    while (duplicated < count && error == 0) {
+        int copy = fcntl(descriptors[duplicated], F_DUPFD_CLOEXEC, first_descriptor + count);
+        if (copy < 0) {
+            error = errno;
+        } else {
+            high[duplicated++] = copy;
+        }
+    }
+    if (error == 0) error = spawn_with(path, arguments, environment, high, count, process);
+    for (int index = 0; index < duplicated; index++) close(high[index]);
+    return error;
+}
+
+int claviger_use_batch_scheduling(void) {
+    struct sched_param parameter = {.sched_priority = 0};
+    return pthread_setschedparam(pthread_self(), SCHED_BATCH, &parameter);
+}
+
+int claviger_forbid_dumps(void) {
+    struct rlimit none = {0, 0};
+    int error = 0;
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) error = errno;
+    if (setrlimit(RLIMIT_CORE, &none) != 0 && error == 0) error = errno;
+    return error;
+}
+
+int claviger_name_thread(const char *name) {
+    char cut[16];
+    strncpy(cut, name, sizeof cut - 1);
+    cut[sizeof cut - 1] = '\0';
+    return pthread_setname_np(pthread_self(), cut);
+}
+
+int claviger_ignore_signal(int number) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_IGN;
+    return sigaction(number, &action, NULL) == 0 ? 0 : errno;
+}
+
+int claviger_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+void *claviger_map_private_pages(size_t length) {
+    void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+    // Both are precautions that an old kernel may lack; the memory serves without them.
+    (void)madvise(memory, length, MADV_DONTDUMP);
+    (void)madvise(memory, length, MADV_WIPEONFORK);
+    return memory;
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Swift's Glibc module does not show, because it stands behind _GNU_SOURCE or is a macro.
+#ifndef CLAVIGER_CPLATFORM_H
+#define CLAVIGER_CPLATFORM_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+/// Starts the program at `path` with `descriptors[0..<count]` as its descriptors 3, 4, … and no other beyond
+/// standard input (/dev/null), output (the caller's standard error, so that a library's chatter never mixes with
+/// what the caller prints) and error. Signal mask empty, all signals at their defaults.
+/// Returns 0 and the process in `*process`, or an errno value.
+int claviger_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
+                   int count, pid_t *process);
+
+/// Gives the calling thread SCHED_BATCH: it yields less often to threads that just woke up. Returns 0 or errno.
+int claviger_use_batch_scheduling(void);
+
+/// No core dump of this process, and no other process of the same user may read its memory. Returns 0 or errno.
+int claviger_forbid_dumps(void);
+
+/// Names the calling thread; longer names are cut to 15 bytes. Returns 0 or errno.
+int claviger_name_thread(const char *name);
+
+/// Ignores the signal of that number in this process. Returns 0 or errno.
+int claviger_ignore_signal(int number);
+
+/// A counter to wait on with poll(2): non-blocking, close-on-exec. Returns the descriptor, or -1 with errno set.
+int claviger_eventfd(void);
+
+/// Maps `length` bytes of zeroed private memory that no core dump shows and that a forked child sees as zeroes.
+/// Returns NULL when there is none.
+void *claviger_map_private_pages(size_t length);
+
+/// CLOCK_MONOTONIC in nanoseconds.
+static inline uint64_t claviger_monotonic_nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+#endif

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import CPlatform
+import Glibc
+import LaneProtocol
+
+/// The body of a worker process: it alone holds the vendor's library and the PIN of one HSM.
+package enum HSMWorker {
+    /// Serves until the node closes the control socket, then ends the process at once, whatever the library is doing.
+    ///
+    /// - Parameters:
+    ///   - controlDescriptor: the control socket; its first message configures the worker.
+    ///   - firstLaneDescriptor: the lanes' sockets are this descriptor and those that follow.
+    ///
+    /// Exit status: 0 the node closed the socket, 1 the worker could not begin or go on (and said why on the control
+    /// socket), 2 the node sent what is no message of this build, 3 the system gave no memory or thread.
+    package static func run(controlDescriptor: Int32 = 3, firstLaneDescriptor: Int32 = 4) -> Never {
+        harden()
+        guard var reader = ControlReader(descriptor: controlDescriptor) else { _exit(3) }
+        let control = ControlChannel(descriptor: controlDescriptor)
+        let doorbell = Doorbell()
+        do {
+            guard let first = try reader.next() else { _exit(0) }
+            guard case .configure(let configuration) = first else { _exit(2) }
+            let keeper = Keeper(
+                configuration, firstLaneDescriptor: firstLaneDescriptor, control: control, doorbell: doorbell)
+            guard startThread(name: "keeper", { keeper.run() }) else { _exit(3) }
+            while let message = try reader.next() {
+                guard case .readCatalogue = message else { _exit(2) }
+                doorbell.ring(.readCatalogue)
+            }
+        } catch {
+            _exit(2)
+        }
+        _exit(0)
+    }
+
+    /// No dumps: PIN and plaintext are in this memory. No end by signals that are meant for the node: a Ctrl-C reaches
+    /// the whole process group of a terminal, and the node still needs its workers to drain.
+    private static func harden() {
+        _ = claviger_forbid_dumps()
+        for signal in [SIGPIPE, SIGINT, SIGTERM, SIGHUP] { _ = claviger_ignore_signal(signal) }
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import PKCS11
+
+/// How one request ended on a lane.
+package struct LaneVerdict: Sendable, Equatable {
+    package var status: LaneStatus
+    package var secondOpinion: LaneSecondOpinion = .none
+    /// The call that decided; `length` is the size of the output when the status is `done`.
+    package var result: CallResult
+    /// Nanoseconds from the first call into the library to the end of the last.
+    package var hsmNanoseconds: UInt64 = 0
+
+    package init(
+        status: LaneStatus, secondOpinion: LaneSecondOpinion = .none, result: CallResult = .ok,
+        hsmNanoseconds: UInt64 = 0
+    ) {
+        self.status = status
+        self.secondOpinion = secondOpinion
+        self.result = result
+        self.hsmNanoseconds = hsmNanoseconds
+    }
+}
+
+/// What a lane does with one request: the call, and what follows when the call fails. Decisions only; all effects are
+/// the session's, so a scripted one shows every case.
+package struct LaneEngine<Session: LaneSession> {
+    package private(set) var session: Session
+    private let ivs: IVPool
+    /// False after a session was closed and no other could be opened; the next request begins with another attempt.
+    private var sessionIsOpen = true
+
+    package init(session: Session, ivs: IVPool) {
+        self.session = session
+        self.ivs = ivs
+    }
+
+    /// Serves one request. `call.key` is filled in here; for encrypt, so is the memory that `call.iv` lends.
+    package mutating func serve(_ request: LaneRequestHeader, _ call: GCMCall) -> LaneVerdict {
+        let start = session.now()
+        guard request.deadline > start else { return LaneVerdict(status: .expired) }
+        var call = call
+        switch session.place(ofKey: request.keyReference) {
+        case .at(let key): call.key = key
+        case .gone: return LaneVerdict(status: .keyGone)
+        case .moved:
+            // Not "gone": the node learns the new number in a moment, and until then asks elsewhere.
+            let function: PKCS11Function = request.operation == .encrypt ? .encryptInit : .decryptInit
+            return LaneVerdict(status: .refused, result: CallResult(function: function, code: .keyHandleInvalid))
+        }
+        var verdict = attempt(request, call)
+        verdict.hsmNanoseconds = session.now() &- start
+        return verdict
+    }
+
+    private mutating func attempt(_ request: LaneRequestHeader, _ call: GCMCall) -> LaneVerdict {
+        if !sessionIsOpen {
+            let opened = mend(.restoreLogin)
+            guard opened.isOK else { return LaneVerdict(status: .refused, result: opened) }
+        }
+        let first = perform(request.operation, call)
+        if first.isOK { return LaneVerdict(status: .done, result: first) }
+        if first.code.saysNoSuchObject { return handleVanished(request, call, first) }
+        let remedy = first.code.sessionRemedy
+        if remedy != .none { return afterMending(remedy, request, call, first) }
+        if first.mayMeanBadCiphertext { return secondOpinion(request, call, first) }
+        return LaneVerdict(status: .refused, result: first)
+    }
+
+    private mutating func perform(_ operation: LaneOperation, _ call: GCMCall) -> CallResult {
+        switch operation {
+        case .decrypt: return session.decrypt(call)
+        case .encrypt:
+            // A new IV for each attempt: whether a failed one has used it up, nobody can tell.
+            switch ivs.take(into: call.iv, refill: { session.random(into: $0) }) {
+            case .taken: return session.encrypt(call)
+            case .failed(let result): return result
+            case .unusable:
+                session.generatorIsBroken()
+                return CallResult(function: .generateRandom, code: .randomNoRNG)
+            }
+        }
+    }
+
+    private mutating func mend(_ remedy: SessionRemedy) -> CallResult {
+        if remedy == .restoreLogin {
+            let login = session.restoreLogin()
+            guard login.isOK else { return login }
+        }
+        let opened = session.reopen()
+        sessionIsOpen = opened.isOK
+        return opened
+    }
+
+    /// Mends the session and tries once more. When that is not possible, the first failure is what happened.
+    private mutating func afterMending(
+        _ remedy: SessionRemedy, _ request: LaneRequestHeader, _ call: GCMCall, _ first: CallResult
+    ) -> LaneVerdict {
+        let mended = mend(remedy).isOK
+        guard mended, request.deadline > session.now() else { return LaneVerdict(status: .refused, result: first) }
+        let second = perform(request.operation, call)
+        if second.isOK { return LaneVerdict(status: .done, result: second) }
+        if second.code.saysNoSuchObject {
+            // A new login may come with new handles: what was lost is the session, not the key.
+            session.catalogueIsStale()
+            return LaneVerdict(status: .refused, result: first)
+        }
+        if second.mayMeanBadCiphertext, request.deadline > session.now() {
+            return secondOpinion(request, call, second)
+        }
+        return LaneVerdict(status: .refused, result: second)
+    }
+
+    /// A handle that leads nowhere does not say that the key is gone: handles also end with the login (PKCS#11 2.40,
+    /// section 5.6), which may have been lost and restored since. Only the next search of the token can tell.
+    private mutating func handleVanished(
+        _ request: LaneRequestHeader, _ call: GCMCall, _ first: CallResult
+    ) -> LaneVerdict {
+        if session.loginStands() {
+            session.catalogueIsStale()
+            return LaneVerdict(status: .refused, result: first)
+        }
+        let loggedOut = CallResult(function: first.function, code: .userNotLoggedIn)
+        return afterMending(.restoreLogin, request, call, loggedOut)
+    }
+
+    /// Tells a bad ciphertext from a sick or busy HSM: a decryption with known result on the same session, then the
+    /// request once more. No step is taken that nobody waits for.
+    private mutating func secondOpinion(
+        _ request: LaneRequestHeader, _ call: GCMCall, _ first: CallResult
+    ) -> LaneVerdict {
+        guard request.deadline > session.now() else { return LaneVerdict(status: .refused, result: first) }
+        var known = session.knownAnswer()
+        if case .failed(let result) = known, result.code.sessionRemedy == .reopen, mend(.reopen).isOK {
+            // The refused decryption has not ended on this session; that says nothing about the HSM.
+            known = session.knownAnswer()
+        }
+        switch known {
+        case .unavailable: return LaneVerdict(status: .refused, result: first)
+        case .failed: return LaneVerdict(status: .refused, secondOpinion: .hsmIsSick, result: first)
+        case .passed: break
+        }
+        let second = session.decrypt(call)
+        if second.isOK { return LaneVerdict(status: .done, result: second) }
+        return LaneVerdict(
+            status: .refused, secondOpinion: second == first ? .ciphertextIsBad : .none, result: second)
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import PKCS11
+
+// The sentences a person reads when a worker cannot begin or go on. None of them ever holds a PIN.
+
+extension WorkerFailure {
+    static func module(_ error: ModuleError, path: String) -> WorkerFailure {
+        let failure = error.call
+        return WorkerFailure(
+            kind: .module, function: failure?.function ?? .none, code: UInt64(failure?.code.rawValue ?? 0),
+            message: "PKCS#11 library \(path): \(error). Check the path of the module and its own configuration.")
+    }
+
+    static func token(_ error: TokenChoiceError, module: String) -> WorkerFailure {
+        WorkerFailure(kind: .token, message: "PKCS#11 library \(module): \(error)")
+    }
+
+    /// A failed C_Login. The kind decides whether anybody may try again.
+    static func login(_ error: PKCS11Error, token: TokenIdentity) -> WorkerFailure {
+        let name = "token \"\(token.label)\" (serial \(token.serial))"
+        let message: String
+        let kind: WorkerFailureKind
+        switch error.code {
+        case .pinIncorrect, .pinInvalid, .pinLenRange:
+            kind = .pinRefused
+            message =
+                "\(name) refused the PIN (\(error)). It is not tried again, since a few more tries would lock the "
+                + "token. Correct the configured PIN, then restart."
+        case .pinLocked:
+            kind = .pinUnusable
+            message = "\(name): its PIN is locked (\(error)). The security officer must unlock it."
+        case .pinExpired:
+            kind = .pinUnusable
+            message = "\(name): its PIN has expired (\(error)). Set a new one, and configure it."
+        case .userPINNotInitialized:
+            kind = .pinUnusable
+            message = "\(name): no user PIN has been set (\(error)). The security officer must set one."
+        default:
+            kind = .call
+            message = "\(name): login failed: \(error)"
+        }
+        return WorkerFailure(
+            kind: kind, function: error.function, code: UInt64(error.code.rawValue), message: message)
+    }
+
+    static func locked(_ token: TokenIdentity) -> WorkerFailure {
+        WorkerFailure(
+            kind: .pinUnusable,
+            message: "token \"\(token.label)\" (serial \(token.serial)) says that its user PIN is locked. No login was "
+                + "tried. The security officer must unlock it.")
+    }
+
+    static func noGCM(_ token: TokenIdentity) -> WorkerFailure {
+        WorkerFailure(
+            kind: .mechanism, function: .getMechanismList,
+            message: "token \"\(token.label)\" (serial \(token.serial), \(token.model)) has no mechanism CKM_AES_GCM: "
+                + "it cannot serve an external key store.")
+    }
+
+    static func call(_ error: PKCS11Error, doing what: String) -> WorkerFailure {
+        WorkerFailure(
+            kind: .call, function: error.function, code: UInt64(error.code.rawValue),
+            message: "\(what) failed: \(error)")
+    }
+
+    static let brokenGenerator = WorkerFailure(
+        kind: .call, function: .generateRandom,
+        message: "the HSM's random generator gave an IV of zeroes, or one that it had given before. Encrypting with it "
+            + "would lay open plaintext, so the HSM is not used.")
+}
+
+extension ModuleError {
+    fileprivate var call: PKCS11Error? {
+        if case .call(let error) = self { error } else { nil }
+    }
+}
+
+extension ReturnCode {
+    /// True when C_Login says that this PIN, or any PIN, will not be taken. Another try may lock the token.
+    var forbidsAnotherLogin: Bool {
+        switch self {
+        case .pinIncorrect, .pinInvalid, .pinLenRange, .pinLocked, .pinExpired: true
+        default: false
+        }
+    }
+}

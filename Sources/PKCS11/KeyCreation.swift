@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import CPKCS11
+import LaneProtocol
+import SecureMemory
+
+extension Session {
+    /// Makes an AES-256 key that lives as long as this session and may encrypt and decrypt: C_GenerateKey.
+    ///
+    /// Asks for a sensitive, unextractable key first. Where the token refuses that template, one without these two
+    /// attributes is asked for: the key protects nothing but probes.
+    ///
+    /// - Parameter visibleWithoutLogin: makes it a public object, which is all that a session without login may make.
+    package func generateSessionKey(visibleWithoutLogin: Bool = false) throws(PKCS11Error) -> ObjectHandle {
+        var template = AttributeTemplate()
+        template.set(UInt(CKA_CLASS), UInt(CKO_SECRET_KEY))
+        template.set(UInt(CKA_KEY_TYPE), UInt(CKK_AES))
+        template.set(UInt(CKA_VALUE_LEN), UInt(32))
+        template.set(UInt(CKA_TOKEN), false)
+        if visibleWithoutLogin { template.set(UInt(CKA_PRIVATE), false) }
+        template.set(UInt(CKA_ENCRYPT), true)
+        template.set(UInt(CKA_DECRYPT), true)
+        template.set(UInt(CKA_SENSITIVE), true)
+        template.set(UInt(CKA_EXTRACTABLE), false)
+        do {
+            return try generateKey(template)
+        } catch {
+            switch error.code {
+            case .attributeTypeInvalid, .attributeValueInvalid, .attributeReadOnly, .templateInconsistent:
+                template.remove([UInt(CKA_SENSITIVE), UInt(CKA_EXTRACTABLE)])
+                return try generateKey(template)
+            default: throw error
+            }
+        }
+    }
+
+    private func generateKey(_ template: AttributeTemplate) throws(PKCS11Error) -> ObjectHandle {
+        let call = try present(module.functions.pointee.C_GenerateKey, .generateKey)
+        var mechanism = CK_MECHANISM(mechanism: UInt(CKM_AES_KEY_GEN), pParameter: nil, ulParameterLen: 0)
+        var key: UInt = 0
+        try check(template.withAttributes { call(handle, &mechanism, $0, $1, &key) }, .generateKey)
+        return ObjectHandle(rawValue: key)
+    }
+
+    /// Stores an AES key of known value on the token: C_CreateObject. Private, sensitive, unextractable.
+    /// Needs a read-write session and the user logged in.
+    package func createAESKey(
+        label: String, id: [UInt8], value: SecretBytes, usage: KeyUsage
+    ) throws(PKCS11Error) -> ObjectHandle {
+        var template = AttributeTemplate()
+        template.set(UInt(CKA_CLASS), UInt(CKO_SECRET_KEY))
+        template.set(UInt(CKA_KEY_TYPE), UInt(CKK_AES))
+        template.set(UInt(CKA_TOKEN), true)
+        template.set(UInt(CKA_PRIVATE), true)
+        template.set(UInt(CKA_SENSITIVE), true)
+        template.set(UInt(CKA_EXTRACTABLE), false)
+        template.set(UInt(CKA_LABEL), Array(label.utf8))
+        template.set(UInt(CKA_ID), id)
+        template.set(UInt(CKA_VALUE), value)
+        template.set(usage)
+        let call = try present(module.functions.pointee.C_CreateObject, .createObject)
+        var object: UInt = 0
+        try check(template.withAttributes { call(handle, $0, $1, &object) }, .createObject)
+        return ObjectHandle(rawValue: object)
+    }
+
+    /// C_DestroyObject.
+    package func destroy(_ object: ObjectHandle) throws(PKCS11Error) {
+        let call = try present(module.functions.pointee.C_DestroyObject, .destroyObject)
+        try check(call(handle, object.rawValue), .destroyObject)
+    }
+}

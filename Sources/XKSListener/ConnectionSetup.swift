@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOSSL
+import NIOTLS
+
+/// Stands behind the TLS handler until the handshake is over, then makes way for the protocol that was negotiated.
+///
+/// Nothing of HTTP exists on the connection before that, so a client whose handshake fails costs no more than it.
+final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = Any
+
+    private let environment: ConnectionEnvironment
+    private let peer: String
+    private let deadline: UInt64
+    private var context: ChannelHandlerContext?
+    private var hasFailed = false
+
+    init(environment: ConnectionEnvironment, peer: String) {
+        self.environment = environment
+        self.peer = peer
+        self.deadline = ListenerTimeouts.deadline(environment.timeouts.handshake, after: monotonicNanoseconds())
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        environment.table.add(self)
+        if context.channel.isActive { context.read() }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        environment.table.remove(self)
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.read()
+        context.fireChannelActive()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case .handshakeCompleted(let negotiated)? = event as? TLSUserEvent else {
+            context.fireUserInboundEventTriggered(event)
+            return
+        }
+        do {
+            if negotiated == "h2" {
+                // Streams have flow control of their own; the connection reads whatever comes.
+                try environment.addHTTP2Handlers(to: context.channel, peer: peer)
+                try context.channel.syncOptions?.setOption(.autoRead, value: true)
+            } else {
+                try environment.addHTTP1Handlers(to: context.channel, peer: peer)
+            }
+            context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
+        } catch {
+            errorCaught(context: context, error: error)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        fail("TLS handshake failed: \(error)")
+        // After a wrong name NIOSSL closes by itself, without a word. Closing here, an orderly close, would first send
+        // the Finished message that TLS 1.2 still holds back, and the client would take the handshake for good.
+        if !(error is ClientNameMismatch) { context.close(promise: nil) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        fail("TLS handshake not finished")
+        context.fireChannelInactive()
+    }
+
+    private func fail(_ cause: String) {
+        guard !hasFailed else { return }
+        hasFailed = true
+        environment.admission.countFailedHandshake()
+        environment.logger.debug("connection refused", metadata: ["peer": "\(peer)", "cause": "\(cause)"])
+    }
+}
+
+extension ConnectionSetupHandler: Supervised {
+    func check(now: UInt64) {
+        guard now >= deadline else { return }
+        fail("TLS handshake not finished in time")
+        abort()
+    }
+
+    /// A handshake may finish; what comes after it starts out draining.
+    func drain() {}
+
+    func abort() {
+        context?.close(promise: nil)
+    }
+}
+
+extension ConnectionEnvironment {
+    /// Puts the parser and the handler of HTTP/1 at the end of the pipeline.
+    func addHTTP1Handlers(to channel: any Channel, peer: String) throws {
+        var parserLimits = NIOHTTPDecoderLimitConfiguration()
+        parserLimits.maxHeaderFieldSize = limits.headerBytes
+        parserLimits.maxHeaderListSize = limits.headerBytes
+        parserLimits.maxHeaderFieldCount = limits.headerCount
+        let parser = HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: parserLimits)
+        // The parser keeps at most one unfinished field, and after an upgrade request whatever follows it.
+        let decoder = ByteToMessageHandler(parser, maximumBufferSize: limits.headerBytes + 65_536)
+        try channel.pipeline.syncOperations.addHandlers([
+            decoder, HTTP1Handler(environment: self, peer: peer),
+        ])
+    }
+
+    /// Puts TLS first in the pipeline, with the check of the client's name inside the handshake.
+    ///
+    /// BoringSSL verifies the chain, the dates and the purpose of the client's certificate; then, and before NIOSSL
+    /// says that the handshake is complete or lets a byte of HTTP through, the callback looks at the name. In TLS 1.2
+    /// our Finished is not sent before that. It also runs on resumed sessions.
+    func addTLSHandlers(to channel: any Channel, tls: TLSContext, peer: String) throws {
+        let handler: NIOSSLServerHandler
+        let names = tls.clientNames
+        if !names.isEmpty {
+            handler = ._makeSSLServerHandler(context: tls.context) { certificate, channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard certificate.bears(oneOf: names) else { throw ClientNameMismatch(certificate, expected: names) }
+                }
+            }
+        } else {
+            handler = NIOSSLServerHandler(context: tls.context)
+        }
+        try channel.pipeline.syncOperations.addHandlers([
+            handler, ConnectionSetupHandler(environment: self, peer: peer),
+        ])
+    }
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import NIOCore
+import NIOHPACK
+import NIOHTTP2
+import XKSProtocol
+
+/// One HTTP/2 stream: one request, one answer.
+///
+/// Reads frames itself rather than through the HTTP/1 codec of NIOHTTP2: that would make up header fields
+/// (`transfer-encoding`, `content-length`) which the client never sent, and hide a Host that contradicts `:authority`.
+final class HTTP2StreamHandler: ChannelInboundHandler {
+    typealias InboundIn = HTTP2Frame.FramePayload
+    typealias OutboundOut = HTTP2Frame.FramePayload
+
+    private enum Phase {
+        /// Nothing is here yet. To `receivingBody`, `answering`.
+        case waiting
+        /// The header is here, the end is not. To `inWork`, `answering`.
+        case receivingBody
+        /// The service has the request. To `answering`.
+        case inWork
+        /// The answer is on its way; what still comes is dropped. Final.
+        case answering
+    }
+
+    private let environment: ConnectionEnvironment
+    private let connection: HTTP2ConnectionHandler
+    private var context: ChannelHandlerContext?
+    private var phase = Phase.waiting
+    private var deadline: UInt64
+    private var assembler: RequestAssembler
+    private var reservedBytes = 0
+    private var isHead = false
+
+    init(environment: ConnectionEnvironment, connection: HTTP2ConnectionHandler) {
+        self.environment = environment
+        self.connection = connection
+        self.assembler = RequestAssembler(limits: environment.assemblerLimits)
+        self.deadline = ListenerTimeouts.deadline(environment.timeouts.header, after: monotonicNanoseconds())
+    }
+
+    // MARK: Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        connection.streamOpened()
+        environment.table.add(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        connection.streamClosed()
+        environment.table.remove(self)
+        assembler.abandon()
+        if phase != .inWork { releaseBody() }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        do throws(Refusal) {
+            switch unwrapInboundIn(data) {
+            case .headers(let frame): try take(frame)
+            case .data(let frame): try take(frame)
+            default: return
+            }
+        } catch {
+            refuse(error)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        environment.logger.debug(
+            "stream ended by an error", metadata: ["peer": "\(connection.peer)", "error": "\(error)"])
+        context.close(promise: nil)
+    }
+
+    // MARK: The request
+
+    private func take(_ frame: HTTP2Frame.FramePayload.Headers) throws(Refusal) {
+        // A second header block carries trailers, which nothing here reads.
+        if phase == .waiting { try begin(frame.headers) }
+        if frame.endStream { try handOn() }
+    }
+
+    private func begin(_ block: HPACKHeaders) throws(Refusal) {
+        let now = monotonicNanoseconds()
+        phase = .receivingBody
+        deadline = ListenerTimeouts.deadline(environment.timeouts.body, after: now)
+        let head = try RequestHead(block)
+        isHead = head.method == "HEAD"
+        let beginning = try assembler.begin(head, receivedAt: now)
+        if beginning.sendContinue, let context {
+            let interim = HTTP2Frame.FramePayload.headers(.init(headers: [":status": "100"]))
+            context.writeAndFlush(wrapOutboundOut(interim), promise: nil)
+        }
+    }
+
+    private func take(_ frame: HTTP2Frame.FramePayload.Data) throws(Refusal) {
+        guard case .byteBuffer(let piece) = frame.data else { throw .malformed }
+        defer { piece.overwriteConsumedBytes() }
+        guard phase == .receivingBody else { return }
+        guard environment.admission.reserve(bodyBytes: piece.readableBytes) else { throw .tooMuchBuffered }
+        reservedBytes += piece.readableBytes
+        try piece.withUnsafeReadableBytesTyped { bytes throws(Refusal) in try assembler.append(bytes) }
+        if frame.endStream { try handOn() }
+    }
+
+    private func handOn() throws(Refusal) {
+        guard phase == .receivingBody else { return }
+        let request = try assembler.finish(peer: connection.peer)
+        guard environment.admission.enter(), let context else { throw .tooManyInFlight }
+        phase = .inWork
+        deadline = .max
+        let stream = NIOLoopBound(self, eventLoop: context.eventLoop)
+        environment.service.handle(request) { response in
+            if stream.eventLoop.inEventLoop {
+                stream.value.deliver(response)
+            } else {
+                stream.eventLoop.execute { stream.value.deliver(response) }
+            }
+        }
+    }
+
+    private func deliver(_ response: ProxyResponse) {
+        guard phase == .inWork else { return }
+        environment.admission.leave()
+        releaseBody()
+        answer(response, lingering: false)
+    }
+
+    private func releaseBody() {
+        environment.admission.release(bodyBytes: reservedBytes)
+        reservedBytes = 0
+    }
+
+    // MARK: The answer
+
+    private func refuse(_ refusal: Refusal) {
+        guard phase == .waiting || phase == .receivingBody else { return }
+        environment.admission.count(refusal)
+        assembler.abandon()
+        releaseBody()
+        answer(refusal.response, lingering: true)
+    }
+
+    private func answer(_ response: ProxyResponse, lingering: Bool) {
+        phase = .answering
+        guard let context else { return }
+        let time = lingering ? environment.timeouts.linger : environment.timeouts.write
+        deadline = ListenerTimeouts.deadline(time, after: monotonicNanoseconds())
+        let hasBody = !isHead && !response.body.isEmpty
+        let fields: HPACKHeaders = [
+            ":status": String((200...599).contains(response.status) ? response.status : 500),
+            "content-type": "application/json",
+            "content-length": String(response.body.count),
+            "date": environment.table.date.text,
+        ]
+        context.write(
+            wrapOutboundOut(.headers(.init(headers: fields, endStream: !hasBody))), promise: nil)
+        guard hasBody else { return context.flush() }
+        var body = context.channel.allocator.buffer(capacity: response.body.count)
+        response.body.withUnsafeBytes { _ = body.writeBytes($0) }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        // Whatever became of the write, nobody reads these bytes after it: frames are slices of this memory.
+        written.futureResult.whenComplete { [body] _ in body.overwriteConsumedBytes() }
+        context.writeAndFlush(
+            wrapOutboundOut(.data(.init(data: .byteBuffer(body), endStream: true))), promise: written)
+    }
+}
+
+extension HTTP2StreamHandler: Supervised {
+    func check(now: UInt64) {
+        guard now >= deadline else { return }
+        switch phase {
+        case .receivingBody:
+            refuse(.bodyTooSlow)
+        case .waiting, .answering:
+            // Either the client does not read its answer, or it goes on sending after a refusal: reset the stream.
+            environment.admission.countTimeout()
+            abort()
+        case .inWork:
+            return
+        }
+    }
+
+    /// The connection does the draining: GOAWAY lets open streams finish.
+    func drain() {}
+
+    func abort() {
+        context?.close(promise: nil)
+    }
+}
+
+extension RequestHead {
+    /// From a header block (RFC 9113 section 8.3.1). NIOHTTP2 has checked that pseudo-header fields come first, that
+    /// none is repeated or unknown, and that no field belongs to HTTP/1.1's connections.
+    init(_ block: HPACKHeaders) throws(Refusal) {
+        var method: String?
+        var target: String?
+        var authority: String?
+        var fields: [HeaderField] = []
+        fields.reserveCapacity(block.count)
+        for (name, value, _) in block {
+            switch name {
+            case ":method": method = value
+            case ":path": target = value
+            case ":authority": authority = value
+            case "host": fields.append(HeaderField(name: name, value: value))
+            default:
+                if name.utf8.first == UInt8(ascii: ":") { continue }
+                fields.append(HeaderField(name: name, value: value))
+            }
+        }
+        guard let method, let target else { throw .malformed }
+        if let authority {
+            // A Host that says the same is left out, so that there is one; another one contradicts.
+            guard fields.allSatisfy({ $0.name != "host" || $0.value == authority }) else {
+                throw .hostMissingOrRepeated
+            }
+            fields.removeAll { $0.name == "host" }
+            fields.insert(HeaderField(name: "host", value: authority), at: 0)
+        }
+        self.init(version: .http2, method: method, target: target, headers: fields)
+    }
+}

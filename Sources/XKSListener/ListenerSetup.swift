@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import XKSProtocol
+
+/// Everything that new connections are made from.
+struct ListenerSetup: Sendable {
+    let configuration: ListenerConfiguration
+    let handler: any ProxyRequestHandler
+    let logger: Logger
+    let admission: Admission
+    let tls: TLSContextHolder?
+    /// One table for each event loop.
+    let tables: [ObjectIdentifier: NIOLoopBound<ConnectionTable>]
+
+    static func make(
+        configuration: ListenerConfiguration, handler: any ProxyRequestHandler, group: MultiThreadedEventLoopGroup,
+        logger: Logger
+    ) async throws(ListenerStartError) -> ListenerSetup {
+        do {
+            let tls: TLSContextHolder?
+            switch configuration.transport {
+            case .tls(let material): tls = TLSContextHolder(try TLSContext(material))
+            case .plaintext: tls = nil
+            }
+            let interval = configuration.timeouts.sweepIntervalMilliseconds
+            var tables: [ObjectIdentifier: NIOLoopBound<ConnectionTable>] = [:]
+            for eventLoop in group.makeIterator() {
+                tables[ObjectIdentifier(eventLoop)] = try await eventLoop.submit {
+                    let table = ConnectionTable(eventLoop: eventLoop, sweepIntervalMilliseconds: interval)
+                    table.start()
+                    return NIOLoopBound(table, eventLoop: eventLoop)
+                }.get()
+            }
+            return ListenerSetup(
+                configuration: configuration, handler: handler, logger: logger,
+                admission: Admission(limits: configuration.limits), tls: tls, tables: tables)
+        } catch {
+            throw .tls(cause: "\(error)")
+        }
+    }
+
+    /// NIO's bootstrap waits a second before it accepts again when the process or the system has no descriptors
+    /// left, so that neither ends the listener nor keeps it spinning.
+    func bootstrap(group: MultiThreadedEventLoopGroup) -> ServerBootstrap {
+        let tcp = configuration.tcp
+        var bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: Int32(clamping: tcp.backlog))
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // Handlers ask for each read, and get one buffer: that bounds what a connection holds unread.
+            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 8_192))
+            // Above the high mark the next request has to wait until the client has read what is written.
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 1, high: 65_536))
+        if tcp.keepAlive {
+            bootstrap =
+                bootstrap
+                .childChannelOption(.socketOption(.so_keepalive), value: 1)
+                .childChannelOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: .init(tcp.keepAliveIdle))
+                .childChannelOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: .init(tcp.keepAliveInterval))
+                .childChannelOption(.tcpOption(.init(rawValue: TCP_KEEPCNT)), value: .init(tcp.keepAliveCount))
+        }
+        return bootstrap.childChannelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture { try initialize(channel) }
+        }
+    }
+
+    /// A throw closes the connection.
+    private func initialize(_ channel: any Channel) throws {
+        let remote = channel.remoteAddress
+        let address = remote?.ipAddress ?? "unknown"
+        guard let table = tables[ObjectIdentifier(channel.eventLoop)], admission.opened(from: address) else {
+            throw ConnectionRefused()
+        }
+        let admission = admission
+        channel.closeFuture.whenComplete { _ in admission.closed(from: address) }
+        let environment = ConnectionEnvironment(
+            service: handler, limits: configuration.limits, timeouts: configuration.timeouts, admission: admission,
+            table: table.value, logger: logger)
+        let peer = remote?.hostAndPort ?? "unknown"
+        if let tls {
+            try environment.addTLSHandlers(to: channel, tls: tls.context, peer: peer)
+        } else {
+            try environment.addHTTP1Handlers(to: channel, peer: peer)
+        }
+    }
+}
+
+/// One of the limits on connections is reached.
+struct ConnectionRefused: Error {}

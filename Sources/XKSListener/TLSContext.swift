@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOSSL
+import Synchronization
+
+/// What a connection needs for its handshake.
+struct TLSContext: Sendable {
+    let context: NIOSSLContext
+    /// The name that the client's certificate must bear; nil when any name, or no certificate, will do.
+    let clientNames: [String]
+
+    init(_ material: TLSMaterial) throws {
+        context = try NIOSSLContext(configuration: material.serverConfiguration)
+        clientNames = material.clientNames
+    }
+}
+
+/// Holds the TLS context for new connections, so that certificates can change while connections go on.
+///
+/// A connection keeps the context of its handshake. Session tickets of the old context are not valid in the new one,
+/// so a client that was trusted under the old CA has to prove itself again.
+final class TLSContextHolder: Sendable {
+    private let current: Mutex<TLSContext>
+
+    init(_ context: TLSContext) {
+        current = Mutex(context)
+    }
+
+    var context: TLSContext { current.withLock { $0 } }
+
+    func replace(with context: TLSContext) {
+        current.withLock { $0 = context }
+    }
+}
+
+extension TLSMaterial {
+    /// TLS 1.2 and 1.3 with the suites of the specification (XKS 1.0.3, "TLS").
+    ///
+    /// TLS 1.2: the two suites that it names. TLS 1.3: BoringSSL does not let its suites be chosen; it has the two
+    /// that the specification names, TLS_AES_256_GCM_SHA384 and TLS_CHACHA20_POLY1305_SHA256, and
+    /// TLS_AES_128_GCM_SHA256, which RFC 8446 section 9.1 makes mandatory.
+    var serverConfiguration: TLSConfiguration {
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.maximumTLSVersion = .tlsv13
+        configuration.cipherSuites = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+        configuration.applicationProtocols = ["h2", "http/1.1"]
+        configuration.renegotiationSupport = .none
+        configuration.shutdownTimeout = .seconds(1)
+        if !clientAuthorities.isEmpty {
+            // Asks for a certificate, fails the handshake without one, and verifies its chain; there is no host name
+            // to compare with on the server's side.
+            configuration.certificateVerification = .noHostnameVerification
+            configuration.trustRoots = .certificates(clientAuthorities)
+        }
+        return configuration
+    }
+}

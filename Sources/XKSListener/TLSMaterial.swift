@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOSSL
+import SecureMemory
+
+/// Where certificates and keys are.
+package struct TLSFiles: Sendable, Equatable {
+    /// PEM: the server's certificate, then intermediate ones.
+    package var certificate: String
+    /// PEM: the private key of the first certificate, RSA or EC, in PKCS#8, PKCS#1 or SEC1 form.
+    package var key: String
+    /// PEM: the CAs whose client certificates are accepted; nil for no client certificates (no mTLS).
+    package var clientAuthority: String?
+    /// One of these the client's certificate must bear as common name or DNS name, in any case; empty for any that the
+    /// CA has signed. For example `cks.kms.eu-central-1.amazonaws.com`.
+    package var clientNames: [String]
+
+    package init(certificate: String, key: String, clientAuthority: String? = nil, clientNames: [String] = []) {
+        self.certificate = certificate
+        self.key = key
+        self.clientAuthority = clientAuthority
+        self.clientNames = clientNames
+    }
+}
+
+/// Certificates and key, read and found to belong together.
+package struct TLSMaterial: Sendable {
+    /// What a person should know, for example that a certificate has expired. Nothing here keeps a node from
+    /// starting: with an expired certificate it can at least say so.
+    package let warnings: [TLSMaterialWarning]
+    /// The names of which clients must bear one; empty when none is asked for.
+    package let clientNames: [String]
+
+    let chain: [NIOSSLCertificate]
+    let key: NIOSSLPrivateKey
+    let clientAuthorities: [NIOSSLCertificate]
+
+    /// Reads and checks the files. Blocks on the disk. `now` is Unix seconds.
+    package static func load(_ files: TLSFiles, now: Int64) throws(TLSMaterialError) -> TLSMaterial {
+        for name in files.clientNames {
+            guard files.clientAuthority != nil else { throw .clientNameWithoutAuthority(name: name) }
+            guard isPlausible(name) else { throw .badClientName(name: name) }
+        }
+        let chain = try readCertificates(files.certificate)
+        let key = try readKey(files.key)
+        try checkKey(key, belongsTo: chain, files: files)
+        let authorities = try files.clientAuthority.map(readCertificates) ?? []
+        var warnings = chain.compactMap { warning(about: $0, file: files.certificate, now: now) }
+        if let file = files.clientAuthority {
+            warnings += authorities.compactMap { warning(about: $0, file: file, now: now) }
+        }
+        return TLSMaterial(
+            warnings: warnings, clientNames: files.clientNames, chain: chain, key: key, clientAuthorities: authorities)
+    }
+
+    private static func isPlausible(_ name: String) -> Bool {
+        !name.isEmpty && name.utf8.count <= 253 && name.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+    }
+
+    // MARK: Certificates
+
+    private static func readCertificates(_ file: String) throws(TLSMaterialError) -> [NIOSSLCertificate] {
+        let bytes = try readFile(file)
+        guard contains(bytes, "-----BEGIN CERTIFICATE-----") || contains(bytes, "-----BEGIN TRUSTED CERTIFICATE-----")
+        else { throw .noCertificate(file: file, containsKey: contains(bytes, "PRIVATE KEY-----")) }
+        let certificates: [NIOSSLCertificate]
+        do {
+            certificates = try NIOSSLCertificate.fromPEMBytes(bytes)
+        } catch {
+            throw .malformedCertificate(file: file)
+        }
+        for certificate in certificates {
+            guard let der = try? certificate.toDERBytes(), CertificateFacts(der: der) != nil else {
+                throw .malformedCertificate(file: file)
+            }
+        }
+        return certificates
+    }
+
+    private static func warning(about certificate: NIOSSLCertificate, file: String, now: Int64) -> TLSMaterialWarning? {
+        guard let der = try? certificate.toDERBytes(), let facts = CertificateFacts(der: der) else { return nil }
+        let subject = certificate.displayName
+        if now > facts.notAfter { return .expired(file: file, subject: subject, at: facts.notAfter) }
+        if now < facts.notBefore { return .notYetValid(file: file, subject: subject, from: facts.notBefore) }
+        let daysLeft = Int((facts.notAfter - now) / 86_400)
+        guard daysLeft < 30 else { return nil }
+        return .expiresSoon(file: file, subject: subject, at: facts.notAfter, daysLeft: daysLeft)
+    }
+
+    // MARK: Key
+
+    private static func readKey(_ file: String) throws(TLSMaterialError) -> NIOSSLPrivateKey {
+        var bytes = try readFile(file)
+        defer { bytes.withUnsafeMutableBytes { wipe($0) } }
+        guard contains(bytes, "PRIVATE KEY-----") else {
+            throw .noKey(file: file, containsCertificate: contains(bytes, "-----BEGIN CERTIFICATE-----"))
+        }
+        // PKCS#8 says it in the label, the older forms in a header line (RFC 1421 section 4.6.1.1).
+        guard !contains(bytes, "ENCRYPTED PRIVATE KEY-----"), !contains(bytes, "Proc-Type: 4,ENCRYPTED") else {
+            throw .encryptedKey(file: file)
+        }
+        do {
+            return try NIOSSLPrivateKey(bytes: bytes, format: .pem)
+        } catch {
+            throw .malformedKey(file: file)
+        }
+    }
+
+    private static func checkKey(
+        _ key: NIOSSLPrivateKey, belongsTo chain: [NIOSSLCertificate], files: TLSFiles
+    ) throws(TLSMaterialError) {
+        guard let first = chain.first else { throw .noCertificate(file: files.certificate, containsKey: false) }
+        let found = pairing(first, key)
+        guard found != .match else { return }
+        let other = chain.dropFirst().firstIndex { pairing($0, key) == .match }
+        guard found == .mismatch || other != nil else {
+            throw .unsupportedCertificateKey(file: files.certificate, subject: first.displayName)
+        }
+        throw .keyMismatch(
+            certificateFile: files.certificate, keyFile: files.key, subject: first.displayName,
+            position: other.map { $0 + 1 })
+    }
+
+    private enum Pairing { case match, mismatch, unusableCertificate }
+
+    /// BoringSSL compares the two when a context is made of them.
+    private static func pairing(_ certificate: NIOSSLCertificate, _ key: NIOSSLPrivateKey) -> Pairing {
+        let configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: [.certificate(certificate)], privateKey: .privateKey(key))
+        do {
+            _ = try NIOSSLContext(configuration: configuration)
+            return .match
+        } catch NIOSSLError.failedToLoadCertificate {
+            return .unusableCertificate
+        } catch {
+            return .mismatch
+        }
+    }
+}
+
+extension NIOSSLCertificate {
+    /// The common name, or the first DNS name, for messages.
+    var displayName: String { names.first.map { "\"\($0)\"" } ?? "an unnamed subject" }
+}
+
+private func contains(_ bytes: [UInt8], _ text: String) -> Bool {
+    bytes.firstRange(of: Array(text.utf8)) != nil
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Certificates or a key that cannot be used. Each text names the file, what is wrong with it, and what mends it.
+package enum TLSMaterialError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The file could not be read; `cause` is the system's word.
+    case unreadable(file: String, cause: String)
+    /// More than 1 MiB.
+    case tooLarge(file: String)
+    /// No certificate in PEM form in the file.
+    case noCertificate(file: String, containsKey: Bool)
+    /// The file has a PEM certificate that cannot be parsed.
+    case malformedCertificate(file: String)
+    /// The certificate's key is neither RSA nor on a curve that TLS uses, or may not sign by its key usage.
+    case unsupportedCertificateKey(file: String, subject: String)
+    /// No private key in PEM form in the file.
+    case noKey(file: String, containsCertificate: Bool)
+    /// The key is protected by a pass phrase.
+    case encryptedKey(file: String)
+    case malformedKey(file: String)
+    /// Key and first certificate do not belong together. `position` is the certificate in the file (2 = second) that
+    /// the key does belong to, if there is one.
+    case keyMismatch(certificateFile: String, keyFile: String, subject: String, position: Int?)
+    /// A client name is set, but no CA that could vouch for it.
+    case clientNameWithoutAuthority(name: String)
+    /// The name is empty, or has characters that no host name has.
+    case badClientName(name: String)
+
+    package var description: String {
+        switch self {
+        case .unreadable(let file, let cause):
+            "\(file): cannot be read: \(cause); check the path, and that this user may read it"
+        case .tooLarge(let file):
+            "\(file): larger than 1 MiB; this is not a PEM file of certificates or a key"
+        case .noCertificate(let file, let containsKey):
+            containsKey
+                ? "\(file): holds a private key but no certificate; are certificate and key exchanged?"
+                : "\(file): no line -----BEGIN CERTIFICATE-----; a DER file is converted by "
+                    + "openssl x509 -inform der -in FILE -out cert.pem"
+        case .malformedCertificate(let file):
+            "\(file): a certificate in it is damaged; copy the file again, from BEGIN to END"
+        case .unsupportedCertificateKey(let file, let subject):
+            "\(file): the certificate of \(subject) cannot be used by a TLS server; use a key of RSA, "
+                + "P-256, P-384 or P-521 with the key usage digitalSignature"
+        case .noKey(let file, let containsCertificate):
+            containsCertificate
+                ? "\(file): holds a certificate but no private key; are certificate and key exchanged?"
+                : "\(file): no line -----BEGIN … PRIVATE KEY-----; a DER file is converted by "
+                    + "openssl pkey -inform der -in FILE -out key.pem"
+        case .encryptedKey(let file):
+            "\(file): the private key has a pass phrase; remove it by openssl pkey -in FILE -out key.pem, "
+                + "and keep the result readable for this user alone"
+        case .malformedKey(let file):
+            "\(file): the private key is damaged or of an unknown kind; use RSA or EC in PEM form (PKCS#8, PKCS#1, SEC1)"
+        case .keyMismatch(let certificateFile, let keyFile, let subject, let position):
+            mismatch(certificateFile, keyFile, subject, position)
+        case .clientNameWithoutAuthority(let name):
+            "client_name = \"\(name)\" without client_ca: name the file of the CA that signs the client's certificate"
+        case .badClientName(let name):
+            "client_name = \"\(name)\" is not a name that a certificate bears; "
+                + "KMS presents cks.kms.REGION.amazonaws.com"
+        }
+    }
+
+    private func mismatch(_ certificateFile: String, _ keyFile: String, _ subject: String, _ position: Int?) -> String {
+        if let position {
+            return "\(keyFile): the key belongs to certificate \(position) in \(certificateFile), not to the first, "
+                + "which is of \(subject); put the server's own certificate first, then the intermediate ones"
+        }
+        return "\(keyFile): the key does not belong to the certificate of \(subject) in \(certificateFile); "
+            + "use the key that the certificate was requested with"
+    }
+}
+
+/// Something about usable certificates that a person should know.
+package enum TLSMaterialWarning: Equatable, Sendable, CustomStringConvertible {
+    /// Times are Unix seconds.
+    case expired(file: String, subject: String, at: Int64)
+    case notYetValid(file: String, subject: String, from: Int64)
+    /// Less than 30 days are left.
+    case expiresSoon(file: String, subject: String, at: Int64, daysLeft: Int)
+
+    package var description: String {
+        switch self {
+        case .expired(let file, let subject, let at):
+            "\(file): the certificate of \(subject) expired on \(calendarDate(at)); renew it"
+        case .notYetValid(let file, let subject, let from):
+            "\(file): the certificate of \(subject) is not valid before \(calendarDate(from)); "
+                + "check this machine's clock, or wait"
+        case .expiresSoon(let file, let subject, let at, let daysLeft):
+            "\(file): the certificate of \(subject) expires in \(daysLeft) days, on \(calendarDate(at)); renew it"
+        }
+    }
+
+    /// Whether clients refuse the certificate now.
+    package var isFatalForClients: Bool {
+        if case .expiresSoon = self { return false }
+        return true
+    }
+}

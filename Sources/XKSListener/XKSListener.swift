@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import NIOCore
+import NIOPosix
+import XKSProtocol
+
+/// The listener could not be started.
+package enum ListenerStartError: Error, CustomStringConvertible {
+    case configuration(ListenerConfigurationError)
+    /// The TLS library did not accept certificates that were found to be good.
+    case tls(cause: String)
+    case cannotListen(address: ListenAddress, cause: String)
+
+    package var description: String {
+        switch self {
+        case .configuration(let error): error.description
+        case .tls(let cause): "TLS cannot be set up: \(cause)"
+        case .cannotListen(let address, let cause): "cannot listen on \(address.host):\(address.port): \(cause)"
+        }
+    }
+}
+
+/// The data plane: accepts connections of KMS, makes whole and bounded requests of their bytes, and writes answers.
+///
+/// It believes nothing and knows nothing of the API: authentication and everything after it is the handler's.
+/// - Start it with ``start(configuration:handler:group:logger:)``.
+/// - Change certificates with ``replaceTLS(_:)``; connections go on.
+/// - End it with ``shutdown(gracePeriod:)``.
+package final class XKSListener: Sendable {
+    /// The addresses in use, in the order of the configuration, with the ports that the system chose.
+    package let addresses: [ListenAddress]
+
+    private let servers: [any Channel]
+    private let tables: [NIOLoopBound<ConnectionTable>]
+    private let admission: Admission
+    private let tls: TLSContextHolder?
+    private let group: MultiThreadedEventLoopGroup
+    private let logger: Logger
+
+    private init(
+        servers: [any Channel], setup: ListenerSetup, group: MultiThreadedEventLoopGroup, logger: Logger
+    ) {
+        self.servers = servers
+        self.addresses = servers.map { server in
+            ListenAddress(host: server.localAddress?.ipAddress ?? "", port: server.localAddress?.port ?? 0)
+        }
+        self.tables = Array(setup.tables.values)
+        self.admission = setup.admission
+        self.tls = setup.tls
+        self.group = group
+        self.logger = logger
+    }
+
+    /// What has happened so far.
+    package var statistics: ListenerStatistics { admission.statistics }
+
+    /// Listens on all addresses, or on none: when one fails, those before it are closed again.
+    package static func start(
+        configuration: ListenerConfiguration, handler: any ProxyRequestHandler, group: MultiThreadedEventLoopGroup,
+        logger: Logger
+    ) async throws(ListenerStartError) -> XKSListener {
+        do throws(ListenerConfigurationError) {
+            try configuration.validate()
+        } catch {
+            throw .configuration(error)
+        }
+        let setup = try await ListenerSetup.make(
+            configuration: configuration, handler: handler, group: group, logger: logger)
+        let bootstrap = setup.bootstrap(group: group)
+        var servers: [any Channel] = []
+        for address in configuration.addresses {
+            do {
+                servers.append(try await bootstrap.bind(host: address.host, port: address.port).get())
+            } catch {
+                for server in servers { try? await server.close().get() }
+                for table in setup.tables.values { table.eventLoop.execute { table.value.stop() } }
+                throw .cannotListen(address: address, cause: "\(error)")
+            }
+        }
+        let listener = XKSListener(servers: servers, setup: setup, group: group, logger: logger)
+        for address in listener.addresses {
+            logger.info(
+                "XKS listener started",
+                metadata: [
+                    "host": "\(address.host)", "port": "\(address.port)",
+                    "transport": "\(setup.tls == nil ? "plaintext" : "tls")",
+                ])
+        }
+        return listener
+    }
+
+    /// Uses other certificates for new connections. Has no effect, and returns false, on a listener without TLS.
+    @discardableResult
+    package func replaceTLS(_ material: TLSMaterial) throws(ListenerStartError) -> Bool {
+        guard let tls else { return false }
+        do {
+            tls.replace(with: try TLSContext(material))
+        } catch {
+            throw .tls(cause: "\(error)")
+        }
+        return true
+    }
+
+    /// Stops accepting, lets requests in flight finish, tells clients to go elsewhere (`Connection: close`, GOAWAY),
+    /// and returns when every connection is closed. What is still open after `gracePeriod` is cut off.
+    package func shutdown(gracePeriod: TimeAmount) async {
+        for server in servers { try? await server.close().get() }
+        for table in tables { table.eventLoop.execute { table.value.drain() } }
+        let empty = group.any().makePromise(of: Void.self)
+        admission.whenEmpty(empty)
+        let tables = tables
+        let cut = group.any().scheduleTask(in: gracePeriod) {
+            for table in tables { table.eventLoop.execute { table.value.abort() } }
+        }
+        try? await empty.futureResult.get()
+        cut.cancel()
+        for table in tables { table.eventLoop.execute { table.value.stop() } }
+        logger.info("XKS listener stopped")
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+
+/// Product and version, as users, KMS and logs see it.
+enum Product {
+    static let version = "0.1.0"
+    static let name = "Claviger \(version)"
+}
+
+@main
+struct Claviger: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "claviger",
+        abstract: "An AWS KMS External Key Store proxy over pools of HSMs.",
+        discussion: "Try it: claviger dev. Then: claviger hsm list MODULE, a configuration file, claviger check, "
+            + "claviger serve.",
+        version: Product.name,
+        subcommands: [
+            ServeCommand.self, CheckCommand.self, DevCommand.self, KeyStoreCommand.self, HSMCommand.self,
+            HSMWorkerCommand.self, HSMProvisionCommand.self,
+        ])
+}
+
+/// Exit statuses that scripts can rely on (besides those of the argument parser).
+enum ExitStatus {
+    /// The configuration, or something that it points at, is wrong.
+    static let configuration = ExitCode(2)
+    /// The node could not be started: an address is in use, a file is not to be had.
+    static let start = ExitCode(3)
+}
+
+/// Path of this very program, for the processes it starts.
+func ownExecutable() -> String { "/proc/self/exe" }

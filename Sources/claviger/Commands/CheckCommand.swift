@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Glibc
+import HSMPool
+import Logging
+import NIOPosix
+import NodeConfig
+import Routing
+import XKSService
+
+/// `claviger check`
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Check a configuration file and all that it points at: certificates, secrets, tokens, logins, keys.",
+        discussion: "Starts a worker with one session for each HSM, as the node would, logs in once, and ends them "
+            + "again. Status 0: a node can serve with it. Status 2: something is wrong; each line names it.")
+
+    @Option(name: [.long, .customShort("c")], help: "The configuration file.")
+    var config: String
+
+    func run() async throws {
+        let configuration = try loadConfiguration(config)
+        let translation = Translation(
+            secrets: SecretReader(taking: configuration.settings.secretVariables), now: Int64(time(nil)))
+        var findings = Findings(configuration)
+        var poolSettings = translation.pool(&findings)
+        let service = translation.service(&findings)
+        _ = translation.listener(&findings)
+        // Where a PIN could not be read, no login is tried without it.
+        if findings.problems.isEmpty {
+            for index in poolSettings.members.indices { poolSettings.members[index].sessions = 1 }
+            await checkHSMs(poolSettings, service, &findings)
+        }
+        for warning in findings.warnings { printError("warning: \(warning)") }
+        if let error = findings.error {
+            printError(error.description)
+            throw ExitStatus.configuration
+        }
+        print("\(config): good")
+    }
+
+    private func checkHSMs(_ settings: PoolSettings, _ service: ServiceSettings, _ findings: inout Findings) async {
+        var quiet = Logger(label: "check") { _ in SwiftLogNoOpLogHandler() }
+        quiet.logLevel = .critical
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let pool = HSMPool(settings: settings, group: group, logger: quiet)
+        pool.start()
+        await pool.settled()
+        let inventory = pool.inventory()
+        await pool.stop()
+        try? await group.shutdownGracefully()
+        for (index, hsm) in inventory.enumerated() {
+            report(hsm, index: index, &findings)
+        }
+        reportMissingKeys(inventory, service, &findings)
+    }
+
+    private func report(_ hsm: HSMInventory, index: Int, _ findings: inout Findings) {
+        let path = "hsm[\(index)]"
+        guard hsm.condition == .active || hsm.condition == .degraded else {
+            findings.report(path, hsm.reason, fix: "claviger hsm list \(hsm.module) shows what the library offers")
+            return
+        }
+        let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
+        print("hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: \(hsm.labels.joined(separator: ", "))")
+        for complaint in hsm.complaints {
+            findings.report(path, complaint.reason, fix: "rename or remove it, or leave it if no key store serves it")
+        }
+    }
+
+    /// Keys that the configuration names one by one must be on every HSM that is to serve them.
+    private func reportMissingKeys(
+        _ inventory: [HSMInventory], _ service: ServiceSettings, _ findings: inout Findings
+    ) {
+        for (index, store) in service.keyStores.enumerated() {
+            for (position, key) in store.keyStore.keys.enumerated() {
+                guard let label = key.singleLabel else { continue }
+                let lacking = inventory.indices.filter { hsm in
+                    store.hsms.contains(hsm) && inventory[hsm].condition == .active
+                        && !inventory[hsm].labels.contains(label)
+                }
+                guard !lacking.isEmpty else { continue }
+                let names = lacking.map { inventory[$0].name }.joined(separator: ", ")
+                findings.report(
+                    "keystore[\(index)].keys[\(position)]", "HSM \(names) has no AES-256 key of label \"\(label)\"",
+                    fix: "put the same key on it, or name the HSMs that hold it in the key store's hsms")
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import CPlatform
+import NodeConfig
+import Observability
+import XKSListener
+
+/// `claviger serve`
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Run a node.",
+        discussion: "Logs to standard error, one JSON object a line. SIGTERM finishes what is in flight (up to 15 s) "
+            + "and ends with status 0.")
+
+    @Option(name: [.long, .customShort("c")], help: "The configuration file (docs/reference/configuration.md).")
+    var config: String
+
+    func run() async throws {
+        let signals = StopSignal.prepare()
+        // Secrets of all key stores will lie in this process's memory: no core dump, no debugger.
+        _ = claviger_forbid_dumps()
+        let log = NodeLog.start()
+        let node = try await startNode(try loadConfiguration(config), log: log)
+        for await _ in signals { break }
+        await node.stop()
+        log.flush()
+    }
+}
+
+/// Reads a configuration file, or says everything that is wrong with it.
+func loadConfiguration(_ file: String) throws -> NodeConfiguration {
+    do throws(ConfigurationProblems) {
+        return try NodeConfiguration.load(file: file)
+    } catch {
+        printError(error.description)
+        throw ExitStatus.configuration
+    }
+}
+
+/// Starts a node, or says why it cannot be.
+func startNode(_ configuration: NodeConfiguration, log: NodeLog) async throws -> NodeRuntime {
+    do {
+        return try await NodeRuntime.start(configuration, log: log)
+    } catch let problems as ConfigurationProblems {
+        log.flush()
+        printError(problems.description)
+        throw ExitStatus.configuration
+    } catch {
+        log.flush()
+        throw failure("\(error)", status: ExitStatus.start)
+    }
+}

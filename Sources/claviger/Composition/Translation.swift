@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+import AccessControl
+import HSMPool
+import LaneProtocol
+import NodeConfig
+import Routing
+import SecureMemory
+import SigV4
+import XKSListener
+import XKSProtocol
+import XKSService
+
+// From the settings of the configuration file to those of the rooms. Each problem that only shows here (a secret that
+// cannot be read, a certificate that does not fit) is reported with the line of the setting that points at it.
+
+/// Collects what is wrong, so that all of it can be told at once.
+struct Findings {
+    let configuration: NodeConfiguration
+    private(set) var problems: [ConfigurationProblem] = []
+    private(set) var warnings: [String] = []
+
+    init(_ configuration: NodeConfiguration) { self.configuration = configuration }
+
+    var settings: NodeSettings { configuration.settings }
+
+    mutating func report(_ path: String, _ message: String, fix: String) {
+        problems.append(configuration.problem(at: path, message, fix: fix))
+    }
+
+    mutating func warn(_ path: String, _ message: String) { warnings.append("\(path): \(message)") }
+
+    /// Everything found, as one error; `nil` when there is nothing.
+    var error: ConfigurationProblems? {
+        problems.isEmpty ? nil : ConfigurationProblems(file: configuration.file, problems: problems)
+    }
+}
+
+/// Reads the secrets and certificates that the configuration names, and makes the rooms' settings.
+struct Translation {
+    let secrets: SecretReader
+    /// Unix seconds, for the validity of certificates.
+    let now: Int64
+
+    // MARK: HSMs
+
+    func pool(_ findings: inout Findings) -> PoolSettings {
+        let xks = findings.settings.xks
+        var members: [PoolMember] = []
+        for (index, hsm) in findings.settings.hsms.enumerated() {
+            var pin: SecretBytes?
+            if let source = hsm.pin { pin = read(source, "hsm[\(index)].pin", &findings) }
+            members.append(
+                PoolMember(
+                    name: hsm.name, module: hsm.module, token: selector(hsm.token), pin: pin, sessions: hsm.sessions,
+                    environment: hsm.environment, catalogueInterval: milliseconds(hsm.catalogueInterval),
+                    probeInterval: milliseconds(hsm.probeInterval), stuckAfter: nanoseconds(hsm.stuckAfter)))
+        }
+        return PoolSettings(
+            members: members,
+            limits: PoolLimits(attempt: nanoseconds(xks.attemptDeadline), waiting: xks.maxRequestsInFlight),
+            executable: ownExecutable())
+    }
+
+    private func selector(_ token: NodeConfig.HSMSettings.Token) -> TokenSelector {
+        switch token {
+        case .label(let label): .label(label)
+        case .serial(let serial): .serial(serial)
+        case .slot(let slot): .slot(slot)
+        }
+    }
+
+    // MARK: Key stores
+
+    func service(_ findings: inout Findings) -> ServiceSettings {
+        let settings = findings.settings
+        let stores = settings.keyStores.indices.compactMap { keyStore($0, &findings) }
+        let limits = XKSLimits(
+            dataBytes: settings.xks.maxPlaintextBytes, additionalDataBytes: settings.xks.maxAADBytes)
+        return ServiceSettings(
+            keyStores: stores, limits: limits ?? .standard, deadline: nanoseconds(settings.xks.requestDeadline),
+            version: Product.name)
+    }
+
+    private func keyStore(_ index: Int, _ findings: inout Findings) -> ServedKeyStore? {
+        let settings = findings.settings.keyStores[index]
+        let path = "keystore[\(index)]"
+        var credentials: [Credential] = []
+        for (position, credential) in settings.credentials.enumerated() {
+            let place = "\(path).credentials[\(position)]"
+            guard let secret = read(credential.secret, "\(place).secret", &findings) else { continue }
+            do throws(CredentialError) {
+                credentials.append(try Credential(accessKeyID: credential.accessKeyID, secret: secret))
+            } catch {
+                findings.report(
+                    place, error.description, fix: "make a new one with claviger keystore new-credential")
+            }
+        }
+        guard credentials.count == settings.credentials.count else { return nil }
+        do {
+            return ServedKeyStore(
+                keyStore: try KeyStore(pathPrefix: settings.pathPrefix, keys: settings.keys.map(pattern)),
+                verifier: try SigV4Verifier(credentials: credentials, allowedRegions: settings.regions),
+                hsms: members(settings.hsms, of: findings.settings.hsms),
+                foreignForm: settings.aad == .digest ? .digest : .specification)
+        } catch {
+            findings.report(path, "\(error)", fix: "correct this key store")
+            return nil
+        }
+    }
+
+    private func pattern(_ key: KeyStoreSettings.KeySelector) throws(AccessControlError) -> KeyPattern {
+        switch key {
+        case .label(let label): try KeyPattern(label)
+        case .glob(let glob): .glob(try Glob(glob))
+        case .named(let id, let label): try KeyPattern(externalKeyID: id, label: label)
+        }
+    }
+
+    private func members(_ names: [String]?, of hsms: [NodeConfig.HSMSettings]) -> HSMSet {
+        HSMSet(hsms.indices.filter { index in names.map { $0.contains(hsms[index].name) } ?? true })
+    }
+
+    // MARK: Listener
+
+    func listener(_ findings: inout Findings) -> ListenerConfiguration? {
+        let xks = findings.settings.xks
+        guard let transport = transport(xks.protection, &findings) else { return nil }
+        var configuration = ListenerConfiguration(
+            addresses: [.init(host: xks.listen.host, port: xks.listen.port)], transport: transport)
+        configuration.limits.headerBytes = xks.maxHeaderBytes
+        configuration.limits.bodyBytes = xks.maxBodyBytes
+        configuration.limits.connections = xks.maxConnections
+        configuration.limits.requestsInFlight = xks.maxRequestsInFlight
+        configuration.timeouts.handshake = Int(milliseconds(xks.handshakeTimeout))
+        configuration.timeouts.header = Int(milliseconds(xks.headerTimeout))
+        configuration.timeouts.body = Int(milliseconds(xks.bodyTimeout))
+        configuration.timeouts.idle = Int(milliseconds(xks.idleTimeout))
+        configuration.tcp.keepAliveIdle = Int(milliseconds(xks.keepalive.idle) / 1_000)
+        configuration.tcp.keepAliveInterval = Int(milliseconds(xks.keepalive.interval) / 1_000)
+        configuration.tcp.keepAliveCount = xks.keepalive.count
+        return configuration
+    }
+
+    private func transport(
+        _ protection: XKSSettings.Protection, _ findings: inout Findings
+    ) -> ListenerTransport? {
+        guard case .tls(let certificate, let key, let clients) = protection else { return .plaintext }
+        do throws(TLSMaterialError) {
+            let material = try TLSMaterial.load(
+                TLSFiles(
+                    certificate: certificate, key: key, clientAuthority: clients?.ca, clientNames: clients?.names ?? []),
+                now: now)
+            for warning in material.warnings { findings.warn("xks", warning.description) }
+            return .tls(material)
+        } catch {
+            findings.report("xks.certificate", error.description, fix: "correct certificate, key or client_ca")
+            return nil
+        }
+    }
+
+    // MARK: Secrets and units
+
+    private func read(_ source: SecretSource, _ path: String, _ findings: inout Findings) -> SecretBytes? {
+        do throws(SecretProblem) {
+            return try secrets.read(source)
+        } catch {
+            findings.report(path, error.message, fix: error.fix)
+            return nil
+        }
+    }
+}
+
+/// Whole milliseconds, saturating.
+private func milliseconds(_ duration: Duration) -> UInt32 { UInt32(clamping: nanoseconds(duration) / 1_000_000) }
+
+/// Nanoseconds, saturating; a negative duration counts as none.
+private func nanoseconds(_ duration: Duration) -> UInt64 {
+    let (seconds, attoseconds) = duration.components
+    let (whole, overflow) = UInt64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000_000)
+    return overflow ? .max : whole &+ UInt64(clamping: attoseconds / 1_000_000_000)
+}
