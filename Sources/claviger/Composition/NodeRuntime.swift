@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CPlatform
 import ControlPlane
 import Glibc
 import HSMPool
@@ -89,8 +90,13 @@ final class NodeRuntime: Sendable {
 
 extension MultiThreadedEventLoopGroup {
     /// One event loop for each processor that this process may use.
+    ///
+    /// With SCHED_BATCH, as the workers' lanes have: a loop that is at work is not interrupted for each lane that
+    /// answers, so more is done per turn (docs/internals/decisions/0004).
     fileprivate static func threadPerCore() -> MultiThreadedEventLoopGroup {
-        MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        for loop in group.makeIterator() { loop.execute { _ = claviger_use_batch_scheduling() } }
+        return group
     }
 }
 
