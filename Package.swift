@@ -50,8 +50,8 @@ let effectRooms: [Target] = [
     room("Observability", [logging]),
     room("ControlPlane", [hummingbird, lifecycle, logging, nioCore]),
     room("NodeConfig", ["SecureMemory", toml]),
-    room("KeyStoreCredentials", ["SecureMemory"]),
-    room("DevEnvironment", ["KeyStoreCredentials", "LaneProtocol", "SecureMemory", x509, asn1, crypto]),
+    room("KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
+    room("DevEnvironment", ["KeyStoreCredentials", "LaneProtocol", "SecureMemory", "SigV4", x509, asn1, crypto]),
 ]
 
 let package = Package(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import KeyStoreCredentials
+import SigV4
 
 /// What a development node prints when it listens: for people, or as one line of JSON for scripts.
 ///
@@ -9,7 +10,7 @@ package struct DevAnnouncement: Sendable {
     /// Scheme, host and port, without a slash at the end.
     package var url: String
     package var prefix: String
-    package var credential: ProxyCredential
+    package var credential: Credential
     package var certificates: DevCertificates
     package var mutualTLS: Bool
     package var keys: [String]

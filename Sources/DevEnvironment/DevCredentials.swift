@@ -2,6 +2,7 @@
 import Foundation
 import KeyStoreCredentials
 import SecureMemory
+import SigV4
 
 /// The one credential of a development node: made once, then the same at every start.
 package enum DevCredentials {
@@ -11,8 +12,8 @@ package enum DevCredentials {
     }
 
     /// Reads `credential.json`, or makes it; writes the file that the configuration takes the secret from.
-    package static func ensure(in state: DevState) throws -> ProxyCredential {
-        let credential: ProxyCredential
+    package static func ensure(in state: DevState) throws -> Credential {
+        let credential: Credential
         if let content = try StateFiles.read(state.credentialFile) {
             credential = try read(content, from: state.credentialFile)
         } else {
@@ -23,10 +24,10 @@ package enum DevCredentials {
         return credential
     }
 
-    private static func read(_ content: SecretBytes, from path: String) throws -> ProxyCredential {
+    private static func read(_ content: SecretBytes, from path: String) throws -> Credential {
         let document = content.withUnsafeBytes { try? JSONDecoder().decode(Document.self, from: Data($0)) }
         guard let document,
-            let credential = ProxyCredential(
+            let credential = try? Credential(
                 accessKeyID: document.AccessKeyId, secret: SecretBytes(Array(document.RawSecretAccessKey.utf8)))
         else {
             // Not replaced silently: somebody may have put a credential of theirs here, and clients rely on it.

@@ -2,6 +2,7 @@
 import Foundation
 import KeyStoreCredentials
 import SecureMemory
+import SigV4
 
 /// A development node whose files are all there. Holding it holds the state directory: keep it while the node runs.
 package struct DevNode: Sendable {
@@ -11,7 +12,7 @@ package struct DevNode: Sendable {
     package let options: DevOptions
     package let state: DevState
     package let certificates: DevCertificates
-    package let credential: ProxyCredential
+    package let credential: Credential
     package let hsms: [DevHSM]
     /// The file for `claviger serve`; written.
     package var configurationFile: String { state.configurationFile }

@@ -2,29 +2,29 @@
 import Foundation
 import KeyStoreCredentials
 import SecureMemory
+import SigV4
 import Testing
 
 @Suite struct CredentialDocumentsTests {
-    private struct Credential: Decodable, Equatable {
+    private struct Fields: Decodable, Equatable {
         var AccessKeyId: String
         var RawSecretAccessKey: String
     }
 
     private struct ConsoleFile: Decodable {
         var XksProxyUriPath: String
-        var XksProxyAuthenticationCredential: Credential
+        var XksProxyAuthenticationCredential: Fields
     }
 
-    private let credential: ProxyCredential
-    private let expected: Credential
+    private let credential: Credential
+    private let expected: Fields
 
     init() throws {
-        expected = Credential(
+        expected = Fields(
             AccessKeyId: "ABCDEFGHIJKLMNOPQRSTUVWX2345",
             RawSecretAccessKey: "dGhpcnR5LXR3byBieXRlcyBvZiBhIHNlY3JldCEhISE=")
-        credential = try #require(
-            ProxyCredential(
-                accessKeyID: expected.AccessKeyId, secret: SecretBytes(Array(expected.RawSecretAccessKey.utf8))))
+        credential = try Credential(
+            accessKeyID: expected.AccessKeyId, secret: SecretBytes(Array(expected.RawSecretAccessKey.utf8)))
     }
 
     private func decode<Value: Decodable>(_ type: Value.Type, _ text: SecretBytes) throws -> Value {
@@ -33,7 +33,7 @@ import Testing
 
     @Test func theDocumentIsOneLineOfJSON() throws {
         let document = credential.document()
-        #expect(try decode(Credential.self, document) == expected)
+        #expect(try decode(Fields.self, document) == expected)
         #expect(document.withUnsafeBytes { $0.filter { $0 == UInt8(ascii: "\n") }.count } == 1)
     }
 
@@ -50,8 +50,9 @@ import Testing
         #expect(credential.consoleFile(pathPrefix: prefix) == nil)
     }
 
-    @Test func theLongestPathIs128Characters() {
+    @Test func theLongestPathIs128Characters() throws {
         let prefix = "/" + String(repeating: "x", count: 116)
-        #expect(KeyStorePath.uriPath(prefix: prefix)?.utf8.count == 128)
+        let file = try decode(ConsoleFile.self, try #require(credential.consoleFile(pathPrefix: prefix)))
+        #expect(file.XksProxyUriPath.utf8.count == 128)
     }
 }

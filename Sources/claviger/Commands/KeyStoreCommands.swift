@@ -4,6 +4,7 @@ import Foundation
 import KeyStoreCredentials
 import NodeConfig
 import SecureMemory
+import SigV4
 
 /// `claviger keystore …`
 struct KeyStoreCommand: ParsableCommand {
@@ -24,7 +25,7 @@ struct NewCredentialCommand: ParsableCommand {
     var secretFile: String
 
     func run() throws {
-        let credential = ProxyCredential.generate()
+        let credential = Credential.generate()
         try writeNew(credential.secret, to: secretFile)
         print(
             """
@@ -55,13 +56,7 @@ struct ConsoleFileCommand: ParsableCommand {
     func run() throws {
         do {
             let secret = try SecretReader(taking: []).read(.file(secretFile))
-            guard let credential = ProxyCredential(accessKeyID: accessKeyID, secret: secret) else {
-                throw failure(
-                    "access key id \(accessKeyID.debugDescription) or the secret in \(secretFile) is not of the form "
-                        + "that KMS asks for (20-30 of A-Z 2-7; 43-64 of A-Z a-z 0-9 + / =): make both with "
-                        + "claviger keystore new-credential",
-                    status: ExitStatus.configuration)
-            }
+            let credential = try Credential(accessKeyID: accessKeyID, secret: secret)
             guard let document = credential.consoleFile(pathPrefix: pathPrefix) else {
                 throw failure(
                     "path prefix \(pathPrefix.debugDescription) is not of the form that KMS asks for: empty, or "
@@ -70,6 +65,8 @@ struct ConsoleFileCommand: ParsableCommand {
             }
             try writeNew(document, to: output)
             print("wrote \(output): give it to the KMS console, then remove it")
+        } catch let error as CredentialError {
+            throw failure(error.description, status: ExitStatus.configuration)
         } catch let problem as SecretProblem {
             throw failure("\(problem.message); \(problem.fix)", status: ExitStatus.configuration)
         }
