@@ -80,12 +80,14 @@ struct KeeperRounds {
     /// Without login a token shows no private key and calls that success; so what is found counts only when the login
     /// stood all the while. Absence is not unavailability.
     private func search() -> Result<KeyFindings, PKCS11Error> {
-        let login = shared.login.restore()
-        guard login.isOK else { return .failure(login.error) }
+        if shared.login.canBeSeen {
+            let login = shared.login.restore()
+            guard login.isOK else { return .failure(login.error) }
+        }
         let restorations = shared.login.restorations
         do {
             let found = try session.aesKeys(atMost: KeyCatalogue.mostKeys)
-            guard shared.login.isWanted else { return .success(found) }
+            guard shared.login.canBeSeen else { return .success(found) }
             guard try session.userIsLoggedIn(), shared.login.restorations == restorations else {
                 return .failure(PKCS11Error(function: .findObjects, code: .userNotLoggedIn))
             }

@@ -52,10 +52,16 @@ struct TokenLaneSession: LaneSession {
         }
     }
 
-    mutating func restoreLogin() -> CallResult { shared.login.restore() }
+    mutating func restoreLogin() -> CallResult {
+        let restorations = shared.login.restorations
+        let result = shared.login.restore()
+        // Handles may have changed with the login, and the probe key is gone.
+        if shared.login.restorations != restorations { shared.doorbell.ring([.readCatalogue, .probe]) }
+        return result
+    }
 
     mutating func loginStands() -> Bool {
-        guard shared.login.isWanted else { return true }
+        guard shared.login.canBeSeen else { return true }
         return (try? session.userIsLoggedIn()) ?? false
     }
 

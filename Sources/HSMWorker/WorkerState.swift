@@ -105,12 +105,17 @@ final class TokenLogin: Sendable {
     private let doorbell: Doorbell
     private let state: Mutex<State>
 
+    /// True when sessions ought to be logged in, and this library's sessions tell so. One that does not, right after a
+    /// login that succeeded, is not asked again.
+    let canBeSeen: Bool
+
     init(_ token: OpenToken, pin: SecretBytes?, doorbell: Doorbell) {
         module = token.module
         self.token = token.identity
         self.pin = pin
         self.doorbell = doorbell
         state = Mutex(State(session: token.loginSession))
+        canBeSeen = pin != nil && (try? token.loginSession.userIsLoggedIn()) == true
     }
 
     /// True when sessions of this worker ought to be logged in.
@@ -133,7 +138,6 @@ final class TokenLogin: Sendable {
                 state.session = session
                 if let pin { try session.login(pin: pin) }
                 state.restorations &+= 1
-                doorbell.ring([.readCatalogue, .probe])
                 return .ok
             } catch {
                 return failed(error, &state)

@@ -37,12 +37,13 @@ package enum ConfigurationReference {
             introduction: "An entry that is a table gives a key another external id than its label.",
             keys: KeyEntryKeys.all),
         ConfigurationTable(
-            title: "keystore.credentials", introduction: "An access key that KMS signs with.", keys: CredentialKeys.all),
+            title: "keystore.credentials", introduction: "An access key that KMS signs with.",
+            keys: CredentialKeys.all),
         ConfigurationTable(
             title: "Secrets",
             introduction: "No secret stands in the file. Where one is wanted (`hsm.pin`, "
-                + "`keystore.credentials.secret`), a table with exactly one of these keys says where it is to be had. A "
-                + "secret has 1 to 4,096 bytes.",
+                + "`keystore.credentials.secret`), a table with exactly one of these keys says where it is to be had. "
+                + "A secret has 1 to 4,096 bytes.",
             keys: SecretKeys.all),
     ]
 
@@ -74,11 +75,11 @@ package enum ConfigurationReference {
     private static let preamble = """
         # The configuration file
 
-        A [TOML](https://toml.io/en/v1.0.0) file of at most 1 MiB. `claviger check --config FILE` tells everything that is
-        wrong with it at once: line, key, value, and what mends it. Keys that are not named here are errors.
+        A [TOML](https://toml.io/en/v1.0.0) file of at most 1 MiB. `claviger check --config FILE` tells everything that
+        is wrong with it at once: line, key, value, and what mends it. Keys that are not named here are errors.
 
-        Durations are a whole number and a unit (`ms`, `s`, `m`, `h`) in quotes: `"200ms"`, `"5s"`. Relative paths begin at
-        the directory of the file.
+        Durations are a whole number and a unit (`ms`, `s`, `m`, `h`) in quotes: `"200ms"`, `"5s"`. Relative paths begin
+        at the directory of the file.
 
         ```toml
         [node]

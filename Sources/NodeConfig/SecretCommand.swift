@@ -4,8 +4,8 @@ import SecureMemory
 
 /// Runs a program for the secret that it writes to its standard output.
 ///
-/// There is no shell in between; standard input is empty and standard error is discarded. The program is the leader of a
-/// process group, which is killed as a whole when the time is over.
+/// There is no shell in between; standard input is empty and standard error is discarded. The program is the leader of
+/// a process group, which is killed as a whole when the time is over.
 enum SecretCommand {
     static func run(_ words: [String], timeout: Duration) throws(SecretProblem) -> SecretBytes {
         let source = SecretSource.command(words)

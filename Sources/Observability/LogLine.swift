@@ -11,8 +11,8 @@ package enum LogFormat: String, Sendable, CaseIterable {
 
 /// Builds one line of the log as bytes.
 ///
-/// JSON: `timestamp`, `level`, `message` first, then the fields. Only what is known when the program is written may name
-/// fields; their values may be anything at all.
+/// JSON: `timestamp`, `level`, `message` first, then the fields. Only what is known when the program is written may
+/// name fields; their values may be anything at all.
 package struct LogLine: ~Copyable {
     private var bytes = LineBuffer(capacity: 1024)
     private let format: LogFormat

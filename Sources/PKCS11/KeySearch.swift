@@ -86,13 +86,19 @@ extension Session {
                 usage.insert(bit)
             }
             return KeyDescription(
-                handle: object, label: values[UInt(CKA_LABEL)].map { $0.withUnsafeBytes { printableText($0) } },
+                handle: object, label: values[UInt(CKA_LABEL)].flatMap(Self.label),
                 id: values[UInt(CKA_ID)] ?? [], size: values[UInt(CKA_VALUE_LEN)].flatMap(Self.unsignedLong),
                 usage: usage)
         } catch {
             if error.code == .objectHandleInvalid { return nil }
             throw error
         }
+    }
+
+    /// Repairing a text that is no UTF-8 makes it longer.
+    private static func label(_ bytes: [UInt8]) -> String? {
+        let text = bytes.withUnsafeBytes { printableText($0) }
+        return text.utf8.count <= 255 ? text : nil
     }
 
     private static func unsignedLong(_ bytes: [UInt8]) -> Int? {

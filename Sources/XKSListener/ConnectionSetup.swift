@@ -119,7 +119,9 @@ extension ConnectionEnvironment {
         if !names.isEmpty {
             handler = ._makeSSLServerHandler(context: tls.context) { certificate, channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard certificate.bears(oneOf: names) else { throw ClientNameMismatch(certificate, expected: names) }
+                    guard certificate.bears(oneOf: names) else {
+                        throw ClientNameMismatch(certificate, expected: names)
+                    }
                 }
             }
         } else {

@@ -42,11 +42,15 @@ struct ListenerSetup: Sendable {
         }
     }
 
-    /// NIO's bootstrap waits a second before it accepts again when the process or the system has no descriptors
-    /// left, so that neither ends the listener nor keeps it spinning.
     func bootstrap(group: MultiThreadedEventLoopGroup) -> ServerBootstrap {
         let tcp = configuration.tcp
+        let logger = logger
         var bootstrap = ServerBootstrap(group: group)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptPauseHandler(logger: logger))
+                }
+            }
             .serverChannelOption(.backlog, value: Int32(clamping: tcp.backlog))
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import XKSListener
+import XKSProtocol
+
+@Suite struct LimitTests {
+    @Test func closesAConnectionWhoseHeaderDribbles() async throws {
+        var configuration = loopback()
+        configuration.timeouts.header = 200
+        try await withListener(configuration) { listener, port async throws in
+            let client = try RawClient(port: port)
+            client.send("POST / HTTP/1.1\r\nHost: ")
+            try client.waitForEnd()
+            #expect(listener.statistics.connectionsTimedOut == 1)
+        }
+    }
+
+    @Test func dribblingDoesNotProlongTheTimeForTheHeader() async throws {
+        var configuration = loopback()
+        configuration.timeouts.header = 200
+        try await withListener(configuration) { listener, port async throws in
+            let client = try RawClient(port: port)
+            client.send("POST / HTTP/1.1\r\n")
+            // One byte at a time, until the listener has had enough; the clock of the test is the listener's answer.
+            var sent = 0
+            while sent < 2_000, client.send("x") {
+                sent += 1
+                try await Task.sleep(nanoseconds: 10_000_000)
+            }
+            #expect(sent < 2_000)
+            #expect(listener.statistics.connectionsTimedOut == 1)
+        }
+    }
+
+    @Test func closesAnIdleConnectionQuietly() async throws {
+        var configuration = loopback()
+        configuration.timeouts.idle = 100
+        try await withListener(configuration) { listener, port async throws in
+            let client = try RawClient(port: port)
+            client.send(post("a"))
+            #expect(try client.answer()?.status == 200)
+            #expect(try client.answer() == nil)
+            #expect(client.sawEnd)
+            #expect(listener.statistics.connectionsTimedOut == 0)
+        }
+    }
+
+    @Test func answersASlowBodyWith408() async throws {
+        var configuration = loopback()
+        configuration.timeouts.body = 200
+        try await withListener(configuration) { _, port async throws in
+            let client = try RawClient(port: port)
+            client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc")
+            let answer = try #require(try client.answer())
+            #expect(answer.status == 408)
+            #expect(answer.body.contains("ValidationException"))
+            try client.waitForEnd()
+        }
+    }
+
+    @Test func refusesALargeHeader() async throws {
+        try await withListener { _, port async throws in
+            for text in [
+                "POST / HTTP/1.1\r\nHost: h\r\nX: \(String(repeating: "a", count: 40_000))",
+                "POST / HTTP/1.1\r\nHost: h\r\n"
+                    + String(repeating: "X: \(String(repeating: "a", count: 500))\r\n", count: 40),
+                "POST / HTTP/1.1\r\nHost: h\r\n" + String(repeating: "X: a\r\n", count: 70) + "\r\n",
+                "POST /\(String(repeating: "a", count: 40_000))",
+                "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: \(String(repeating: "a", count: 40_000))",
+            ] {
+                let client = try RawClient(port: port)
+                client.send(text)
+                let answer = try #require(try client.answer())
+                #expect(answer.status == 431)
+                #expect(answer.body.contains("ValidationException"))
+                try client.waitForEnd()
+            }
+        }
+    }
+
+    @Test func refusesALargeBodyWithoutKeepingIt() async throws {
+        try await withListener { listener, port async throws in
+            let before = try residentBytes()
+            let piece = String(repeating: "a", count: 65_536)
+            for head in [
+                "Content-Length: 300000000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n",
+            ] {
+                let client = try RawClient(port: port)
+                client.send("POST / HTTP/1.1\r\nHost: h\r\n" + head)
+                // Up to 300 MB, as long as anybody listens.
+                for _ in 0..<4_500 {
+                    guard client.send(head.hasPrefix("T") ? "10000\r\n\(piece)\r\n" : piece) else { break }
+                }
+                #expect(try client.answer()?.status == 413)
+            }
+            #expect(try residentBytes() - before < 50_000_000)
+            #expect(try await eventually { listener.statistics.bufferedBodyBytes == 0 })
+            #expect(listener.statistics.refusals[.bodyTooLarge] == 2)
+        }
+    }
+
+    @Test func takesABodyOfExactlyTheLimit() async throws {
+        let handler = ImmediateHandler { ProxyResponse(200, "\($0.body.count)") }
+        try await withListener(handler: handler) { _, port async throws in
+            let client = try RawClient(port: port)
+            client.send(post(String(repeating: "a", count: 256 * 1024)))
+            #expect(try client.answer()?.body == "262144")
+            client.send(post(String(repeating: "a", count: 256 * 1024 + 1)))
+            #expect(try client.answer()?.status == 413)
+        }
+    }
+
+    @Test func closesConnectionsAboveTheLimit() async throws {
+        var configuration = loopback()
+        configuration.limits.connections = 2
+        try await withListener(configuration) { listener, port async throws in
+            var kept = [try RawClient(port: port), try RawClient(port: port)]
+            for client in kept {
+                client.send(post("a"))
+                #expect(try client.answer()?.status == 200)
+            }
+            let third = try RawClient(port: port)
+            #expect(try third.answer() == nil)
+            #expect(listener.statistics.connectionsRefused == 1)
+            kept.removeAll()
+            #expect(try await eventually { listener.statistics.connections == 0 })
+            let fourth = try RawClient(port: port)
+            fourth.send(post("a"))
+            #expect(try fourth.answer()?.status == 200)
+        }
+    }
+
+    @Test func closesConnectionsAboveTheLimitOfOneAddress() async throws {
+        var configuration = loopback()
+        configuration.limits.connectionsPerAddress = 1
+        try await withListener(configuration) { listener, port async throws in
+            let first = try RawClient(port: port)
+            first.send(post("a"))
+            #expect(try first.answer()?.status == 200)
+            #expect(try RawClient(port: port).answer() == nil)
+            #expect(listener.statistics.connectionsRefused == 1)
+        }
+    }
+
+    @Test func answers429AboveTheLimitInFlight() async throws {
+        var configuration = loopback()
+        configuration.limits.requestsInFlight = 1
+        let holding = HoldingHandler()
+        try await withListener(configuration, handler: holding) { listener, port async throws in
+            let first = try RawClient(port: port)
+            first.send(post("a"))
+            try holding.waitForRequest()
+            let second = try RawClient(port: port)
+            second.send(post("b"))
+            let answer = try #require(try second.answer())
+            #expect(answer.status == 429)
+            #expect(answer.body.hasPrefix("{\"errorName\":\"ThrottlingException\""))
+            holding.answerAll()
+            #expect(try first.answer()?.status == 200)
+            // The refused connection goes on.
+            second.send(post("c"))
+            try holding.waitForRequest()
+            holding.answerAll()
+            #expect(try second.answer()?.status == 200)
+            #expect(listener.statistics.requestsInFlight == 0)
+        }
+    }
+
+    @Test func boundsTheBodiesOfAllRequestsTogether() async throws {
+        var configuration = loopback()
+        configuration.limits.bufferedBodyBytes = 1_048_576
+        let holding = HoldingHandler()
+        try await withListener(configuration, handler: holding) { listener, port async throws in
+            let large = post(String(repeating: "a", count: 256 * 1024))
+            let clients = try (0..<4).map { _ in try RawClient(port: port) }
+            for client in clients {
+                client.send(large)
+                try holding.waitForRequest()
+            }
+            let fifth = try RawClient(port: port)
+            fifth.send(post("one more"))
+            let answer = try #require(try fifth.answer())
+            #expect(answer.status == 429)
+            #expect(answer.body.contains("ThrottlingException"))
+            holding.answerAll()
+            for client in clients { #expect(try client.answer()?.status == 200) }
+            #expect(listener.statistics.bufferedBodyBytes == 0)
+        }
+    }
+
+    @Test func endsAConnectionThatPipelinesTooMuch() async throws {
+        var configuration = loopback()
+        configuration.limits.pipelinedRequests = 5
+        let holding = HoldingHandler()
+        try await withListener(configuration, handler: holding) { _, port async throws in
+            let client = try RawClient(port: port)
+            client.send((0..<50).map { _ in "GET / HTTP/1.1\r\nHost: h\r\n\r\n" }.joined())
+            var answered = 0
+            for _ in 0..<6 {
+                try holding.waitForRequest()
+                holding.answerAll()
+                if try client.answer()?.status == 200 { answered += 1 }
+            }
+            #expect(answered == 6)
+            #expect(try client.answer() == nil)
+        }
+    }
+
+    @Test func closesAConnectionThatDoesNotReadItsAnswers() async throws {
+        var configuration = loopback()
+        configuration.timeouts.write = 200
+        let large = String(repeating: "a", count: 1_000_000)
+        let handled = Counter()
+        let handler = ImmediateHandler { _ in
+            handled.increment()
+            return ProxyResponse(200, large)
+        }
+        try await withListener(configuration, handler: handler) { listener, port async throws in
+            let client = try RawClient(port: port, receiveBuffer: 4_096)
+            client.send((0..<100).map { _ in post("a") }.joined())
+            #expect(try await eventually { listener.statistics.connectionsTimedOut == 1 })
+            #expect(try await eventually { listener.statistics.connections == 0 })
+            // What fits into the socket buffers was answered; the rest was never begun.
+            #expect(handled.value < 20)
+        }
+    }
+
+    @Test func namesTheSettingThatIsOutOfRange() {
+        var configuration = loopback()
+        configuration.limits.bodyBytes = 1
+        let expected = ListenerConfigurationError.outOfRange(
+            name: "body_bytes", value: 1, allowed: 16_384...4_194_304)
+        #expect(throws: expected) { try configuration.validate() }
+        #expect(expected.description == "body_bytes = 1 is out of range: use 16384 to 4194304")
+        #expect(throws: ListenerConfigurationError.noAddress) {
+            try ListenerConfiguration(addresses: [], transport: .plaintext).validate()
+        }
+    }
+}

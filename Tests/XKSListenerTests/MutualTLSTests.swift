@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+import XKSListener
+import XKSProtocol
+
+@Suite(.serialized) struct MutualTLSTests {
+    private static let name = "cks.kms.eu-central-1.amazonaws.com"
+
+    private func curl(
+        _ port: Int, _ authority: TestAuthority, client: String?, options: [String] = []
+    ) throws -> CommandResult {
+        let certificate = client.map {
+            ["--cert", authority.path("\($0).pem"), "--key", authority.path("\($0).key")]
+        }
+        return try run(
+            ["curl", "--silent", "--show-error", "--cacert", authority.path("ca.pem"), "--data-binary", "x"]
+                + (certificate ?? []) + options + ["https://127.0.0.1:\(port)/"])
+    }
+
+    /// Runs `body` with a listener that wants clients of the CA `trusted`, and counts what reaches the service.
+    private func withMutualTLS(
+        clientNames: [String], body: (XKSListener, Int, TestAuthority, Counter) async throws -> Void
+    ) async throws {
+        let authority = try TestAuthority()
+        try authority.makeAuthority("trusted")
+        try authority.makeAuthority("foreign")
+        try authority.issueServer()
+        let served = Counter()
+        let handler = ImmediateHandler { _ in
+            served.increment()
+            return ProxyResponse(200, "served")
+        }
+        let material = try authority.material(clientAuthority: "trusted", clientNames: clientNames)
+        try await withListener(loopback(.tls(material)), handler: handler) { listener, port async throws in
+            try await body(listener, port, authority, served)
+        }
+    }
+
+    @Test func letsTheNamedClientIn() async throws {
+        try await withMutualTLS(clientNames: ["other.example", Self.name]) { listener, port, authority, served in
+            try authority.issue("common", subject: "/O=Example/CN=\(Self.name)", issuer: "trusted")
+            try authority.issue("rsa", key: .rsa, subject: "/CN=\(Self.name.uppercased())", issuer: "trusted")
+            try authority.issue(
+                "alternative", subject: "/CN=else", alternativeNames: "DNS:a.example,DNS:\(Self.name)",
+                issuer: "trusted")
+            for client in ["common", "rsa", "alternative"] {
+                for options in [["--http2"], ["--http1.1"], ["--tls-max", "1.2"]] {
+                    #expect(try curl(port, authority, client: client, options: options).output == "served")
+                }
+            }
+            #expect(served.value == 9)
+            #expect(listener.statistics.handshakesFailed == 0)
+        }
+    }
+
+    @Test func letsAnyClientOfTheAuthorityInWhereNoNameIsAskedFor() async throws {
+        try await withMutualTLS(clientNames: []) { _, port, authority, served in
+            try authority.issue("any", subject: "/CN=whoever", issuer: "trusted")
+            try authority.issue("foreigner", subject: "/CN=whoever", issuer: "foreign")
+            #expect(try curl(port, authority, client: "any").output == "served")
+            #expect(try curl(port, authority, client: "foreigner").status != 0)
+            #expect(try curl(port, authority, client: nil).status != 0)
+            #expect(served.value == 1)
+        }
+    }
+
+    @Test func endsTheHandshakeOfEverybodyElse() async throws {
+        try await withMutualTLS(clientNames: ["other.example", Self.name]) { listener, port, authority, served in
+            try authority.issue("foreigner", subject: "/CN=\(Self.name)", issuer: "foreign")
+            try authority.issue("expired", subject: "/CN=\(Self.name)", issuer: "trusted", days: -1)
+            try authority.issue("namesake", subject: "/CN=x\(Self.name)", issuer: "trusted")
+            try authority.issue("shorter", subject: "/CN=kms.eu-central-1.amazonaws.com", issuer: "trusted")
+            try authority.issue(
+                "wildcard", subject: "/CN=*", alternativeNames: "DNS:*.kms.eu-central-1.amazonaws.com",
+                issuer: "trusted")
+            try authority.issue(
+                "mail", subject: "/CN=x", alternativeNames: "email:\(Self.name),URI:\(Self.name)", issuer: "trusted")
+            try authority.issue("organisation", subject: "/O=\(Self.name)/CN=x", issuer: "trusted")
+            try authority.makeAuthority("self")
+            let intruders = [
+                nil, "foreigner", "expired", "namesake", "shorter", "wildcard", "mail", "organisation", "self",
+            ]
+            var refused = 0
+            for client in intruders {
+                for options in [[], ["--http1.1"], ["--tls-max", "1.2"]] {
+                    let result = try curl(port, authority, client: client, options: options)
+                    #expect(result.status != 0, "\(client ?? "no certificate") \(options): \(result.output)")
+                    #expect(!result.output.contains("served"))
+                    refused += 1
+                    #expect(try await eventually { listener.statistics.handshakesFailed == refused })
+                }
+                // In TLS 1.2 the client sees that the handshake itself failed (curl's exit codes 35 and 60).
+                let old = try curl(port, authority, client: client, options: ["--tls-max", "1.2"])
+                #expect([35, 60].contains(old.status), "\(client ?? "no certificate"): \(old.output)")
+                refused += 1
+            }
+            #expect(served.value == 0)
+        }
+    }
+}
