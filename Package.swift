@@ -18,6 +18,7 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -45,13 +46,40 @@ let effectRooms: [Target] = [
     room("PKCS11", ["CPKCS11", "LaneProtocol", "SecureMemory"]),
     room("HSMWorker", ["CPlatform", "LaneProtocol", "PKCS11", "SecureMemory"]),
     room("HSMPool", ["CPlatform", "LaneProtocol", "Routing", "SecureMemory", logging, nioCore, nioPosix]),
-    room("XKSListener", ["SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, nioTLS]),
+    room(
+        "XKSListener", ["SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, nioTLS]),
     room("XKSService", ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", crypto]),
     room("Observability", [logging]),
-    room("ControlPlane", [hummingbird, lifecycle, logging, nioCore]),
+    room("ControlPlane", [hummingbird, hummingbirdCore, lifecycle, logging, nioCore]),
     room("NodeConfig", ["SecureMemory", toml]),
     room("KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
     room("DevEnvironment", ["KeyStoreCredentials", "LaneProtocol", "SecureMemory", "SigV4", x509, asn1, crypto]),
+]
+
+let roomTests: [Target] = [
+    tests("SecureMemoryTests", ["SecureMemory"]),
+    tests("XKSProtocolTests", ["SecureMemory", "XKSProtocol"]),
+    tests("SigV4Tests", ["SecureMemory", "SigV4", "XKSProtocol", crypto]),
+    tests("AccessControlTests", ["AccessControl"]),
+    tests("LaneProtocolTests", ["LaneProtocol", "SecureMemory"]),
+    tests("RoutingTests", ["LaneProtocol", "Routing"]),
+    tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),
+    tests("HSMWorkerTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory"]),
+    tests("XKSListenerTests", ["SecureMemory", "XKSListener", "XKSProtocol", logging, nioCore, nioPosix]),
+    tests(
+        "XKSServiceTests",
+        ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", "XKSService"]),
+    tests("ObservabilityTests", ["Observability", logging]),
+    tests("ControlPlaneTests", ["ControlPlane", logging]),
+    tests("NodeConfigTests", ["NodeConfig", "SecureMemory"]),
+    tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
+    tests(
+        "DevEnvironmentTests", ["DevEnvironment", "KeyStoreCredentials", "LaneProtocol", "SecureMemory", "SigV4", x509]),
+]
+
+/// Tests with real parts: a PKCS#11 library in child processes, and the program as its user runs it.
+let wholeTests: [Target] = [
+    tests("ModuleTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory", crypto])
 ]
 
 let package = Package(
@@ -74,10 +102,11 @@ let package = Package(
         .executableTarget(
             name: "claviger",
             dependencies: [
-                "AccessControl", "CPlatform", "ControlPlane", "DevEnvironment", "HSMPool", "HSMWorker", "KeyStoreCredentials",
+                "AccessControl", "CPlatform", "ControlPlane", "DevEnvironment", "HSMPool", "HSMWorker",
+                "KeyStoreCredentials",
                 "LaneProtocol", "NodeConfig", "Observability", "PKCS11", "Routing", "SecureMemory", "SigV4",
                 "XKSListener", "XKSProtocol", "XKSService", argumentParser, logging, nioCore, nioPosix,
             ],
-            swiftSettings: strict),
-    ]
+            swiftSettings: strict)
+    ] + roomTests + wholeTests
 )

@@ -104,9 +104,9 @@ extension HSMPool {
             let actions = state.machine.ended(
                 hsm, returning: !isPermanent && pause <= Self.worthWaitingFor, now: now)
             let effects = state.effects(of: actions, now: now)
-            return (
-                worker, isPermanent || state.isStopping ? nil : pause, effects, state.refreshConditions(now: now)
-            )
+            let changes = state.refreshConditions(now: now)
+            // A node that stops ends its workers itself: that is no news about the HSMs.
+            return (worker, isPermanent || state.isStopping ? nil : pause, effects, state.isStopping ? [] : changes)
         }
         guard let (worker, pause, effects, changes) = ending else { return }
         perform(effects)

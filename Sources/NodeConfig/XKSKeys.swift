@@ -59,8 +59,9 @@ enum XKSKeys {
         "Time from the end of the header fields to the end of the body.",
         cost: "How long a slow peer can hold a connection and a body's memory.")
     static let idleTimeout = DurationKey(
-        "idle_timeout", .seconds(1)...(.seconds(3600)), standard: .seconds(60),
-        "How long a connection without a request stays open.",
+        "idle_timeout", .seconds(1)...(.seconds(3600)), standard: .seconds(75),
+        "How long a connection without a request stays open. Longer than the 60 s of common load balancers, so that the "
+            + "client closes first: a request that crosses our close on its way is lost to KMS's 250 ms.",
         cost: "More idle connections; less means more handshakes, and each costs KMS a part of its 250 ms.")
     static let maxConnections = IntegerKey(
         "max_connections", 1...65536, standard: 1024,

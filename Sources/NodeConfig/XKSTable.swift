@@ -57,7 +57,7 @@ package struct XKSSettings: Sendable, Equatable {
         listen: ListenAddress, protection: Protection, maxPlaintextBytes: Int = 8192, maxAADBytes: Int = 16384,
         maxBodyBytes: Int = 65536, maxHeaderBytes: Int = 16384, handshakeTimeout: Duration = .seconds(5),
         headerTimeout: Duration = .seconds(5), bodyTimeout: Duration = .seconds(5),
-        idleTimeout: Duration = .seconds(60), maxConnections: Int = 1024, maxRequestsInFlight: Int = 512,
+        idleTimeout: Duration = .seconds(75), maxConnections: Int = 1024, maxRequestsInFlight: Int = 512,
         keepalive: Keepalive = Keepalive(), requestDeadline: Duration = .milliseconds(200),
         attemptDeadline: Duration = .milliseconds(80)
     ) {

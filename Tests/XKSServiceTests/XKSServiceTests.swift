@@ -158,8 +158,8 @@ struct XKSServiceTests {
         let (status, text) = try bench.post("/example/kms/xks/v1/health", body)
         #expect(status == 200)
         #expect(text.split(separator: "healthStatus").count - 1 == 10)
-        let worst = try #require(text.range(of: "UNAVAILABLE"))
-        let first = try #require(text.range(of: "\"ACTIVE\""))
+        let worst = try #require(text.firstRange(of: "UNAVAILABLE"))
+        let first = try #require(text.firstRange(of: "\"ACTIVE\""))
         #expect(worst.lowerBound < first.lowerBound)
         #expect(text.contains("s11") && text.contains("firmware 1.2"))
     }

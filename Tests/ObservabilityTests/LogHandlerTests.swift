@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Logging
+import Observability
+import Testing
+
+@Suite struct LogHandlerTests {
+    /// What the body logs, line by line.
+    private func logged(
+        _ format: LogFormat = .json, level: Logger.Level = .info, _ body: (inout Logger) -> Void
+    ) throws -> [String] {
+        let pipe = try TestPipe()
+        let sink = LogSink(descriptor: pipe.writing)
+        var logger = Logger(label: "test") { LineLogHandler(label: $0, sink: sink, format: format, level: level) }
+        body(&logger)
+        logger.critical("end")
+        #expect(sink.close())
+        var lines: [String] = []
+        while lines.last?.contains("end") != true {
+            let more = pipe.lines(1)
+            try #require(!more.isEmpty)
+            lines += more
+        }
+        return Array(lines.dropLast())
+    }
+
+    private struct Failure: Error, CustomStringConvertible {
+        var description: String { "it \"broke\"" }
+    }
+
+    @Test func metadataBecomesFields() throws {
+        let lines = try logged { logger in
+            logger[metadataKey: "node"] = "fra-1"
+            logger[metadataKey: "hsm"] = "a"
+            logger.notice(
+                "hello \"you\"",
+                metadata: [
+                    "hsm": "b", "list": ["x", ["y"]], "table": ["k": ["l": "m"]], "number": .stringConvertible(7),
+                    "level": "mine",
+                ])
+        }
+        var fields = try object(try #require(lines.first))
+        let timestamp = try #require(fields["timestamp"])
+        fields["timestamp"] = nil
+        #expect(timestamp.count == 27 && timestamp.hasSuffix("Z"))
+        #expect(
+            fields == [
+                "level": "notice", "message": "hello \"you\"", "logger": "test", "node": "fra-1", "hsm": "b",
+                "list.0": "x", "list.1.0": "y", "table.k.l": "m", "number": "7", "level_": "mine",
+            ])
+    }
+
+    @Test func anErrorIsAField() throws {
+        let lines = try logged { $0.error("no", error: Failure()) }
+        #expect(try object(try #require(lines.first))["error"] == "it \"broke\"")
+    }
+
+    @Test func depthIsBounded() throws {
+        var value: Logger.MetadataValue = "deep"
+        for _ in 0..<1000 { value = .array([value]) }
+        let lines = try logged { $0.info("m", metadata: ["a": value]) }
+        #expect(try object(try #require(lines.first))["a.0.0.0.0.0.0.0.0"] == "…")
+    }
+
+    @Test func levelsBelowTheHandlersAreLeftOut() throws {
+        #expect(try logged { $0.debug("quiet") } == [])
+        #expect(try logged(level: .debug) { $0.debug("loud") }.count == 1)
+    }
+
+    @Test func textIsForPeople() throws {
+        let lines = try logged(.text) { $0.warning("hsm a is slow", metadata: ["p99": "80 ms", "lanes": "3"]) }
+        let line = try #require(lines.first)
+        #expect(line.dropFirst(28) == "WARN   hsm a is slow logger=test lanes=3 p99=\"80 ms\"")
+    }
+
+    // MARK: - Requests
+
+    private let record = RequestRecord(
+        kmsRequestID: "4112f4d6-db54-4af4-ae30-c55a22a8dfae", operation: "Encrypt", keyStore: "/a", key: "foo",
+        principal: "arn:aws:iam::123456789012:user/Al\"ice", kmsOperation: "Encrypt", kmsKeyARN: "arn:key",
+        viaService: "ebs.us-east-1.amazonaws.com", accessKeyID: "AAAABBBBCCCCDDDD2222", hsm: "b", attempts: 2,
+        totalMicroseconds: 812, hsmMicroseconds: 47, status: 200, outcome: "ok", reason: "why", peer: "[::1]:5")
+
+    @Test func aRequestIsOneLine() throws {
+        let lines = try logged { RequestLog(logger: $0).record(record) }
+        #expect(lines.count == 1)
+        var fields = try object(try #require(lines.first))
+        fields["timestamp"] = nil
+        #expect(
+            fields == [
+                "level": "info", "message": "request", "kmsRequestId": "4112f4d6-db54-4af4-ae30-c55a22a8dfae",
+                "operation": "Encrypt", "keystore": "/a", "key": "foo",
+                "principal": "arn:aws:iam::123456789012:user/Al\"ice", "hsm": "b", "attempts": "2", "total_us": "812",
+                "hsm_us": "47", "outcome": "ok", "status": "200", "peer": "[::1]:5", "reason": "why",
+                "accessKeyID": "AAAABBBBCCCCDDDD2222", "kmsOperation": "Encrypt", "kmsKeyArn": "arn:key",
+                "viaService": "ebs.us-east-1.amazonaws.com",
+            ])
+    }
+
+    @Test func whatIsUnknownIsLeftOutAndOurFaultIsAWarning() throws {
+        for (status, level) in [(400, "info"), (501, "info"), (500, "warning"), (503, "warning")] {
+            let bare = RequestRecord(
+                operation: "Decrypt", totalMicroseconds: 1, status: status, outcome: "E", peer: "p")
+            let lines = try logged { RequestLog(logger: $0).record(bare) }
+            var fields = try object(try #require(lines.first))
+            fields["timestamp"] = nil
+            #expect(
+                fields == [
+                    "level": level, "message": "request", "operation": "Decrypt", "attempts": "0", "total_us": "1",
+                    "outcome": "E", "status": "\(status)", "peer": "p",
+                ])
+        }
+    }
+
+    @Test func requestsBelowTheLevelCostNothing() throws {
+        #expect(try logged(level: .warning) { RequestLog(logger: $0).record(record) } == [])
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Observability
+import Testing
+
+@Suite struct LogSinkTests {
+    private func append(_ text: String, to sink: LogSink) {
+        Array(text.utf8).withUnsafeBytes { sink.append($0) }
+    }
+
+    @Test func linesComeOutInTheirOrder() throws {
+        let pipe = try TestPipe()
+        let sink = LogSink(descriptor: pipe.writing)
+        for number in 0..<1000 { append("line \(number)\n", to: sink) }
+        #expect(pipe.lines(1000) == (0..<1000).map { "line \($0)" })
+        #expect(sink.close() && sink.droppedLines == 0)
+    }
+
+    @Test func flushWaitsUntilAllIsWritten() throws {
+        let pipe = try TestPipe()
+        let sink = LogSink(descriptor: pipe.writing)
+        #expect(sink.flush())
+        append("one\n", to: sink)
+        #expect(sink.flush())
+        // It is in the pipe by now: nothing is left to wait for.
+        #expect(pipe.read(4) == Array("one\n".utf8))
+        sink.close()
+    }
+
+    @Test func closeWritesWhatIsLeftAndEndsTheSink() throws {
+        let pipe = try TestPipe()
+        let sink = LogSink(descriptor: pipe.writing)
+        append("last\n", to: sink)
+        #expect(sink.close())
+        append("too late\n", to: sink)
+        #expect(sink.droppedLines == 1)
+        #expect(pipe.lines(1) == ["last"])
+        #expect(sink.close() && sink.flush())
+    }
+
+    /// The reader stops reading. Whoever logs goes on at once; what finds no room is counted, and said when lines flow
+    /// again.
+    @Test(arguments: [false, true])
+    func aStalledReaderCostsLinesAndNothingElse(nonBlocking: Bool) throws {
+        let pipe = try TestPipe(nonBlocking: nonBlocking)
+        let stuffing = pipe.stall()
+        let sink = LogSink(descriptor: pipe.writing, capacity: 1000)
+        let line = String(repeating: "a", count: 99) + "\n"
+        for _ in 0..<25 { append(line, to: sink) }
+        // Ten lines fit, whether the writer has taken some of them already or not.
+        #expect(sink.droppedLines == 15)
+        #expect(!sink.flush(within: 20), "the reader is stalled")
+        #expect(pipe.read(stuffing).count == stuffing)
+        // One notice, or several where the writer was quicker than the loop above.
+        var kept = 0
+        var told = 0
+        while kept < 10 || told < 15 {
+            let lines = pipe.lines(1)
+            try #require(!lines.isEmpty, "kept \(kept), told \(told)")
+            for text in lines where text + "\n" != line {
+                let notice = try object(text)
+                #expect(notice["level"] == "warning")
+                told += try #require(notice["dropped"].flatMap { Int($0) })
+            }
+            kept += lines.count { $0 + "\n" == line }
+        }
+        #expect(kept == 10 && told == 15)
+        // And on it goes.
+        #expect(sink.flush(within: 10_000))
+        append(line, to: sink)
+        #expect(pipe.lines(1).map { $0 + "\n" } == [line])
+        #expect(sink.close() && sink.droppedLines == 15)
+    }
+
+    @Test func aLineThatFitsNowhereIsDropped() throws {
+        let pipe = try TestPipe()
+        let sink = LogSink(descriptor: pipe.writing, capacity: 100)
+        append(String(repeating: "a", count: 101) + "\n", to: sink)
+        #expect(try object(try #require(pipe.lines(1).first))["dropped"] == "1")
+        sink.close()
+    }
+
+    @Test func closeDoesNotWaitForEver() throws {
+        let pipe = try TestPipe()
+        let stuffing = pipe.stall()
+        let sink = LogSink(descriptor: pipe.writing)
+        append("never read\n", to: sink)
+        #expect(!sink.close(within: 50))
+        // Let the writer end before its descriptor is closed.
+        _ = pipe.read(stuffing)
+        #expect(pipe.lines(1) == ["never read"])
+        #expect(sink.flush(within: 10_000))
+    }
+
+    @Test func aReaderThatIsGoneEndsNothing() throws {
+        signal(SIGPIPE, SIG_IGN)
+        let pipe = try TestPipe()
+        let gone = dup(pipe.writing)
+        let sink = LogSink(descriptor: gone)
+        close(gone)
+        append("lost\n", to: sink)
+        #expect(sink.flush(within: 10_000))
+        #expect(sink.close())
+    }
+
+    @Test func manyWritersMakeWholeLines() async throws {
+        let pipe = try TestPipe()
+        let sink = LogSink(descriptor: pipe.writing)
+        let writers = 8
+        let each = 2000
+        await withTaskGroup(of: Void.self) { group in
+            for writer in 0..<writers {
+                group.addTask {
+                    for number in 0..<each {
+                        let line = "\(writer) \(number) " + String(repeating: "\(writer)", count: number % 300) + "\n"
+                        Array(line.utf8).withUnsafeBytes { sink.append($0) }
+                    }
+                }
+            }
+            group.addTask {
+                var next = [Int](repeating: 0, count: writers)
+                for line in pipe.lines(writers * each) {
+                    let parts = line.split(separator: " ", omittingEmptySubsequences: false)
+                    guard parts.count == 3, let writer = Int(parts[0]), next.indices.contains(writer) else {
+                        Issue.record("a broken line: \(line)")
+                        continue
+                    }
+                    // The lines of one writer keep their order.
+                    #expect(parts[1] == "\(next[writer])" && parts[2].count == next[writer] % 300)
+                    next[writer] += 1
+                }
+                #expect(next == [Int](repeating: each, count: writers))
+            }
+        }
+        #expect(sink.close() && sink.droppedLines == 0)
+    }
+}
