@@ -55,7 +55,7 @@ struct AnswerBuffer {
         case 401: buffer.writeStaticString("HTTP/1.1 401 Unauthorized\r\n")
         case 403: buffer.writeStaticString("HTTP/1.1 403 Forbidden\r\n")
         case 404: buffer.writeStaticString("HTTP/1.1 404 Not Found\r\n")
-        case 405: buffer.writeStaticString("HTTP/1.1 405 Method Not Allowed\r\n")
+        case 405: buffer.writeStaticString("HTTP/1.1 405 Method Not Allowed\r\nallow: POST\r\n")
         case 408: buffer.writeStaticString("HTTP/1.1 408 Request Timeout\r\n")
         case 413: buffer.writeStaticString("HTTP/1.1 413 Content Too Large\r\n")
         case 417: buffer.writeStaticString("HTTP/1.1 417 Expectation Failed\r\n")

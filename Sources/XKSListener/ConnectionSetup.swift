@@ -13,13 +13,15 @@ final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandl
 
     private let environment: ConnectionEnvironment
     private let peer: String
+    private let linger: HandshakeLinger
     private let deadline: UInt64
     private var context: ChannelHandlerContext?
     private var hasFailed = false
 
-    init(environment: ConnectionEnvironment, peer: String) {
+    init(environment: ConnectionEnvironment, peer: String, linger: HandshakeLinger) {
         self.environment = environment
         self.peer = peer
+        self.linger = linger
         self.deadline = ListenerTimeouts.deadline(environment.timeouts.handshake, after: monotonicNanoseconds())
     }
 
@@ -52,6 +54,7 @@ final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandl
             } else {
                 try environment.addHTTP1Handlers(to: context.channel, peer: peer)
             }
+            context.pipeline.syncOperations.removeHandler(linger, promise: nil)
             context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
         } catch {
             errorCaught(context: context, error: error)
@@ -127,8 +130,9 @@ extension ConnectionEnvironment {
         } else {
             handler = NIOSSLServerHandler(context: tls.context)
         }
+        let linger = HandshakeLinger(patience: .milliseconds(Int64(timeouts.linger)))
         try channel.pipeline.syncOperations.addHandlers([
-            handler, ConnectionSetupHandler(environment: self, peer: peer),
+            linger, handler, ConnectionSetupHandler(environment: self, peer: peer, linger: linger),
         ])
     }
 }

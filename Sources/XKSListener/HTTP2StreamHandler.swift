@@ -149,12 +149,13 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
         let time = lingering ? environment.timeouts.linger : environment.timeouts.write
         deadline = ListenerTimeouts.deadline(time, after: monotonicNanoseconds())
         let hasBody = !isHead && !response.body.isEmpty
-        let fields: HPACKHeaders = [
+        var fields: HPACKHeaders = [
             ":status": String((200...599).contains(response.status) ? response.status : 500),
             "content-type": "application/json",
             "content-length": String(response.body.count),
             "date": environment.table.date.text,
         ]
+        if response.status == 405 { fields.add(name: "allow", value: "POST") }
         context.write(
             wrapOutboundOut(.headers(.init(headers: fields, endStream: !hasBody))), promise: nil)
         guard hasBody else { return context.flush() }
