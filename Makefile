@@ -5,8 +5,11 @@ SWIFT ?= swift
 # What Swift source the format commands look at.
 SOURCES := $(wildcard Package.swift Sources Tests TestSupport)
 
+# One file that needs no Swift on the machine where it runs, and calls its runtime without a detour.
+RELEASE := $(SWIFT) build -c release --static-swift-stdlib --product claviger
+
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test format check-format bench conformance clean
+.PHONY: help setup build run release test format check-format bench conformance clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +23,9 @@ build: setup ## Build for debugging.
 run: setup ## Build and start a development node; ARGS="--hsms 5 …" passes options on.
 	$(SWIFT) run claviger dev $(ARGS)
 
+release: setup ## Build for release: one self-contained program.
+	$(RELEASE)
+
 test: setup ## All tests.
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover --start-directory Benchmarks
 	$(SWIFT) test $(ARGS)
@@ -31,9 +37,9 @@ check-format: ## Fail when Swift source is not formatted as .swift-format says.
 	$(SWIFT) format lint --configuration .swift-format --strict --recursive --parallel $(SOURCES)
 
 bench: setup ## Build for release and measure; ARGS="--rounds 9 …" passes options on (Benchmarks/bench.py --help).
-	$(SWIFT) build -c release --product claviger
+	$(RELEASE)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/bench.py \
-	    --claviger "$$($(SWIFT) build -c release --show-bin-path)/claviger" $(ARGS)
+	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" $(ARGS)
 
 conformance: setup ## Run AWS's public test client, a checkout of which lies in CLIENT=…
 	@test -n "$(CLIENT)" || { echo "usage: make conformance CLIENT=path/to/aws-kms-xksproxy-test-client" >&2; exit 2; }

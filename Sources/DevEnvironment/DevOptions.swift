@@ -18,7 +18,7 @@ package struct DevOptions: Sendable, Equatable {
 
     package init(
         hsms: Int = 3, listen: String = "127.0.0.1:8443", controlListen: String? = nil,
-        plaintext: Bool = false, mutualTLS: Bool = false, sessions: Int = 8
+        plaintext: Bool = false, mutualTLS: Bool = false, sessions: Int = 4
     ) {
         self.hsms = hsms
         self.listen = listen

@@ -2,17 +2,17 @@
 import LaneProtocol
 import SecureMemory
 
-/// What the pool is asked to do with one key.
-package struct KeyOperation: Sendable {
-    package var kind: LaneOperation
+/// What the pool is asked to do with one key. A class: it is handed through several layers and never changed.
+package final class KeyOperation: Sendable {
+    package let kind: LaneOperation
     /// The key's label on the tokens.
-    package var label: String
+    package let label: String
     /// The additional authenticated data in the form that the HSM gets.
-    package var additionalData: SecretBytes
+    package let additionalData: SecretBytes
     /// Decrypt: the IV. Empty for encrypt: the worker makes it.
-    package var initializationVector: SecretBytes
+    package let initializationVector: SecretBytes
     /// Plaintext, or ciphertext ‖ tag.
-    package var data: SecretBytes
+    package let data: SecretBytes
 
     package init(
         kind: LaneOperation, label: String, additionalData: SecretBytes, initializationVector: SecretBytes,

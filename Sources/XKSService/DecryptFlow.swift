@@ -8,7 +8,6 @@ import XKSProtocol
 extension XKSService {
     /// Decrypt (XKS 1.0.3, "Decrypt").
     func decrypt(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
-        var exchange = exchange
         let request = try DecryptRequest(body: exchange.request.body, limits: settings.limits)
         exchange.trace.metadata = request.metadata
         do throws(XKSError) {
@@ -24,17 +23,15 @@ extension XKSService {
                     sha256: { SHA256.hash(data: $0) }),
                 initializationVector: SecretBytes(request.initializationVector),
                 data: ciphertextAndTag(request.ciphertext, request.authenticationTag))
-            let waiting = exchange
             pool.submit(operation, on: store.hsms, deadline: exchange.deadline) { result in
-                self.decrypted(waiting, result)
+                self.decrypted(exchange, result)
             }
         } catch {
             finish(exchange, refusing: error)
         }
     }
 
-    private func decrypted(_ waiting: Exchange, _ result: OperationResult) {
-        var exchange = waiting
+    private func decrypted(_ exchange: Exchange, _ result: OperationResult) {
         exchange.note(result)
         if let error = XKSError(result.outcome, of: .decrypt) { return finish(exchange, refusing: error) }
         guard let output = result.output else {

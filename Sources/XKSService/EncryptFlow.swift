@@ -8,7 +8,6 @@ import XKSProtocol
 extension XKSService {
     /// Encrypt (XKS 1.0.3, "Encrypt").
     func encrypt(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
-        var exchange = exchange
         let request = try EncryptRequest(body: exchange.request.body, limits: settings.limits)
         exchange.trace.metadata = request.metadata
         do throws(XKSError) {
@@ -38,7 +37,6 @@ extension XKSService {
     }
 
     private func encrypted(_ encryption: Encryption, _ result: OperationResult) {
-        var encryption = encryption
         encryption.exchange.note(result)
         do throws(XKSError) {
             if let error = XKSError(result.outcome, of: .encrypt) { throw error }
@@ -72,7 +70,7 @@ extension XKSService {
     }
 
     private func proved(_ encryption: Encryption, body: SecretBytes, _ result: OperationResult) {
-        var exchange = encryption.exchange
+        let exchange = encryption.exchange
         exchange.note(result)
         if case .callersFault(.ciphertextIsInvalid) = result.outcome {
             let message = "the ciphertext just made does not decrypt; it was not handed out"
@@ -110,11 +108,18 @@ extension XKSService {
 }
 
 /// An encryption on its way.
-private struct Encryption: Sendable {
-    var exchange: Exchange
+private final class Encryption: Sendable {
+    let exchange: Exchange
     let store: ServedKeyStore
     let request: EncryptRequest
     let operation: KeyOperation
+
+    init(exchange: Exchange, store: ServedKeyStore, request: EncryptRequest, operation: KeyOperation) {
+        self.exchange = exchange
+        self.store = store
+        self.request = request
+        self.operation = operation
+    }
 }
 
 /// What C_Decrypt takes: the tag follows the ciphertext (PKCS#11 2.40, CK_GCM_PARAMS).

@@ -7,7 +7,6 @@ import XKSProtocol
 extension XKSService {
     /// GetKeyMetadata (XKS 1.0.3, "GetKeyMetadata").
     func keyMetadata(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
-        var exchange = exchange
         exchange.trace.metadata = try GetKeyMetadataRequest(
             body: exchange.request.body, limits: settings.limits
         ).metadata
@@ -24,7 +23,6 @@ extension XKSService {
     /// GetHealthStatus (XKS 1.0.3, "GetHealthStatus"): the state that the workers' known-answer probes keep fresh.
     /// With every HSM out it is still an answer, and says so.
     func health(_ exchange: Exchange) throws(XKSError) {
-        var exchange = exchange
         exchange.trace.metadata = try HealthRequest(body: exchange.request.body, limits: settings.limits).metadata
         do throws(XKSError) {
             let hsms = pool.status().sorted { severity($0.condition) > severity($1.condition) }

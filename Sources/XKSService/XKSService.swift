@@ -28,16 +28,16 @@ package final class XKSService: ProxyRequestHandler {
     }
 
     package func handle(_ request: ProxyRequest, reply: @escaping @Sendable (ProxyResponse) -> Void) {
-        var exchange = Exchange(request: request, deadline: request.receivedAt &+ settings.deadline, reply: reply)
+        let exchange = Exchange(request: request, deadline: request.receivedAt &+ settings.deadline, reply: reply)
         do throws(XKSError) {
-            try begin(&exchange)
+            try begin(exchange)
         } catch {
             finish(exchange, .failure(error), error: error)
         }
     }
 
     /// Everything that can be said before an HSM is asked. Answers the request, or hands it on to what will.
-    private func begin(_ exchange: inout Exchange) throws(XKSError) {
+    private func begin(_ exchange: Exchange) throws(XKSError) {
         let request = exchange.request
         let route = try XKSRoute(target: request.target)
         exchange.trace.operation = route.operation
@@ -48,7 +48,7 @@ package final class XKSService: ProxyRequestHandler {
             throw XKSError(.invalidURIPath, "there is no key store under this path prefix")
         }
         let store = settings.keyStores[position]
-        try authenticate(&exchange, store)
+        try authenticate(exchange, store)
         switch route.operation {
         case .health: try health(exchange)
         case .metadata: try keyMetadata(exchange, store, route.externalKeyID)
@@ -57,7 +57,7 @@ package final class XKSService: ProxyRequestHandler {
         }
     }
 
-    private func authenticate(_ exchange: inout Exchange, _ store: ServedKeyStore) throws(XKSError) {
+    private func authenticate(_ exchange: Exchange, _ store: ServedKeyStore) throws(XKSError) {
         do throws(AuthenticationFailure) {
             let identity = try store.verifier.verify(exchange.request, now: clocks.wall())
             exchange.trace.accessKeyID = identity.accessKeyID
@@ -89,14 +89,13 @@ package final class XKSService: ProxyRequestHandler {
     // MARK: Answering
 
     func finish(_ exchange: Exchange, _ response: ProxyResponse, error: XKSError? = nil) {
-        var trace = exchange.trace
-        trace.status = response.status
-        trace.error = error?.name
-        if trace.reason == nil { trace.reason = error?.message }
+        exchange.trace.status = response.status
+        exchange.trace.error = error?.name
+        if exchange.trace.reason == nil { exchange.trace.reason = error?.message }
         exchange.reply(response)
         let now = clocks.monotonic()
-        let total = now > trace.receivedAt ? (now - trace.receivedAt) / 1_000 : 0
-        observer.answered(trace, totalMicroseconds: total)
+        let received = exchange.trace.receivedAt
+        observer.answered(exchange.trace, totalMicroseconds: now > received ? (now - received) / 1_000 : 0)
     }
 
     func finish(_ exchange: Exchange, refusing error: XKSError) {
@@ -105,7 +104,10 @@ package final class XKSService: ProxyRequestHandler {
 }
 
 /// One request on its way through the service.
-struct Exchange: Sendable {
+///
+/// A class, because it is handed on several times and a copy would count the references of two dozen strings.
+/// `@unchecked Sendable`: it is handed from one owner to the next, and only the owner touches it.
+final class Exchange: @unchecked Sendable {
     let request: ProxyRequest
     /// CLOCK_MONOTONIC, nanoseconds.
     let deadline: UInt64
@@ -122,7 +124,7 @@ struct Exchange: Sendable {
     }
 
     /// Takes in what the pool says of an operation.
-    mutating func note(_ result: OperationResult) {
+    func note(_ result: OperationResult) {
         trace.hsm = result.hsm ?? trace.hsm
         trace.attempts += result.attempts
         trace.hsmMicroseconds += UInt64(result.hsmMicroseconds)

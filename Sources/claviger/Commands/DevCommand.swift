@@ -26,8 +26,8 @@ struct DevCommand: AsyncParsableCommand {
     @Option(help: "Address and port of the control listener. Default: 127.0.0.1:8480; with --listen …:0 a free port.")
     var control: String?
 
-    @Option(help: "Sessions (lanes) on each HSM, 1 to 256.")
-    var sessions = 8
+    @Option(help: "Sessions (lanes) on each HSM, 1 to 256. SoftHSM computes on this machine: a few per core are best.")
+    var sessions = 4
 
     @Flag(help: "Plain HTTP instead of HTTPS.")
     var plaintext = false
