@@ -79,7 +79,8 @@ let roomTests: [Target] = [
 
 /// Tests with real parts: a PKCS#11 library in child processes, and the program as its user runs it.
 let wholeTests: [Target] = [
-    tests("ModuleTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory", crypto])
+    tests("ModuleTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory", crypto]),
+    tests("EndToEndTests", ["SecureMemory", "SigV4", "XKSProtocol", "claviger", crypto]),
 ]
 
 let package = Package(
@@ -103,9 +104,9 @@ let package = Package(
             name: "claviger",
             dependencies: [
                 "AccessControl", "CPlatform", "ControlPlane", "DevEnvironment", "HSMPool", "HSMWorker",
-                "KeyStoreCredentials",
-                "LaneProtocol", "NodeConfig", "Observability", "PKCS11", "Routing", "SecureMemory", "SigV4",
-                "XKSListener", "XKSProtocol", "XKSService", argumentParser, logging, nioCore, nioPosix,
+                "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "Observability", "PKCS11", "Routing",
+                "SecureMemory", "SigV4", "XKSListener", "XKSProtocol", "XKSService", argumentParser, logging, nioCore,
+                nioPosix,
             ],
             swiftSettings: strict)
     ] + roomTests + wholeTests

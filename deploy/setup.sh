@@ -10,6 +10,7 @@ needed() {
 libssl-dev       header openssl/ssl.h
 libsofthsm2-dev  header softhsm/pkcs11.h
 softhsm2         command -v softhsm2-util
+opensc           command -v pkcs11-tool
 libsqlite3-dev   header sqlite3.h
 gcc              command -v cc
 make             command -v make
