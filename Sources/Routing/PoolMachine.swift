@@ -4,8 +4,9 @@ import LaneProtocol
 /// Decides which HSM does what, and what an answer, a silence or a death means.
 ///
 /// Events go in, `PoolActions` come out. No clock, no I/O, no lock: time is an argument (nanoseconds of any monotonic
-/// clock), and the driver performs the actions after it has let go of its lock. An operation is in exactly one place:
-/// on one lane, or waiting for one. A lane is in exactly one state.
+/// clock), and the driver performs the actions after it has let go of its lock. An operation is on one lane, or waits
+/// for one, or both: when its HSM has been silent for too long, it stands in line for another, and whichever comes first
+/// counts. A lane is in exactly one state.
 ///
 /// Failing over happens inside the request: an HSM that dies, refuses or stays silent costs the caller time, not an
 /// error, as long as another HSM holds the key and the deadline allows it.
@@ -107,7 +108,6 @@ package struct PoolMachine: Sendable {
             guard let operation = operations[id], operation.deadline <= now else { continue }
             finish(id, outcomeAtDeadline(operation), into: &actions)
         }
-        waiting.compact { operations[$0] != nil }
         return actions
     }
 
@@ -228,6 +228,8 @@ extension PoolMachine {
         operation.avoid.insert(hsm)
         operation.lastFailure = (hsm, failure)
         operation.lane = nil
+        if operation.isWaiting { waiting.remove(id) }
+        operation.isWaiting = false
         operations[id] = operation
         if now >= operation.deadline {
             finish(id, .timedOut, hsm: hsm, into: &actions)
@@ -258,21 +260,26 @@ extension PoolMachine {
         }
     }
 
-    /// The HSM has been silent for as long as one attempt may last. Goes to another one, if one is free now;
-    /// otherwise the silent one is still the best hope.
+    /// The HSM has been silent for as long as one attempt may last. Goes to another one, if one is free now; otherwise
+    /// it stands in line for the next lane that becomes free elsewhere, before those that have only just come, and an
+    /// answer of the silent one still counts until then.
     private mutating func moveOn(
         from lane: LaneID, _ work: LaneWork, now: UInt64, into actions: inout PoolActions
     ) {
-        guard var operation = operations[work.operation], operation.attempts < limits.attempts else { return }
-        operation.avoid.insert(lane.hsm)
-        guard
-            let next = choose(
-                operation.willing.subtracting(operation.avoid), group: operation.group, includingSuspects: false)
+        guard var operation = operations[work.operation], operation.attempts < limits.attempts, !operation.isWaiting
         else { return }
+        operation.avoid.insert(lane.hsm)
         operation.lastFailure = (lane.hsm, "it did not answer in time")
-        operations[work.operation] = operation
-        becomeOverdue(lane, work)
-        dispatch(work.operation, to: next, now: now, into: &actions)
+        let others = operation.willing.subtracting(operation.avoid)
+        if let next = choose(others, group: operation.group, includingSuspects: false) {
+            operations[work.operation] = operation
+            becomeOverdue(lane, work)
+            dispatch(work.operation, to: next, now: now, into: &actions)
+        } else if hasHope(others), waiting.count < limits.waiting {
+            operation.isWaiting = true
+            operations[work.operation] = operation
+            waiting.add(work.operation, atFront: true)
+        }
     }
 
     private mutating func becomeOverdue(_ lane: LaneID, _ work: LaneWork) {
@@ -318,6 +325,7 @@ extension PoolMachine {
         } else if waiting.count >= limits.waiting {
             finish(id, .overloaded, into: &actions)
         } else {
+            operations[id]?.isWaiting = true
             waiting.add(id, atFront: atFront)
         }
     }
@@ -352,6 +360,7 @@ extension PoolMachine {
         guard var operation = operations[id] else { return }
         lastGeneration &+= 1
         operation.attempts += 1
+        operation.isWaiting = false
         operation.lane = lane
         operations[id] = operation
         hsms[lane.hsm].lanes[lane.lane] = .busy(
@@ -377,6 +386,8 @@ extension PoolMachine {
                 let lane = hsms[hsm].takeFreeLane(group: group)
             else { return }
             waiting.remove(ready)
+            // It may still be on the lane of an HSM that keeps silent: nobody waits for that one any more.
+            if let old = operations[ready]?.lane, case .busy(let work) = laneState(old) { becomeOverdue(old, work) }
             dispatch(ready, to: LaneID(hsm: hsm, lane: lane), now: now, into: &actions)
         }
     }
@@ -387,7 +398,6 @@ extension PoolMachine {
             guard let operation = operations[id] else { continue }
             if !hasHope(operation.willing) { giveUp(id, into: &actions) }
         }
-        waiting.compact { operations[$0] != nil }
     }
 
     /// No HSM is left to ask. "The key is gone" is said only when every HSM that could be asked has said so.
@@ -408,6 +418,7 @@ extension PoolMachine {
         _ id: OperationID, _ outcome: OperationOutcome, hsm: Int? = nil, into actions: inout PoolActions
     ) {
         guard let operation = operations.removeValue(forKey: id) else { return }
+        if operation.isWaiting { waiting.remove(id) }
         actions.finishes.append(Finish(operation: id, outcome: outcome, hsm: hsm, attempts: operation.attempts))
     }
 }

@@ -47,7 +47,10 @@ struct OperationRecord: Sendable {
     /// Said that they no longer have the key: not asked again.
     var missing: HSMSet = []
     var attempts = 0
+    /// Where it is, if it is on a lane.
     var lane: LaneID?
+    /// Stands in the line.
+    var isWaiting = false
     var lastFailure: (hsm: Int, text: String)?
 
     init(kind: LaneOperation, holders: HSMSet, deadline: UInt64, group: Int) {
@@ -126,10 +129,5 @@ struct WaitingLine: Sendable {
 
     mutating func remove(_ id: OperationID) {
         if let index = ids.firstIndex(of: id) { ids.remove(at: index) }
-    }
-
-    /// Forgets those that have been finished elsewhere.
-    mutating func compact(_ isUnfinished: (OperationID) -> Bool) {
-        ids.removeAll { !isUnfinished($0) }
     }
 }

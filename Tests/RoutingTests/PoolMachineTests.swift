@@ -169,6 +169,32 @@ struct PoolMachineSilenceTests {
         #expect(bench.answer(dispatch, .done).finishes.first?.outcome == .done)
     }
 
+    @Test("what a silent HSM holds is the first to get a lane elsewhere, also when the others are never idle")
+    func crowdedElsewhere() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        let placed = [bench.submit([0, 1]), bench.submit([0, 1])].compactMap(\.1.dispatches.first)
+        let silent = try #require(placed.first)
+        let busy = try #require(placed.last)
+        for _ in 0..<5 { _ = bench.submit([0, 1]) }
+        #expect(bench.tick(after: 81).dispatches.isEmpty)
+        let next = try #require(bench.answer(busy, .done).dispatches.first)
+        #expect(next.operation == silent.operation)
+        #expect(next.lane.hsm == busy.lane.hsm)
+        #expect(bench.machine.lanes(of: silent.lane.hsm).overdue == 1)
+        #expect(bench.answer(silent, .done).finishes.isEmpty, "its late answer is dropped")
+    }
+
+    @Test("an HSM that answers while its operation stands in line elsewhere has done it")
+    func slowButFirst() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        let placed = [bench.submit([0, 1]), bench.submit([0, 1])].compactMap(\.1.dispatches.first)
+        _ = bench.tick(after: 81)
+        let slow = try #require(placed.first)
+        #expect(bench.answer(slow, .done).finishes.map(\.operation) == [slow.operation])
+        let other = try #require(placed.last)
+        #expect(bench.answer(other, .done).dispatches.isEmpty, "nothing is left in the line")
+    }
+
     @Test("the deadline ends an operation, on a lane or in the line")
     func deadline() throws {
         var bench = Bench(hsms: 1, lanes: 1)
