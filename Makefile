@@ -9,7 +9,7 @@ SOURCES := $(wildcard Package.swift Sources Tests TestSupport)
 RELEASE := $(SWIFT) build -c release --static-swift-stdlib --product claviger
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run release test format check-format bench conformance clean
+.PHONY: help setup build run release test format check-format bench drill conformance clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,9 +26,9 @@ run: setup ## Build and start a development node; ARGS="--hsms 5 …" passes opt
 release: setup ## Build for release: one self-contained program.
 	$(RELEASE)
 
-test: setup ## All tests.
+test: setup ## All tests, one after another: many of them wait for processes and sockets.
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover --start-directory Benchmarks
-	$(SWIFT) test $(ARGS)
+	$(SWIFT) test --no-parallel $(ARGS)
 
 format: ## Format all Swift source in place.
 	$(SWIFT) format --configuration .swift-format --recursive --parallel --in-place $(SOURCES)
@@ -39,6 +39,11 @@ check-format: ## Fail when Swift source is not formatted as .swift-format says.
 bench: setup ## Build for release and measure; ARGS="--rounds 9 …" passes options on (Benchmarks/bench.py --help).
 	$(RELEASE)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/bench.py \
+	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" $(ARGS)
+
+drill: setup ## Take workers away under load (release build) and count what clients notice.
+	$(RELEASE)
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/drill.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" $(ARGS)
 
 conformance: setup ## Run AWS's public test client, a checkout of which lies in CLIENT=…

@@ -14,7 +14,7 @@ import sigv4
 KINDS = ("encrypt", "encrypt+CDIV", "decrypt", "health")
 
 
-def _metadata(operation):
+def metadata(operation):
     return {
         "awsPrincipalArn": "arn:aws:iam::123456789012:user/Alice",
         "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
@@ -23,9 +23,9 @@ def _metadata(operation):
     }
 
 
-def _encrypt_body(size, cdiv):
+def encrypt_body(size, cdiv):
     body = {
-        "requestMetadata": _metadata("Encrypt"),
+        "requestMetadata": metadata("Encrypt"),
         "additionalAuthenticatedData": base64.b64encode(b"project=nile,department=marketing").decode(),
         "plaintext": base64.b64encode(os.urandom(size)).decode(),
         "encryptionAlgorithm": "AES_GCM",
@@ -79,12 +79,12 @@ class Workload:
             connection = self.connect()
             self._ciphertexts = []
             for _ in range(self.count):
-                body = _encrypt_body(self.size, cdiv=False)
+                body = encrypt_body(self.size, cdiv=False)
                 answer = self.call(connection, "encrypt", body)
                 del body["plaintext"]
                 self._ciphertexts.append(body | answer)
             connection.close()
-        return [body | {"requestMetadata": _metadata("Decrypt")} for body in self._ciphertexts]
+        return [body | {"requestMetadata": metadata("Decrypt")} for body in self._ciphertexts]
 
     def bodies(self, kind):
         if kind == "decrypt":
@@ -93,7 +93,7 @@ class Workload:
             return [
                 {"requestMetadata": {"kmsOperation": "KmsHealthCheck", "kmsRequestId": str(uuid.uuid4())}}
                 for _ in range(self.count)]
-        return [_encrypt_body(self.size, kind == "encrypt+CDIV") for _ in range(self.count)]
+        return [encrypt_body(self.size, kind == "encrypt+CDIV") for _ in range(self.count)]
 
     def write(self, kind, file):
         """Writes requests signed now, good for five minutes, as a Lua table for requests.lua."""

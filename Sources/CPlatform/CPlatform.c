@@ -15,7 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { first_descriptor = 3, most_descriptors = 1024 };
+enum { first_descriptor = 3, most_descriptors = 1025 };
 
 // The order matters: dup2 onto 3… while a source still stands there would overwrite it, so the sources have been
 // moved above every target first (see claviger_spawn).

@@ -83,6 +83,7 @@ struct PoolState {
                 effects.append(.complete(pending.completion, result(of: finish, answer: answer)))
             }
             for restart in next.restarts {
+                hsms[restart.hsm].outReason = restart.reason
                 effects.append(.restart(hsm: restart.hsm, reason: restart.reason))
             }
         }

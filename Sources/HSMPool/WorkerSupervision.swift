@@ -76,10 +76,7 @@ extension HSMPool {
 
     /// Kills a worker that hangs or whose HSM needs a new process; its end is noticed by the closing socket.
     func replaceWorker(_ hsm: Int, reason: String) {
-        let (pid, epoch) = state.withLock { state -> (Int32, UInt64) in
-            state.hsms[hsm].outReason = reason
-            return (state.hsms[hsm].worker?.pid ?? 0, state.hsms[hsm].epoch)
-        }
+        let (pid, epoch) = state.withLock { ($0.hsms[hsm].worker?.pid ?? 0, $0.hsms[hsm].epoch) }
         logger.warning(
             "worker killed",
             metadata: ["hsm": "\(settings.members[hsm].name)", "pid": "\(pid)", "reason": "\(reason)"])

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// Its node has made the state that is checked; that it still runs does not matter.
+    @Suite("claviger check", .devNode("--hsms", "2"))
+    struct CheckCommand {
+        private func configuration() throws -> ServeConfiguration {
+            try ServeConfiguration(from: sharedNode(), plaintext: false)
+        }
+
+        private func check(_ configuration: ServeConfiguration) throws -> CommandResult {
+            try ClavigerBinary.run(["check", "--config", try configuration.write()])
+        }
+
+        @Test("a good file is called good, with what was found")
+        func good() throws {
+            let result = try check(configuration())
+            #expect(result.end == .exited(0), "\(result.errors)")
+            #expect(result.errors.isEmpty)
+            let lines = result.output.split(separator: "\n")
+            #expect(lines.count == 3)
+            #expect(lines.last?.hasSuffix("claviger.toml: good") == true)
+            for hsm in ["hsm-1", "hsm-2"] {
+                let line = lines.first { $0.hasPrefix("hsm \(hsm): ") } ?? ""
+                #expect(line.contains("SoftHSM v2") && line.contains("5 keys: bar, decrypt_only_key"))
+            }
+        }
+
+        @Test("an unknown key is named with its line and the nearest known one")
+        func unknownKey() throws {
+            var configuration = try configuration()
+            configuration.set("sesions", "4", in: "[[hsm]]", number: 1)
+            let result = try check(configuration)
+            #expect(result.end == .exited(2))
+            let line = configuration.lineNumber(of: "sesions")
+            #expect(line > 0)
+            #expect(result.errors.contains("claviger.toml:\(line): hsm[1].sesions: is not a known key"))
+            #expect(result.errors.contains("did you mean `sessions`?"))
+            #expect(result.errors.split(separator: "\n").count == 1)
+        }
+
+        @Test("a certificate that is not there is named")
+        func missingCertificate() throws {
+            var configuration = try configuration()
+            configuration.set("certificate", "\"/nowhere/cert.pem\"", in: "[xks]")
+            let result = try check(configuration)
+            #expect(result.end == .exited(2))
+            let line = configuration.lineNumber(of: "certificate")
+            #expect(result.errors.contains("claviger.toml:\(line): xks.certificate: /nowhere/cert.pem: cannot be read"))
+        }
+
+        @Test("a certificate of another key is named")
+        func foreignKey() throws {
+            var configuration = try configuration()
+            configuration.set("key", "\"\(try sharedNode().state)/tls/client-key.pem\"", in: "[xks]")
+            let result = try check(configuration)
+            #expect(result.end == .exited(2))
+            #expect(result.errors.contains("xks.certificate"))
+            #expect(result.errors.split(separator: "\n").count == 1)
+        }
+
+        @Test("a key that some HSM lacks is named, with the HSM")
+        func missingKey() throws {
+            let node = try sharedNode()
+            try TokenTool(facts: node.facts, hsm: "hsm-1").makeKey("on-one-only")
+            var configuration = try configuration()
+            configuration.set("keys", "[\"foo\", \"on-one-only\"]", in: "[[keystore]]")
+            let result = try check(configuration)
+            #expect(result.end == .exited(2))
+            let line = configuration.lineNumber(of: "keys")
+            #expect(
+                result.errors.contains(
+                    "claviger.toml:\(line): keystore[0].keys[1]: HSM hsm-2 has no AES-256 key of label \"on-one-only\"")
+            )
+            // With the HSMs named that hold it, the file is good.
+            configuration.set("hsms", "[\"hsm-1\"]", in: "[[keystore]]")
+            #expect(try check(configuration).end == .exited(0))
+        }
+
+        @Test("all that is wrong is told at once")
+        func everythingAtOnce() throws {
+            var configuration = try configuration()
+            configuration.set("lissten", "\"127.0.0.1:1\"", in: "[xks]")
+            configuration.set("sessions", "5000", in: "[[hsm]]", number: 0)
+            configuration.set("token", "{ label = \"a\", slot = 1 }", in: "[[hsm]]", number: 1)
+            configuration.set("path_prefix", "\"no/slash at the start\"", in: "[[keystore]]")
+            let result = try check(configuration)
+            #expect(result.end == .exited(2))
+            for path in ["xks.lissten", "hsm[0].sessions", "hsm[1].token", "keystore[0].path_prefix"] {
+                #expect(result.errors.contains(": \(path)"), "\(path) in \(result.errors)")
+            }
+
+            configuration = try self.configuration()
+            configuration.set("certificate", "\"/nowhere/cert.pem\"", in: "[xks]")
+            configuration.set("pin", "{ file = \"/nowhere/pin\" }", in: "[[hsm]]", number: 1)
+            configuration.set(
+                "credentials",
+                "[{ access_key_id = \"BETWEEN2TECHNIQUE2EXTRAS\", secret = { file = \"/nowhere/secret\" } }]",
+                in: "[[keystore]]")
+            let second = try check(configuration)
+            #expect(second.end == .exited(2))
+            for file in ["/nowhere/cert.pem", "/nowhere/pin", "/nowhere/secret"] {
+                #expect(second.errors.contains(file), "\(file) in \(second.errors)")
+            }
+        }
+
+        @Test("a file that is not there is an error, and so it is for serve")
+        func noFile() throws {
+            for command in ["check", "serve"] {
+                let result = try ClavigerBinary.run([command, "--config", "/nowhere/claviger.toml"])
+                #expect(result.end == .exited(2))
+                #expect(result.errors.contains("/nowhere/claviger.toml"))
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite("the other commands")
+    struct OtherCommands {
+        private let scratch: Scratch
+
+        init() throws { scratch = try Scratch() }
+
+        private func mode(_ path: String) throws -> Int {
+            let attributes = try FileManager.default.attributesOfItem(atPath: path)
+            return attributes[.posixPermissions] as? Int ?? -1
+        }
+
+        @Test("--version and --help")
+        func versionAndHelp() throws {
+            let version = try ClavigerBinary.run(["--version"])
+            #expect(version.isSuccess)
+            #expect(version.output.hasPrefix("Claviger ") && version.output.split(separator: "\n").count == 1)
+            let help = try ClavigerBinary.run(["--help"])
+            #expect(help.isSuccess)
+            for command in ["serve", "check", "dev", "keystore", "hsm"] {
+                #expect(help.output.contains("\n  \(command) "))
+                let own = try ClavigerBinary.run([command, "--help"])
+                #expect(own.isSuccess && own.output.contains("USAGE: claviger \(command)"))
+            }
+            #expect(!help.output.contains("hsm-worker") && !help.output.contains("hsm-provision"))
+            let wrong = try ClavigerBinary.run(["surve"])
+            #expect(wrong.end != .exited(0) && wrong.errors.contains("Usage"))
+        }
+
+        @Test("hsm list shows slots and tokens, and with the PIN the keys")
+        func list() throws {
+            let node = try Node.dev(["--hsms", "1", "--plaintext"])
+            let environment = ["SOFTHSM2_CONF": node.state + "/hsm-1/softhsm2.conf"]
+            let anonymous = try ClavigerBinary.run(["hsm", "list", softHSMLibrary], environment: environment)
+            #expect(anonymous.isSuccess, "\(anonymous.errors)")
+            #expect(anonymous.output.contains("token \"claviger-dev-hsm-1\""))
+            #expect(anonymous.output.contains("AES-GCM yes"))
+            #expect(!anonymous.output.contains("encrypt_only_key"))
+            let pin = node.state + "/hsm-1/pin"
+            let loggedIn = try ClavigerBinary.run(
+                ["hsm", "list", softHSMLibrary, "--token", "claviger-dev-hsm-1", "--pin-file", pin],
+                environment: environment)
+            #expect(loggedIn.isSuccess, "\(loggedIn.errors)")
+            for key in node.facts.keys { #expect(loggedIn.output.contains("    \(key) ")) }
+            #expect(!loggedIn.output.contains(try text(ofFile: pin)))
+            #expect(try node.stop() == .exited(0))
+        }
+
+        @Test("hsm list says what is wrong with a library, and that PIN and token belong together")
+        func listProblems() throws {
+            let missing = try ClavigerBinary.run(["hsm", "list", "/nowhere/library.so"])
+            #expect(missing.end == .exited(2))
+            #expect(missing.errors.contains("/nowhere/library.so"))
+            let half = try ClavigerBinary.run(["hsm", "list", softHSMLibrary, "--token", "some"])
+            #expect(half.end == .exited(64))
+            #expect(half.errors.contains("--pin-file"))
+        }
+
+        @Test("keystore new-credential makes what KMS asks for, in a file of its owner's alone")
+        func newCredential() throws {
+            let file = scratch.file("secret")
+            let made = try ClavigerBinary.run(["keystore", "new-credential", "--secret-file", file])
+            #expect(made.isSuccess, "\(made.errors)")
+            let identifier = try #require(made.output.firstMatch(of: /access_key_id = "([A-Z2-7]{20,30})"\n/)?.1)
+            #expect(made.output.contains("secret = { file = \"\(file)\" }"))
+            let secret = try text(ofFile: file)
+            #expect(secret.wholeMatch(of: /[A-Za-z0-9+\/=]{43,64}/) != nil)
+            #expect(try mode(file) == 0o600)
+            #expect(!made.output.contains(secret) && !made.errors.contains(secret))
+
+            let again = try ClavigerBinary.run(["keystore", "new-credential", "--secret-file", file])
+            #expect(again.end == .exited(3))
+            #expect(again.errors.contains("exists already"))
+            #expect(try text(ofFile: file) == secret, "it is not overwritten")
+
+            let console = scratch.file("console.json")
+            let arguments = [
+                "keystore", "console-file", "--path-prefix", "/example/uri/path/prefix", "--access-key-id",
+                String(identifier), "--secret-file", file, "--output", console,
+            ]
+            let wrote = try ClavigerBinary.run(arguments)
+            #expect(wrote.isSuccess, "\(wrote.errors)")
+            #expect(!wrote.output.contains(secret))
+            #expect(try mode(console) == 0o600)
+            struct ConsoleFile: Decodable, Equatable {
+                struct Credential: Decodable, Equatable {
+                    var AccessKeyId: String
+                    var RawSecretAccessKey: String
+                }
+                var XksProxyUriPath: String
+                var XksProxyAuthenticationCredential: Credential
+            }
+            let document = try JSONDecoder().decode(ConsoleFile.self, from: Data(try text(ofFile: console).utf8))
+            #expect(
+                document
+                    == ConsoleFile(
+                        XksProxyUriPath: "/example/uri/path/prefix/kms/xks/v1",
+                        XksProxyAuthenticationCredential: .init(
+                            AccessKeyId: String(identifier), RawSecretAccessKey: secret)))
+            #expect(try ClavigerBinary.run(arguments).end == .exited(3))
+        }
+
+        @Test("keystore console-file refuses what KMS would refuse", arguments: ["no-slash", "/with space", "/ends/"])
+        func consoleFilePrefix(prefix: String) throws {
+            let file = try scratch.write("3bQn7mG9v1c5yR0sKxWf2LzAeUo8iTjD4pHhNqVtMgYbE6", to: "secret")
+            let result = try ClavigerBinary.run([
+                "keystore", "console-file", "--path-prefix", prefix, "--access-key-id", "BETWEEN2TECHNIQUE2EXTRAS",
+                "--secret-file", file, "--output", scratch.file("console.json"),
+            ])
+            #expect(result.end == .exited(2))
+            #expect(!FileManager.default.fileExists(atPath: scratch.file("console.json")))
+        }
+    }
+}

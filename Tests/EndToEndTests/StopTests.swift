@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Glibc
+import Testing
+
+extension EndToEnd {
+    @Suite("the end of a node")
+    struct Stop {
+        @Test("SIGTERM: requests in flight finish, new connections are refused, no worker is left")
+        func terminated() throws {
+            let dev = try Node.dev(["--plaintext"])
+            try dev.stop()
+            // Long enough that a request waits for the workers, which are stopped, as long as this test wants.
+            var configuration = try ServeConfiguration(from: dev)
+            configuration.set("request_deadline", "\"10s\"", in: "[xks]")
+            configuration.set("attempt_deadline", "\"10s\"", in: "[xks]")
+            let node = try Node.serve(configuration)
+            let idle = try XKSClient(node)
+            #expect(try idle.encrypt([1]).status == 200)
+            let workers = Array(node.workers.values)
+            #expect(workers.count == 3)
+            for worker in workers { try Processes.stop(worker) }
+            defer { workers.forEach(Processes.resume) }
+
+            let inFlight = Observed<[Int]>([])
+            for _ in 0..<8 {
+                Thread.detachNewThread {
+                    let status = (try? XKSClient(node).encrypt([1, 2, 3]).status) ?? 0
+                    inFlight.update { $0.append(status) }
+                }
+            }
+            try eventually("eight requests are with the workers") {
+                let busy = try node.health().hsms.map(\.lanes.inUse)
+                return busy.reduce(0, +) == 8
+            }
+            node.process.kill(SIGTERM)
+            try eventually("new connections are refused") { (try? HTTPConnection(url: node.facts.url)) == nil }
+            #expect(inFlight.read { $0 }.isEmpty)
+            #expect(node.process.isRunning)
+            workers.forEach(Processes.resume)
+            let statuses = inFlight.wait(atMost: 20) { $0.count == 8 ? $0 : nil }
+            #expect(statuses == Array(repeating: 200, count: 8))
+            #expect(try node.process.end(within: 20) == .exited(0))
+            for worker in workers { #expect(!Processes.isAlive(worker)) }
+            #expect(node.log.last?.message == "stopped")
+        }
+
+        @Test("SIGKILL: the workers end by themselves")
+        func killed() throws {
+            let node = try Node.dev(["--plaintext"])
+            let workers = node.workers
+            #expect(Set(workers.values) == Set(node.facts.worker_pids))
+            #expect(workers.count == 3)
+            node.process.kill(SIGKILL)
+            #expect(try node.process.end(within: 5) == .killed(signal: SIGKILL))
+            try eventually("the workers are gone", within: 5) { !workers.values.contains(where: Processes.isAlive) }
+        }
+    }
+}

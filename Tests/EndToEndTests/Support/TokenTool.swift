@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// OpenSC's `pkcs11-tool` on one token of a development node: another program that uses the HSM at the same time.
+struct TokenTool {
+    let facts: NodeFacts
+    /// `hsm-1`, …
+    let hsm: String
+
+    /// Makes a key that stays on the token.
+    func makeKey(_ label: String, bytes: Int = 32) throws {
+        let pin = try text(ofFile: "\(facts.state_directory)/\(hsm)/pin")
+        _ = try call(["--login", "--pin", pin, "--keygen", "--key-type", "AES:\(bytes)", "--label", label])
+    }
+
+    /// What it tells of the tokens.
+    func tokens() throws -> String { try call(["--list-token-slots"]) }
+
+    private func call(_ arguments: [String]) throws -> String {
+        let result = try run(
+            ["/usr/bin/env", "pkcs11-tool", "--module", softHSMLibrary] + arguments,
+            environment: ["SOFTHSM2_CONF": "\(facts.state_directory)/\(hsm)/softhsm2.conf"])
+        guard result.isSuccess else { throw HarnessError("pkcs11-tool: \(result.errors)") }
+        return result.output
+    }
+}
