@@ -29,7 +29,8 @@ final class PoolStatusSource: NodeStatusSource {
     private func view(_ hsm: Routing.HSMStatus) -> ControlPlane.HSMStatus {
         ControlPlane.HSMStatus(
             name: hsm.name, tokenLabel: hsm.identity?.label, serial: hsm.identity?.serial, model: hsm.identity?.model,
-            firmware: hsm.identity?.firmware, state: state(hsm.condition), reason: hsm.reason.isEmpty ? nil : hsm.reason,
+            firmware: hsm.identity?.firmware, state: state(hsm.condition),
+            reason: hsm.reason.isEmpty ? nil : hsm.reason,
             sinceUnixSeconds: unixSeconds(monotonic: hsm.since),
             lanes: .init(open: hsm.lanesOpen, inUse: hsm.lanesBusy, overdue: hsm.lanesOverdue), keys: hsm.keys)
     }
