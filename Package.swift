@@ -65,6 +65,7 @@ let roomTests: [Target] = [
     tests("RoutingTests", ["LaneProtocol", "Routing"]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),
     tests("HSMWorkerTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory"]),
+    tests("HSMPoolTests", ["HSMPool", "LaneProtocol", "Routing", "SecureMemory", logging, nioPosix]),
     tests("XKSListenerTests", ["SecureMemory", "XKSListener", "XKSProtocol", logging, nioCore, nioPosix]),
     tests(
         "XKSServiceTests",

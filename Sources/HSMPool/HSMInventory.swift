@@ -9,6 +9,8 @@ package struct HSMInventory: Sendable {
     package let condition: HSMCondition
     /// Why it is in that condition; empty when active.
     package let reason: String
+    /// What kind of failure keeps it from serving, where its worker has said so.
+    package let failure: WorkerFailureKind?
     package let identity: TokenIdentity?
     /// Labels of the keys that can serve, sorted.
     package let labels: [String]
@@ -21,6 +23,7 @@ extension PoolState {
         let (condition, reason) = condition(of: hsm)
         return HSMInventory(
             name: hsms[hsm].settings.name, module: hsms[hsm].settings.module, condition: condition, reason: reason,
+            failure: hsms[hsm].failure?.kind,
             identity: hsms[hsm].identity, labels: catalogue.labels(hsm: hsm), complaints: catalogue.complaints(hsm: hsm)
         )
     }

@@ -29,6 +29,7 @@ package final class HSMPool: KeyOperationPool {
     /// Starts every worker. Returns at once; operations wait for workers that are on their way up.
     package func start() {
         for hsm in settings.members.indices { startWorker(hsm, after: 0) }
+        watch()
     }
 
     /// Waits until every worker process has been started, or could not be.

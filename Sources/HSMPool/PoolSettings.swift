@@ -45,10 +45,16 @@ package struct PoolSettings: Sendable {
     package var limits: PoolLimits
     /// The program whose `hsm-worker` subcommand is a worker: this very binary.
     package var executable: String
+    /// How long a worker may take from its start until it can serve, nanoseconds. Loading a library and logging in to a
+    /// network HSM takes seconds; what takes longer hangs, and a new process is tried.
+    package var startPatience: UInt64
 
-    package init(members: [PoolMember], limits: PoolLimits, executable: String) {
+    package init(
+        members: [PoolMember], limits: PoolLimits, executable: String, startPatience: UInt64 = 30_000_000_000
+    ) {
         self.members = members
         self.limits = limits
         self.executable = executable
+        self.startPatience = startPatience
     }
 }

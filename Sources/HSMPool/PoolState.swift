@@ -27,7 +27,8 @@ struct HSMEntry {
     var hasServed = false
     var condition = HSMCondition.starting
     var conditionSince: UInt64 = 0
-    var lastProbe: ProbeReport?
+    /// When the worker was started, or last said something.
+    var lastHeard: UInt64 = 0
 
     init(settings: PoolMember) { self.settings = settings }
 }
@@ -57,6 +58,7 @@ struct PoolState {
     var hsms: [HSMEntry]
     var catalogue: KeyCatalogue
     var operations: [OperationID: PendingOperation] = [:]
+    let startPatience: UInt64
     var isTicking = false
     var isStopping = false
     var waiters: [PoolWaiter] = []
@@ -65,6 +67,7 @@ struct PoolState {
         machine = PoolMachine(
             stuckAfter: settings.members.map(\.stuckAfter), groups: groups, limits: settings.limits)
         hsms = settings.members.map(HSMEntry.init)
+        startPatience = settings.startPatience
         catalogue = KeyCatalogue(hsmCount: settings.members.count)
     }
 
@@ -115,6 +118,27 @@ struct PoolState {
             hsm: finish.hsm.flatMap { hsms.indices.contains($0) ? hsms[$0].settings.name : nil },
             attempts: finish.attempts,
             hsmMicroseconds: answer?.header.hsmMicroseconds ?? 0)
+    }
+
+    // MARK: Silence
+
+    /// HSMs whose worker has said nothing for longer than it should, with the words for it.
+    ///
+    /// A worker that hangs while requests are on its lanes is found by its overdue lanes. This finds the others: one that
+    /// hangs without work, whose probes stay away, and one that never comes up.
+    func silent(now: UInt64) -> [(hsm: Int, reason: String)] {
+        hsms.indices.compactMap { hsm in
+            let entry = hsms[hsm]
+            guard entry.worker != nil, now > entry.lastHeard else { return nil }
+            let silence = now - entry.lastHeard
+            let isServing = machine.phase(of: hsm) == .serving
+            let patience =
+                isServing
+                ? 2 * UInt64(entry.settings.probeInterval) * 1_000_000 + entry.settings.stuckAfter : startPatience
+            guard silence > patience else { return nil }
+            let what = isServing ? "its probes have stayed away for" : "its worker has not come up for"
+            return (hsm, "\(what) \(silence / 1_000_000) ms")
+        }
     }
 
     // MARK: Conditions

@@ -10,6 +10,8 @@ import Routing
 extension HSMPool {
     /// A worker that was killed but whose socket does not close (stuck in the kernel) is given up after this.
     private static let patienceWithTheDead = TimeAmount.seconds(1)
+    /// How often silent workers are looked for.
+    private static let watchInterval = TimeAmount.milliseconds(500)
     /// Requests wait for a worker that comes back within this; for a longer pause they go elsewhere or fail at once.
     private static let worthWaitingFor: UInt64 = 150_000_000
 
@@ -51,6 +53,7 @@ extension HSMPool {
         let isCurrent = state.withLock { state -> Bool in
             guard state.hsms[hsm].epoch == epoch, !state.isStopping else { return false }
             state.hsms[hsm].worker = WorkerHandle(pid: process.pid, control: control, lanes: lanes)
+            state.hsms[hsm].lastHeard = monotonicNanoseconds()
             return true
         }
         guard isCurrent else {
@@ -74,6 +77,32 @@ extension HSMPool {
 
     // MARK: End
 
+    /// Looks for workers that have fallen silent, as long as the pool runs.
+    func watch() {
+        loops[0].scheduleRepeatedTask(initialDelay: Self.watchInterval, delay: Self.watchInterval) { task in
+            let now = monotonicNanoseconds()
+            let found = self.state.withLock { state -> [PoolEffect]? in
+                guard !state.isStopping else { return nil }
+                var effects: [PoolEffect] = []
+                for (hsm, reason) in state.silent(now: now) {
+                    // Said once for each silence: the worker is as good as dead.
+                    state.hsms[hsm].lastHeard = now
+                    if state.machine.phase(of: hsm) == .serving {
+                        let actions = state.machine.fellSilent(hsm, reason: reason, now: now)
+                        effects += state.effects(of: actions, now: now)
+                    } else {
+                        state.hsms[hsm].failure = WorkerFailure(kind: .call, message: reason)
+                        effects.append(.restart(hsm: hsm, reason: reason))
+                    }
+                }
+                return effects
+            }
+            guard let effects = found else { return task.cancel() }
+            self.perform(effects)
+            self.resumeWaiters()
+        }
+    }
+
     /// Kills a worker that hangs or whose HSM needs a new process; its end is noticed by the closing socket.
     func replaceWorker(_ hsm: Int, reason: String) {
         let (pid, epoch) = state.withLock { ($0.hsms[hsm].worker?.pid ?? 0, $0.hsms[hsm].epoch) }
@@ -96,6 +125,9 @@ extension HSMPool {
             state.hsms[hsm].worker = nil
             state.hsms[hsm].lanesAnnounced = nil
             if state.machine.phase(of: hsm) == .serving { state.hsms[hsm].outReason = reason }
+            if !state.hsms[hsm].hasServed, state.hsms[hsm].failure == nil {
+                state.hsms[hsm].failure = WorkerFailure(kind: .call, message: "\(reason) before it could serve")
+            }
             let pause = state.hsms[hsm].backoff.ended(now: now)
             let isPermanent = state.hsms[hsm].failure?.kind.isPermanent ?? false
             let actions = state.machine.ended(
@@ -209,6 +241,7 @@ private func hexadecimal(_ value: UInt64) -> String { String(value, radix: 16) }
 extension PoolState {
     /// What a worker's message means for its HSM.
     mutating func listen(to message: WorkerMessage, hsm: Int, now: UInt64) -> PoolActions {
+        hsms[hsm].lastHeard = now
         switch message {
         case .ready(let identity, let lanes):
             hsms[hsm].identity = identity
@@ -223,7 +256,6 @@ extension PoolState {
             hsms[hsm].backoff.ready(now: now)
             return machine.ready(hsm, lanes: lanes, now: now)
         case .probe(let report):
-            hsms[hsm].lastProbe = report
             return machine.probed(hsm, passed: report.passed, now: now)
         case .failed(let failure):
             hsms[hsm].failure = failure

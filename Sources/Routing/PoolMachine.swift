@@ -171,6 +171,14 @@ package struct PoolMachine: Sendable {
         return actions
     }
 
+    /// The worker serves, but has not been heard of for longer than its probes allow.
+    package mutating func fellSilent(_ hsm: Int, reason: String, now: UInt64) -> PoolActions {
+        var actions = PoolActions()
+        guard hsms.indices.contains(hsm) else { return actions }
+        putOut(hsm, reason: reason, now: now, into: &actions)
+        return actions
+    }
+
     private static let outReason = "it reported a fault that only a new process or a person can mend"
 }
 

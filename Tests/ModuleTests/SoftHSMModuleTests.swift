@@ -145,31 +145,6 @@ struct SoftHSMModuleTests {
         }
     }
 
-    @Test("A check reports keys, complaints and a passed probe")
-    func check() async {
-        await #expect(processExitsWith: .success) {
-            let hsm = try SoftHSM(keys: [
-                SoftHSM.key("good"), SoftHSM.key("twin", id: [0x0a]), SoftHSM.key("twin", id: [0x0b]),
-                SoftHSM.key("short", size: 16),
-            ])
-            defer { hsm.remove() }
-            let report = try TokenCheck.run(
-                module: SoftHSM.library, token: .serial(hsm.identity.serial), pin: hsm.userPIN)
-            #expect(report.identity == hsm.identity)
-            #expect(report.keys.map(\.label) == ["good"])
-            #expect(Set(report.complaints.map(\.label)) == ["twin", "short"])
-            #expect(report.complaints.contains { $0.reason.contains("0a") && $0.reason.contains("0b") })
-            #expect(report.probe.passed)
-            #expect(report.probe.function == .decrypt)
-            // The library was finalized: another check in the same process begins anew.
-            let again = try TokenCheck.run(module: SoftHSM.library, token: .label(SoftHSM.label), pin: hsm.userPIN)
-            #expect(again.keys.map(\.label) == ["good"])
-            let withoutPIN = try TokenCheck.run(module: SoftHSM.library, token: .label(SoftHSM.label), pin: nil)
-            #expect(withoutPIN.keys.isEmpty)
-            #expect(withoutPIN.probe.passed)
-        }
-    }
-
     @Test("The listing shows slots, tokens and, after login, keys")
     func listing() async {
         await #expect(processExitsWith: .success) {

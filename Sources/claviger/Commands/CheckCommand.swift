@@ -2,6 +2,7 @@
 import ArgumentParser
 import Glibc
 import HSMPool
+import LaneProtocol
 import Logging
 import NIOPosix
 import NodeConfig
@@ -32,6 +33,7 @@ struct CheckCommand: AsyncParsableCommand {
             for index in poolSettings.members.indices { poolSettings.members[index].sessions = 1 }
             await checkHSMs(poolSettings, service, &findings)
         }
+        findings.takeFatalWarnings()
         for warning in findings.warnings { printError("warning: \(warning)") }
         if let error = findings.error {
             printError(error.description)
@@ -59,13 +61,26 @@ struct CheckCommand: AsyncParsableCommand {
     private func report(_ hsm: HSMInventory, index: Int, _ findings: inout Findings) {
         let path = "hsm[\(index)]"
         guard hsm.condition == .active || hsm.condition == .degraded else {
-            findings.report(path, hsm.reason, fix: "claviger hsm list \(hsm.module) shows what the library offers")
+            findings.report(path, sentence(hsm.reason), fix: remedy(hsm))
             return
         }
         let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
         print("hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: \(hsm.labels.joined(separator: ", "))")
         for complaint in hsm.complaints {
-            findings.report(path, complaint.reason, fix: "rename or remove it, or leave it if no key store serves it")
+            findings.report(
+                path, sentence(complaint.reason), fix: "rename or remove it, or leave it if no key store serves it")
+        }
+    }
+
+    /// The problem's renderer ends the sentence itself.
+    private func sentence(_ text: String) -> String { text.hasSuffix(".") ? String(text.dropLast()) : text }
+
+    private func remedy(_ hsm: HSMInventory) -> String {
+        switch hsm.failure {
+        case .pinRefused, .pinUnusable: "correct the PIN, or have it reset, before anything logs in again"
+        case .module: "install the library, or correct the path"
+        case .token, .mechanism: "claviger hsm list \(hsm.module) shows what the library offers"
+        case .call, nil: "try the vendor's own tools on the same token, with the same environment"
         }
     }
 
@@ -81,9 +96,9 @@ struct CheckCommand: AsyncParsableCommand {
                         && !inventory[hsm].labels.contains(label)
                 }
                 guard !lacking.isEmpty else { continue }
-                let names = lacking.map { inventory[$0].name }.joined(separator: ", ")
+                let names = lacking.map { inventory[$0].name }.joined(separator: " and ")
                 findings.report(
-                    "keystore[\(index)].keys[\(position)]", "HSM \(names) has no AES-256 key of label \"\(label)\"",
+                    "keystore[\(index)].keys[\(position)]", "there is no AES-256 key of label \"\(label)\" on \(names)",
                     fix: "put the same key on it, or name the HSMs that hold it in the key store's hsms")
             }
         }

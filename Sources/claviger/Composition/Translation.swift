@@ -18,6 +18,8 @@ struct Findings {
     let configuration: NodeConfiguration
     private(set) var problems: [ConfigurationProblem] = []
     private(set) var warnings: [String] = []
+    /// Warnings about what clients will not accept. A node starts all the same, and says so; a check fails.
+    private var fatalWarnings: [ConfigurationProblem] = []
 
     init(_ configuration: NodeConfiguration) { self.configuration = configuration }
 
@@ -27,11 +29,21 @@ struct Findings {
         problems.append(configuration.problem(at: path, message, fix: fix))
     }
 
-    mutating func warn(_ path: String, _ message: String) { warnings.append("\(path): \(message)") }
+    mutating func warn(_ path: String, _ message: String, isFatal: Bool, fix: String) {
+        warnings.append("\(path): \(message)")
+        if isFatal { fatalWarnings.append(configuration.problem(at: path, message, fix: fix)) }
+    }
+
+    /// Counts as problems what a node would only warn of.
+    mutating func takeFatalWarnings() {
+        problems += fatalWarnings
+        fatalWarnings = []
+    }
 
     /// Everything found, as one error; `nil` when there is nothing.
     var error: ConfigurationProblems? {
-        problems.isEmpty ? nil : ConfigurationProblems(file: configuration.file, problems: problems)
+        let sorted = problems.sorted { ($0.line ?? 0) < ($1.line ?? 0) }
+        return problems.isEmpty ? nil : ConfigurationProblems(file: configuration.file, problems: sorted)
     }
 }
 
@@ -150,7 +162,11 @@ struct Translation {
                 TLSFiles(
                     certificate: certificate, key: key, clientAuthority: clients?.ca, clientNames: clients?.names ?? []),
                 now: now)
-            for warning in material.warnings { findings.warn("xks", warning.description) }
+            for warning in material.warnings {
+                findings.warn(
+                    "xks.certificate", warning.description, isFatal: warning.isFatalForClients,
+                    fix: "replace the certificate")
+            }
             return .tls(material)
         } catch {
             findings.report("xks.certificate", error.description, fix: "correct certificate, key or client_ca")
