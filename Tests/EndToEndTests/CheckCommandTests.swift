@@ -72,7 +72,8 @@ extension EndToEnd {
             let line = configuration.lineNumber(of: "keys")
             #expect(
                 result.errors.contains(
-                    "claviger.toml:\(line): keystore[0].keys[1]: there is no AES-256 key of label \"on-one-only\" on hsm-2")
+                    "claviger.toml:\(line): keystore[0].keys[1]: there is no AES-256 key of label \"on-one-only\" on hsm-2"
+                )
             )
             // With the HSMs named that hold it, the file is good.
             configuration.set("hsms", "[\"hsm-1\"]", in: "[[keystore]]")
