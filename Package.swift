@@ -35,7 +35,7 @@ let pureRooms: [Target] = [
     room("SecureMemory"),
     room("XKSProtocol", ["SecureMemory"]),
     room("SigV4", ["SecureMemory", "XKSProtocol", crypto]),
-    room("AccessControl"),
+    room("AccessControl", ["XKSProtocol"]),
     room("LaneProtocol", ["SecureMemory"]),
     room("Routing", ["LaneProtocol", "SecureMemory"]),
 ]
@@ -51,7 +51,7 @@ let effectRooms: [Target] = [
     room("XKSService", ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", crypto]),
     room("Observability", [logging]),
     room("ControlPlane", [hummingbird, hummingbirdCore, lifecycle, logging, nioCore]),
-    room("NodeConfig", ["SecureMemory", toml]),
+    room("NodeConfig", ["SecureMemory", "XKSProtocol", toml]),
     room("KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
     room("DevEnvironment", ["KeyStoreCredentials", "LaneProtocol", "SecureMemory", "SigV4", x509, asn1, crypto]),
 ]

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+import XKSProtocol
 
 /// The form of the names by which KMS asks for keys: 1 to 128 of `A-Z a-z 0-9 - . _` (XKS 1.0.3, URI path).
 package enum ExternalKeyID {
-    package static let lengths = 1...128
+    package static let lengths = 1...XKSPath.longestExternalKeyID
 
     /// Whether `id` may name a key towards KMS.
     package static func isValid(_ id: String) -> Bool {
-        lengths.contains(id.utf8.count) && id.utf8.allSatisfy(isCharacter)
+        XKSPath.isValidExternalKeyID(id)
     }
 
     package static func isCharacter(_ byte: UInt8) -> Bool {

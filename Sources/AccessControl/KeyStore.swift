@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import XKSProtocol
 
 /// One logical key store: a path prefix and the keys that may be reached under it.
 ///
@@ -14,7 +15,7 @@ package struct KeyStore: Sendable, Equatable {
     private let globs: [Glob]
 
     /// Longest prefix: with `/kms/xks/v1` at most 128 characters (XKS 1.0.3, URI path prefix).
-    package static let maximumPrefixLength = 128 - "/kms/xks/v1".utf8.count
+    package static let maximumPrefixLength = XKSPath.longestPrefix
 
     /// - Throws: ``AccessControlError`` naming the value that cannot be, and what mends it.
     package init(pathPrefix: String, keys: [KeyPattern]) throws(AccessControlError) {

@@ -135,7 +135,7 @@ package final class HSMPool: KeyOperationPool {
         if goesOn { scheduleTick() }
     }
 
-    func report(_ changes: [(name: String, condition: HSMCondition, reason: String)]) {
+    func report(_ changes: [ConditionChange]) {
         for change in changes {
             let level: Logger.Level = change.condition == .active || change.condition == .starting ? .notice : .warning
             logger.log(

@@ -2,6 +2,9 @@
 import LaneProtocol
 import Routing
 
+/// An HSM whose condition has changed.
+typealias ConditionChange = (name: String, condition: HSMCondition, reason: String)
+
 /// What the pool does after it has let go of its lock.
 enum PoolEffect {
     case send(LaneConnection, KeyOperation, keyReference: UInt32, generation: UInt64, deadline: UInt64)
@@ -144,8 +147,8 @@ struct PoolState {
     // MARK: Conditions
 
     /// Brings every HSM's condition up to date. Returns those that changed.
-    mutating func refreshConditions(now: UInt64) -> [(name: String, condition: HSMCondition, reason: String)] {
-        var changes: [(name: String, condition: HSMCondition, reason: String)] = []
+    mutating func refreshConditions(now: UInt64) -> [ConditionChange] {
+        var changes: [ConditionChange] = []
         for index in hsms.indices {
             let (condition, reason) = condition(of: index)
             guard condition != hsms[index].condition || hsms[index].conditionSince == 0 else { continue }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import XKSProtocol
 
 extension TableReader {
     func keyStore(hsmNames: [String], resolve: (String) -> String) -> KeyStoreSettings {
@@ -22,12 +23,7 @@ extension TableReader {
                     + Shown.quoted(String(prefix.dropLast(suffix.count))))
             return nil
         }
-        let isAllowed = prefix.utf8.allSatisfy {
-            (0x61...0x7A).contains($0) || (0x41...0x5A).contains($0) || (0x2F...0x39).contains($0) || $0 == 0x5F
-                || $0 == 0x2D
-        }
-        let isWellFormed = prefix.isEmpty || prefix.hasPrefix("/") && !prefix.hasSuffix("/") && !prefix.contains("//")
-        guard isAllowed, isWellFormed, prefix.utf8.count <= 128 - suffix.utf8.count else {
+        guard XKSPath.isValidPrefix(prefix) else {
             report(
                 KeyStoreKeys.pathPrefix, "is not the beginning of a key store's path",
                 fix: "begin with a slash, end without one, use A-Z a-z 0-9 / - _, at most 117 characters")
@@ -63,8 +59,9 @@ extension TableReader {
         switch node {
         case .string(let text):
             let isGlob = text.contains { $0 == "*" || $0 == "?" }
-            let rest = text.filter { $0 != "*" && $0 != "?" }
-            if (1...128).contains(text.utf8.count), SettingName.isIdentifier(rest) {
+            // A wildcard stands for characters that an id may have; the letter x is one.
+            let example = String(text.map { $0 == "*" || $0 == "?" ? "x" : $0 })
+            if XKSPath.isValidExternalKeyID(example) {
                 return isGlob ? .glob(text) : .label(text)
             }
             problems.add(
@@ -76,7 +73,7 @@ extension TableReader {
             let id = reader.text(
                 KeyEntryKeys.id, required: "my-key", "must be 1 to 128 of A-Z a-z 0-9 . _ -",
                 fix: "choose another id; it is what is entered in the KMS console"
-            ) { (1...128).contains($0.utf8.count) && SettingName.isIdentifier($0) }
+            ) { XKSPath.isValidExternalKeyID($0) }
             let label = reader.text(
                 KeyEntryKeys.label, required: "my key", "must be 1 to 255 bytes",
                 fix: "copy it from the output of `claviger hsm list MODULE`"

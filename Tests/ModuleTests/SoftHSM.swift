@@ -23,7 +23,7 @@ struct SoftHSM {
 
     /// Makes the directory, and a token with these keys.
     init(keys: [NewKey] = []) throws {
-        directory = FileManager.default.temporaryDirectory.appending(path: "claviger-module-\(getpid())")
+        directory = FileManager.default.temporaryDirectory.appending(path: "claviger-module-\(UUID())")
         let tokens = directory.appending(path: "tokens")
         try FileManager.default.createDirectory(at: tokens, withIntermediateDirectories: true)
         let configuration = directory.appending(path: "softhsm2.conf")

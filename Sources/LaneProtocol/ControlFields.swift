@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import SecureMemory
+
+// The fields of control messages, one by one.
+
+/// Builds one control message.
+struct ControlWriter {
+    private let body = SecretBytes(capacity: 256)
+
+    mutating func begin(kind: UInt8) {
+        write(LaneFrame.version)
+        write(kind)
+    }
+
+    mutating func write(_ value: some FixedWidthInteger) {
+        withUnsafeBytes(of: value) { body.append(copying: $0) }
+    }
+
+    mutating func write(_ text: String) {
+        var text = text
+        text.withUTF8 { bytes in
+            write(UInt32(clamping: bytes.count))
+            body.append(copying: UnsafeRawBufferPointer(bytes))
+        }
+    }
+
+    mutating func write(_ secret: SecretBytes) {
+        secret.withUnsafeBytes { bytes in
+            write(UInt32(clamping: bytes.count))
+            body.append(copying: bytes)
+        }
+    }
+
+    mutating func write(_ selector: TokenSelector) {
+        switch selector {
+        case .label(let label):
+            write(UInt8(1))
+            write(label)
+        case .serial(let serial):
+            write(UInt8(2))
+            write(serial)
+        case .slot(let slot):
+            write(UInt8(3))
+            write(slot)
+        }
+    }
+
+    func finish() -> SecretBytes {
+        let message = SecretBytes(capacity: body.count + 4)
+        withUnsafeBytes(of: UInt32(clamping: body.count)) { message.append(copying: $0) }
+        body.withUnsafeBytes { message.append(copying: $0) }
+        return message
+    }
+}
+
+/// Reads one control message; every length is checked before it is believed.
+struct ControlReader {
+    private let message: SecretBytes
+    private var offset = 0
+
+    init(_ message: SecretBytes) { self.message = message }
+
+    mutating func begin() throws(MalformedControlMessage) -> UInt8 {
+        guard try integer(UInt8.self) == LaneFrame.version else { throw MalformedControlMessage() }
+        return try integer(UInt8.self)
+    }
+
+    func end() throws(MalformedControlMessage) {
+        guard offset == message.count else { throw MalformedControlMessage() }
+    }
+
+    mutating func integer<Value: FixedWidthInteger>(
+        _ type: Value.Type = Value.self
+    ) throws(MalformedControlMessage) -> Value {
+        let start = try take(MemoryLayout<Value>.size)
+        return message.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: start, as: Value.self) }
+    }
+
+    mutating func text() throws(MalformedControlMessage) -> String {
+        let length = Int(try integer(UInt32.self))
+        let start = try take(length)
+        return message.withUnsafeBytes { String(decoding: $0[start..<start + length], as: UTF8.self) }
+    }
+
+    mutating func secret() throws(MalformedControlMessage) -> SecretBytes {
+        let length = Int(try integer(UInt32.self))
+        let start = try take(length)
+        return message.withUnsafeBytes {
+            SecretBytes(copying: UnsafeRawBufferPointer(rebasing: $0[start..<start + length]))
+        }
+    }
+
+    mutating func function() throws(MalformedControlMessage) -> PKCS11Function {
+        guard let function = PKCS11Function(rawValue: try integer()) else { throw MalformedControlMessage() }
+        return function
+    }
+
+    mutating func tokenSelector() throws(MalformedControlMessage) -> TokenSelector {
+        switch try integer(UInt8.self) {
+        case 1: .label(try text())
+        case 2: .serial(try text())
+        case 3: .slot(try integer())
+        default: throw MalformedControlMessage()
+        }
+    }
+
+    private mutating func take(_ length: Int) throws(MalformedControlMessage) -> Int {
+        guard length <= message.count - offset else { throw MalformedControlMessage() }
+        defer { offset += length }
+        return offset
+    }
+}
