@@ -39,8 +39,9 @@ enum XKSKeys {
         cost: "Memory for each request in flight; some HSMs take less.")
     static let maxBody = ConfigurationKey(
         "max_body_bytes", "integer, bytes, 65536 to 1048576",
-        standard: "65536, or what `max_plaintext_bytes` and `max_aad_bytes` need",
-        "Largest request body. It is checked before the request is authenticated; above it the connection ends.",
+        standard: "`262144`",
+        "Largest request body. It is checked before the request is authenticated; above it the connection ends. The "
+            + "default leaves room for data somewhat above the other limits, which then get their own error.",
         cost: "Anybody who reaches the port can make the node hold this much for each connection.")
     static let maxHeader = IntegerKey(
         "max_header_bytes", 4096...65536, standard: 16384, unit: "bytes",

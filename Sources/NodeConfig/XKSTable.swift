@@ -55,7 +55,7 @@ package struct XKSSettings: Sendable, Equatable {
 
     package init(
         listen: ListenAddress, protection: Protection, maxPlaintextBytes: Int = 8192, maxAADBytes: Int = 16384,
-        maxBodyBytes: Int = 65536, maxHeaderBytes: Int = 16384, handshakeTimeout: Duration = .seconds(5),
+        maxBodyBytes: Int = 262_144, maxHeaderBytes: Int = 16384, handshakeTimeout: Duration = .seconds(5),
         headerTimeout: Duration = .seconds(5), bodyTimeout: Duration = .seconds(5),
         idleTimeout: Duration = .seconds(75), maxConnections: Int = 1024, maxRequestsInFlight: Int = 512,
         keepalive: Keepalive = Keepalive(), requestDeadline: Duration = .milliseconds(200),
@@ -171,7 +171,7 @@ extension TableReader {
 
     private func maxBody(plaintext: Int, aad: Int) -> Int {
         let needed = XKSSettings.bodyBytesNeeded(plaintext: plaintext, aad: aad)
-        guard let given = integer(XKSKeys.maxBody, range: 65536...1_048_576) else { return max(65536, needed) }
+        guard let given = integer(XKSKeys.maxBody, range: 65536...1_048_576) else { return 262_144 }
         guard given >= needed else {
             report(
                 XKSKeys.maxBody,

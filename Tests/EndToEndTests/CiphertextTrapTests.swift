@@ -70,7 +70,6 @@ extension EndToEnd {
             var configuration = try ServeConfiguration(from: dev)
             configuration.set("aad", "\"digest\"", in: "[[keystore]]")
             configuration.set("max_aad_bytes", "65535", in: "[xks]")
-            configuration.set("max_body_bytes", "1048576", in: "[xks]")
             let node = try Node.serve(configuration)
             let client = try XKSClient(node)
             #expect(try client.decrypted(foreign, aad: base64(aad)) == plaintext)

@@ -98,7 +98,7 @@ extension EndToEnd {
             #expect(connection.write(Array(head.utf8)))
             let megabyte = [UInt8](repeating: UInt8(ascii: "a"), count: 1 << 20)
             let piece = announced ? megabyte : Array("100000\r\n".utf8) + megabyte + Array("\r\n".utf8)
-            if !announced { #expect(connection.write(Array(piece.prefix(200_000)))) }
+            if !announced { #expect(connection.write(Array(piece.prefix(300_000)))) }
             // The answer is there before any of the rest has been sent.
             let reply = try connection.answer()
             #expect(reply.status == 413)

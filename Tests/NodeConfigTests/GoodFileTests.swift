@@ -12,7 +12,7 @@ import Testing
         #expect(xks.listen == ListenAddress(host: "127.0.0.1", port: 8443))
         #expect(
             xks.protection == .tls(certificate: "/etc/claviger/tls/cert.pem", key: "/etc/tls/key.pem", clients: nil))
-        #expect(xks.maxPlaintextBytes == 8192 && xks.maxAADBytes == 16384 && xks.maxBodyBytes == 65536)
+        #expect(xks.maxPlaintextBytes == 8192 && xks.maxAADBytes == 16384 && xks.maxBodyBytes == 262_144)
         #expect(xks.requestDeadline == .milliseconds(200) && xks.attemptDeadline == .milliseconds(80))
         #expect(xks.keepalive == .init(idle: .seconds(60), interval: .seconds(10), count: 3))
         let hsm = try #require(settings.hsms.first)
@@ -114,9 +114,10 @@ import Testing
         #expect(try parse(text).xks.protection == .plaintext)
     }
 
-    @Test func theBodyLimitFollowsTheOthers() throws {
+    @Test func theDefaultBodyLimitHoldsTheLargestRequest() throws {
         let text = try goodFile(after: "listen = \"127.0.0.1:8443\"", adding: "max_plaintext_bytes = 65536")
-        #expect(try parse(text).xks.maxBodyBytes == XKSSettings.bodyBytesNeeded(plaintext: 65536, aad: 16384))
+        #expect(try parse(text).xks.maxBodyBytes == 262_144)
+        #expect(XKSSettings.bodyBytesNeeded(plaintext: 65536, aad: 65535) <= 262_144, "the default holds the largest")
     }
 
     @Test func aFileIsLoadedAndItsPathsAreItsOwn() throws {
