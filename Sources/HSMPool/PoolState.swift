@@ -64,6 +64,8 @@ struct PoolState {
     let startPatience: UInt64
     var isTicking = false
     var isStopping = false
+    /// Starts of workers under way on threads of their own.
+    var spawning = 0
     var waiters: [PoolWaiter] = []
 
     init(settings: PoolSettings, groups: Int) {

@@ -23,11 +23,15 @@ extension HSMPool {
                 guard !state.isStopping else { return nil }
                 state.hsms[hsm].epoch += 1
                 state.machine.starting(hsm)
+                state.spawning += 1
                 return state.hsms[hsm].epoch
             }
             guard let epoch else { return }
             // Starting a process takes a millisecond or more: not on an event loop.
-            NIOThreadPool.singleton.submit { _ in self.spawn(hsm, epoch: epoch) }
+            NIOThreadPool.singleton.submit { _ in
+                self.spawn(hsm, epoch: epoch)
+                self.state.withLock { $0.spawning -= 1 }
+            }
         }
     }
 
@@ -168,6 +172,10 @@ extension HSMPool {
             for lane in worker.lanes { lane.close() }
         }
         let deadline = NIODeadline.now() + grace
+        // A start under way puts sockets on the event loops, which may end only after it.
+        while state.withLock({ $0.spawning > 0 }), NIODeadline.now() < deadline {
+            try? await Task.sleep(for: .milliseconds(1))
+        }
         for worker in workers {
             while !WorkerProcess.reap(worker.pid) {
                 if NIODeadline.now() > deadline { WorkerProcess.kill(worker.pid) }
