@@ -7,9 +7,11 @@ SOURCES := $(wildcard Package.swift Sources Tests TestSupport)
 
 # One file that needs no Swift on the machine where it runs, and calls its runtime without a detour.
 RELEASE := $(SWIFT) build -c release --static-swift-stdlib --product claviger
+# The PKCS#11 library that fails as it is told.
+FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run release test format check-format bench drill conformance clean
+.PHONY: help setup build run release test format check-format bench scaling drills sim conformance clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,10 +43,21 @@ bench: setup ## Build for release and measure; ARGS="--rounds 9 …" passes opti
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/bench.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" $(ARGS)
 
-drill: setup ## Take workers away under load (release build) and count what clients notice.
+scaling: setup ## How throughput grows with HSMs, and what one slow HSM carries (release build).
 	$(RELEASE)
-	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/drill.py \
-	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" $(ARGS)
+	$(FAULTY)
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/scaling.py \
+	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
+
+drills: setup ## Every fault an HSM can have, under load (release build), with a table of what clients notice.
+	$(RELEASE)
+	$(FAULTY)
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/drills.py \
+	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
+
+SEEDS ?= 20000
+sim: ## Pools of HSMs under random faults in virtual time; SEEDS=100000 runs more.
+	CLAVIGER_SIM_SEEDS=$(SEEDS) $(SWIFT) test --filter SimulationTests $(ARGS)
 
 conformance: setup ## Run AWS's public test client, a checkout of which lies in CLIENT=…
 	@test -n "$(CLIENT)" || { echo "usage: make conformance CLIENT=path/to/aws-kms-xksproxy-test-client" >&2; exit 2; }

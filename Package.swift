@@ -21,6 +21,8 @@ let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -38,6 +40,7 @@ let pureRooms: [Target] = [
     room("AccessControl", ["XKSProtocol"]),
     room("LaneProtocol", ["SecureMemory"]),
     room("Routing", ["LaneProtocol", "SecureMemory"]),
+    room("AdminProtocol"),
 ]
 
 let effectRooms: [Target] = [
@@ -45,16 +48,22 @@ let effectRooms: [Target] = [
     .target(name: "CPlatform"),
     room("PKCS11", ["CPKCS11", "LaneProtocol", "SecureMemory"]),
     room("HSMWorker", ["CPlatform", "LaneProtocol", "PKCS11", "SecureMemory"]),
-    room("HSMPool", ["CPlatform", "LaneProtocol", "Routing", "SecureMemory", logging, nioCore, nioPosix]),
+    room("HSMPool", ["CPlatform", "LaneProtocol", "Routing", "SecureMemory", crypto, logging, nioCore, nioPosix]),
+    room("NodeStore", [grdb]),
     room(
         "XKSListener", ["SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, nioTLS]),
     room("XKSService", ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", crypto]),
     room("Observability", [logging]),
-    room("ControlPlane", [hummingbird, hummingbirdCore, lifecycle, logging, nioCore]),
+    room("ControlPlane", ["AdminProtocol", hummingbird, hummingbirdCore, lifecycle, logging, nioCore]),
+    room("AdminClient", ["AdminProtocol", asyncHTTPClient, nioCore, nioHTTP1, nioPosix]),
     room("NodeConfig", ["SecureMemory", "XKSProtocol", toml]),
     room("KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
     room("DevEnvironment", ["KeyStoreCredentials", "LaneProtocol", "SecureMemory", "SigV4", x509, asn1, crypto]),
 ]
+
+/// A PKCS#11 library that wraps a real one and fails as it is told; TestSupport/FaultyPKCS11/README.md.
+let faultyModule = Target.target(
+    name: "FaultyPKCS11", path: "TestSupport/FaultyPKCS11", exclude: ["README.md"], linkerSettings: [.linkedLibrary("dl")])
 
 let roomTests: [Target] = [
     tests("SecureMemoryTests", ["SecureMemory"]),
@@ -63,6 +72,8 @@ let roomTests: [Target] = [
     tests("AccessControlTests", ["AccessControl"]),
     tests("LaneProtocolTests", ["LaneProtocol", "SecureMemory"]),
     tests("RoutingTests", ["LaneProtocol", "Routing"]),
+    tests("SimulationTests", ["LaneProtocol", "Routing"]),
+    tests("NodeStoreTests", ["NodeStore", grdb]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),
     tests("HSMWorkerTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory"]),
     tests("HSMPoolTests", ["HSMPool", "LaneProtocol", "Routing", "SecureMemory", logging, nioPosix]),
@@ -71,8 +82,9 @@ let roomTests: [Target] = [
         "XKSServiceTests",
         ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", "XKSService"]),
     tests("ObservabilityTests", ["Observability", logging]),
-    tests("ControlPlaneTests", ["ControlPlane", logging]),
-    tests("NodeConfigTests", ["NodeConfig", "SecureMemory"]),
+    tests("ControlPlaneTests", ["AdminProtocol", "ControlPlane", logging]),
+    tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", logging]),
+    tests("NodeConfigTests", ["LaneProtocol", "NodeConfig", "SecureMemory"]),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
     tests(
         "DevEnvironmentTests", ["DevEnvironment", "KeyStoreCredentials", "LaneProtocol", "SecureMemory", "SigV4", x509]),
@@ -81,12 +93,16 @@ let roomTests: [Target] = [
 /// Tests with real parts: a PKCS#11 library in child processes, and the program as its user runs it.
 let wholeTests: [Target] = [
     tests("ModuleTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory", crypto]),
+    tests("FaultyModuleTests", ["LaneProtocol", "PKCS11", "SecureMemory"]),
     tests("EndToEndTests", ["SecureMemory", "SigV4", "XKSProtocol", "claviger", crypto]),
 ]
 
 let package = Package(
     name: "claviger",
-    products: [.executable(name: "claviger", targets: ["claviger"])],
+    products: [
+        .executable(name: "claviger", targets: ["claviger"]),
+        .library(name: "FaultyPKCS11", type: .dynamic, targets: ["FaultyPKCS11"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-asn1.git", from: "1.7.4"),
@@ -96,7 +112,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
+        .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/LebJe/TOMLKit.git", from: "0.6.0"),
     ],
@@ -104,11 +122,11 @@ let package = Package(
         .executableTarget(
             name: "claviger",
             dependencies: [
-                "AccessControl", "CPlatform", "ControlPlane", "DevEnvironment", "HSMPool", "HSMWorker",
-                "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "Observability", "PKCS11", "Routing",
+                "AccessControl", "AdminClient", "AdminProtocol", "CPlatform", "ControlPlane", "DevEnvironment", "HSMPool", "HSMWorker",
+                "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore", "Observability", "PKCS11", "Routing",
                 "SecureMemory", "SigV4", "XKSListener", "XKSProtocol", "XKSService", argumentParser, logging, nioCore,
                 nioPosix,
             ],
             swiftSettings: strict)
-    ] + roomTests + wholeTests
+    ] + [faultyModule] + roomTests + wholeTests
 )

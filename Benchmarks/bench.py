@@ -21,6 +21,7 @@ import tempfile
 
 import processes
 import workload
+import wrk
 
 
 def parse_arguments():
@@ -52,33 +53,13 @@ def parse_arguments():
     return arguments
 
 
-def parse_wrk(output):
-    """The line of JSON that requests.lua prints."""
-    found = re.search(r"^RESULT (\{.*\})$", output, re.MULTILINE)
-    if not found:
-        raise RuntimeError(f"wrk reported nothing: {output[-500:]}")
-    return json.loads(found.group(1))
-
-
 def slice_of(node, load, kind, connections, arguments, scratch):
     """Runs wrk once; returns what it measured and what it cost."""
     file = os.path.join(scratch, "requests-of-slice.lua")
     load.write(kind, file)
-    command = [
-        "wrk", "-t", str(min(arguments.threads, connections)), "-c", str(connections), "-d", f"{arguments.seconds}s",
-        "-s", os.path.join(processes.HERE, "requests.lua"), load.info["url"], "--", file]
     before = node.cpu()
-    completed = subprocess.run(command, capture_output=True, text=True, check=False)
-    spent = node.cpu() - before
-    if completed.returncode != 0:
-        raise RuntimeError(f"wrk failed: {completed.stderr.strip() or completed.stdout.strip()}")
-    result = parse_wrk(completed.stdout)
-    answered = max(result["requests"], 1)
-    return {
-        "rate": result["requests"] * 1e6 / max(result["microseconds"], 1), "p50": result["p50"] / 1000,
-        "p99": result["p99"] / 1000, "cpu": spent / answered, "requests": result["requests"],
-        "refused": result["status"],
-        "broken": result["connect"] + result["read"] + result["write"] + result["timeout"]}
+    result = wrk.run(load.info["url"], file, arguments.threads, connections, arguments.seconds)
+    return result | {"cpu": (node.cpu() - before) / max(result["requests"], 1)}
 
 
 def measure(nodes, loads, bare, arguments, scratch):

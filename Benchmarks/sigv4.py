@@ -2,6 +2,7 @@
 """AWS Signature Version 4, as much of it as a client of the XKS Proxy API needs. Standard library only."""
 
 import datetime
+import functools
 import hashlib
 import hmac
 
@@ -9,7 +10,15 @@ SERVICE = "kms-xks-proxy"
 
 
 def _hmac(key, text):
-    return hmac.new(key, text.encode(), hashlib.sha256).digest()
+    return hmac.digest(key, text.encode(), "sha256")
+
+
+@functools.lru_cache(maxsize=16)
+def _signing_key(secret, day, region, service):
+    key = ("AWS4" + secret).encode()
+    for part in (day, region, service, "aws4_request"):
+        key = _hmac(key, part)
+    return key
 
 
 def timestamp(now=None):
@@ -31,10 +40,7 @@ def authorization(method, path, headers, body, access_key_id, secret, region, da
          hashlib.sha256(body).hexdigest()])
     scope = f"{date[:8]}/{region}/{service}/aws4_request"
     to_sign = "\n".join(["AWS4-HMAC-SHA256", date, scope, hashlib.sha256(canonical.encode()).hexdigest()])
-    key = ("AWS4" + secret).encode()
-    for part in (date[:8], region, service, "aws4_request"):
-        key = _hmac(key, part)
-    signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+    signature = _hmac(_signing_key(secret, date[:8], region, service), to_sign).hex()
     return f"AWS4-HMAC-SHA256 Credential={access_key_id}/{scope}, SignedHeaders={signed}, Signature={signature}"
 
 

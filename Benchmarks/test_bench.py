@@ -3,7 +3,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -12,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import bench  # noqa: E402
 import processes  # noqa: E402
 import sigv4  # noqa: E402
 import workload  # noqa: E402
+import wrk  # noqa: E402
 
 
 class SignatureTests(unittest.TestCase):
@@ -84,12 +83,9 @@ class WorkloadTests(unittest.TestCase):
                 file = os.path.join(scratch, "requests.lua")
                 self.load.write(kind, file)
                 self.server.seen.clear()
-                output = subprocess.run(
-                    ["wrk", "-t", "1", "-c", "2", "-d", "1s", "-s", os.path.join(processes.HERE, "requests.lua"),
-                     self.load.info["url"], "--", file], capture_output=True, text=True, check=True).stdout
-                result = bench.parse_wrk(output)
+                result = wrk.run(self.load.info["url"], file, threads=1, connections=2, seconds=1)
                 self.assertGreater(result["requests"], 0)
-                self.assertEqual(result["status"], 0)
+                self.assertEqual((result["refused"], result["broken"]), (0, 0))
                 self.assertGreater(result["p99"], 0)
                 path, request = self.server.seen[-1]
                 self.assertTrue(path.endswith("/kms/xks/v1/health" if kind == "health" else
@@ -112,7 +108,7 @@ class ParserTests(unittest.TestCase):
 
     def test_wrk_without_result(self):
         with self.assertRaises(RuntimeError):
-            bench.parse_wrk("unable to connect to 127.0.0.1:1\n")
+            wrk.parse("unable to connect to 127.0.0.1:1\n")
 
     def test_cpu_of_this_process_grows(self):
         before = processes.cpu_microseconds(os.getpid())

@@ -36,7 +36,10 @@ def encrypt_body(size, cdiv):
 
 
 class Workload:
-    """Makes requests for one node. `info` is the JSON object that `claviger dev --json` prints."""
+    """Makes requests for one node: `size` bytes of plaintext each; `count` different ones in a file for wrk.
+
+    `info` has what `claviger dev --json` prints. Requests go to the first of its keys.
+    """
 
     def __init__(self, info, size, count):
         self.info = info
@@ -56,6 +59,12 @@ class Workload:
         data = json.dumps(body, separators=(",", ":")).encode()
         headers = sigv4.signed_post(self.host, path, data, self.info["access_key_id"], self.info["secret"])
         return path, headers, data
+
+    def request(self, operation, body):
+        """A whole HTTP/1.1 request, signed now."""
+        path, headers, data = self._signed(operation, body)
+        lines = [f"POST {path} HTTP/1.1"] + [f"{name}: {value}" for name, value in headers.items()]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
 
     def call(self, connection, operation, body):
         """One request with its answer; raises RuntimeError unless it is 200."""
@@ -101,10 +110,8 @@ class Workload:
         with open(file, "w", encoding="ascii") as target:
             target.write("return {\n")
             for body in self.bodies(kind):
-                path, headers, data = self._signed(operation, body)
-                lines = [f"POST {path} HTTP/1.1"] + [f"{name}: {value}" for name, value in headers.items()]
                 target.write("  ")
-                target.write(lua_string("\r\n".join(lines) + "\r\n\r\n" + data.decode()))
+                target.write(lua_string(self.request(operation, body).decode()))
                 target.write(",\n")
             target.write("}\n")
 

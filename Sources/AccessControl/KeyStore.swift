@@ -58,6 +58,12 @@ package struct KeyStore: Sendable, Equatable {
         return globs.contains { $0.matches(externalKeyID) } ? externalKeyID : nil
     }
 
+    /// True when a key of this label is served, under whatever external key id.
+    package func offers(label: String) -> Bool {
+        labels.contains(label) || mappings.values.contains(label)
+            || ExternalKeyID.isValid(label) && globs.contains { $0.matches(label) }
+    }
+
     private static func validate(prefix: String) throws(AccessControlError) {
         guard !prefix.isEmpty else { return }
         guard prefix.utf8.count <= maximumPrefixLength else {

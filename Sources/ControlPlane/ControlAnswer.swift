@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
 import Foundation
 
-/// What the control listener answers to a method and a path: the whole of it, without any network.
+/// What a listener answers to a request: the whole of it, without any network.
 struct ControlAnswer: Equatable {
     /// HTTP status code.
     var status: Int
     var contentType: String
     var body: [UInt8]
 
-    /// The paths that are served.
+    /// The paths of the control listener.
     ///
     /// - `/ping`: the process is up.
     /// - `/livez`: as `/ping`, in JSON; a supervisor that restarts the process asks this.
     /// - `/readyz`: 200 when the node can serve, else 503; a load balancer asks this.
-    /// - `/health`: the whole status, always 200; people ask this.
+    /// - `/health`: the status, with keys only as counts, always 200; people ask this.
     static func make(method: String, path: String, source: some NodeStatusSource) -> ControlAnswer {
         let answer: ControlAnswer
         switch path {
@@ -27,15 +28,15 @@ struct ControlAnswer: Equatable {
         case "/health":
             answer = json(200, Health(source.status()))
         default:
-            return json(404, Refusal(error: "no such path; there are /ping, /livez, /readyz and /health"))
+            return json(404, AdminReply(error: "no such path; there are /ping, /livez, /readyz and /health"))
         }
         guard method == "GET" || method == "HEAD" else {
-            return json(405, Refusal(error: "only GET and HEAD are allowed"))
+            return json(405, AdminReply(error: "only GET and HEAD are allowed"))
         }
         return answer
     }
 
-    private static func json(_ status: Int, _ value: some Encodable) -> ControlAnswer {
+    static func json(_ status: Int, _ value: some Encodable) -> ControlAnswer {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         guard let body = try? encoder.encode(value) else {
@@ -47,10 +48,6 @@ struct ControlAnswer: Equatable {
 
 private struct Liveness: Encodable {
     var live: Bool
-}
-
-private struct Refusal: Encodable {
-    var error: String
 }
 
 /// The body of `/readyz`.
@@ -72,26 +69,28 @@ private struct Readiness: Encodable {
     }
 }
 
-/// The body of `/health`: the status, and what it amounts to.
+/// The body of `/health`: the status, and what it amounts to. Which keys there are is told at the admin socket only:
+/// labels may say more of an owner's business than everybody in this network need know.
 private struct Health: Encodable {
-    var status: NodeStatus
+    var node: String
+    var version: String
+    var draining: Bool
     var ready: Bool
     var verdict: NodeStatus.Verdict
-
-    private enum CodingKeys: String, CodingKey {
-        case ready, verdict
-    }
+    var hsms: [HSMStatus]
+    var store: StoreStatus
+    var keysServed: Int
+    var keysExcluded: Int
 
     init(_ status: NodeStatus) {
-        self.status = status
+        node = status.node
+        version = status.version
+        draining = status.draining
         ready = status.isReady
         verdict = status.verdict
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        try status.encode(to: encoder)
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(ready, forKey: .ready)
-        try container.encode(verdict, forKey: .verdict)
+        hsms = status.hsms
+        store = status.store
+        keysServed = status.keysServed
+        keysExcluded = status.keysExcluded
     }
 }

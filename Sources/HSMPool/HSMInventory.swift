@@ -19,8 +19,8 @@ package struct HSMInventory: Sendable {
 }
 
 extension PoolState {
-    func inventory(of hsm: Int) -> HSMInventory {
-        let (condition, reason) = condition(of: hsm)
+    func inventory(of hsm: Int, now: UInt64) -> HSMInventory {
+        let (condition, reason) = condition(of: hsm, now: now)
         return HSMInventory(
             name: hsms[hsm].settings.name, module: hsms[hsm].settings.module, condition: condition, reason: reason,
             failure: hsms[hsm].failure?.kind,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import LaneProtocol
 import Logging
 import NIOCore
@@ -14,16 +15,28 @@ package final class HSMPool: KeyOperationPool {
     static let tickInterval = TimeAmount.milliseconds(5)
 
     let settings: PoolSettings
+    let journal: any PoolJournal
     let loops: [any EventLoop]
     let logger: Logger
     let state: Mutex<PoolState>
+    let isKeepingBooks = Atomic(false)
 
-    /// - Parameter group: the event loops of the listener, so that a request and its lane share a loop.
-    package init(settings: PoolSettings, group: MultiThreadedEventLoopGroup, logger: Logger) {
+    /// - Parameters:
+    ///   - journal: keeps the canaries and what other processes of the host are told.
+    ///   - group: the event loops of the listener, so that a request and its lane share a loop.
+    package init(
+        settings: PoolSettings, journal: any PoolJournal = NoJournal(), group: MultiThreadedEventLoopGroup,
+        logger: Logger
+    ) {
         self.settings = settings
+        self.journal = journal
         loops = Array(group.makeIterator())
         self.logger = logger
-        state = Mutex(PoolState(settings: settings, groups: loops.count))
+        state = Mutex(
+            PoolState(
+                settings: settings, groups: loops.count, canaries: journal.canaries(),
+                drained: journal.drainedHSMs(), seed: .random(in: .min ... .max), now: monotonicNanoseconds(),
+                unixSeconds: Int64(time(nil))))
     }
 
     /// Starts every worker. Returns at once; operations wait for workers that are on their way up.
@@ -39,7 +52,7 @@ package final class HSMPool: KeyOperationPool {
 
     /// Waits until every HSM can serve or has said why it cannot.
     package func settled() async {
-        await wait { state in state.hsms.allSatisfy { $0.hasServed || $0.failure != nil } }
+        await wait { state in state.isSettled }
     }
 
     private func wait(until isFulfilled: @escaping @Sendable (borrowing PoolState) -> Bool) async {
@@ -63,10 +76,15 @@ package final class HSMPool: KeyOperationPool {
         let now = monotonicNanoseconds()
         let group = currentLoopIndex()
         let (effects, mustTick) = state.withLock { state -> ([PoolEffect], Bool) in
-            let holders = state.catalogue.holders(of: operation.label).intersection(hsms)
+            let holders = state.proof.holders(of: operation.label).intersection(hsms)
+            var hopeful: HSMSet = []
+            if holders.isEmpty {
+                hopeful = state.proof.hopeful(of: operation.label).intersection(hsms)
+                state.proof.wanted(operation.label)
+            }
             let (id, actions) = state.machine.submit(
-                operation.kind, holders: holders, deadline: deadline, group: group, now: now)
-            state.operations[id] = PendingOperation(operation: operation, completion: completion)
+                operation.kind, holders: holders, hopeful: hopeful, deadline: deadline, group: group, now: now)
+            state.operations[id] = PendingOperation(operation: operation, permitted: hsms, completion: completion)
             let mustTick = !state.isTicking
             state.isTicking = true
             return (state.effects(of: actions, now: now), mustTick)
@@ -76,7 +94,7 @@ package final class HSMPool: KeyOperationPool {
     }
 
     package func knowledge(of label: String, on hsms: HSMSet) -> KeyKnowledge {
-        state.withLock { $0.catalogue.knowledge(of: label, serving: $0.serving.intersection(hsms)) }
+        state.withLock { $0.knowledge(of: label, on: hsms) }
     }
 
     /// Has every HSM list its keys now: a key that nobody knew may have just been made.
@@ -90,7 +108,7 @@ package final class HSMPool: KeyOperationPool {
         let now = monotonicNanoseconds()
         return state.withLock { state in
             _ = state.refreshConditions(now: now)
-            return state.hsms.indices.map { state.inventory(of: $0) }
+            return state.hsms.indices.map { state.inventory(of: $0, now: now) }
         }
     }
 
@@ -98,11 +116,17 @@ package final class HSMPool: KeyOperationPool {
         let now = monotonicNanoseconds()
         let (statuses, changes) = state.withLock { state in
             let changes = state.refreshConditions(now: now)
-            return (state.hsms.indices.map { state.status(of: $0) }, changes)
+            return (state.hsms.indices.map { state.status(of: $0, now: now) }, changes)
         }
         report(changes)
         return statuses
     }
+
+    /// The matrix key × HSM, sorted by label.
+    package func keys() -> [KeyStatus] { state.withLock { $0.keyMatrix() } }
+
+    /// Requests, retries and hedges since the start.
+    package var counters: PoolCounters { state.withLock { $0.machine.counters } }
 
     // MARK: Driving the machine
 
@@ -113,7 +137,10 @@ package final class HSMPool: KeyOperationPool {
                 lane.send(operation, keyReference: keyReference, generation: generation, deadline: deadline)
             case .complete(let completion, let result): completion(result)
             case .restart(let hsm, let reason): replaceWorker(hsm, reason: reason)
-            case .readCatalogue(let control): control.send(.readCatalogue)
+            case .order(let lane, let operation, let generation): lane.order(operation, generation: generation)
+            case .tell(let control, let message): control.send(message)
+            case .keep(let canary): journal.keep(canary)
+            case .announce(let news): log(news)
             }
         }
     }
@@ -135,14 +162,13 @@ package final class HSMPool: KeyOperationPool {
         if goesOn { scheduleTick() }
     }
 
-    func report(_ changes: [ConditionChange]) {
+    func report(_ changes: [HSMTransition]) {
         for change in changes {
-            let level: Logger.Level = change.condition == .active || change.condition == .starting ? .notice : .warning
+            let level: Logger.Level = change.to == .active || change.to == .starting ? .notice : .warning
             logger.log(
                 level: level, "hsm state",
-                metadata: [
-                    "hsm": "\(change.name)", "state": "\(change.condition.rawValue)", "reason": "\(change.reason)",
-                ])
+                metadata: ["hsm": "\(change.hsm)", "state": "\(change.to.rawValue)", "reason": "\(change.reason)"])
+            journal.note(change)
         }
     }
 
@@ -160,11 +186,12 @@ extension HSMPool: LaneDelegate {
             // Of a late answer only its effect on the HSM matters, and a decryption's codes are the careful reading.
             let kind = state.machine.kind(on: lane, generation: answer.header.generation) ?? .decrypt
             let disposition = Disposition(answer.header, operation: kind)
+            if disposition == .hsmSuspect || disposition == .hsmOut { state.hsms[lane.hsm].failures &+= 1 }
             let actions = state.machine.answered(
                 lane, generation: answer.header.generation, disposition: disposition, now: now)
             var effects = state.effects(of: actions, answer: answer, now: now)
             if disposition == .keyMissing, let control = state.hsms[lane.hsm].worker?.control {
-                effects.append(.readCatalogue(control))
+                effects.append(.tell(control, .readCatalogue))
             }
             return effects
         }
@@ -178,16 +205,5 @@ extension HSMPool: LaneDelegate {
             return state.effects(of: state.machine.laneClosed(lane, now: now), now: now)
         }
         perform(effects)
-    }
-}
-
-extension PoolState {
-    func status(of hsm: Int) -> HSMStatus {
-        let entry = hsms[hsm]
-        let lanes = machine.lanes(of: hsm)
-        return HSMStatus(
-            name: entry.settings.name, condition: entry.condition, reason: condition(of: hsm).reason,
-            since: entry.conditionSince, identity: entry.identity, lanesOpen: lanes.open, lanesBusy: lanes.busy,
-            lanesOverdue: lanes.overdue, keys: catalogue.keyCount(hsm: hsm), workerPID: entry.worker?.pid ?? 0)
     }
 }

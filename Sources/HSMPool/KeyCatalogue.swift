@@ -8,7 +8,6 @@ import Routing
 struct KeyCatalogue {
     private var entries: [[String: CatalogueEntry]]
     private var complaints: [[CatalogueComplaint]]
-    private var holders: [String: HSMSet] = [:]
 
     init(hsmCount: Int) {
         entries = Array(repeating: [:], count: hsmCount)
@@ -18,31 +17,39 @@ struct KeyCatalogue {
     /// Replaces what one HSM holds.
     mutating func replace(hsm: Int, entries list: [CatalogueEntry], complaints said: [CatalogueComplaint]) {
         guard entries.indices.contains(hsm) else { return }
-        for label in entries[hsm].keys { holders[label]?.remove(hsm) }
         entries[hsm] = Dictionary(list.map { ($0.label, $0) }) { first, _ in first }
         complaints[hsm] = said
-        for label in entries[hsm].keys { holders[label, default: []].insert(hsm) }
-        for (label, set) in holders where set.isEmpty { holders[label] = nil }
+    }
+
+    /// True when an HSM holds a key whose label satisfies `predicate`.
+    func hasKey(hsm: Int, where predicate: (String) -> Bool) -> Bool {
+        entries.indices.contains(hsm) && entries[hsm].keys.contains(where: predicate)
     }
 
     func keyCount(hsm: Int) -> Int { entries.indices.contains(hsm) ? entries[hsm].count : 0 }
 
-    /// The HSMs that hold a key.
-    func holders(of label: String) -> HSMSet { holders[label] ?? [] }
+    /// What the key's attributes on this HSM allow; nothing where it has no such key.
+    func usage(of label: String, hsm: Int) -> KeyUsage {
+        entries.indices.contains(hsm) ? entries[hsm][label]?.usage ?? [] : []
+    }
 
     /// The worker's number for a key.
     func reference(of label: String, hsm: Int) -> UInt32? { entries[hsm][label]?.reference }
 
-    /// What the HSMs in `serving` say together about a key.
-    func knowledge(of label: String, serving: HSMSet) -> KeyKnowledge {
+    /// What the HSMs say together about a key.
+    ///
+    /// - Parameters:
+    ///   - heard: those that have a worker, and so can say that they have no such key.
+    ///   - known: those and the ones whose worker is on its way: what they held is still believed.
+    func knowledge(of label: String, heard: HSMSet, known: HSMSet) -> KeyKnowledge {
         var usage: KeyUsage?
-        for hsm in entries.indices where serving.contains(hsm) {
-            guard let entry = entries[hsm][label] else { continue }
+        known.forEach { hsm in
+            guard entries.indices.contains(hsm), let entry = entries[hsm][label] else { return }
             usage = usage.map { $0.intersection(entry.usage) } ?? entry.usage
         }
         if let usage { return .held(usage: usage) }
-        guard !serving.isEmpty else { return .unknown }
-        let complaint = complaints.indices.lazy.filter { serving.contains($0) }
+        guard !heard.isEmpty else { return .unknown }
+        let complaint = complaints.indices.lazy.filter { heard.contains($0) }
             .compactMap { complaints[$0].first { $0.label == label }?.reason }.first
         return .absent(complaint)
     }

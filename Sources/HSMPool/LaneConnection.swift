@@ -54,21 +54,37 @@ final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
         }
     }
 
+    /// Has the lane open its session, or close it. Any thread.
+    func order(_ operation: LaneOperation, generation: UInt64) {
+        let header = LaneRequestHeader(
+            operation: operation, generation: generation, deadline: .max, keyReference: 0, aadLength: 0, ivLength: 0,
+            dataLength: 0)
+        eventLoop.execute {
+            guard let context = self.context else { return }
+            self.begin(header)
+            context.writeAndFlush(self.wrapOutboundOut(self.frame), promise: nil)
+        }
+    }
+
     func close() {
         eventLoop.execute { self.context?.close(promise: nil) }
     }
 
     private func write(_ header: LaneRequestHeader, _ operation: KeyOperation) {
         guard let context else { return }
+        begin(header)
+        for part in [operation.additionalData, operation.initializationVector, operation.data] {
+            _ = part.withUnsafeBytes { frame.writeBytes($0) }
+        }
+        context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
+    }
+
+    private func begin(_ header: LaneRequestHeader) {
         frame.clear()
         frame.writeWithUnsafeMutableBytes(minimumWritableBytes: LaneRequestHeader.size) { target in
             header.encode(into: target)
             return LaneRequestHeader.size
         }
-        for part in [operation.additionalData, operation.initializationVector, operation.data] {
-            _ = part.withUnsafeBytes { frame.writeBytes($0) }
-        }
-        context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }

@@ -12,8 +12,18 @@ package struct PoolMember: Sendable {
     package var token: TokenSelector
     /// User PIN. Kept for the node's life, because a worker that is started anew must log in again.
     package var pin: SecretBytes?
+    /// Passed to C_Initialize as `pReserved`, for libraries that want it.
+    package var initializeArguments: String?
+    /// How the token wants AES-GCM to be called; `nil`: the worker finds out.
+    package var profile: GCMProfile?
     /// Lanes, each with a session of its own: 1 … 1,024.
     package var sessions: Int
+    /// Most sessions that all node processes of this host may hold with the token; 0: what the token says.
+    package var sessionLimit: Int
+    /// Lower tiers are used first.
+    package var tier: Int
+    /// Its share beside others of its tier.
+    package var weight: Int
     /// Added to the worker's environment; vendor libraries read their settings from it when they are loaded.
     package var environment: [String: String]
     /// How often the keys are listed anew, milliseconds.
@@ -24,14 +34,20 @@ package struct PoolMember: Sendable {
     package var stuckAfter: UInt64
 
     package init(
-        name: String, module: String, token: TokenSelector, pin: SecretBytes?, sessions: Int,
+        name: String, module: String, token: TokenSelector, pin: SecretBytes?, initializeArguments: String? = nil,
+        profile: GCMProfile? = nil, sessions: Int, sessionLimit: Int = 0, tier: Int = 0, weight: Int = 100,
         environment: [String: String], catalogueInterval: UInt32, probeInterval: UInt32, stuckAfter: UInt64
     ) {
         self.name = name
         self.module = module
         self.token = token
         self.pin = pin
+        self.initializeArguments = initializeArguments
+        self.profile = profile
         self.sessions = sessions
+        self.sessionLimit = sessionLimit
+        self.tier = tier
+        self.weight = weight
         self.environment = environment
         self.catalogueInterval = catalogueInterval
         self.probeInterval = probeInterval
@@ -39,10 +55,25 @@ package struct PoolMember: Sendable {
     }
 }
 
+extension PoolMember {
+    /// Sessions of a worker beside its lanes: one holds the login, one is the keeper's.
+    static let sessionsBesideLanes = 2
+
+    /// What names the token in the lane ledger: node processes of one host with the same configuration mean the same.
+    var ledgerName: String {
+        switch token {
+        case .label(let label): "\(module) label \(label)"
+        case .serial(let serial): "\(module) serial \(serial)"
+        case .slot(let slot): "\(module) slot \(slot)"
+        }
+    }
+}
+
 /// The pool's settings.
 package struct PoolSettings: Sendable {
     package var members: [PoolMember]
     package var limits: PoolLimits
+    package var proofLimits: ProofLimits
     /// The program whose `hsm-worker` subcommand is a worker: this very binary.
     package var executable: String
     /// How long a worker may take from its start until it can serve, nanoseconds. Loading a library and logging in to a
@@ -50,10 +81,12 @@ package struct PoolSettings: Sendable {
     package var startPatience: UInt64
 
     package init(
-        members: [PoolMember], limits: PoolLimits, executable: String, startPatience: UInt64 = 30_000_000_000
+        members: [PoolMember], limits: PoolLimits, proofLimits: ProofLimits = ProofLimits(), executable: String,
+        startPatience: UInt64 = 30_000_000_000
     ) {
         self.members = members
         self.limits = limits
+        self.proofLimits = proofLimits
         self.executable = executable
         self.startPatience = startPatience
     }

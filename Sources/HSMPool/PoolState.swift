@@ -2,15 +2,15 @@
 import LaneProtocol
 import Routing
 
-/// An HSM whose condition has changed.
-typealias ConditionChange = (name: String, condition: HSMCondition, reason: String)
-
 /// What the pool does after it has let go of its lock.
 enum PoolEffect {
     case send(LaneConnection, KeyOperation, keyReference: UInt32, generation: UInt64, deadline: UInt64)
+    case order(LaneConnection, LaneOperation, generation: UInt64)
     case complete(@Sendable (OperationResult) -> Void, OperationResult)
     case restart(hsm: Int, reason: String)
-    case readCatalogue(ControlConnection)
+    case tell(ControlConnection, NodeMessage)
+    case keep(Canary)
+    case announce(ProofNews)
 }
 
 /// One HSM as the driver holds it: its worker, if there is one, and what is known of the token.
@@ -20,18 +20,29 @@ struct HSMEntry {
     var epoch: UInt64 = 0
     var worker: WorkerHandle?
     var identity: TokenIdentity?
-    /// Lanes that the worker says it has, until its first catalogue makes it usable.
+    var capabilities: TokenCapabilities?
+    /// Lanes with a session that the worker says it has, until its first catalogue makes it usable.
     var lanesAnnounced: Int?
     var backoff = RestartBackoff()
     /// Said by the worker before it ended.
     var failure: WorkerFailure?
-    /// Why the worker was killed, or that it ended by itself.
+    /// Why the worker was killed, or that it ended by itself, or what it waits for.
     var outReason = "its worker is being started"
     var hasServed = false
+    /// Why it was taken out while its worker lives.
+    var probeFailure: String?
     var condition = HSMCondition.starting
     var conditionSince: UInt64 = 0
     /// When the worker was started, or last said something.
     var lastHeard: UInt64 = 0
+    /// When the worker was started.
+    var startedAt: UInt64 = 0
+    /// How long a worker took to come up the last time, nanoseconds.
+    var startTook: UInt64?
+    /// When a probe last ended, in whatever way; 0 before the first.
+    var lastProbed: UInt64 = 0
+    /// Answers that were failures of the HSM.
+    var failures: UInt64 = 0
 
     init(settings: PoolMember) { self.settings = settings }
 }
@@ -46,6 +57,8 @@ struct WorkerHandle {
 /// An operation and whom to tell of its end.
 struct PendingOperation {
     var operation: KeyOperation
+    /// The HSMs that the key store may use.
+    var permitted: HSMSet
     var completion: @Sendable (OperationResult) -> Void
 }
 
@@ -58,8 +71,10 @@ struct PoolWaiter {
 /// Everything behind the pool's lock: the decisions, and the things that they name.
 struct PoolState {
     var machine: PoolMachine
+    var proof: KeyProof
     var hsms: [HSMEntry]
     var catalogue: KeyCatalogue
+    var useCounts: KeyUseCounts
     var operations: [OperationID: PendingOperation] = [:]
     let startPatience: UInt64
     var isTicking = false
@@ -68,15 +83,34 @@ struct PoolState {
     var spawning = 0
     var waiters: [PoolWaiter] = []
 
-    init(settings: PoolSettings, groups: Int) {
+    init(
+        settings: PoolSettings, groups: Int, canaries: [Canary], drained: Set<String>, seed: UInt64, now: UInt64,
+        unixSeconds: Int64
+    ) {
+        let members = settings.members
         machine = PoolMachine(
-            stuckAfter: settings.members.map(\.stuckAfter), groups: groups, limits: settings.limits)
-        hsms = settings.members.map(HSMEntry.init)
+            members.map { HSMTraits(stuckAfter: $0.stuckAfter, tier: $0.tier, weight: $0.weight) }, groups: groups,
+            limits: settings.limits, seed: seed, now: now)
+        proof = KeyProof(hsms: members.map(\.name), canaries: canaries, limits: settings.proofLimits, now: now,
+            unixSeconds: unixSeconds, seed: seed)
+        hsms = members.map(HSMEntry.init)
         startPatience = settings.startPatience
-        catalogue = KeyCatalogue(hsmCount: settings.members.count)
+        catalogue = KeyCatalogue(hsmCount: members.count)
+        useCounts = KeyUseCounts(hsmCount: members.count)
+        for (index, member) in members.enumerated() where drained.contains(member.name) {
+            _ = machine.drain(index, true, now: now)
+        }
     }
 
-    var serving: HSMSet { HSMSet(hsms.indices.filter { machine.phase(of: $0) == .serving }) }
+    /// HSMs that have a worker which has told its keys.
+    var heard: HSMSet { phases([.serving, .probing]) }
+
+    /// Those and the ones whose worker is on its way.
+    var known: HSMSet { phases([.serving, .probing, .starting]) }
+
+    private func phases(_ wanted: [HSMPhase]) -> HSMSet {
+        HSMSet(hsms.indices.filter { wanted.contains(machine.phase(of: $0)) })
+    }
 
     /// Turns decisions into effects. `answer` is what came in with the event, if the event was an answer.
     mutating func effects(of actions: PoolActions, answer: LaneAnswer? = nil, now: UInt64) -> [PoolEffect] {
@@ -86,13 +120,26 @@ struct PoolState {
             for dispatch in next.dispatches {
                 if let refused = send(dispatch, now: now, into: &effects) { remaining.append(refused) }
             }
+            for order in next.laneOrders {
+                if let worker = hsms[order.lane.hsm].worker, worker.lanes.indices.contains(order.lane.lane) {
+                    effects.append(
+                        .order(worker.lanes[order.lane.lane], order.operation, generation: order.generation))
+                }
+            }
             for finish in next.finishes {
                 guard let pending = operations.removeValue(forKey: finish.operation) else { continue }
+                if finish.outcome == .done, let hsm = finish.hsm {
+                    useCounts.count(pending.operation.kind, label: pending.operation.label, hsm: hsm)
+                }
                 effects.append(.complete(pending.completion, result(of: finish, answer: answer)))
             }
             for restart in next.restarts {
                 hsms[restart.hsm].outReason = restart.reason
+                hsms[restart.hsm].lastHeard = now
                 effects.append(.restart(hsm: restart.hsm, reason: restart.reason))
+            }
+            for hsm in next.probes {
+                if let control = hsms[hsm].worker?.control { effects.append(.tell(control, .probe)) }
             }
         }
         return effects
@@ -102,10 +149,17 @@ struct PoolState {
     private mutating func send(
         _ dispatch: Dispatch, now: UInt64, into effects: inout [PoolEffect]
     ) -> PoolActions? {
-        guard let pending = operations[dispatch.operation], let worker = hsms[dispatch.lane.hsm].worker,
+        let hsm = dispatch.lane.hsm
+        guard let pending = operations[dispatch.operation], let worker = hsms[hsm].worker,
             worker.lanes.indices.contains(dispatch.lane.lane)
         else { return machine.laneClosed(dispatch.lane, now: now) }
-        guard let reference = catalogue.reference(of: pending.operation.label, hsm: dispatch.lane.hsm) else {
+        let label = pending.operation.label
+        // Whatever happened since the operation came in: no frame goes to an HSM that has not proven the key.
+        guard proof.holders(of: label).contains(hsm) else {
+            return machine.answered(
+                dispatch.lane, generation: dispatch.generation, disposition: .tryElsewhere, now: now)
+        }
+        guard let reference = catalogue.reference(of: label, hsm: hsm) else {
             return machine.answered(
                 dispatch.lane, generation: dispatch.generation, disposition: .keyMissing, now: now)
         }
@@ -123,57 +177,6 @@ struct PoolState {
             hsm: finish.hsm.flatMap { hsms.indices.contains($0) ? hsms[$0].settings.name : nil },
             attempts: finish.attempts,
             hsmMicroseconds: answer?.header.hsmMicroseconds ?? 0)
-    }
-
-    // MARK: Silence
-
-    /// HSMs whose worker has said nothing for longer than it should, with the words for it.
-    ///
-    /// A worker that hangs while requests are on its lanes is found by its overdue lanes. This finds the others: one that
-    /// hangs without work, whose probes stay away, and one that never comes up.
-    func silent(now: UInt64) -> [(hsm: Int, reason: String)] {
-        hsms.indices.compactMap { hsm in
-            let entry = hsms[hsm]
-            guard entry.worker != nil, now > entry.lastHeard else { return nil }
-            let silence = now - entry.lastHeard
-            let isServing = machine.phase(of: hsm) == .serving
-            let patience =
-                isServing
-                ? 2 * UInt64(entry.settings.probeInterval) * 1_000_000 + entry.settings.stuckAfter : startPatience
-            guard silence > patience else { return nil }
-            let what = isServing ? "its probes have stayed away for" : "its worker has not come up for"
-            return (hsm, "\(what) \(silence / 1_000_000) ms")
-        }
-    }
-
-    // MARK: Conditions
-
-    /// Brings every HSM's condition up to date. Returns those that changed.
-    mutating func refreshConditions(now: UInt64) -> [ConditionChange] {
-        var changes: [ConditionChange] = []
-        for index in hsms.indices {
-            let (condition, reason) = condition(of: index)
-            guard condition != hsms[index].condition || hsms[index].conditionSince == 0 else { continue }
-            hsms[index].condition = condition
-            hsms[index].conditionSince = now
-            changes.append((hsms[index].settings.name, condition, reason))
-        }
-        return changes
-    }
-
-    func condition(of hsm: Int) -> (HSMCondition, reason: String) {
-        let entry = hsms[hsm]
-        switch machine.phase(of: hsm) {
-        case .serving where machine.isSuspect(hsm):
-            let overdue = machine.lanes(of: hsm).overdue
-            return (
-                .degraded,
-                overdue > 0 ? "\(overdue) of its calls have not returned in time" : "its last calls or probes failed"
-            )
-        case .serving: return (.active, "")
-        case .starting where !entry.hasServed && entry.failure == nil: return (.starting, entry.outReason)
-        case .starting, .down: return (.unavailable, entry.failure?.message ?? entry.outReason)
-        }
     }
 
     mutating func takeFulfilledWaiters() -> [PoolWaiter] {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import LaneProtocol
 import Logging
 import Routing
@@ -8,10 +9,10 @@ import Routing
 extension HSMPool: ControlDelegate {
     func workerSaid(_ message: WorkerMessage, hsm: Int, epoch: UInt64) {
         let now = monotonicNanoseconds()
-        let said = state.withLock { state -> ([PoolEffect], [ConditionChange])? in
+        let said = state.withLock { state -> ([PoolEffect], [HSMTransition])? in
             guard state.hsms[hsm].epoch == epoch else { return nil }
-            let actions = state.listen(to: message, hsm: hsm, now: now)
-            return (state.effects(of: actions, now: now), state.refreshConditions(now: now))
+            let effects = state.listen(to: message, hsm: hsm, now: now, unixSeconds: Int64(time(nil)))
+            return (effects, state.refreshConditions(now: now))
         }
         guard let (effects, changes) = said else { return }
         perform(effects)
@@ -27,12 +28,14 @@ extension HSMPool: ControlDelegate {
     private func log(_ message: WorkerMessage, hsm: Int) {
         let name = Logger.MetadataValue("\(settings.members[hsm].name)")
         switch message {
-        case .ready(let identity, let lanes):
+        case .ready(let readiness):
+            let identity = readiness.identity
             logger.notice(
                 "hsm ready",
                 metadata: [
                     "hsm": name, "token": "\(identity.label)", "serial": "\(identity.serial)",
-                    "model": "\(identity.model)", "firmware": "\(identity.firmware)", "lanes": "\(lanes)",
+                    "model": "\(identity.model)", "firmware": "\(identity.firmware)",
+                    "lanes": "\(readiness.openLanes)", "gcm": "\(readiness.capabilities.profile.words)",
                 ])
         case .catalogue(let entries, let complaints):
             logger.info("keys listed", metadata: ["hsm": name, "keys": "\(entries.count)"])
@@ -54,6 +57,7 @@ extension HSMPool: ControlDelegate {
                     "code": "0x\(hexadecimal(failure.code))",
                     "retry": failure.kind.isPermanent ? "no: restart the node when it is mended" : "yes",
                 ])
+        case .canaryMade, .canaryOpened, .canaryRefused: break
         }
     }
 }
@@ -62,26 +66,48 @@ private func hexadecimal(_ value: UInt64) -> String { String(value, radix: 16) }
 
 extension PoolState {
     /// What a worker's message means for its HSM.
-    mutating func listen(to message: WorkerMessage, hsm: Int, now: UInt64) -> PoolActions {
+    mutating func listen(to message: WorkerMessage, hsm: Int, now: UInt64, unixSeconds: Int64) -> [PoolEffect] {
         hsms[hsm].lastHeard = now
         switch message {
-        case .ready(let identity, let lanes):
-            hsms[hsm].identity = identity
-            hsms[hsm].lanesAnnounced = min(Int(lanes), hsms[hsm].worker?.lanes.count ?? 0)
+        case .ready(let readiness):
+            hsms[hsm].identity = readiness.identity
+            hsms[hsm].capabilities = readiness.capabilities
+            hsms[hsm].lanesAnnounced = min(Int(readiness.openLanes), hsms[hsm].worker?.lanes.count ?? 0)
             hsms[hsm].failure = nil
+            return []
         case .catalogue(let entries, let complaints):
             catalogue.replace(hsm: hsm, entries: entries, complaints: complaints)
+            var effects: [PoolEffect] = []
             // Only now: before it has told its keys, an HSM must not be heard on which keys there are.
-            guard let lanes = hsms[hsm].lanesAnnounced else { break }
-            hsms[hsm].lanesAnnounced = nil
-            hsms[hsm].hasServed = true
-            hsms[hsm].backoff.ready(now: now)
-            return machine.ready(hsm, lanes: lanes, now: now)
+            if let lanes = hsms[hsm].lanesAnnounced, let worker = hsms[hsm].worker {
+                hsms[hsm].lanesAnnounced = nil
+                hsms[hsm].startTook = now > hsms[hsm].startedAt ? now - hsms[hsm].startedAt : nil
+                hsms[hsm].backoff.ready(now: now)
+                effects += self.effects(
+                    of: machine.ready(hsm, openLanes: lanes, lanes: worker.lanes.count, now: now), now: now)
+            }
+            return effects + self.effects(of: proof.listed(hsm: hsm, entries: entries, now: now), now: now)
         case .probe(let report):
-            return machine.probed(hsm, passed: report.passed, now: now)
+            return listen(to: report, hsm: hsm, now: now)
+        case .canaryMade, .canaryOpened, .canaryRefused:
+            return effects(of: listenToProof(message, now: now, unixSeconds: unixSeconds), now: now)
         case .failed(let failure):
             hsms[hsm].failure = failure
+            return effects(of: proof.settled(hsm: hsm, now: now), now: now)
         }
-        return PoolActions()
+    }
+
+    private mutating func listen(to report: ProbeReport, hsm: Int, now: UInt64) -> [PoolEffect] {
+        hsms[hsm].lastProbed = now
+        if report.passed {
+            hsms[hsm].probeFailure = nil
+        } else {
+            let code = ReturnCode(rawValue: UInt(truncatingIfNeeded: report.code))
+            hsms[hsm].probeFailure = "its probe failed: \(report.function.name) \(code.isOK ? "gave a wrong result" : code.name)"
+        }
+        let actions = machine.probed(
+            hsm, passed: report.passed, latency: UInt64(report.microseconds) * 1_000, now: now)
+        if machine.phase(of: hsm) == .serving { hsms[hsm].hasServed = true }
+        return effects(of: actions, now: now)
     }
 }

@@ -27,7 +27,11 @@ struct WorkerProcess {
     ]
 
     /// Starts a worker and tells it what to do. Blocks for a few milliseconds: not for an event loop.
-    static func start(settings: PoolMember, executable: String) throws(WorkerStartError) -> WorkerProcess {
+    ///
+    /// - Parameter openLanes: how many of its lanes get a session at once.
+    static func start(
+        settings: PoolMember, openLanes: Int, executable: String
+    ) throws(WorkerStartError) -> WorkerProcess {
         var nodeEnds: [CInt] = []
         var workerEnds: [CInt] = []
         defer { for descriptor in workerEnds { close(descriptor) } }
@@ -41,7 +45,7 @@ struct WorkerProcess {
             let process = WorkerProcess(
                 pid: pid, controlDescriptor: nodeEnds[0], laneDescriptors: Array(nodeEnds.dropFirst()))
             do throws(WorkerStartError) {
-                try process.configure(settings)
+                try process.configure(settings, openLanes: openLanes)
             } catch {
                 kill(pid)
                 _ = waitpid(pid, nil, 0)
@@ -69,12 +73,13 @@ struct WorkerProcess {
 
     /// The configuration holds the PIN: it goes straight from its own memory into the socket, through no buffer that
     /// outlives it. It is far smaller than a socket's buffer, so this does not wait for the worker.
-    private func configure(_ settings: PoolMember) throws(WorkerStartError) {
+    private func configure(_ settings: PoolMember, openLanes: Int) throws(WorkerStartError) {
         let message = NodeMessage.configure(
             WorkerConfiguration(
                 name: settings.name, module: settings.module, token: settings.token, pin: settings.pin,
-                lanes: UInt16(clamping: settings.sessions), catalogueInterval: settings.catalogueInterval,
-                probeInterval: settings.probeInterval)
+                initializeArguments: settings.initializeArguments, profile: settings.profile,
+                lanes: UInt16(clamping: settings.sessions), openLanes: UInt16(clamping: openLanes),
+                catalogueInterval: settings.catalogueInterval, probeInterval: settings.probeInterval)
         ).encoded()
         let code = message.withUnsafeBytes { bytes -> CInt in
             var offset = 0
@@ -111,6 +116,8 @@ struct WorkerProcess {
             if let value = getenv(name) { environment[name] = String(cString: value) }
         }
         environment.merge(settings.environment) { _, configured in configured }
+        // A crash ends the worker at once: a backtrace would take seconds, and show arguments.
+        environment["SWIFT_BACKTRACE"] = "enable=no"
         // The name is an argument only so that a person sees in a process list which worker is which.
         let arguments = CStringArray(["claviger", "hsm-worker", settings.name])
         let variables = CStringArray(environment.map { "\($0.key)=\($0.value)" })

@@ -37,8 +37,12 @@ extension HSMPool {
 
     private func spawn(_ hsm: Int, epoch: UInt64) {
         let settings = settings.members[hsm]
+        guard let openLanes = claimFirstLanes(hsm) else {
+            return postpone(hsm, epoch: epoch)
+        }
         do {
-            let process = try WorkerProcess.start(settings: settings, executable: self.settings.executable)
+            let process = try WorkerProcess.start(
+                settings: settings, openLanes: openLanes, executable: self.settings.executable)
             attach(process, hsm: hsm, epoch: epoch)
         } catch {
             logger.error("worker not started", metadata: ["hsm": "\(settings.name)", "error": "\(error)"])
@@ -58,6 +62,7 @@ extension HSMPool {
             guard state.hsms[hsm].epoch == epoch, !state.isStopping else { return false }
             state.hsms[hsm].worker = WorkerHandle(pid: process.pid, control: control, lanes: lanes)
             state.hsms[hsm].lastHeard = monotonicNanoseconds()
+            state.hsms[hsm].startedAt = state.hsms[hsm].lastHeard
             return true
         }
         guard isCurrent else {
@@ -81,29 +86,35 @@ extension HSMPool {
 
     // MARK: End
 
-    /// Looks for workers that have fallen silent, as long as the pool runs.
+    /// Twice a second, as long as the pool runs: looks for workers that have fallen silent, for proofs and probes that
+    /// are due, and for sessions to be had; and has the journal told.
     func watch() {
         loops[0].scheduleRepeatedTask(initialDelay: Self.watchInterval, delay: Self.watchInterval) { task in
             let now = monotonicNanoseconds()
-            let found = self.state.withLock { state -> [PoolEffect]? in
+            let found = self.state.withLock { state -> ([PoolEffect], [HSMTransition])? in
                 guard !state.isStopping else { return nil }
-                var effects: [PoolEffect] = []
+                var effects = state.effects(of: state.machine.tick(now: now), now: now)
+                effects += state.effects(of: state.proof.tick(now: now), now: now)
                 for (hsm, reason) in state.silent(now: now) {
                     // Said once for each silence: the worker is as good as dead.
                     state.hsms[hsm].lastHeard = now
-                    if state.machine.phase(of: hsm) == .serving {
-                        let actions = state.machine.fellSilent(hsm, reason: reason, now: now)
-                        effects += state.effects(of: actions, now: now)
-                    } else {
+                    switch state.machine.phase(of: hsm) {
+                    case .serving, .probing:
+                        effects += state.effects(
+                            of: state.machine.fellSilent(hsm, reason: reason, now: now), now: now)
+                    case .starting, .down:
                         state.hsms[hsm].failure = WorkerFailure(kind: .call, message: reason)
+                        effects += state.effects(of: state.proof.settled(hsm: hsm, now: now), now: now)
                         effects.append(.restart(hsm: hsm, reason: reason))
                     }
                 }
-                return effects
+                return (effects, state.refreshConditions(now: now))
             }
-            guard let effects = found else { return task.cancel() }
+            guard let (effects, changes) = found else { return task.cancel() }
             self.perform(effects)
+            self.report(changes)
             self.resumeWaiters()
+            self.keepBooks()
         }
     }
 
@@ -121,7 +132,7 @@ extension HSMPool {
 
     func ended(hsm: Int, epoch: UInt64, reason: String) {
         let now = monotonicNanoseconds()
-        let ending = state.withLock { state -> (WorkerHandle?, pause: UInt64?, [PoolEffect], [ConditionChange])? in
+        let ending = state.withLock { state -> (WorkerHandle?, pause: UInt64?, [PoolEffect], [HSMTransition])? in
             guard state.hsms[hsm].epoch == epoch else { return nil }
             // Whatever this worker still says is not listened to.
             state.hsms[hsm].epoch += 1
@@ -134,9 +145,14 @@ extension HSMPool {
             }
             let pause = state.hsms[hsm].backoff.ended(now: now)
             let isPermanent = state.hsms[hsm].failure?.kind.isPermanent ?? false
+            // First the keys: what moves to another HSM now must not count on this one's proofs.
+            var effects = state.effects(of: state.proof.workerEnded(hsm: hsm, now: now), now: now)
             let actions = state.machine.ended(
                 hsm, returning: !isPermanent && pause <= Self.worthWaitingFor, now: now)
-            let effects = state.effects(of: actions, now: now)
+            effects += state.effects(of: actions, now: now)
+            if state.hsms[hsm].failure != nil {
+                effects += state.effects(of: state.proof.settled(hsm: hsm, now: now), now: now)
+            }
             let changes = state.refreshConditions(now: now)
             // A node that stops ends its workers itself: that is no news about the HSMs.
             return (worker, isPermanent || state.isStopping ? nil : pause, effects, state.isStopping ? [] : changes)
@@ -183,6 +199,7 @@ extension HSMPool {
                 try? await Task.sleep(for: .milliseconds(5))
             }
         }
+        for hsm in settings.members { journal.releaseLanes(token: hsm.ledgerName) }
         resumeWaiters()
     }
 }

@@ -39,18 +39,14 @@ package struct HSMListing: Sendable, Equatable {
     package var slots: [Slot]
 
     /// Loads the library into this process and looks. With `login`, logs in to the one token that the selector means;
-    /// no other token ever sees the PIN.
+    /// no other token ever sees the PIN. `initializeArguments` is passed to C_Initialize as `pReserved`.
     ///
     /// - Throws: `WorkerFailure` with a sentence for people: library not usable, token not found, PIN refused.
     package static func read(
-        module path: String, login: (token: TokenSelector, pin: SecretBytes)? = nil
+        module path: String, initializeArguments: String? = nil,
+        login: (token: TokenSelector, pin: SecretBytes)? = nil
     ) throws(WorkerFailure) -> HSMListing {
-        let module: Module
-        do {
-            module = try Module.load(path: path)
-        } catch {
-            throw .module(error, path: path)
-        }
+        let module = try OpenToken.load(path, initializeArguments: initializeArguments)
         defer { try? module.finalize() }
         let slots: [SlotDescription]
         let library: ModuleInformation

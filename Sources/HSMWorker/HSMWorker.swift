@@ -25,8 +25,14 @@ package enum HSMWorker {
                 configuration, firstLaneDescriptor: firstLaneDescriptor, control: control, doorbell: doorbell)
             guard startThread(name: "keeper", { keeper.run() }) else { _exit(3) }
             while let message = try reader.next() {
-                guard case .readCatalogue = message else { _exit(2) }
-                doorbell.ring(.readCatalogue)
+                switch message {
+                case .configure: _exit(2)
+                case .readCatalogue: doorbell.ring(.readCatalogue)
+                case .probe: doorbell.ring(.probe)
+                case .makeCanary(let ticket, let key): doorbell.ask(.make(ticket: ticket, key: key))
+                case .openCanary(let ticket, let key, let canary):
+                    doorbell.ask(.open(ticket: ticket, key: key, canary))
+                }
             }
         } catch {
             _exit(2)

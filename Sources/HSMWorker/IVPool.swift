@@ -4,8 +4,13 @@ import PKCS11
 import SecureMemory
 import Synchronization
 
-/// Length of the IVs that a worker makes, bytes (NIST SP 800-38D, section 8.2.2: 96 random bits).
+/// Length of the IVs that a worker makes itself, bytes (NIST SP 800-38D, section 8.2.2: 96 random bits).
 package let ivLength = 12
+
+extension CallResult {
+    /// The generator gave an IV that must not be used, or the HSM that was to make an IV made none.
+    package static let brokenGenerator = CallResult(function: .generateRandom, code: .randomNoRNG)
+}
 
 /// IVs from the HSM's generator for one lane, fetched ahead in bulk; each is handed out once and then overwritten.
 ///
@@ -58,12 +63,17 @@ package final class IVPool {
         available -= 1
         return .taken
     }
+
+    /// Takes an IV that the HSM made for an encryption under a key; false when it is all zeroes or was seen before.
+    /// See `IVHistory.admit(_:madeUnder:)`.
+    package func admit(_ iv: UnsafeRawBufferPointer, madeUnder key: UInt64) -> Bool {
+        history.admit(iv, madeUnder: key)
+    }
 }
 
 /// Remembers the last IVs of a worker, to notice a generator that repeats itself, within a lane or between lanes.
 ///
-/// It keeps 64 of the 96 bits of each: of honest random IVs, two of 65,536 agree in these by chance once in some
-/// 2⁴⁷ IVs.
+/// It keeps 64 bits of each: of honest random IVs, two of 65,536 agree in these by chance once in some 2⁴⁷ IVs.
 package final class IVHistory: Sendable {
     /// At least this many of the latest IVs are remembered.
     package static let depth = 32_768
@@ -71,6 +81,14 @@ package final class IVHistory: Sendable {
     private struct Memory {
         var recent = Set<UInt64>(minimumCapacity: IVHistory.depth)
         var older = Set<UInt64>(minimumCapacity: IVHistory.depth)
+
+        mutating func insert(_ value: UInt64) -> Bool {
+            if recent.count >= IVHistory.depth {
+                swap(&recent, &older)
+                recent.removeAll(keepingCapacity: true)
+            }
+            return !older.contains(value) && recent.insert(value).inserted
+        }
     }
 
     private let memory = Mutex(Memory())
@@ -86,13 +104,29 @@ package final class IVHistory: Sendable {
                 let tail = batch.loadUnaligned(fromByteOffset: offset + 8, as: UInt32.self)
                 offset += ivLength
                 if head == 0, tail == 0 { return false }
-                if memory.recent.count >= Self.depth {
-                    swap(&memory.recent, &memory.older)
-                    memory.recent.removeAll(keepingCapacity: true)
-                }
-                if memory.older.contains(head) || !memory.recent.insert(head).inserted { return false }
+                guard memory.insert(head) else { return false }
             }
             return true
         }
+    }
+
+    /// Takes an IV that the HSM made while it encrypted; false when it is all zeroes or was seen before.
+    ///
+    /// An HSM may count instead of drawing (NIST SP 800-38D, section 8.2.1): IVs that begin alike, and begin anew with
+    /// each key, are honest. So the whole IV counts, together with the key.
+    package func admit(_ iv: UnsafeRawBufferPointer, madeUnder key: UInt64) -> Bool {
+        guard iv.contains(where: { $0 != 0 }) else { return false }
+        var mixed = Self.mix(key)
+        for byte in iv { mixed = Self.mix(mixed ^ UInt64(byte)) }
+        return memory.withLock { $0.insert(mixed) }
+    }
+
+    /// A permutation of 64 bits in which each bit of the argument reaches about half of the result's: two rounds of
+    /// multiplication by an odd number, each after a shift.
+    private static func mix(_ value: UInt64) -> UInt64 {
+        var mixed = value &+ 0x9e37_79b9_7f4a_7c15
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ (mixed >> 31)
     }
 }

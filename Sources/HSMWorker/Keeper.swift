@@ -6,11 +6,10 @@ import PKCS11
 import SecureMemory
 
 /// A worker's one thread beside the lanes that talks to the library: logs in, starts the lanes, keeps the catalogue,
-/// probes.
+/// probes, proves keys.
 struct Keeper {
-    /// After this many failed probes in a row the worker ends, and the node starts a new one: there are libraries that
-    /// only a new process heals.
-    private static let mostFailedProbes = 3
+    /// For how long canaries are served before probe and catalogue have their turn again, nanoseconds.
+    private static let canaryTurn: UInt64 = 50_000_000
 
     private let configuration: WorkerConfiguration
     private let firstLaneDescriptor: Int32
@@ -30,10 +29,16 @@ struct Keeper {
     func run() -> Never {
         do throws(WorkerFailure) {
             let token = try OpenToken.open(
-                module: configuration.module, token: configuration.token, pin: configuration.pin)
-            var rounds = try KeeperRounds(configuration, token: token, control: control, doorbell: doorbell)
+                module: configuration.module, token: configuration.token, pin: configuration.pin,
+                initializeArguments: configuration.initializeArguments, profile: configuration.profile)
+            var rounds = try KeeperRounds(
+                configuration, token: token, capabilities: token.capabilities, control: control, doorbell: doorbell)
             let lanes = try startLanes(rounds.shared)
-            control.send(.ready(token.identity, lanes: UInt16(clamping: lanes.opened)))
+            control.send(
+                .ready(
+                    WorkerReadiness(
+                        identity: token.identity, openLanes: UInt16(clamping: lanes.opened),
+                        capabilities: token.capabilities)))
             if let shortage = lanes.shortage { rounds.complain(shortage) }
             try rounds.readCatalogue(always: true)
             try keep(&rounds)
@@ -45,21 +50,22 @@ struct Keeper {
 
     private func keep(_ rounds: inout KeeperRounds) throws(WorkerFailure) {
         var nextCatalogue = soon(configuration.catalogueInterval)
-        var nextProbe: UInt64 = 0
-        var failedProbes = 0
+        var probes = ProbeSchedule(interval: UInt64(max(configuration.probeInterval, 50)) * 1_000_000)
         while true {
-            let tasks = try doorbell.wait(until: min(nextCatalogue, nextProbe))
-            if tasks.contains(.probe) || claviger_monotonic_nanoseconds() >= nextProbe {
+            let tasks = try doorbell.wait(until: min(nextCatalogue, probes.next))
+            if tasks.contains(.probe) || claviger_monotonic_nanoseconds() >= probes.next {
                 let report = try rounds.probe()
                 control.send(.probe(report))
-                failedProbes = report.passed ? 0 : failedProbes + 1
-                if failedProbes >= Self.mostFailedProbes { throw exhausted(report) }
-                nextProbe = soon(configuration.probeInterval)
+                let mayGoOn = probes.record(
+                    passed: report.passed, now: claviger_monotonic_nanoseconds(), jitter: .random(in: 0..<1))
+                guard mayGoOn else { throw exhausted(report) }
             }
             if tasks.contains(.readCatalogue) || claviger_monotonic_nanoseconds() >= nextCatalogue {
                 try rounds.readCatalogue(always: false)
                 nextCatalogue = soon(configuration.catalogueInterval)
             }
+            let end = claviger_monotonic_nanoseconds() + Self.canaryTurn
+            while claviger_monotonic_nanoseconds() < end, let request = doorbell.takeCanary() { rounds.prove(request) }
         }
     }
 
@@ -67,7 +73,7 @@ struct Keeper {
         let code = ReturnCode(rawValue: UInt(truncatingIfNeeded: report.code))
         return WorkerFailure(
             kind: .call, function: report.function, code: report.code,
-            message: "\(Self.mostFailedProbes) probes in a row failed, the last with \(report.function.name) "
+            message: "\(ProbeSchedule.mostFailures) probes in a row failed, the last with \(report.function.name) "
                 + "\(code.isOK ? "and a wrong result" : code.name); a new worker process is needed")
     }
 
@@ -77,38 +83,52 @@ struct Keeper {
         return claviger_monotonic_nanoseconds() + UInt64.random(in: base / 10 * 9...base / 10 * 11)
     }
 
-    /// Opens a session for each lane and starts the lanes; closes the sockets of those that got none.
+    /// Opens the sessions of the first lanes and starts all lanes; those without session are parked.
     private func startLanes(_ shared: SharedToken) throws(WorkerFailure) -> (opened: Int, shortage: String?) {
-        let wanted = Int32(configuration.lanes)
+        let threads = shared.capabilities.allowsThreads
+        let lanes = Int(configuration.lanes)
+        let wanted = min(max(Int(configuration.openLanes), 1), threads ? lanes : min(lanes, 1))
         var sessions: [Session] = []
-        var refusal: PKCS11Error?
-        while sessions.count < wanted, refusal == nil {
+        var shortage: String?
+        while sessions.count < wanted, shortage == nil {
             do {
                 sessions.append(try Session.open(shared.module, slot: shared.slot))
             } catch {
-                refusal = error
+                if sessions.isEmpty { throw .call(error, doing: "opening the first lane's session") }
+                shortage = "only \(sessions.count) of \(wanted) sessions could be opened: \(error)"
             }
         }
-        if let refusal, sessions.isEmpty { throw .call(refusal, doing: "opening the first lane's session") }
-        for index in 0..<wanted {
-            let descriptor = firstLaneDescriptor + index
-            guard index < sessions.count, start(descriptor, sessions[Int(index)], number: index, shared) else {
-                close(descriptor)
-                continue
-            }
+        var started = 0
+        while started < Int(configuration.lanes) {
+            let session = started < sessions.count ? sessions[started] : nil
+            let token = TokenLaneSession(shared, session: session, mayOpen: threads || started == 0)
+            guard start(number: started, token, isOpen: session != nil, shared) else { break }
+            started += 1
         }
-        let shortage = refusal.map { "only \(sessions.count) of \(wanted) sessions could be opened: \($0)" }
-        return (sessions.count, shortage)
+        for unused in started..<max(started, Int(configuration.lanes)) {
+            // The node sees the socket closed; the lanes that have a session stay the first ones.
+            close(firstLaneDescriptor + Int32(unused))
+            if unused < sessions.count { try? sessions[unused].close() }
+            shortage = "the system gives threads for \(started) of \(configuration.lanes) lanes only"
+        }
+        guard started > 0 || configuration.lanes == 0 else {
+            throw WorkerFailure(kind: .call, message: "the system gives no thread for a lane")
+        }
+        return (min(sessions.count, started), shortage)
     }
 
-    private func start(_ descriptor: Int32, _ session: Session, number: Int32, _ shared: SharedToken) -> Bool {
-        startThread(name: "lane \(number)", batch: true) {
+    private func start(number: Int, _ session: TokenLaneSession, isOpen: Bool, _ shared: SharedToken) -> Bool {
+        let descriptor = firstLaneDescriptor + Int32(number)
+        return startThread(name: "lane \(number)", batch: true) {
             // The channel closes the socket with the lane, and so tells the node.
-            guard let channel = LaneChannel(descriptor: descriptor), let ivs = IVPool(history: shared.ivHistory) else {
+            guard let channel = LaneChannel(descriptor: descriptor, profile: shared.profile),
+                let ivs = IVPool(history: shared.ivHistory)
+            else {
                 close(descriptor)
                 return
             }
-            var lane = Lane(channel: channel, session: TokenLaneSession(shared, session: session), ivs: ivs)
+            let engine = LaneEngine(session: session, ivs: ivs, profile: shared.profile, isOpen: isOpen)
+            var lane = Lane(channel: channel, engine: engine)
             lane.run()
         }
     }

@@ -2,38 +2,41 @@
 import LaneProtocol
 import PKCS11
 
-/// What the keeper does again and again, on a session of its own: catalogue and probes.
+/// What the keeper does again and again, on a session of its own: catalogue, probes and canaries.
 struct KeeperRounds {
     let shared: SharedToken
     private let token: TokenIdentity
     private let control: ControlChannel
-    private var session: Session
-    private var prober: Prober
+    private let session: KeeperSession
+    private var canaries: Canaries<KeeperSession>
     private var catalogue = KeyCatalogue()
     private var findings = KeyFindings(keys: [])
     private var lastSent: CatalogueState?
     private var standingComplaints: [CatalogueComplaint] = []
 
     init(
-        _ configuration: WorkerConfiguration, token: OpenToken, control: ControlChannel, doorbell: Doorbell
+        _ configuration: WorkerConfiguration, token: OpenToken, capabilities: TokenCapabilities,
+        control: ControlChannel, doorbell: Doorbell
     ) throws(WorkerFailure) {
         let history = IVHistory()
-        guard let ivs = IVPool(history: history) else {
+        guard let probeIVs = IVPool(history: history), let canaryIVs = IVPool(history: history) else {
             throw WorkerFailure(kind: .call, message: "there is no memory")
-        }
-        do {
-            session = try Session.open(token.module, slot: token.identity.slot)
-        } catch {
-            throw .call(error, doing: "opening the keeper's session")
         }
         let login = TokenLogin(token, pin: configuration.pin, doorbell: doorbell)
         let knownBlock = KnownBlockHolder()
         shared = SharedToken(
-            module: token.module, slot: token.identity.slot, login: login, keys: KeyTable(), knownBlock: knownBlock,
-            doorbell: doorbell, ivHistory: history)
+            module: token.module, slot: token.identity.slot, login: login, capabilities: capabilities,
+            keys: KeyTable(), knownBlock: knownBlock, doorbell: doorbell, ivHistory: history)
+        let prober = Prober(
+            knownBlock: knownBlock, ivs: probeIVs, profile: capabilities.profile, isLoggedIn: login.isWanted)
+        do {
+            session = try KeeperSession(shared, prober: prober)
+        } catch {
+            throw .call(error, doing: "opening the keeper's session")
+        }
+        canaries = Canaries(session: session, ivs: canaryIVs, profile: capabilities.profile)
         self.token = token.identity
         self.control = control
-        prober = Prober(knownBlock: knownBlock, ivs: ivs, isLoggedIn: login.isWanted)
         if configuration.pin == nil, token.description.flags.contains(.loginRequired) {
             complain("no PIN is configured, and the token wants a login: its private keys stay unseen")
         }
@@ -62,8 +65,8 @@ struct KeeperRounds {
 
     /// One probe; once more after mending the session when it failed.
     mutating func probe() throws(WorkerFailure) -> ProbeReport {
-        let refusalBefore = prober.refusal
-        var report = prober.probe(on: session)
+        let refusalBefore = session.refusal
+        var report = session.probe()
         if !report.passed {
             if report.function == .generateRandom, report.code == UInt64(ReturnCode.randomNoRNG.rawValue) {
                 throw .brokenGenerator
@@ -71,11 +74,14 @@ struct KeeperRounds {
             try mend(
                 after: PKCS11Error(
                     function: report.function, code: ReturnCode(rawValue: UInt(truncatingIfNeeded: report.code))))
-            report = prober.probe(on: session)
+            report = session.probe()
         }
-        if prober.refusal != refusalBefore { send(always: false) }
+        if session.refusal != refusalBefore { send(always: false) }
         return report
     }
+
+    /// Answers one request for a canary.
+    mutating func prove(_ request: CanaryRequest) { control.send(canaries.serve(request)) }
 
     /// Without login a token shows no private key and calls that success; so what is found counts only when the login
     /// stood all the while. Absence is not unavailability.
@@ -86,9 +92,8 @@ struct KeeperRounds {
         }
         let restorations = shared.login.restorations
         do {
-            let found = try session.aesKeys(atMost: KeyCatalogue.mostKeys)
-            guard shared.login.canBeSeen else { return .success(found) }
-            guard try session.userIsLoggedIn(), shared.login.restorations == restorations else {
+            let (found, loggedIn) = try session.aesKeys(atMost: KeyCatalogue.mostKeys)
+            guard loggedIn, shared.login.restorations == restorations else {
                 return .failure(PKCS11Error(function: .findObjects, code: .userNotLoggedIn))
             }
             return .success(found)
@@ -100,7 +105,7 @@ struct KeeperRounds {
     private mutating func send(always: Bool) {
         var state = catalogue.update(findings, token: token.label)
         state.complaints += standingComplaints
-        if let refusal = prober.refusal {
+        if let refusal = session.refusal {
             state.complaints.append(
                 CatalogueComplaint(
                     label: "",
@@ -120,9 +125,7 @@ struct KeeperRounds {
         if error.code == .cryptokiNotInitialized {
             throw .call(error, doing: "asking token \"\(token.label)\"")
         }
-        _ = shared.login.restore()
-        prober.forgetKey()
-        try? session.close()
-        if let opened = try? Session.open(shared.module, slot: shared.slot) { session = opened }
+        _ = shared.restoreLogin()
+        _ = session.reopen()
     }
 }

@@ -3,26 +3,35 @@ import LaneProtocol
 import PKCS11
 
 /// One lane: a thread, a session and a socket. Reads a frame, makes the call, writes the answer; no queue, no lock.
+/// A parked lane has no session until the node has it opened.
 package struct Lane<Session: LaneSession> {
     private let channel: LaneChannel
     private var engine: LaneEngine<Session>
 
-    package init(channel: LaneChannel, session: Session, ivs: IVPool) {
+    package init(channel: LaneChannel, engine: LaneEngine<Session>) {
         self.channel = channel
-        self.engine = LaneEngine(session: session, ivs: ivs)
+        self.engine = engine
     }
 
-    /// Serves until the node closes the lane, or sends what is no frame. The socket is closed with the lane.
+    /// Serves until the node closes the lane, or sends what is no frame. Session and socket are closed with the lane.
     package mutating func run() {
         while let header = channel.nextRequest() {
-            let verdict: LaneVerdict
-            if let call = channel.call(for: header) {
-                verdict = engine.serve(header, call)
-            } else {
-                verdict = LaneVerdict(
-                    status: .refused, result: CallResult(function: .encryptInit, code: .dataLenRange))
+            let verdict = serve(header)
+            guard channel.finish(header, verdict) else { break }
+        }
+        _ = engine.closeSession()
+    }
+
+    private mutating func serve(_ header: LaneRequestHeader) -> LaneVerdict {
+        switch header.operation {
+        case .openSession: return engine.openSession(deadline: header.deadline)
+        case .closeSession: return engine.closeSession()
+        case .encrypt, .decrypt:
+            guard let call = channel.call(for: header) else {
+                let function: PKCS11Function = header.operation == .encrypt ? .encryptInit : .decryptInit
+                return LaneVerdict(status: .refused, result: CallResult(function: function, code: .dataLenRange))
             }
-            guard channel.finish(header, verdict) else { return }
+            return engine.serve(header, call)
         }
     }
 }

@@ -12,17 +12,23 @@ package final class LaneChannel {
     private let descriptor: Int32
     private let incoming: PrivatePages
     private let outgoing: PrivatePages
+    private let profile: GCMProfile
     /// Bytes of `incoming` that hold what was read: the current frame, and what came behind it.
     private var filled = 0
     /// Length of the current frame, bytes; 0 between frames.
     private var current = 0
 
     /// Takes the descriptor over and closes it in the end. `nil` when there is no memory.
-    package init?(descriptor: Int32) {
+    ///
+    /// The token's profile says how long an encryption's IV will be: in an answer it stands before the data, so its
+    /// place must be known before the call is made.
+    package init?(descriptor: Int32, profile: GCMProfile) {
         guard let incoming = PrivatePages(byteCount: LaneRequestHeader.size + LaneFrame.largestPayload),
-            let outgoing = PrivatePages(byteCount: LaneAnswerHeader.size + LaneFrame.largestPayload)
+            let outgoing = PrivatePages(
+                byteCount: LaneAnswerHeader.size + LaneFrame.largestPayload + GCMProfile.longestIV)
         else { return nil }
         self.descriptor = descriptor
+        self.profile = profile
         self.incoming = incoming
         self.outgoing = outgoing
     }
@@ -33,7 +39,8 @@ package final class LaneChannel {
     package func nextRequest() -> LaneRequestHeader? {
         guard fill(to: LaneRequestHeader.size) else { return nil }
         guard let header = LaneRequestHeader(decoding: UnsafeRawBufferPointer(incoming.bytes)),
-            header.operation == .decrypt || header.ivLength == 0
+            header.operation == .decrypt || header.ivLength == 0,
+            header.operation.usesKey || header.payloadLength == 0
         else { return nil }
         let length = LaneRequestHeader.size + header.payloadLength
         guard fill(to: length) else { return nil }
@@ -47,30 +54,38 @@ package final class LaneChannel {
         let aadEnd = LaneRequestHeader.size + Int(header.aadLength)
         let ivEnd = aadEnd + Int(header.ivLength)
         let dataEnd = ivEnd + Int(header.dataLength)
-        let answerIV = header.operation == .encrypt ? ivLength : 0
-        let room = answerIV + Int(header.dataLength) + (header.operation == .encrypt ? gcmTagLength : 0)
-        guard dataEnd <= filled, room <= LaneFrame.largestPayload else { return nil }
+        let encrypts = header.operation == .encrypt
+        let answerIV = encrypts ? profile.ivLength : 0
+        let answerLength = answerIV + Int(header.dataLength) + (encrypts ? gcmTagLength : 0)
+        guard dataEnd <= filled, answerLength <= LaneFrame.largestPayload else { return nil }
         let ivStart = LaneAnswerHeader.size
+        let outputStart = ivStart + answerIV
+        let room = encrypts ? profile.outputRoom(forPlaintextOf: Int(header.dataLength)) : Int(header.dataLength)
         return GCMCall(
             key: ObjectHandle(rawValue: 0),
-            iv: header.operation == .encrypt
-                ? UnsafeMutableRawBufferPointer(rebasing: outgoing.bytes[ivStart..<ivStart + ivLength])
+            iv: encrypts
+                ? UnsafeMutableRawBufferPointer(rebasing: outgoing.bytes[ivStart..<outputStart])
                 : UnsafeMutableRawBufferPointer(rebasing: incoming.bytes[aadEnd..<ivEnd]),
             aad: UnsafeRawBufferPointer(rebasing: incoming.bytes[LaneRequestHeader.size..<aadEnd]),
             input: UnsafeRawBufferPointer(rebasing: incoming.bytes[ivEnd..<dataEnd]),
-            output: UnsafeMutableRawBufferPointer(
-                rebasing: outgoing.bytes[ivStart + answerIV..<ivStart + room]))
+            output: UnsafeMutableRawBufferPointer(rebasing: outgoing.bytes[outputStart..<outputStart + room]))
     }
 
     /// Writes the answer to the current request in one piece, and overwrites both. False when the node is gone.
     package func finish(_ header: LaneRequestHeader, _ verdict: LaneVerdict) -> Bool {
+        var verdict = verdict
+        if verdict.status == .done, header.operation == .encrypt, verdict.result.ivLength != profile.ivLength {
+            // The IV does not reach to the data; what the node would take for the ciphertext is none.
+            verdict.status = .refused
+            verdict.result = CallResult(function: verdict.result.function, code: .deviceError)
+        }
         let done = verdict.status == .done
         let answer = LaneAnswerHeader(
             status: verdict.status, secondOpinion: verdict.secondOpinion, function: verdict.result.function.rawValue,
             generation: header.generation, code: done ? 0 : UInt64(verdict.result.code.rawValue),
             hsmMicroseconds: UInt32(clamping: verdict.hsmNanoseconds / 1000),
-            ivLength: done && header.operation == .encrypt ? UInt8(ivLength) : 0,
-            dataLength: done ? UInt32(clamping: verdict.result.length) : 0)
+            ivLength: done ? UInt8(clamping: verdict.result.ivLength) : 0,
+            dataLength: done && header.operation.usesKey ? UInt32(clamping: verdict.result.length) : 0)
         answer.encode(into: outgoing.bytes)
         let written = write(LaneAnswerHeader.size + answer.payloadLength)
         wipeFrame(header)
@@ -80,7 +95,7 @@ package final class LaneChannel {
     /// Overwrites what the request brought and what the library may have written, also when the call failed half way.
     private func wipeFrame(_ header: LaneRequestHeader) {
         let touched = min(
-            LaneAnswerHeader.size + ivLength + Int(header.dataLength) + gcmTagLength, outgoing.bytes.count)
+            LaneAnswerHeader.size + 2 * profile.ivLength + Int(header.dataLength) + gcmTagLength, outgoing.bytes.count)
         wipe(UnsafeMutableRawBufferPointer(rebasing: outgoing.bytes[0..<touched]))
         let rest = filled - current
         if rest > 0, let base = incoming.bytes.baseAddress { memmove(base, base + current, rest) }

@@ -27,15 +27,38 @@ package struct LaneVerdict: Sendable, Equatable {
 package struct LaneEngine<Session: LaneSession> {
     package private(set) var session: Session
     private let ivs: IVPool
-    /// False after a session was closed and no other could be opened; the next request begins with another attempt.
-    private var sessionIsOpen = true
+    private let profile: GCMProfile
+    /// False while the lane is parked, and after a session was closed and no other could be opened. The next request
+    /// begins with opening one.
+    package private(set) var sessionIsOpen: Bool
 
-    package init(session: Session, ivs: IVPool) {
+    /// `profile` is how the token wants to be called; `isOpen` is false for a parked lane, which has no session.
+    package init(session: Session, ivs: IVPool, profile: GCMProfile, isOpen: Bool = true) {
         self.session = session
         self.ivs = ivs
+        self.profile = profile
+        sessionIsOpen = isOpen
     }
 
-    /// Serves one request. `call.key` is filled in here; for encrypt, so is the memory that `call.iv` lends.
+    /// Opens a session for a parked lane. For one that has a session, nothing is left to do.
+    package mutating func openSession(deadline: UInt64) -> LaneVerdict {
+        let start = session.now()
+        guard deadline > start else { return LaneVerdict(status: .expired) }
+        let opened = sessionIsOpen ? .ok : mend(.restoreLogin)
+        return LaneVerdict(
+            status: opened.isOK ? .done : .refused, result: opened, hsmNanoseconds: session.now() &- start)
+    }
+
+    /// Closes the session; the lane is parked. A session that cannot be closed is as good as gone. The deadline does
+    /// not matter: what is to be given back is given back, however late.
+    package mutating func closeSession() -> LaneVerdict {
+        let start = session.now()
+        if sessionIsOpen { session.close() }
+        sessionIsOpen = false
+        return LaneVerdict(status: .done, hsmNanoseconds: session.now() &- start)
+    }
+
+    /// Serves one request with a key. `call.key` is filled in here; for encrypt, so is the memory that `call.iv` lends.
     package mutating func serve(_ request: LaneRequestHeader, _ call: GCMCall) -> LaneVerdict {
         let start = session.now()
         guard request.deadline > start else { return LaneVerdict(status: .expired) }
@@ -61,25 +84,38 @@ package struct LaneEngine<Session: LaneSession> {
         let first = perform(request.operation, call)
         if first.isOK { return LaneVerdict(status: .done, result: first) }
         if first.code.saysNoSuchObject { return handleVanished(request, call, first) }
-        let remedy = first.code.sessionRemedy
+        let remedy = first.code.laneRemedy
         if remedy != .none { return afterMending(remedy, request, call, first) }
         if first.mayMeanBadCiphertext { return secondOpinion(request, call, first) }
         return LaneVerdict(status: .refused, result: first)
     }
 
     private mutating func perform(_ operation: LaneOperation, _ call: GCMCall) -> CallResult {
-        switch operation {
-        case .decrypt: return session.decrypt(call)
-        case .encrypt:
-            // A new IV for each attempt: whether a failed one has used it up, nobody can tell.
-            switch ivs.take(into: call.iv, refill: { session.random(into: $0) }) {
-            case .taken: return session.encrypt(call)
-            case .failed(let result): return result
-            case .unusable:
-                session.generatorIsBroken()
-                return CallResult(function: .generateRandom, code: .randomNoRNG)
-            }
+        guard operation == .encrypt else { return session.decrypt(call) }
+        guard profile.ivSource == .caller else { return encryptWithIVOfHSM(call) }
+        // A new IV for each attempt: whether a failed one has used it up, nobody can tell.
+        switch ivs.take(into: call.iv, refill: { session.random(into: $0) }) {
+        case .taken: return session.encrypt(call)
+        case .failed(let result): return result
+        case .unusable:
+            session.generatorIsBroken()
+            return .brokenGenerator
         }
+    }
+
+    /// The HSM makes the IV. One that it gave before, or that it left zero, lays open what was encrypted with it.
+    private mutating func encryptWithIVOfHSM(_ call: GCMCall) -> CallResult {
+        let result = session.encrypt(call)
+        guard result.isOK else {
+            if result == .brokenGenerator { session.generatorIsBroken() }
+            return result
+        }
+        let iv = UnsafeRawBufferPointer(rebasing: call.iv.prefix(result.ivLength))
+        guard ivs.admit(iv, madeUnder: UInt64(call.key.rawValue)) else {
+            session.generatorIsBroken()
+            return .brokenGenerator
+        }
+        return result
     }
 
     private mutating func mend(_ remedy: SessionRemedy) -> CallResult {
@@ -131,8 +167,8 @@ package struct LaneEngine<Session: LaneSession> {
     ) -> LaneVerdict {
         guard request.deadline > session.now() else { return LaneVerdict(status: .refused, result: first) }
         var known = session.knownAnswer()
-        if case .failed(let result) = known, result.code.sessionRemedy == .reopen, mend(.reopen).isOK {
-            // The refused decryption has not ended on this session; that says nothing about the HSM.
+        if case .failed(let result) = known, result.code.sessionRemedy == .reopen, mend(result.code.laneRemedy).isOK {
+            // The refused decryption has not ended on this session, or took it along; that says nothing about the HSM.
             known = session.knownAnswer()
         }
         switch known {

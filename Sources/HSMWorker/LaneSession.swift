@@ -27,8 +27,10 @@ package protocol LaneSession {
     mutating func random(into target: UnsafeMutableRawBufferPointer) -> CallResult
     /// Decrypts a ciphertext made with the probe key, on this very session, and compares.
     mutating func knownAnswer() -> KnownAnswer
-    /// Closes the session and opens another.
+    /// Closes the session, if there is one, and opens another. After a failure there is none.
     mutating func reopen() -> CallResult
+    /// Closes the session, if there is one.
+    mutating func close()
     /// Makes sure that the token's login stands, logging in again where it does not.
     mutating func restoreLogin() -> CallResult
     /// False when the session says that nobody is logged in although somebody should be.
@@ -41,4 +43,14 @@ package protocol LaneSession {
     func generatorIsBroken()
     /// CLOCK_MONOTONIC, nanoseconds.
     func now() -> UInt64
+}
+
+extension ReturnCode {
+    /// True when the code means that the session's handle leads nowhere. Such a handle must not be closed: the library
+    /// may have given its number to another session since.
+    var saysSessionIsGone: Bool { self == .sessionHandleInvalid || self == .sessionClosed }
+
+    /// What a lane does about the code. With a token's last session its login ends (PKCS#11 2.40, section 5.6), so a
+    /// session that is gone may have taken the login along.
+    var laneRemedy: SessionRemedy { saysSessionIsGone ? .restoreLogin : sessionRemedy }
 }

@@ -8,15 +8,21 @@ import PKCS11
 struct Prober {
     private let knownBlock: KnownBlockHolder
     private let ivs: IVPool
+    private let profile: GCMProfile
     private let isLoggedIn: Bool
     private var key: ObjectHandle?
+    /// Tells the keys of the prober apart, whose handles may be the same.
+    private var keyNumber: UInt64 = 0
     /// Why there is no probe key, if the token refused to make one.
     private(set) var refusal: PKCS11Error?
 
-    /// `isLoggedIn`: whether the worker has a PIN, and so may make private objects.
-    init(knownBlock: KnownBlockHolder, ivs: IVPool, isLoggedIn: Bool) {
+    /// - Parameters:
+    ///   - profile: how the token wants to be called.
+    ///   - isLoggedIn: whether the worker has a PIN, and so may make private objects.
+    init(knownBlock: KnownBlockHolder, ivs: IVPool, profile: GCMProfile, isLoggedIn: Bool) {
         self.knownBlock = knownBlock
         self.ivs = ivs
+        self.profile = profile
         self.isLoggedIn = isLoggedIn
     }
 
@@ -45,9 +51,10 @@ struct Prober {
         if key == nil {
             do {
                 key = try session.generateSessionKey(visibleWithoutLogin: !isLoggedIn)
+                keyNumber &+= 1
                 refusal = nil
             } catch {
-                guard Self.meansUnwilling(error.code) else {
+                guard error.code.meansUnwillingToMakeKeys else {
                     return (false, CallResult(function: error.function, code: error.code))
                 }
                 refusal = error
@@ -61,27 +68,23 @@ struct Prober {
     private func roundTrip(
         _ plaintext: [UInt8], key: ObjectHandle, session: Session
     ) -> (passed: Bool, result: CallResult) {
-        var block = KnownBlock(
-            key: key, iv: [UInt8](repeating: 0, count: ivLength),
-            ciphertext: [UInt8](repeating: 0, count: plaintext.count + gcmTagLength), plaintext: plaintext)
-        let taken = block.iv.withUnsafeMutableBytes { ivs.take(into: $0, refill: { session.random(into: $0) }) }
-        switch taken {
-        case .taken: break
-        case .failed(let result): return (false, result)
-        case .unusable: return (false, CallResult(function: .generateRandom, code: .randomNoRNG))
-        }
-        let encrypted = block.iv.withUnsafeMutableBytes { iv in
+        var iv = [UInt8](repeating: 0, count: profile.ivLength)
+        var output = [UInt8](repeating: 0, count: profile.outputRoom(forPlaintextOf: plaintext.count))
+        let encrypted = iv.withUnsafeMutableBytes { iv in
             plaintext.withUnsafeBytes { input in
-                block.ciphertext.withUnsafeMutableBytes { output in
-                    session.encrypt(
-                        GCMCall(
-                            key: key, iv: iv, aad: UnsafeRawBufferPointer(start: nil, count: 0), input: input,
-                            output: output))
+                output.withUnsafeMutableBytes { output in
+                    let call = GCMCall(
+                        key: key, iv: iv, aad: UnsafeRawBufferPointer(start: nil, count: 0), input: input,
+                        output: output)
+                    return profile.ivSource == .caller
+                        ? encryptWithOwnIV(call, session) : encryptWithIVOfHSM(call, session)
                 }
             }
         }
         guard encrypted.isOK else { return (false, encrypted) }
-        switch session.checkKnownBlock(block) {
+        let block = KnownBlock(
+            key: key, iv: iv, ciphertext: Array(output.prefix(encrypted.length)), plaintext: plaintext)
+        switch session.checkKnownBlock(block, profile: profile) {
         case .passed:
             knownBlock.replace(with: block)
             return (true, CallResult(function: .decrypt, code: .ok))
@@ -90,9 +93,27 @@ struct Prober {
         }
     }
 
+    private func encryptWithOwnIV(_ call: GCMCall, _ session: Session) -> CallResult {
+        switch ivs.take(into: call.iv, refill: { session.random(into: $0) }) {
+        case .taken: session.encrypt(call, profile: profile)
+        case .failed(let result): result
+        case .unusable: .brokenGenerator
+        }
+    }
+
+    /// The keys of the prober have numbers at the upper end, where no token has its handles.
+    private func encryptWithIVOfHSM(_ call: GCMCall, _ session: Session) -> CallResult {
+        let result = session.encrypt(call, profile: profile)
+        guard result.isOK else { return result }
+        let iv = UnsafeRawBufferPointer(rebasing: call.iv.prefix(result.ivLength))
+        return ivs.admit(iv, madeUnder: .max &- keyNumber) ? result : .brokenGenerator
+    }
+}
+
+extension ReturnCode {
     /// True when a refused key generation tells what the token allows, not how it is.
-    private static func meansUnwilling(_ code: ReturnCode) -> Bool {
-        switch code {
+    var meansUnwillingToMakeKeys: Bool {
+        switch self {
         case .mechanismInvalid, .functionNotSupported, .actionProhibited, .attributeTypeInvalid,
             .attributeValueInvalid, .attributeReadOnly, .templateInconsistent, .templateIncomplete, .keySizeRange,
             .sessionReadOnly, .tokenWriteProtected, .functionRejected, .mechanismParamInvalid:

@@ -8,31 +8,45 @@ import SecureMemory
 package struct OpenToken: Sendable {
     package let module: Module
     package let description: TokenDescription
-    /// Holds the login; used for nothing else.
+    /// Holds the login; used for nothing else once the token is open.
     package let loginSession: Session
+    /// How it wants to be called, and what else was found out about it.
+    package let capabilities: TokenCapabilities
 
     package var identity: TokenIdentity { description.identity }
 
-    /// Loads the library, finds the token, checks that it has AES-GCM, logs in.
+    /// Loads the library, finds the token, logs in, and finds out how it wants AES-GCM to be called.
+    ///
+    /// - Parameters:
+    ///   - initializeArguments: passed to C_Initialize as `pReserved`.
+    ///   - profile: how the token wants to be called, where the configuration says so.
     ///
     /// - Throws: `WorkerFailure` with a sentence that says what mends it.
     package static func open(
-        module path: String, token selector: TokenSelector, pin: SecretBytes?
+        module path: String, token selector: TokenSelector, pin: SecretBytes?, initializeArguments: String? = nil,
+        profile: GCMProfile? = nil
     ) throws(WorkerFailure) -> OpenToken {
-        let module: Module
-        do {
-            module = try Module.load(path: path)
-        } catch {
-            throw .module(error, path: path)
-        }
+        let module = try load(path, initializeArguments: initializeArguments)
         let description = try find(selector, module: module)
-        try requireGCM(description.identity, module: module)
+        // A token without AES-GCM never sees the PIN.
+        _ = try GCMMechanisms(of: description.identity, module: module)
         let session = try login(description, module: module, pin: pin)
-        return OpenToken(module: module, description: description, loginSession: session)
+        let probe = try CapabilityProbe(description.identity, module: module, session: session, isLoggedIn: pin != nil)
+        let capabilities = try probe.capabilities(configured: profile)
+        return OpenToken(
+            module: module, description: description, loginSession: session, capabilities: capabilities)
+    }
+
+    static func load(_ path: String, initializeArguments: String?) throws(WorkerFailure) -> Module {
+        do {
+            return try Module.load(path: path, initializeArguments: initializeArguments)
+        } catch {
+            throw .module(error, path: path, hasArguments: initializeArguments != nil)
+        }
     }
 
     /// A token may be missing for a moment while another process writes to a software token.
-    private static func find(_ selector: TokenSelector, module: Module) throws(WorkerFailure) -> TokenDescription {
+    static func find(_ selector: TokenSelector, module: Module) throws(WorkerFailure) -> TokenDescription {
         var pauses = Pauses()
         while true {
             do {
@@ -47,16 +61,7 @@ package struct OpenToken: Sendable {
         }
     }
 
-    private static func requireGCM(_ token: TokenIdentity, module: Module) throws(WorkerFailure) {
-        do {
-            if try module.mechanisms(ofSlot: token.slot).contains(.aesGCM) { return }
-        } catch {
-            throw .call(error, doing: "listing the mechanisms of token \"\(token.label)\"")
-        }
-        throw .noGCM(token)
-    }
-
-    private static func login(
+    static func login(
         _ token: TokenDescription, module: Module, pin: SecretBytes?
     ) throws(WorkerFailure) -> Session {
         if pin != nil, token.flags.contains(.pinLocked) { throw .locked(token.identity) }

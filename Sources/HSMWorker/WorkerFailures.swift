@@ -5,11 +5,16 @@ import PKCS11
 // The sentences a person reads when a worker cannot begin or go on. None of them ever holds a PIN.
 
 extension WorkerFailure {
-    static func module(_ error: ModuleError, path: String) -> WorkerFailure {
+    static func module(_ error: ModuleError, path: String, hasArguments: Bool = false) -> WorkerFailure {
         let failure = error.call
+        let wantsArguments = failure?.code == .argumentsBad && !hasArguments
+        let advice =
+            wantsArguments
+            ? "It may want initialisation arguments (`initialize_arguments`), as NSS softoken does."
+            : "Check the path of the module and its own configuration."
         return WorkerFailure(
             kind: .module, function: failure?.function ?? .none, code: UInt64(failure?.code.rawValue ?? 0),
-            message: "PKCS#11 library \(path): \(error). Check the path of the module and its own configuration.")
+            message: "PKCS#11 library \(path): \(error). \(advice)")
     }
 
     static func token(_ error: TokenChoiceError, module: String) -> WorkerFailure {
@@ -54,8 +59,27 @@ extension WorkerFailure {
     static func noGCM(_ token: TokenIdentity) -> WorkerFailure {
         WorkerFailure(
             kind: .mechanism, function: .getMechanismList,
-            message: "token \"\(token.label)\" (serial \(token.serial), \(token.model)) has no mechanism CKM_AES_GCM: "
-                + "it cannot serve an external key store.")
+            message:
+                "token \"\(token.label)\" (serial \(token.serial), \(token.model)) has no AES-GCM: it lists no "
+                + "mechanism CKM_AES_GCM, and takes it in no message function of PKCS#11 3.0. It cannot serve an "
+                + "external key store.")
+    }
+
+    /// Lists the mechanism, and refuses it in every way there is.
+    static func refusesGCM(_ token: TokenIdentity, _ error: PKCS11Error) -> WorkerFailure {
+        WorkerFailure(
+            kind: .mechanism, function: error.function, code: UInt64(error.code.rawValue),
+            message: "token \"\(token.label)\" (serial \(token.serial), \(token.model)) lists CKM_AES_GCM, but took no "
+                + "encryption in any of the ways that are known; the first was refused with: \(error). It cannot "
+                + "serve an external key store.")
+    }
+
+    static func ignoresTags(_ token: TokenIdentity) -> WorkerFailure {
+        WorkerFailure(
+            kind: .mechanism, function: .decrypt,
+            message:
+                "token \"\(token.label)\" (serial \(token.serial), \(token.model)) decrypted a ciphertext whose tag "
+                + "is wrong. It would not notice a change of what it decrypts, so it is not used.")
     }
 
     static func call(_ error: PKCS11Error, doing what: String) -> WorkerFailure {

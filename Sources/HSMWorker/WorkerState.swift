@@ -46,6 +46,9 @@ final class Doorbell: Sendable {
     private struct State {
         var tasks: KeeperTasks = []
         var failure: WorkerFailure?
+        var canaries: [CanaryRequest] = []
+        /// How many of `canaries`, the first ones, have been taken.
+        var taken = 0
     }
 
     private let state = Mutex(State())
@@ -66,14 +69,35 @@ final class Doorbell: Sendable {
         signal()
     }
 
+    /// Lines up a request for a canary. Never waits.
+    func ask(_ request: CanaryRequest) {
+        state.withLock { $0.canaries.append(request) }
+        signal()
+    }
+
+    /// The next request for a canary, in the order in which they came.
+    func takeCanary() -> CanaryRequest? {
+        state.withLock { state in
+            guard state.taken < state.canaries.count else {
+                state.canaries.removeAll(keepingCapacity: state.taken < 1024)
+                state.taken = 0
+                return nil
+            }
+            defer { state.taken += 1 }
+            return state.canaries[state.taken]
+        }
+    }
+
     private func signal() {
         var one: UInt64 = 1
         // Full means that it rings already.
         _ = write(descriptor, &one, MemoryLayout<UInt64>.size)
     }
 
-    /// Waits until somebody rings or `deadline` (CLOCK_MONOTONIC, nanoseconds) has passed, and takes the tasks.
+    /// Waits until somebody rings or `deadline` (CLOCK_MONOTONIC, nanoseconds) has passed, and takes the tasks. Does
+    /// not wait while a canary is asked for.
     func wait(until deadline: UInt64) throws(WorkerFailure) -> KeeperTasks {
+        let deadline = state.withLock { $0.taken < $0.canaries.count ? 0 : deadline }
         let now = claviger_monotonic_nanoseconds()
         let milliseconds = deadline > now ? (deadline - now) / 1_000_000 + 1 : 0
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

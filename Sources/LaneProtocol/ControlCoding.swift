@@ -58,11 +58,25 @@ extension NodeMessage {
             writer.write(configuration.token)
             writer.write(UInt8(configuration.pin == nil ? 0 : 1))
             writer.write(configuration.pin ?? SecretBytes())
+            writer.write(optional: configuration.initializeArguments)
+            writer.write(optional: configuration.profile)
             writer.write(configuration.lanes)
+            writer.write(configuration.openLanes)
             writer.write(configuration.catalogueInterval)
             writer.write(configuration.probeInterval)
         case .readCatalogue:
             writer.begin(kind: 2)
+        case .probe:
+            writer.begin(kind: 3)
+        case .makeCanary(let ticket, let key):
+            writer.begin(kind: 4)
+            writer.write(ticket)
+            writer.write(key)
+        case .openCanary(let ticket, let key, let canary):
+            writer.begin(kind: 5)
+            writer.write(ticket)
+            writer.write(key)
+            writer.write(canary)
         }
         return writer.finish()
     }
@@ -70,21 +84,31 @@ extension NodeMessage {
     package init(decoding message: SecretBytes) throws(MalformedControlMessage) {
         var reader = ControlReader(message)
         switch try reader.begin() {
-        case 1:
-            let name = try reader.text()
-            let module = try reader.text()
-            let token = try reader.tokenSelector()
-            let hasPIN = try reader.integer(UInt8.self) != 0
-            let pin = try reader.secret()
-            self = .configure(
-                WorkerConfiguration(
-                    name: name, module: module, token: token, pin: hasPIN ? pin : nil,
-                    lanes: try reader.integer(), catalogueInterval: try reader.integer(),
-                    probeInterval: try reader.integer()))
+        case 1: self = .configure(try Self.configuration(from: &reader))
         case 2: self = .readCatalogue
+        case 3: self = .probe
+        case 4: self = .makeCanary(ticket: try reader.integer(), key: try reader.integer())
+        case 5:
+            self = .openCanary(
+                ticket: try reader.integer(), key: try reader.integer(), try reader.sealedCanary())
         default: throw MalformedControlMessage()
         }
         try reader.end()
+    }
+
+    private static func configuration(
+        from reader: inout ControlReader
+    ) throws(MalformedControlMessage) -> WorkerConfiguration {
+        let name = try reader.text()
+        let module = try reader.text()
+        let token = try reader.tokenSelector()
+        let hasPIN = try reader.integer(UInt8.self) != 0
+        let pin = try reader.secret()
+        return WorkerConfiguration(
+            name: name, module: module, token: token, pin: hasPIN ? pin : nil,
+            initializeArguments: try reader.optionalText(), profile: try reader.optionalProfile(),
+            lanes: try reader.integer(), openLanes: try reader.integer(), catalogueInterval: try reader.integer(),
+            probeInterval: try reader.integer())
     }
 }
 
@@ -93,14 +117,13 @@ extension WorkerMessage {
     package func encoded() -> SecretBytes {
         var writer = ControlWriter()
         switch self {
-        case .ready(let identity, let lanes):
+        case .ready(let readiness):
             writer.begin(kind: 1)
-            for text in [identity.label, identity.serial, identity.manufacturer, identity.model, identity.firmware] {
-                writer.write(text)
-            }
-            writer.write(identity.slot)
-            writer.write(identity.sessionLimit)
-            writer.write(lanes)
+            writer.write(readiness.identity)
+            writer.write(readiness.openLanes)
+            writer.write(readiness.capabilities.profile)
+            writer.write(readiness.capabilities.wrongTagCode)
+            writer.write(UInt8(readiness.capabilities.allowsThreads ? 1 : 0))
         case .catalogue(let entries, let complaints):
             writer.begin(kind: 2)
             writer.write(UInt32(clamping: entries.count))
@@ -126,6 +149,21 @@ extension WorkerMessage {
             writer.write(failure.function.rawValue)
             writer.write(failure.code)
             writer.write(failure.message)
+        case .canaryMade(let ticket, let canary, let block):
+            writer.begin(kind: 5)
+            writer.write(ticket)
+            writer.write(canary)
+            writer.write(SecretBytes(block))
+        case .canaryOpened(let ticket, let block):
+            writer.begin(kind: 6)
+            writer.write(ticket)
+            writer.write(SecretBytes(block))
+        case .canaryRefused(let ticket, let refusal, let function, let code):
+            writer.begin(kind: 7)
+            writer.write(ticket)
+            writer.write(refusal.rawValue)
+            writer.write(function.rawValue)
+            writer.write(code)
         }
         return writer.finish()
     }
@@ -133,13 +171,7 @@ extension WorkerMessage {
     package init(decoding message: SecretBytes) throws(MalformedControlMessage) {
         var reader = ControlReader(message)
         switch try reader.begin() {
-        case 1:
-            self = .ready(
-                TokenIdentity(
-                    label: try reader.text(), serial: try reader.text(), manufacturer: try reader.text(),
-                    model: try reader.text(), firmware: try reader.text(), slot: try reader.integer(),
-                    sessionLimit: try reader.integer()),
-                lanes: try reader.integer())
+        case 1: self = .ready(try Self.readiness(from: &reader))
         case 2: self = try Self.catalogue(from: &reader)
         case 3:
             self = .probe(
@@ -152,9 +184,28 @@ extension WorkerMessage {
                 WorkerFailure(
                     kind: kind, function: try reader.function(), code: try reader.integer(),
                     message: try reader.text()))
+        case 5:
+            self = .canaryMade(
+                ticket: try reader.integer(), try reader.sealedCanary(), block: try reader.bytes())
+        case 6: self = .canaryOpened(ticket: try reader.integer(), block: try reader.bytes())
+        case 7:
+            let ticket = try reader.integer(UInt64.self)
+            guard let refusal = CanaryRefusal(rawValue: try reader.integer()) else { throw MalformedControlMessage() }
+            self = .canaryRefused(
+                ticket: ticket, refusal, function: try reader.function(), code: try reader.integer())
         default: throw MalformedControlMessage()
         }
         try reader.end()
+    }
+
+    private static func readiness(
+        from reader: inout ControlReader
+    ) throws(MalformedControlMessage) -> WorkerReadiness {
+        WorkerReadiness(
+            identity: try reader.tokenIdentity(), openLanes: try reader.integer(),
+            capabilities: TokenCapabilities(
+                profile: try reader.profile(), wrongTagCode: try reader.integer(),
+                allowsThreads: try reader.integer(UInt8.self) != 0))
     }
 
     private static func catalogue(from reader: inout ControlReader) throws(MalformedControlMessage) -> WorkerMessage {

@@ -45,6 +45,34 @@ struct ControlWriter {
         }
     }
 
+    mutating func write(optional text: String?) {
+        write(UInt8(text == nil ? 0 : 1))
+        if let text { write(text) }
+    }
+
+    mutating func write(_ identity: TokenIdentity) {
+        for text in [identity.label, identity.serial, identity.manufacturer, identity.model, identity.firmware] {
+            write(text)
+        }
+        write(identity.slot)
+        write(identity.sessionLimit)
+    }
+
+    mutating func write(_ profile: GCMProfile) {
+        write(profile.ivSource.rawValue)
+        write(profile.layout.rawValue)
+    }
+
+    mutating func write(optional profile: GCMProfile?) {
+        write(UInt8(profile == nil ? 0 : 1))
+        if let profile { write(profile) }
+    }
+
+    mutating func write(_ canary: SealedCanary) {
+        write(SecretBytes(canary.initializationVector))
+        write(SecretBytes(canary.ciphertext))
+    }
+
     func finish() -> SecretBytes {
         let message = SecretBytes(capacity: body.count + 4)
         withUnsafeBytes(of: UInt32(clamping: body.count)) { message.append(copying: $0) }
@@ -90,6 +118,8 @@ struct ControlReader {
         }
     }
 
+    mutating func bytes() throws(MalformedControlMessage) -> [UInt8] { try secret().withUnsafeBytes { Array($0) } }
+
     mutating func function() throws(MalformedControlMessage) -> PKCS11Function {
         guard let function = PKCS11Function(rawValue: try integer()) else { throw MalformedControlMessage() }
         return function
@@ -102,6 +132,31 @@ struct ControlReader {
         case 3: .slot(try integer())
         default: throw MalformedControlMessage()
         }
+    }
+
+    mutating func optionalText() throws(MalformedControlMessage) -> String? {
+        try integer(UInt8.self) == 0 ? nil : try text()
+    }
+
+    mutating func tokenIdentity() throws(MalformedControlMessage) -> TokenIdentity {
+        TokenIdentity(
+            label: try text(), serial: try text(), manufacturer: try text(), model: try text(), firmware: try text(),
+            slot: try integer(), sessionLimit: try integer())
+    }
+
+    mutating func profile() throws(MalformedControlMessage) -> GCMProfile {
+        guard let source = GCMProfile.IVSource(rawValue: try integer()),
+            let layout = GCMProfile.Layout(rawValue: try integer())
+        else { throw MalformedControlMessage() }
+        return GCMProfile(ivSource: source, layout: layout)
+    }
+
+    mutating func optionalProfile() throws(MalformedControlMessage) -> GCMProfile? {
+        try integer(UInt8.self) == 0 ? nil : try profile()
+    }
+
+    mutating func sealedCanary() throws(MalformedControlMessage) -> SealedCanary {
+        SealedCanary(initializationVector: try bytes(), ciphertext: try bytes())
     }
 
     private mutating func take(_ length: Int) throws(MalformedControlMessage) -> Int {

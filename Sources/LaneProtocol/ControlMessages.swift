@@ -22,22 +22,32 @@ package struct WorkerConfiguration: Sendable {
     package var token: TokenSelector
     /// The user PIN; absent for a token that wants no login.
     package var pin: SecretBytes?
-    /// Number of lanes, one session each; their sockets are descriptors 4, 5, … of the worker.
+    /// Passed to C_Initialize as `pReserved`; NSS softoken takes its settings this way.
+    package var initializeArguments: String?
+    /// How the token wants AES-GCM to be called; `nil`: the worker finds out.
+    package var profile: GCMProfile?
+    /// Number of lanes; their sockets are descriptors 4, 5, … of the worker.
     package var lanes: UInt16
+    /// How many of the lanes, the first ones, get a session at once. The others are parked until the node asks.
+    package var openLanes: UInt16
     /// How often the key catalogue is read anew, milliseconds.
     package var catalogueInterval: UInt32
     /// How often the known-answer probe runs, milliseconds.
     package var probeInterval: UInt32
 
     package init(
-        name: String, module: String, token: TokenSelector, pin: SecretBytes?, lanes: UInt16,
-        catalogueInterval: UInt32, probeInterval: UInt32
+        name: String, module: String, token: TokenSelector, pin: SecretBytes?, initializeArguments: String? = nil,
+        profile: GCMProfile? = nil, lanes: UInt16, openLanes: UInt16? = nil, catalogueInterval: UInt32,
+        probeInterval: UInt32
     ) {
         self.name = name
         self.module = module
         self.token = token
         self.pin = pin
+        self.initializeArguments = initializeArguments
+        self.profile = profile
         self.lanes = lanes
+        self.openLanes = min(openLanes ?? lanes, lanes)
         self.catalogueInterval = catalogueInterval
         self.probeInterval = probeInterval
     }
@@ -159,20 +169,44 @@ package struct ProbeReport: Sendable, Equatable {
     }
 }
 
+/// A worker that has logged in and can be given work.
+package struct WorkerReadiness: Sendable, Equatable {
+    package var identity: TokenIdentity
+    /// How many lanes, the first ones, have a session; the others are parked.
+    package var openLanes: UInt16
+    package var capabilities: TokenCapabilities
+
+    package init(identity: TokenIdentity, openLanes: UInt16, capabilities: TokenCapabilities) {
+        self.identity = identity
+        self.openLanes = openLanes
+        self.capabilities = capabilities
+    }
+}
+
 /// Node to worker.
 package enum NodeMessage: Sendable {
     case configure(WorkerConfiguration)
     /// Read the key catalogue now.
     case readCatalogue
+    /// Probe now.
+    case probe
+    /// Encrypt random bytes under a key of the catalogue. The answer bears the ticket.
+    case makeCanary(ticket: UInt64, key: UInt32)
+    /// Open a canary with a key of the catalogue. The answer bears the ticket.
+    case openCanary(ticket: UInt64, key: UInt32, SealedCanary)
 }
 
 /// Worker to node.
 package enum WorkerMessage: Sendable, Equatable {
-    /// The worker has logged in, and this many of its lanes have a session; the sockets of the others are closed.
-    case ready(TokenIdentity, lanes: UInt16)
+    case ready(WorkerReadiness)
     /// The keys the token holds now. Follows `ready`, and every change.
     case catalogue([CatalogueEntry], complaints: [CatalogueComplaint])
     case probe(ProbeReport)
+    /// `block` is what was encrypted.
+    case canaryMade(ticket: UInt64, SealedCanary, block: [UInt8])
+    /// `block` is what the canary held.
+    case canaryOpened(ticket: UInt64, block: [UInt8])
+    case canaryRefused(ticket: UInt64, CanaryRefusal, function: PKCS11Function, code: UInt64)
     /// The worker ends after this message.
     case failed(WorkerFailure)
 }

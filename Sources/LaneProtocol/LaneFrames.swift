@@ -8,7 +8,7 @@
 /// What every lane frame begins with and how large it may be.
 package enum LaneFrame {
     /// Raised whenever the layout changes.
-    package static let version: UInt8 = 1
+    package static let version: UInt8 = 2
 
     /// Largest payload of a frame, bytes: 64 KiB of data, 65,535 + 23 bytes of AAD, IV and tag, rounded up.
     package static let largestPayload = 192 * 1024
@@ -18,6 +18,13 @@ package enum LaneFrame {
 package enum LaneOperation: UInt8, Sendable, CaseIterable {
     case encrypt = 1
     case decrypt = 2
+    /// Open a session for the lane, which had none. No payload.
+    case openSession = 3
+    /// Close the lane's session; the lane is parked. No payload.
+    case closeSession = 4
+
+    /// True for work with a key.
+    package var usesKey: Bool { self == .encrypt || self == .decrypt }
 }
 
 /// The fixed part of a request, node to worker. It is followed by `aadLength + ivLength + dataLength` bytes:

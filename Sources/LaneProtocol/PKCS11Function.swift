@@ -30,6 +30,11 @@ package enum PKCS11Function: UInt8, Sendable, CaseIterable {
     case finalize = 24
     case getFunctionList = 25
     case getSessionInfo = 26
+    case getInterface = 27
+    case messageEncryptInit = 28
+    case encryptMessage = 29
+    case messageDecryptInit = 30
+    case decryptMessage = 31
 
     /// The name in the PKCS#11 specification, for logs and messages.
     package var name: String {
@@ -61,6 +66,11 @@ package enum PKCS11Function: UInt8, Sendable, CaseIterable {
         case .finalize: "C_Finalize"
         case .getFunctionList: "C_GetFunctionList"
         case .getSessionInfo: "C_GetSessionInfo"
+        case .getInterface: "C_GetInterface"
+        case .messageEncryptInit: "C_MessageEncryptInit"
+        case .encryptMessage: "C_EncryptMessage"
+        case .messageDecryptInit: "C_MessageDecryptInit"
+        case .decryptMessage: "C_DecryptMessage"
         }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a PKCS#11 function returns (CK_RV), from the tables of PKCS#11 2.40 (section 5.1) and 3.0.
+/// What a PKCS#11 function returns (CK_RV), from the tables of PKCS#11 2.40 (section 5.1), 3.0, 3.1 and 3.2, numbered as
+/// in the headers published with them.
 ///
 /// Any number may come from a library: codes above 0x80000000 are the vendor's own, and unknown ones are kept as they
 /// are.
@@ -99,13 +100,25 @@ package struct ReturnCode: RawRepresentable, Sendable, Hashable {
     package static let mutexNotLocked = ReturnCode(rawValue: 0x1a1)
     package static let newPINMode = ReturnCode(rawValue: 0x1b0)
     package static let nextOTP = ReturnCode(rawValue: 0x1b1)
-    package static let exceededMaxIterations = ReturnCode(rawValue: 0x1c0)
-    package static let fipsSelfTestFailed = ReturnCode(rawValue: 0x1c1)
-    package static let libraryLoadFailed = ReturnCode(rawValue: 0x1c2)
-    package static let pinTooWeak = ReturnCode(rawValue: 0x1c3)
-    package static let publicKeyInvalid = ReturnCode(rawValue: 0x1c4)
+    package static let exceededMaxIterations = ReturnCode(rawValue: 0x1b5)
+    package static let fipsSelfTestFailed = ReturnCode(rawValue: 0x1b6)
+    package static let libraryLoadFailed = ReturnCode(rawValue: 0x1b7)
+    package static let pinTooWeak = ReturnCode(rawValue: 0x1b8)
+    package static let publicKeyInvalid = ReturnCode(rawValue: 0x1b9)
+    // The same five as a widely copied free header numbers them, and so libraries built with it (SoftHSM among them).
+    package static let exceededMaxIterationsFreeHeader = ReturnCode(rawValue: 0x1c0)
+    package static let fipsSelfTestFailedFreeHeader = ReturnCode(rawValue: 0x1c1)
+    package static let libraryLoadFailedFreeHeader = ReturnCode(rawValue: 0x1c2)
+    package static let pinTooWeakFreeHeader = ReturnCode(rawValue: 0x1c3)
+    package static let publicKeyInvalidFreeHeader = ReturnCode(rawValue: 0x1c4)
     package static let functionRejected = ReturnCode(rawValue: 0x200)
     package static let tokenResourceExceeded = ReturnCode(rawValue: 0x201)
     package static let operationCancelFailed = ReturnCode(rawValue: 0x202)
     package static let keyExhausted = ReturnCode(rawValue: 0x203)
+    package static let pending = ReturnCode(rawValue: 0x204)
+    package static let sessionAsyncNotSupported = ReturnCode(rawValue: 0x205)
+    package static let seedRandomRequired = ReturnCode(rawValue: 0x206)
+    package static let operationNotValidated = ReturnCode(rawValue: 0x207)
+    package static let tokenNotInitialized = ReturnCode(rawValue: 0x208)
+    package static let parameterSetNotSupported = ReturnCode(rawValue: 0x209)
 }

@@ -16,6 +16,9 @@ extension ReturnCode: CustomStringConvertible {
     /// True for a code that the specification names.
     package var isNamed: Bool { Self.names[rawValue] != nil }
 
+    /// Every code that the specification names.
+    package static let allNamed: [ReturnCode] = names.keys.sorted().map { ReturnCode(rawValue: $0) }
+
     private static let names: [UInt: String] = [
         0x0: "CKR_OK",
         0x1: "CKR_CANCEL",
@@ -106,6 +109,11 @@ extension ReturnCode: CustomStringConvertible {
         0x1a1: "CKR_MUTEX_NOT_LOCKED",
         0x1b0: "CKR_NEW_PIN_MODE",
         0x1b1: "CKR_NEXT_OTP",
+        0x1b5: "CKR_EXCEEDED_MAX_ITERATIONS",
+        0x1b6: "CKR_FIPS_SELF_TEST_FAILED",
+        0x1b7: "CKR_LIBRARY_LOAD_FAILED",
+        0x1b8: "CKR_PIN_TOO_WEAK",
+        0x1b9: "CKR_PUBLIC_KEY_INVALID",
         0x1c0: "CKR_EXCEEDED_MAX_ITERATIONS",
         0x1c1: "CKR_FIPS_SELF_TEST_FAILED",
         0x1c2: "CKR_LIBRARY_LOAD_FAILED",
@@ -115,5 +123,11 @@ extension ReturnCode: CustomStringConvertible {
         0x201: "CKR_TOKEN_RESOURCE_EXCEEDED",
         0x202: "CKR_OPERATION_CANCEL_FAILED",
         0x203: "CKR_KEY_EXHAUSTED",
+        0x204: "CKR_PENDING",
+        0x205: "CKR_SESSION_ASYNC_NOT_SUPPORTED",
+        0x206: "CKR_SEED_RANDOM_REQUIRED",
+        0x207: "CKR_OPERATION_NOT_VALIDATED",
+        0x208: "CKR_TOKEN_NOT_INITIALIZED",
+        0x209: "CKR_PARAMETER_SET_NOT_SUPPORTED",
     ]
 }

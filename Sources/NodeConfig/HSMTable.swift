@@ -24,12 +24,24 @@ package struct HSMSettings: Sendable, Equatable {
     package var environment: [String: String]
     package var stuckAfter: Duration
     package var catalogueInterval: Duration
+    /// 500 ms to 20 s.
     package var probeInterval: Duration
+    /// 0 to 9; HSMs of a higher tier are asked when none of the lower ones can serve.
+    package var tier: Int
+    /// 1 to 1000; the share of the requests among the HSMs of a tier.
+    package var weight: Int
+    /// How the HSM does AES-GCM: one of the names that the reference lists; `auto` when it is to be found out.
+    package var profile: String
+    /// Text for C_Initialize (pReserved), 1 to 4096 bytes; `nil` where the library wants none.
+    package var initializeArguments: String?
+    /// Most sessions of all node processes of this host together, 0 to 65535; 0 for what the token tells.
+    package var sessionLimit: Int
 
     package init(
         name: String, module: String, token: Token, pin: SecretSource?, sessions: Int = 16,
         environment: [String: String] = [:], stuckAfter: Duration = .seconds(2),
-        catalogueInterval: Duration = .seconds(5), probeInterval: Duration = .seconds(5)
+        catalogueInterval: Duration = .seconds(5), probeInterval: Duration = .seconds(5), tier: Int = 0,
+        weight: Int = 100, profile: String = "auto", initializeArguments: String? = nil, sessionLimit: Int = 0
     ) {
         self.name = name
         self.module = module
@@ -40,58 +52,12 @@ package struct HSMSettings: Sendable, Equatable {
         self.stuckAfter = stuckAfter
         self.catalogueInterval = catalogueInterval
         self.probeInterval = probeInterval
+        self.tier = tier
+        self.weight = weight
+        self.profile = profile
+        self.initializeArguments = initializeArguments
+        self.sessionLimit = sessionLimit
     }
-}
-
-enum HSMKeys {
-    static let name = ConfigurationKey(
-        "name", "string, 1 to 64 of `A-Z a-z 0-9 . _ -`", standard: "required",
-        "Name of the HSM, in logs, status and `keystore.hsms`. No two may share one.")
-    static let module = ConfigurationKey(
-        "module", "path", standard: "required", "The vendor's PKCS#11 library. Only the HSM's worker process loads it.")
-    static let token = ConfigurationKey(
-        "token", "table", standard: "required", "Which token of the library, see below.")
-    static let pin = ConfigurationKey(
-        "pin", "secret", standard: "none: no login", "Where the user PIN is to be had, see \"Secrets\" below.")
-    static let sessions = IntegerKey(
-        "sessions", 1...1024, standard: 16,
-        "Sessions with the token, and so requests that it serves at a time: each is a lane (a thread of the worker, a "
-            + "socket pair, a PKCS#11 session).",
-        cost: "A session of the token's limit, which all nodes together share; a thread and two descriptors each. More "
-            + "than the HSM works on at once only lengthens its own queue.")
-    static let environment = ConfigurationKey(
-        "env", "table of strings", standard: "none",
-        "Environment variables for the worker, such as vendors' libraries read when they are loaded "
-            + "(`SOFTHSM2_CONF`, `CKNFAST_LOADSHARING`). No place for secrets.")
-    static let stuckAfter = DurationKey(
-        "stuck_after", .milliseconds(200)...(.seconds(600)), standard: .seconds(2),
-        "How long calls may overstay before the worker is killed and started anew.",
-        cost: "A library that hangs holds its sessions so much longer. Below the longest call of a healthy HSM, "
-            + "workers are killed without need.")
-    static let catalogueInterval = DurationKey(
-        "catalogue_interval", .seconds(1)...(.seconds(3600)), standard: .seconds(5),
-        "How often the token is searched for new and deleted keys.",
-        cost: "A new key is found so much later. A short interval costs a search of all keys each time, which is slow "
-            + "on tokens with thousands.")
-    static let probeInterval = DurationKey(
-        "probe_interval", .milliseconds(500)...(.seconds(60)), standard: .seconds(5),
-        "How often a test key encrypts and decrypts, which is what health is told from.",
-        cost: "A fault of an idle HSM is noticed so much later. XKS 1.0.3 allows health at most 60 s old.")
-    static let all = [
-        name, module, token, pin, sessions.key, environment, stuckAfter.key, catalogueInterval.key, probeInterval.key,
-    ]
-}
-
-/// The keys of `hsm.token`; exactly one is given.
-enum TokenKeys {
-    static let label = ConfigurationKey(
-        "label", "string, 1 to 32 bytes", standard: "none", "The token's label.")
-    static let serial = ConfigurationKey(
-        "serial", "string, 1 to 16 bytes", standard: "none", "The token's serial number.")
-    static let slot = ConfigurationKey(
-        "slot", "integer, 0 or more", standard: "none",
-        "The slot's ID. Some libraries number their slots anew when tokens come and go: prefer label or serial.")
-    static let all = [label, serial, slot]
 }
 
 extension TableReader {
@@ -108,7 +74,31 @@ extension TableReader {
             environment: environment(),
             stuckAfter: duration(HSMKeys.stuckAfter),
             catalogueInterval: duration(HSMKeys.catalogueInterval),
-            probeInterval: duration(HSMKeys.probeInterval))
+            probeInterval: duration(HSMKeys.probeInterval),
+            tier: integer(HSMKeys.tier),
+            weight: integer(HSMKeys.weight),
+            profile: profile(),
+            initializeArguments: initializeArguments(),
+            sessionLimit: integer(HSMKeys.sessionLimit))
+    }
+
+    private func profile() -> String {
+        guard let name = text(HSMKeys.profile) else { return HSMProfileName.standard }
+        if HSMProfileName.all.contains(name) { return name }
+        let nearest = NearestName.find(name, among: HSMProfileName.all)
+        report(
+            HSMKeys.profile, "is no known profile",
+            fix: nearest.map { "did you mean \"\($0)\"?" }
+                ?? "leave it out, or choose one of " + HSMProfileName.all.joined(separator: ", "))
+        return HSMProfileName.standard
+    }
+
+    private func initializeArguments() -> String? {
+        text(
+            HSMKeys.initializeArguments, required: nil,
+            "must be 1 to \(HSMKeys.initializeArgumentsLimit) bytes",
+            fix: "leave it out, or write what the library's manual asks for"
+        ) { (1...HSMKeys.initializeArgumentsLimit).contains($0.utf8.count) }
     }
 
     private func token() -> HSMSettings.Token? {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds what somebody probably meant to write.
-enum NearestName {
+/// Finds what somebody probably meant to write, in a file or on the command line.
+package enum NearestName {
     /// The candidate that is fewest slips away from `name`, when it is near enough to be meant: at most one slip in
     /// three letters, or one is the beginning or end of the other.
-    static func find(_ name: String, among candidates: [String]) -> String? {
+    package static func find(_ name: String, among candidates: [String]) -> String? {
         let near = candidates.map { (name: $0, distance: distance(Array(name.utf8), Array($0.utf8))) }
             .min { ($0.distance, $0.name) < ($1.distance, $1.name) }
         if let near, near.distance < min(name.utf8.count, near.name.utf8.count),

@@ -100,7 +100,8 @@ extension TableReader {
                 reader.report(HSMKeys.name, "is the name of another HSM", fix: "give each HSM a name of its own")
             }
             guard !hsm.module.isEmpty, hsm.token != .label("") else { continue }
-            let place = TokenPlace(module: hsm.module, token: hsm.token, environment: hsm.environment)
+            let place = TokenPlace(
+                module: hsm.module, token: hsm.token, environment: hsm.environment, arguments: hsm.initializeArguments)
             if let other = tokens.updateValue(hsm.name, forKey: place) {
                 problems.add(
                     reader.path(of: HSMKeys.token.name), "is the token of hsm \(Shown.quoted(other))",
@@ -123,10 +124,11 @@ extension TableReader {
     }
 }
 
-/// What makes two `[[hsm]]` tables mean one token. The environment counts: it chooses the configuration of most
-/// vendors' libraries.
+/// What makes two `[[hsm]]` tables mean one token. The environment counts, and so do the arguments: they choose the
+/// configuration of vendors' libraries.
 private struct TokenPlace: Hashable {
     var module: String
     var token: HSMSettings.Token
     var environment: [String: String]
+    var arguments: String?
 }

@@ -2,6 +2,9 @@
 
 /// `[node]`: who this node is and where it keeps its state.
 package struct NodeIdentitySettings: Sendable, Equatable {
+    /// `state_dir` where the file names none.
+    package static let standardStateDirectory = "/var/lib/claviger"
+
     package var id: String
     package var site: String
     /// Absolute path.
@@ -22,7 +25,7 @@ enum NodeKeys {
         "site", "string, 1 to 64 of `A-Z a-z 0-9 . _ -`", standard: "\"default\"",
         "Name of the place where the node stands, in logs and status.")
     static let stateDirectory = ConfigurationKey(
-        "state_dir", "path", standard: "\"/var/lib/claviger\"",
+        "state_dir", "path", standard: "\"\(NodeIdentitySettings.standardStateDirectory)\"",
         "Directory for what the node keeps. It must be writable by the node, and by nobody else.")
     static let all = [id, site, stateDirectory]
 }
@@ -33,7 +36,8 @@ extension TableReader {
         let site = has(NodeKeys.site) ? name(NodeKeys.site, example: "fra") : nil
         let directory = filePath(NodeKeys.stateDirectory, resolve: resolve)
         return NodeIdentitySettings(
-            id: id ?? "", site: site ?? "default", stateDirectory: directory ?? "/var/lib/claviger")
+            id: id ?? "", site: site ?? "default",
+            stateDirectory: directory ?? NodeIdentitySettings.standardStateDirectory)
     }
 
     /// A name that people give to a thing and that appears in logs, paths and status.

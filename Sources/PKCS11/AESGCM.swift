@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPKCS11
 import LaneProtocol
+import SecureMemory
 
 /// Length of the tag that stands behind every ciphertext, bytes.
 package let gcmTagLength = 16
 
-/// One single-part AES-GCM call: what goes in, and where the result goes. Lends memory; owns nothing.
+/// One AES-GCM call: what goes in, and where the result goes. Lends memory; owns nothing.
 package struct GCMCall {
     package var key: ObjectHandle
-    /// A few HSMs make the IV themselves and write it here, so it is read back after the call.
+    /// Encrypt, where the caller makes the IV: the IV, all of the buffer; read it back after the call, since an HSM may
+    /// have put its own in its place. Encrypt, where the HSM makes it: room for the profile's `ivLength`, or more; the
+    /// IV stands at the beginning afterwards. Decrypt: the IV.
     package var iv: UnsafeMutableRawBufferPointer
     package var aad: UnsafeRawBufferPointer
     /// Plaintext, or ciphertext ‖ tag.
     package var input: UnsafeRawBufferPointer
-    /// Room for the result: encrypt `input.count + 16`, decrypt `input.count` (some libraries want room for the tag).
+    /// Room for the result: encrypt `GCMProfile.outputRoom`, decrypt `input.count` (some libraries want room for the
+    /// tag).
     package var output: UnsafeMutableRawBufferPointer
 
     package init(
@@ -28,93 +32,135 @@ package struct GCMCall {
     }
 }
 
-/// Builds the mechanism's parameter in the layout the token wants.
-///
-/// This is the 48-byte CK_GCM_PARAMS of the official header, with ulIvBits. The text of PKCS#11 2.40's errata has no
-/// such field (40 bytes); libraries of either kind refuse the other's length.
-struct GCMParameters {
-    private var parameters: CK_GCM_PARAMS
-
-    init(_ call: GCMCall) {
-        let aad = call.aad.baseAddress.map { UnsafeMutableRawPointer(mutating: $0) }
-        let hasAAD = !call.aad.isEmpty
-        parameters = CK_GCM_PARAMS(
-            pIv: call.iv.baseAddress?.assumingMemoryBound(to: UInt8.self),
-            ulIvLen: UInt(call.iv.count), ulIvBits: UInt(call.iv.count) &* 8,
-            pAAD: hasAAD ? aad?.assumingMemoryBound(to: UInt8.self) : nil,
-            ulAADLen: UInt(call.aad.count), ulTagBits: UInt(gcmTagLength) &* 8)
-    }
-
-    /// Lends the CK_MECHANISM for the length of `body`: the whole operation, since a library may read the parameter
-    /// until the operation ends.
-    @inline(__always)
-    mutating func withMechanism(_ body: (UnsafeMutablePointer<CK_MECHANISM>) -> CallResult) -> CallResult {
-        withUnsafeMutablePointer(to: &parameters) { pointer in
-            var mechanism = CK_MECHANISM(
-                mechanism: UInt(CKM_AES_GCM), pParameter: UnsafeMutableRawPointer(pointer),
-                ulParameterLen: UInt(MemoryLayout<CK_GCM_PARAMS>.size))
-            return body(&mechanism)
-        }
+extension GCMProfile {
+    /// Room that an encryption of `count` bytes needs for its output. An HSM that appends the IV writes it there.
+    package func outputRoom(forPlaintextOf count: Int) -> Int {
+        count + gcmTagLength + (ivSource == .appended ? ivLength : 0)
     }
 }
 
 extension Session {
-    /// C_EncryptInit and C_Encrypt: the output is ciphertext ‖ tag. No size query; a result of another length than
-    /// `input.count + 16` is CKR_DEVICE_ERROR.
-    package func encrypt(_ call: GCMCall) -> CallResult {
-        guard let begin = module.functions.pointee.C_EncryptInit, let perform = module.functions.pointee.C_Encrypt
-        else { return CallResult(function: .encryptInit, code: .functionNotSupported) }
-        guard !call.iv.isEmpty else { return CallResult(function: .encryptInit, code: .mechanismParamInvalid) }
-        guard call.output.count >= call.input.count + gcmTagLength else {
-            return CallResult(function: .encryptInit, code: .bufferTooSmall)
-        }
-        var parameters = GCMParameters(call)
-        return parameters.withMechanism { mechanism in
-            var code = begin(handle, mechanism, call.key.rawValue)
-            guard code == 0 else { return CallResult(function: .encryptInit, code: ReturnCode(rawValue: code)) }
-            var length = UInt(call.output.count)
-            code = perform(handle, call.inputPointer, UInt(call.input.count), call.outputPointer, &length)
-            return call.finish(.encrypt, code: code, length: length, expected: call.input.count + gcmTagLength)
+    /// Encrypts; the output is ciphertext ‖ tag, `length` bytes, and the IV is the first `ivLength` bytes of `call.iv`.
+    ///
+    /// No size query; a result of another length than the profile promises is CKR_DEVICE_ERROR. An HSM that was to make
+    /// the IV and left zeroes is CKR_RANDOM_NO_RNG of C_GenerateRandom: what it encrypted must not be used.
+    package func encrypt(_ call: GCMCall, profile: GCMProfile) -> CallResult {
+        switch profile.ivSource {
+        case .caller:
+            guard !call.iv.isEmpty else { return profile.layout.refusal(.encrypt, .mechanismParamInvalid) }
+            let result = tryEncryption(call, layout: profile.layout)
+            return call.finishEncryption(result, expected: gcmTagLength, ivLength: call.iv.count)
+        case .buffer: return encryptIntoZeroedBuffer(call, profile)
+        case .appended: return encryptAppending(call, profile)
         }
     }
 
-    /// C_DecryptInit and C_Decrypt of ciphertext ‖ tag. No size query; a result of another length than
+    /// The HSM writes its IV into a buffer of zeroes. One that took the zeroes for an IV is caught here.
+    private func encryptIntoZeroedBuffer(_ call: GCMCall, _ profile: GCMProfile) -> CallResult {
+        guard profile.layout != .message, call.iv.count >= profile.ivLength else {
+            return profile.layout.refusal(.encrypt, .mechanismParamInvalid)
+        }
+        var zeroed = call
+        zeroed.iv = UnsafeMutableRawBufferPointer(rebasing: call.iv[0..<profile.ivLength])
+        wipe(zeroed.iv)
+        let result = call.finishEncryption(
+            tryEncryption(zeroed, layout: profile.layout), expected: gcmTagLength, ivLength: profile.ivLength)
+        guard result.isOK else { return result }
+        guard zeroed.iv.contains(where: { $0 != 0 }) else {
+            wipe(call.output)
+            return CallResult(function: .generateRandom, code: .randomNoRNG)
+        }
+        return result
+    }
+
+    /// The HSM writes 16 bytes of IV behind the tag. It is given no IV; one that refuses this gets 16 zeroes. An HSM
+    /// that took the zeroes for an IV appends none, and is caught by the length.
+    private func encryptAppending(_ call: GCMCall, _ profile: GCMProfile) -> CallResult {
+        guard profile.layout != .message, call.iv.count >= profile.ivLength else {
+            return profile.layout.refusal(.encrypt, .mechanismParamInvalid)
+        }
+        var without = call
+        without.iv = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        var result = tryEncryption(without, layout: profile.layout)
+        if result.code.refusesParameter, result.function == .encryptInit {
+            without.iv = UnsafeMutableRawBufferPointer(rebasing: call.iv[0..<profile.ivLength])
+            wipe(without.iv)
+            result = tryEncryption(without, layout: profile.layout)
+        }
+        let expected = gcmTagLength + profile.ivLength
+        result = call.finishEncryption(result, expected: expected, ivLength: profile.ivLength)
+        guard result.isOK else { return result }
+        result.length -= profile.ivLength
+        let appended = UnsafeRawBufferPointer(rebasing: call.output[result.length..<result.length + profile.ivLength])
+        guard appended.contains(where: { $0 != 0 }) else {
+            wipe(call.output)
+            return CallResult(function: .generateRandom, code: .randomNoRNG)
+        }
+        call.iv.copyMemory(from: appended)
+        return result
+    }
+
+    /// Decrypts ciphertext ‖ tag with an IV of any length. No size query; a result of another length than
     /// `input.count - 16` is CKR_DEVICE_ERROR. What cannot hold a tag is CKR_ENCRYPTED_DATA_LEN_RANGE without a call;
     /// an empty IV is CKR_MECHANISM_PARAM_INVALID.
-    package func decrypt(_ call: GCMCall) -> CallResult {
-        guard let begin = module.functions.pointee.C_DecryptInit, let perform = module.functions.pointee.C_Decrypt
-        else { return CallResult(function: .decryptInit, code: .functionNotSupported) }
-        guard !call.iv.isEmpty else { return CallResult(function: .decryptInit, code: .mechanismParamInvalid) }
+    package func decrypt(_ call: GCMCall, profile: GCMProfile) -> CallResult {
+        guard !call.iv.isEmpty else { return profile.layout.refusal(.decrypt, .mechanismParamInvalid) }
         guard call.input.count >= gcmTagLength else {
-            return CallResult(function: .decrypt, code: .encryptedDataLenRange)
+            let function: PKCS11Function = profile.layout == .message ? .decryptMessage : .decrypt
+            return CallResult(function: function, code: .encryptedDataLenRange)
         }
         guard call.output.count >= call.input.count else {
-            return CallResult(function: .decryptInit, code: .bufferTooSmall)
+            return profile.layout.refusal(.decrypt, .bufferTooSmall)
         }
-        var parameters = GCMParameters(call)
-        return parameters.withMechanism { mechanism in
-            var code = begin(handle, mechanism, call.key.rawValue)
-            guard code == 0 else { return CallResult(function: .decryptInit, code: ReturnCode(rawValue: code)) }
-            var length = UInt(call.output.count)
-            code = perform(handle, call.inputPointer, UInt(call.input.count), call.outputPointer, &length)
-            return call.finish(.decrypt, code: code, length: length, expected: call.input.count - gcmTagLength)
+        let result = call.perform(.decrypt, on: self, layout: profile.layout)
+        guard result.isOK else { return result }
+        guard result.length == call.input.count - gcmTagLength else {
+            return CallResult(function: result.function, code: .deviceError)
         }
+        return result
+    }
+
+    /// The bare calls of an encryption, for those who want to know what an HSM does: an empty IV goes as NULL, and
+    /// `length` is what the library told, up to the room there is.
+    package func tryEncryption(_ call: GCMCall, layout: GCMProfile.Layout) -> CallResult {
+        guard call.output.count >= call.input.count + gcmTagLength else {
+            return layout.refusal(.encrypt, .bufferTooSmall)
+        }
+        return call.perform(.encrypt, on: self, layout: layout)
+    }
+}
+
+/// Which way a call goes.
+enum GCMDirection {
+    case encrypt
+    case decrypt
+}
+
+extension GCMProfile.Layout {
+    /// What was refused before the library was asked, told as the function that would have refused it.
+    fileprivate func refusal(_ direction: GCMDirection, _ code: ReturnCode) -> CallResult {
+        let function: PKCS11Function =
+            switch (self, direction) {
+            case (.message, .encrypt): .messageEncryptInit
+            case (.message, .decrypt): .messageDecryptInit
+            case (_, .encrypt): .encryptInit
+            case (_, .decrypt): .decryptInit
+            }
+        return CallResult(function: function, code: code)
     }
 }
 
 extension GCMCall {
-    /// The library takes it as writable, but only reads it.
-    fileprivate var inputPointer: UnsafeMutablePointer<UInt8>? {
-        input.baseAddress.map { UnsafeMutableRawPointer(mutating: $0).assumingMemoryBound(to: UInt8.self) }
+    fileprivate func finishEncryption(_ result: CallResult, expected: Int, ivLength: Int) -> CallResult {
+        guard result.isOK else { return result }
+        guard result.length == input.count + expected else {
+            return CallResult(function: result.function, code: .deviceError)
+        }
+        return CallResult(function: result.function, code: .ok, length: result.length, ivLength: ivLength)
     }
+}
 
-    fileprivate var outputPointer: UnsafeMutablePointer<UInt8>? {
-        output.baseAddress?.assumingMemoryBound(to: UInt8.self)
-    }
-
-    fileprivate func finish(_ function: PKCS11Function, code: UInt, length: UInt, expected: Int) -> CallResult {
-        guard code == 0 else { return CallResult(function: function, code: ReturnCode(rawValue: code)) }
-        guard length == UInt(expected) else { return CallResult(function: function, code: .deviceError) }
-        return CallResult(function: function, code: .ok, length: expected)
-    }
+extension ReturnCode {
+    /// True when a library refuses the mechanism's parameter: wrong layout, or an IV that it does not want.
+    package var refusesParameter: Bool { self == .mechanismParamInvalid || self == .argumentsBad }
 }

@@ -34,10 +34,12 @@ extension Session {
     }
 
     private func generateKey(_ template: AttributeTemplate) throws(PKCS11Error) -> ObjectHandle {
-        let call = try present(module.functions.pointee.C_GenerateKey, .generateKey)
         var mechanism = CK_MECHANISM(mechanism: UInt(CKM_AES_KEY_GEN), pParameter: nil, ulParameterLen: 0)
         var key: UInt = 0
-        try check(template.withAttributes { call(handle, &mechanism, $0, $1, &key) }, .generateKey)
+        try module.exclusively { functions throws(PKCS11Error) in
+            let call = try present(functions.base.pointee.C_GenerateKey, .generateKey)
+            try check(template.withAttributes { call(handle, &mechanism, $0, $1, &key) }, .generateKey)
+        }
         return ObjectHandle(rawValue: key)
     }
 
@@ -57,15 +59,19 @@ extension Session {
         template.set(UInt(CKA_ID), id)
         template.set(UInt(CKA_VALUE), value)
         template.set(usage)
-        let call = try present(module.functions.pointee.C_CreateObject, .createObject)
         var object: UInt = 0
-        try check(template.withAttributes { call(handle, $0, $1, &object) }, .createObject)
+        try module.exclusively { functions throws(PKCS11Error) in
+            let call = try present(functions.base.pointee.C_CreateObject, .createObject)
+            try check(template.withAttributes { call(handle, $0, $1, &object) }, .createObject)
+        }
         return ObjectHandle(rawValue: object)
     }
 
     /// C_DestroyObject.
     package func destroy(_ object: ObjectHandle) throws(PKCS11Error) {
-        let call = try present(module.functions.pointee.C_DestroyObject, .destroyObject)
-        try check(call(handle, object.rawValue), .destroyObject)
+        try module.exclusively { functions throws(PKCS11Error) in
+            let call = try present(functions.base.pointee.C_DestroyObject, .destroyObject)
+            try check(call(handle, object.rawValue), .destroyObject)
+        }
     }
 }

@@ -34,7 +34,30 @@ package struct KeyFindings: Sendable, Equatable {
     }
 }
 
+/// An attribute of keys that matters here, and whether a token shows it.
+package struct KeyAttribute: Sendable, Equatable {
+    package var name: String
+    package var isReadable: Bool
+}
+
 extension Session {
+    /// Which attributes of a key the token shows.
+    package func readability(of key: ObjectHandle) throws(PKCS11Error) -> [KeyAttribute] {
+        let wanted: [(String, UInt, Int)] = [
+            ("CKA_LABEL", UInt(CKA_LABEL), 255), ("CKA_ID", UInt(CKA_ID), 255),
+            ("CKA_VALUE_LEN", UInt(CKA_VALUE_LEN), MemoryLayout<UInt>.size), ("CKA_ENCRYPT", UInt(CKA_ENCRYPT), 1),
+            ("CKA_DECRYPT", UInt(CKA_DECRYPT), 1), ("CKA_WRAP", UInt(CKA_WRAP), 1), ("CKA_UNWRAP", UInt(CKA_UNWRAP), 1),
+            ("CKA_SENSITIVE", UInt(CKA_SENSITIVE), 1), ("CKA_EXTRACTABLE", UInt(CKA_EXTRACTABLE), 1),
+            ("CKA_LOCAL", UInt(CKA_LOCAL), 1),
+        ]
+        var attributes: [KeyAttribute] = []
+        for (name, type, limit) in wanted {
+            let (_, values) = try read([(type, limit)], of: key)
+            attributes.append(KeyAttribute(name: name, isReadable: values[type] != nil))
+        }
+        return attributes
+    }
+
     /// The AES keys that are kept on the token and that this session may see, at most `limit`. A key that vanishes
     /// during the search is left out.
     package func aesKeys(atMost limit: Int) throws(PKCS11Error) -> KeyFindings {
@@ -53,7 +76,14 @@ extension Session {
 
     /// The objects that fit a template, at most one more than `limit`.
     private func find(_ template: AttributeTemplate, atMost limit: Int) throws(PKCS11Error) -> [ObjectHandle] {
-        let list = module.functions
+        try module.exclusively { functions throws(PKCS11Error) in
+            try find(template, atMost: limit, functions.base)
+        }
+    }
+
+    private func find(
+        _ template: AttributeTemplate, atMost limit: Int, _ list: UnsafeMutablePointer<CK_FUNCTION_LIST>
+    ) throws(PKCS11Error) -> [ObjectHandle] {
         let begin = try present(list.pointee.C_FindObjectsInit, .findObjects)
         let next = try present(list.pointee.C_FindObjects, .findObjects)
         let finish = try present(list.pointee.C_FindObjectsFinal, .findObjects)
@@ -127,27 +157,29 @@ extension Session {
     private func read(
         _ wanted: [(type: UInt, limit: Int)], of object: ObjectHandle
     ) throws(PKCS11Error) -> (ReturnCode, [UInt: [UInt8]]) {
-        let call = try present(module.functions.pointee.C_GetAttributeValue, .getAttributeValue)
         // The only number stands first, so it is aligned.
         var bytes = [UInt8](repeating: 0, count: wanted.reduce(0) { $0 + $1.limit })
         var values: [UInt: [UInt8]] = [:]
-        let code = bytes.withUnsafeMutableBytes { target in
-            var offset = 0
-            var attributes = wanted.map { type, limit in
-                defer { offset += limit }
-                return CK_ATTRIBUTE(
-                    type: type, pValue: target.baseAddress.map { $0 + offset }, ulValueLen: UInt(limit))
-            }
-            let code = ReturnCode(rawValue: call(handle, object.rawValue, &attributes, UInt(attributes.count)))
-            offset = 0
-            for (attribute, (type, limit)) in zip(attributes, wanted) {
-                // CK_UNAVAILABLE_INFORMATION is larger than any limit.
-                if attribute.ulValueLen <= UInt(limit), code.isOK {
-                    values[type] = Array(target[offset..<offset + Int(attribute.ulValueLen)])
+        let code = try module.exclusively { functions throws(PKCS11Error) in
+            let call = try present(functions.base.pointee.C_GetAttributeValue, .getAttributeValue)
+            return bytes.withUnsafeMutableBytes { target in
+                var offset = 0
+                var attributes = wanted.map { type, limit in
+                    defer { offset += limit }
+                    return CK_ATTRIBUTE(
+                        type: type, pValue: target.baseAddress.map { $0 + offset }, ulValueLen: UInt(limit))
                 }
-                offset += limit
+                let code = ReturnCode(rawValue: call(handle, object.rawValue, &attributes, UInt(attributes.count)))
+                offset = 0
+                for (attribute, (type, limit)) in zip(attributes, wanted) {
+                    // CK_UNAVAILABLE_INFORMATION is larger than any limit.
+                    if attribute.ulValueLen <= UInt(limit), code.isOK {
+                        values[type] = Array(target[offset..<offset + Int(attribute.ulValueLen)])
+                    }
+                    offset += limit
+                }
+                return code
             }
-            return code
         }
         switch code {
         case .ok: return (code, values)

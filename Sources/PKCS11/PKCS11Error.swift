@@ -20,11 +20,14 @@ package struct CallResult: Sendable, Equatable {
     package var code: ReturnCode
     /// Bytes of output, never more than the room that was offered. 0 unless the call succeeded.
     package var length: Int
+    /// Bytes of the IV that an encryption used, at the beginning of the call's IV buffer. 0 otherwise.
+    package var ivLength: Int
 
-    package init(function: PKCS11Function, code: ReturnCode, length: Int = 0) {
+    package init(function: PKCS11Function, code: ReturnCode, length: Int = 0, ivLength: Int = 0) {
         self.function = function
         self.code = code
         self.length = length
+        self.ivLength = ivLength
     }
 
     package static let ok = CallResult(function: .none, code: .ok)

@@ -19,16 +19,20 @@ package struct Session: Sendable {
     package static func open(
         _ module: Module, slot: UInt64, readWrite: Bool = false
     ) throws(PKCS11Error) -> Session {
-        let call = try present(module.functions.pointee.C_OpenSession, .openSession)
         let flags = UInt(CKF_SERIAL_SESSION) | (readWrite ? UInt(CKF_RW_SESSION) : 0)
         var handle: UInt = 0
-        try check(call(UInt(slot), flags, nil, nil, &handle), .openSession)
+        try module.exclusively { functions throws(PKCS11Error) in
+            let call = try present(functions.base.pointee.C_OpenSession, .openSession)
+            try check(call(UInt(slot), flags, nil, nil, &handle), .openSession)
+        }
         return Session(module: module, slot: slot, handle: handle)
     }
 
     /// C_CloseSession. The objects that live in the session alone end with it.
     package func close() throws(PKCS11Error) {
-        try check(try present(module.functions.pointee.C_CloseSession, .closeSession)(handle), .closeSession)
+        try module.exclusively { functions throws(PKCS11Error) in
+            try check(try present(functions.base.pointee.C_CloseSession, .closeSession)(handle), .closeSession)
+        }
     }
 
     /// Who logs in.
@@ -40,13 +44,11 @@ package struct Session: Sendable {
     /// C_Login for the whole token: every session of the process is logged in with it. Being logged in already is fine.
     /// Without a PIN, the token asks for it on its own pad.
     package func login(_ user: User = .user, pin: SecretBytes?) throws(PKCS11Error) {
-        let call = try present(module.functions.pointee.C_Login, .login)
         let type = user == .user ? UInt(CKU_USER) : UInt(CKU_SO)
-        let code: UInt
-        if let pin {
-            code = pin.withMutablePointer { call(handle, type, $0, $1) }
-        } else {
-            code = call(handle, type, nil, 0)
+        let code = try module.exclusively { functions throws(PKCS11Error) in
+            let call = try present(functions.base.pointee.C_Login, .login)
+            guard let pin else { return call(handle, type, nil, 0) }
+            return pin.withMutablePointer { call(handle, type, $0, $1) }
         }
         guard ReturnCode(rawValue: code) != .userAlreadyLoggedIn else { return }
         try check(code, .login)
@@ -54,26 +56,32 @@ package struct Session: Sendable {
 
     /// C_Logout for the whole token.
     package func logout() throws(PKCS11Error) {
-        try check(try present(module.functions.pointee.C_Logout, .logout)(handle), .logout)
+        try module.exclusively { functions throws(PKCS11Error) in
+            try check(try present(functions.base.pointee.C_Logout, .logout)(handle), .logout)
+        }
     }
 
     /// True when C_GetSessionInfo says that the user is logged in.
     package func userIsLoggedIn() throws(PKCS11Error) -> Bool {
-        let call = try present(module.functions.pointee.C_GetSessionInfo, .getSessionInfo)
         var info = CK_SESSION_INFO()
-        try check(call(handle, &info), .getSessionInfo)
+        try module.exclusively { functions throws(PKCS11Error) in
+            let call = try present(functions.base.pointee.C_GetSessionInfo, .getSessionInfo)
+            try check(call(handle, &info), .getSessionInfo)
+        }
         return info.state == UInt(CKS_RO_USER_FUNCTIONS) || info.state == UInt(CKS_RW_USER_FUNCTIONS)
     }
 
     /// Fills `target` from the token's generator: C_GenerateRandom.
     package func random(into target: UnsafeMutableRawBufferPointer) -> CallResult {
-        guard let call = module.functions.pointee.C_GenerateRandom else {
-            return CallResult(function: .generateRandom, code: .functionNotSupported)
-        }
         guard let base = target.baseAddress, !target.isEmpty else { return .ok }
         let bytes = base.assumingMemoryBound(to: UInt8.self)
-        let code = ReturnCode(rawValue: call(handle, bytes, UInt(target.count)))
-        return CallResult(function: .generateRandom, code: code, length: code.isOK ? target.count : 0)
+        return module.exclusively { functions in
+            guard let call = functions.base.pointee.C_GenerateRandom else {
+                return CallResult(function: .generateRandom, code: .functionNotSupported)
+            }
+            let code = ReturnCode(rawValue: call(handle, bytes, UInt(target.count)))
+            return CallResult(function: .generateRandom, code: code, length: code.isOK ? target.count : 0)
+        }
     }
 }
 

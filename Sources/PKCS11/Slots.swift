@@ -65,11 +65,13 @@ extension Module {
 
     /// All slots, also empty ones.
     package func slots() throws(PKCS11Error) -> [SlotDescription] {
-        let getSlotInfo = try present(functions.pointee.C_GetSlotInfo, .getSlotInfo)
         var slots: [SlotDescription] = []
         for slot in try slotIDs(withTokenOnly: false) {
             var info = CK_SLOT_INFO()
-            guard getSlotInfo(UInt(slot), &info) == 0 else { continue }
+            let code = try exclusively { functions throws(PKCS11Error) in
+                try present(functions.base.pointee.C_GetSlotInfo, .getSlotInfo)(UInt(slot), &info)
+            }
+            guard code == 0 else { continue }
             let hasToken = UInt(info.flags) & UInt(CKF_TOKEN_PRESENT) != 0
             slots.append(
                 SlotDescription(
@@ -81,9 +83,11 @@ extension Module {
 
     /// Who the token in a slot is.
     package func token(inSlot slot: UInt64) throws(PKCS11Error) -> TokenDescription {
-        let call = try present(functions.pointee.C_GetTokenInfo, .getTokenInfo)
         var info = CK_TOKEN_INFO()
-        try check(call(UInt(slot), &info), .getTokenInfo)
+        try exclusively { functions throws(PKCS11Error) in
+            let call = try present(functions.base.pointee.C_GetTokenInfo, .getTokenInfo)
+            try check(call(UInt(slot), &info), .getTokenInfo)
+        }
         // CK_UNAVAILABLE_INFORMATION and CK_EFFECTIVELY_INFINITE both mean: no limit that could be told.
         let limit = info.ulMaxSessionCount == claviger_unavailable_information() ? 0 : UInt64(info.ulMaxSessionCount)
         return TokenDescription(
@@ -97,14 +101,30 @@ extension Module {
 
     /// The mechanisms of the token in a slot.
     package func mechanisms(ofSlot slot: UInt64) throws(PKCS11Error) -> [Mechanism] {
-        let call = try present(functions.pointee.C_GetMechanismList, .getMechanismList)
-        return try list(atMost: mostMechanisms, .getMechanismList) { call(UInt(slot), $0, $1) }
-            .map { Mechanism(rawValue: $0) }
+        try exclusively { functions throws(PKCS11Error) in
+            let call = try present(functions.base.pointee.C_GetMechanismList, .getMechanismList)
+            return try list(atMost: mostMechanisms, .getMechanismList) { call(UInt(slot), $0, $1) }
+        }
+        .map { Mechanism(rawValue: $0) }
+    }
+
+    /// True when the token in a slot takes `mechanism` in the message functions of PKCS#11 3.0, both ways.
+    package func takesMessages(_ mechanism: Mechanism, slot: UInt64) -> Bool {
+        guard hasMessageFunctions else { return false }
+        var info = CK_MECHANISM_INFO()
+        let code = exclusively { functions in
+            functions.base.pointee.C_GetMechanismInfo.map { $0(UInt(slot), mechanism.rawValue, &info) }
+        }
+        let wanted = UInt(CLAVIGER_MESSAGE_ENCRYPT) | UInt(CLAVIGER_MESSAGE_DECRYPT)
+        return code == 0 && UInt(info.flags) & wanted == wanted
     }
 
     func slotIDs(withTokenOnly: Bool) throws(PKCS11Error) -> [UInt64] {
-        let call = try present(functions.pointee.C_GetSlotList, .getSlotList)
-        return try list(atMost: mostSlots, .getSlotList) { call(withTokenOnly ? 1 : 0, $0, $1) }.map { UInt64($0) }
+        try exclusively { functions throws(PKCS11Error) in
+            let call = try present(functions.base.pointee.C_GetSlotList, .getSlotList)
+            return try list(atMost: mostSlots, .getSlotList) { call(withTokenOnly ? 1 : 0, $0, $1) }
+        }
+        .map { UInt64($0) }
     }
 
     /// Asks for the number of elements, then for the elements; again when there are more by then.

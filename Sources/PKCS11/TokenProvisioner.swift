@@ -57,13 +57,15 @@ package struct TokenProvisioner: Sendable {
         let tokens = try Self.calling { () throws(PKCS11Error) in try module.tokens() }
         guard let free = tokens.first(where: { !$0.flags.contains(.initialized) }) else { throw .noFreeToken }
         try Self.calling { () throws(PKCS11Error) in
-            let initialize = try present(module.functions.pointee.C_InitToken, .initToken)
-            let code = securityOfficerPIN.withMutablePointer { pin, length in
-                padded.withUnsafeMutableBufferPointer {
-                    initialize(UInt(free.identity.slot), pin, length, $0.baseAddress)
+            try module.exclusively { functions throws(PKCS11Error) in
+                let initialize = try present(functions.base.pointee.C_InitToken, .initToken)
+                let code = securityOfficerPIN.withMutablePointer { pin, length in
+                    padded.withUnsafeMutableBufferPointer {
+                        initialize(UInt(free.identity.slot), pin, length, $0.baseAddress)
+                    }
                 }
+                try check(code, .initToken)
             }
-            try check(code, .initToken)
         }
         // SoftHSM moves a token to another slot when it is initialised, so it is looked up by its label.
         let after = try Self.calling { () throws(PKCS11Error) in try module.tokens() }
@@ -87,15 +89,18 @@ package struct TokenProvisioner: Sendable {
         }
     }
 
-    private func setUserPIN(
+    /// Sets the user PIN of the token in `slot`, as its security officer: C_InitPIN.
+    package func setUserPIN(
         _ userPIN: SecretBytes, securityOfficerPIN: SecretBytes, slot: UInt64
     ) throws(PKCS11Error) {
-        let call = try present(module.functions.pointee.C_InitPIN, .initPIN)
         let session = try Session.open(module, slot: slot, readWrite: true)
         defer { try? session.close() }
         try session.login(.securityOfficer, pin: securityOfficerPIN)
         defer { try? session.logout() }
-        try check(userPIN.withMutablePointer { call(session.handle, $0, $1) }, .initPIN)
+        try module.exclusively { functions throws(PKCS11Error) in
+            let call = try present(functions.base.pointee.C_InitPIN, .initPIN)
+            try check(userPIN.withMutablePointer { call(session.handle, $0, $1) }, .initPIN)
+        }
     }
 
     /// Stores keys on the token in `slot`.

@@ -50,6 +50,27 @@ package struct HSMSet: Sendable, Hashable, ExpressibleByArrayLiteral {
         return result
     }
 
+    package func union(_ other: HSMSet) -> HSMSet {
+        var result = self
+        result.bits |= other.bits
+        return result
+    }
+
+    /// The member with so many smaller ones before it; `nil` when there are not so many.
+    package func member(after smaller: Int) -> Int? {
+        var rest = bits
+        for _ in 0..<max(smaller, 0) { rest &= rest &- 1 }
+        return rest == 0 ? nil : rest.trailingZeroBitCount
+    }
+
+    package func forEach(_ body: (Int) -> Void) {
+        var rest = bits
+        while rest != 0 {
+            body(rest.trailingZeroBitCount)
+            rest &= rest - 1
+        }
+    }
+
     package func intersection(_ other: HSMSet) -> HSMSet {
         var result = self
         result.bits &= other.bits

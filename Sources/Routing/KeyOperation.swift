@@ -83,49 +83,11 @@ package enum KeyKnowledge: Sendable, Equatable {
     case held(usage: KeyUsage)
     /// Every HSM that can serve says that it has no such key; the text says more where there is more to say.
     case absent(String?)
+    /// HSMs hold it, but none may serve it: they disagree on its value, or none can prove that it has the right one.
+    /// The text says which, and what mends it.
+    case refused(String)
     /// No HSM can serve, so nobody knows.
     case unknown
-}
-
-/// State of one HSM as health answers tell it.
-package enum HSMCondition: String, Sendable {
-    case starting
-    case active
-    case degraded
-    case unavailable
-}
-
-/// One HSM of the pool, as status and health show it.
-package struct HSMStatus: Sendable, Equatable {
-    package var name: String
-    package var condition: HSMCondition
-    /// Why, in words; empty when active.
-    package var reason: String
-    /// When the condition was entered, nanoseconds of the monotonic clock.
-    package var since: UInt64
-    package var identity: TokenIdentity?
-    package var lanesOpen: Int
-    package var lanesBusy: Int
-    package var lanesOverdue: Int
-    package var keys: Int
-    /// Process id of the worker; 0 while there is none.
-    package var workerPID: Int32
-
-    package init(
-        name: String, condition: HSMCondition, reason: String, since: UInt64, identity: TokenIdentity?, lanesOpen: Int,
-        lanesBusy: Int, lanesOverdue: Int, keys: Int, workerPID: Int32
-    ) {
-        self.name = name
-        self.condition = condition
-        self.reason = reason
-        self.since = since
-        self.identity = identity
-        self.lanesOpen = lanesOpen
-        self.lanesBusy = lanesBusy
-        self.lanesOverdue = lanesOverdue
-        self.keys = keys
-        self.workerPID = workerPID
-    }
 }
 
 /// The pool of HSMs as the rest of the node sees it.

@@ -4,66 +4,51 @@ import LaneProtocol
 /// Decides which HSM does what, and what an answer, a silence or a death means.
 ///
 /// Events go in, `PoolActions` come out. No clock, no I/O, no lock: time is an argument (nanoseconds of any monotonic
-/// clock), and the driver performs the actions after it has let go of its lock. An operation is on one lane, or waits
-/// for one, or both: when its HSM has been silent for too long, it stands in line for another, and whichever comes first
-/// counts. A lane is in exactly one state.
+/// clock), chance comes from a seed, and the driver performs the actions after it has let go of its lock.
 ///
-/// Failing over happens inside the request: an HSM that dies, refuses or stays silent costs the caller time, not an
-/// error, as long as another HSM holds the key and the deadline allows it.
+/// Failing over happens inside the request. An operation is on one lane or on several, of different HSMs; the first
+/// answer that settles it counts, and nobody waits for the others: their lanes are free again when their calls return.
+/// A second HSM is asked when the first fails, when it is silent for longer than its own answers ever take, and, as a
+/// hedge, when it is slower than 19 of 20 of its answers; all within a budget.
+///
+/// This file has the events. `PoolMachine+Judging` says what answers and silence mean, `PoolMachine+Choosing` where a
+/// request goes, `PoolMachine+Lanes` how lanes come and go. docs/internals/routing.md has the numbers and the reasons.
 package struct PoolMachine: Sendable {
-    private let limits: PoolLimits
-    private var hsms: [HSMRecord]
-    private var operations: [OperationID: OperationRecord] = [:]
-    private var waiting = WaitingLine()
+    let limits: PoolLimits
+    var hsms: [HSMRecord]
+    var operations: [OperationID: OperationRecord] = [:]
+    var waiting = WaitingLine()
+    var budget: RetryBudget
+    var random: RandomChoice
+    var lastGeneration: UInt64 = 0
     private var lastNumber: UInt64 = 0
-    private var lastGeneration: UInt64 = 0
-    /// Where the search for the least loaded HSM begins, so that equals take turns.
-    private var turn = 0
+    package internal(set) var counters = PoolCounters()
 
     /// - Parameters:
-    ///   - stuckAfter: for each HSM (`HSMSet.capacity` at most), how long one of its lanes may be overdue before its
-    ///     worker is killed, nanoseconds.
+    ///   - traits: one for each HSM, `HSMSet.capacity` at most.
     ///   - groups: how many groups (event loops) the lanes are spread over; a lane's group is its number modulo this.
     ///     An operation is put on a lane of its own group where one is free.
-    package init(stuckAfter: [UInt64], groups: Int, limits: PoolLimits) {
+    ///   - seed: for the choice between HSMs.
+    package init(_ traits: [HSMTraits], groups: Int, limits: PoolLimits, seed: UInt64, now: UInt64 = 0) {
         self.limits = limits
-        hsms = stuckAfter.prefix(HSMSet.capacity).map { HSMRecord(stuckAfter: $0, groups: max(groups, 1)) }
-    }
-
-    /// Operations that have not been finished.
-    package var unfinished: Int { operations.count }
-
-    /// True while a tick may have something to decide.
-    package var needsTicks: Bool { !operations.isEmpty || hsms.contains { $0.overdue > 0 } }
-
-    package func phase(of hsm: Int) -> HSMPhase { hsms.indices.contains(hsm) ? hsms[hsm].phase : .down }
-
-    /// Lanes of an HSM: open, at work (overdue ones included), overdue.
-    package func lanes(of hsm: Int) -> (open: Int, busy: Int, overdue: Int) {
-        guard hsms.indices.contains(hsm) else { return (0, 0, 0) }
-        return (hsms[hsm].open, hsms[hsm].busy, hsms[hsm].overdue)
-    }
-
-    /// True when the HSM serves, but is asked last: a lane is overdue, or it failed softly several times in a row.
-    package func isSuspect(_ hsm: Int) -> Bool {
-        hsms.indices.contains(hsm) && hsms[hsm].isSuspect(limits)
-    }
-
-    /// Lanes' answers are read by the kind of work they were given.
-    package func kind(on lane: LaneID, generation: UInt64) -> LaneOperation? {
-        guard case .busy(let work) = laneState(lane), work.generation == generation else { return nil }
-        return operations[work.operation]?.kind
+        budget = RetryBudget(now: now)
+        random = RandomChoice(seed: seed)
+        hsms = traits.prefix(HSMSet.capacity).map { HSMRecord(traits: $0, groups: groups) }
     }
 
     // MARK: Operations
 
-    /// A new operation that any of `holders` may do before `deadline`.
+    /// A new operation that any of `holders` may do before `deadline`. `hopeful` are HSMs that are about to prove that
+    /// they hold the key: worth waiting for.
     package mutating func submit(
-        _ kind: LaneOperation, holders: HSMSet, deadline: UInt64, group: Int, now: UInt64
+        _ kind: LaneOperation, holders: HSMSet, hopeful: HSMSet = [], deadline: UInt64, group: Int, now: UInt64
     ) -> (OperationID, PoolActions) {
         lastNumber &+= 1
+        counters.operations &+= 1
+        budget.deposit(now: now)
         let id = OperationID(number: lastNumber)
-        operations[id] = OperationRecord(kind: kind, holders: holders, deadline: deadline, group: group)
+        operations[id] = OperationRecord(
+            kind: kind, holders: holders, hopeful: hopeful, deadline: deadline, group: group)
         var actions = PoolActions()
         if now >= deadline {
             finish(id, .timedOut, into: &actions)
@@ -73,40 +58,80 @@ package struct PoolMachine: Sendable {
         return (id, actions)
     }
 
+    /// An HSM has proven that it holds the key of an operation.
+    package mutating func joined(_ hsm: Int, holdersOf id: OperationID, now: UInt64) -> PoolActions {
+        var actions = PoolActions()
+        guard hsms.indices.contains(hsm), operations[id] != nil else { return actions }
+        operations[id]?.holders.insert(hsm)
+        operations[id]?.hopeful.remove(hsm)
+        operations[id]?.missing.remove(hsm)
+        if operations[id]?.isWaiting == true { serveWaiting(hsm: hsm, now: now, into: &actions) }
+        return actions
+    }
+
+    /// An HSM turned out not to hold the key of an operation, or has lost its proof of it; `isHopeful` when it may prove
+    /// it anew in a moment. What it is doing already goes on.
+    package mutating func left(
+        _ hsm: Int, holdersOf id: OperationID, isHopeful: Bool = false, now: UInt64
+    ) -> PoolActions {
+        var actions = PoolActions()
+        guard var operation = operations[id] else { return actions }
+        operation.holders.remove(hsm)
+        if isHopeful { operation.hopeful.insert(hsm) } else { operation.hopeful.remove(hsm) }
+        operations[id] = operation
+        if operation.isWaiting, operation.flights.isEmpty, !hasHope(operation.willing.union(operation.hopeful)) {
+            giveUp(id, into: &actions)
+        }
+        return actions
+    }
+
     /// An answer came in on a lane.
     package mutating func answered(
         _ lane: LaneID, generation: UInt64, disposition: Disposition, now: UInt64
     ) -> PoolActions {
         var actions = PoolActions()
-        guard let state = laneState(lane) else { return actions }
-        switch state {
+        switch laneState(lane) {
         case .busy(let work) where work.generation == generation:
-            free(lane)
-            judge(work.operation, on: lane.hsm, disposition: disposition, now: now, into: &actions)
-        case .overdue(let late, _) where late == generation:
-            // Nobody waits for it any more, but it proves that the call has come back.
-            hsms[lane.hsm].overdue -= 1
-            free(lane)
-            if disposition == .hsmOut { putOut(lane.hsm, reason: Self.outReason, now: now, into: &actions) }
+            let latency = now > work.sentAt ? now - work.sentAt : 0
+            release(lane, work)
+            // What is settled leaves the line before its HSM, if that comes back by it, serves those in the line.
+            let isSettled = disposition.settles
+            if isSettled, let id = work.operation {
+                settle(id, lane: lane, work, disposition, now: now, into: &actions)
+            }
+            weigh(disposition, from: lane.hsm, latency: latency, now: now, into: &actions)
+            if !isSettled, let id = work.operation {
+                settle(id, lane: lane, work, disposition, now: now, into: &actions)
+            }
+            tend(lane.hsm, now: now, into: &actions)
+        case .moving(let order, generation, _):
+            moved(lane, order, disposition: disposition, now: now, into: &actions)
         default:
-            return actions
+            break
         }
-        serveWaiting(hsm: lane.hsm, now: now, into: &actions)
         return actions
     }
 
-    /// Time has passed: ends what is too late, moves what has waited long enough for a silent HSM, and has workers
-    /// killed whose lanes do not come back. Call it every few milliseconds while `needsTicks`.
+    /// Time has passed: ends what is too late, asks other HSMs where one is slow or silent, and has workers killed
+    /// whose lanes do not come back. Call it every few milliseconds while `needsTicks`, and twice a second always.
     package mutating func tick(now: UInt64) -> PoolActions {
         var actions = PoolActions()
-        for hsm in hsms.indices where hsms[hsm].busy > 0 {
-            for lane in hsms[hsm].lanes.indices {
-                examine(LaneID(hsm: hsm, lane: lane), now: now, into: &actions)
+        for hsm in hsms.indices {
+            if hsms[hsm].busy > 0 || hsms[hsm].moving > 0 {
+                for lane in hsms[hsm].lanes.indices {
+                    examine(LaneID(hsm: hsm, lane: lane), now: now, into: &actions)
+                }
             }
+            askForProbe(hsm, now: now, into: &actions)
+            tend(hsm, now: now, into: &actions)
         }
         for id in waiting.ids {
-            guard let operation = operations[id], operation.deadline <= now else { continue }
-            finish(id, outcomeAtDeadline(operation), into: &actions)
+            guard let operation = operations[id] else { continue }
+            if operation.deadline <= now {
+                finish(id, outcomeAtDeadline(operation), into: &actions)
+            } else if operation.flights.isEmpty {
+                tryLastResort(id, now: now, into: &actions)
+            }
         }
         return actions
     }
@@ -119,17 +144,18 @@ package struct PoolMachine: Sendable {
         hsms[hsm].phase = .starting
     }
 
-    /// A worker is ready, and these of its lanes are open.
-    package mutating func ready(_ hsm: Int, lanes: Int, now: UInt64) -> PoolActions {
+    /// A worker is ready: its first `openLanes` lanes of `lanes` have a session. It gets requests once a probe passes.
+    package mutating func ready(_ hsm: Int, openLanes: Int, lanes: Int, now: UInt64) -> PoolActions {
         var actions = PoolActions()
         guard hsms.indices.contains(hsm) else { return actions }
         dropLanes(of: hsm, now: now, into: &actions)
-        hsms[hsm].open(lanes)
-        hsms[hsm].phase = .serving
+        hsms[hsm].begin(open: min(openLanes, lanes), of: lanes)
+        hsms[hsm].openAgainAt = openLanes < lanes ? now &+ limits.sessionRetry : 0
+        hsms[hsm].phase = .probing
         hsms[hsm].softFailures = 0
-        // It is a new process: what the one before it did is no reason to avoid it.
-        for id in waiting.ids { operations[id]?.avoid.remove(hsm) }
-        serveWaiting(hsm: hsm, now: now, into: &actions)
+        hsms[hsm].probePause = Self.firstProbePause
+        // The worker probes by itself as soon as it is ready.
+        hsms[hsm].nextProbeAt = now &+ 1_000_000_000
         return actions
     }
 
@@ -138,40 +164,45 @@ package struct PoolMachine: Sendable {
         var actions = PoolActions()
         guard let state = laneState(lane) else { return actions }
         close(lane, state: state)
-        if case .busy(let work) = state {
-            retry(work.operation, avoiding: lane.hsm, failure: "the worker closed the lane", now: now, into: &actions)
+        if case .busy(let work) = state, let id = work.operation {
+            failed(id, lane: lane, failure: "the worker closed the lane", now: now, into: &actions)
         }
         return actions
     }
 
-    /// The worker has ended. `returning`: another one will be started; otherwise a person has to mend something first.
+    /// The worker has ended. `returning`: another one will be started in a moment; otherwise nobody waits for it.
     package mutating func ended(_ hsm: Int, returning: Bool, now: UInt64) -> PoolActions {
         var actions = PoolActions()
         guard hsms.indices.contains(hsm) else { return actions }
         hsms[hsm].phase = returning ? .starting : .down
+        hsms[hsm].hasBeenOut = true
         dropLanes(of: hsm, now: now, into: &actions)
-        if !returning { abandonHopeless(now: now, into: &actions) }
+        if !returning { abandonHopeless(into: &actions) }
         return actions
     }
 
-    /// The worker could not be brought up, or is paused before its next start: do not wait for it.
-    package mutating func down(_ hsm: Int, now: UInt64) -> PoolActions {
-        ended(hsm, returning: false, now: now)
-    }
-
-    /// Outcome of a known-answer probe. A passed one clears the HSM's name; failed ones count as soft failures.
-    package mutating func probed(_ hsm: Int, passed: Bool, now: UInt64) -> PoolActions {
+    /// Outcome of a known-answer probe, and how long its encryption and decryption took together, nanoseconds.
+    /// A passed one brings an HSM back that was out; failed ones count as soft failures.
+    package mutating func probed(_ hsm: Int, passed: Bool, latency: UInt64 = 0, now: UInt64) -> PoolActions {
         var actions = PoolActions()
-        guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving else { return actions }
-        hsms[hsm].softFailures = passed ? 0 : hsms[hsm].softFailures + 1
-        // Twice the limit without one success: a new process is the only medicine left to try.
-        if hsms[hsm].softFailures >= 2 * limits.softFailures {
-            putOut(hsm, reason: "its probes keep failing", now: now, into: &actions)
+        guard hsms.indices.contains(hsm) else { return actions }
+        switch hsms[hsm].phase {
+        case .down, .starting: return actions
+        case .probing where passed:
+            if hsms[hsm].latency.samples == 0 { hsms[hsm].latency.raise(latency / 2, now: now) }
+            comeBack(hsm, now: now, into: &actions)
+        case .serving where passed: hsms[hsm].softFailures = 0
+        case .probing, .serving:
+            failSoftly(hsm, now: now, into: &actions)
+            // Twice the limit without one success: a new process is the only medicine left to try.
+            if hsms[hsm].softFailures >= 2 * limits.softFailures {
+                putOut(hsm, reason: "its probes keep failing", now: now, into: &actions)
+            }
         }
         return actions
     }
 
-    /// The worker serves, but has not been heard of for longer than its probes allow.
+    /// The worker has not been heard of for longer than its probes allow.
     package mutating func fellSilent(_ hsm: Int, reason: String, now: UInt64) -> PoolActions {
         var actions = PoolActions()
         guard hsms.indices.contains(hsm) else { return actions }
@@ -179,290 +210,72 @@ package struct PoolMachine: Sendable {
         return actions
     }
 
-    private static let outReason = "it reported a fault that only a new process or a person can mend"
+    /// An operator takes an HSM out of use, or back into it. What is on its lanes goes on.
+    package mutating func drain(_ hsm: Int, _ isDrained: Bool, now: UInt64) -> PoolActions {
+        var actions = PoolActions()
+        guard hsms.indices.contains(hsm), hsms[hsm].isDrained != isDrained else { return actions }
+        hsms[hsm].isDrained = isDrained
+        if isDrained {
+            abandonHopeless(into: &actions)
+        } else {
+            hsms[hsm].backSince = now
+            serveWaiting(hsm: hsm, now: now, into: &actions)
+        }
+        return actions
+    }
+
+    /// How many lanes of an HSM may have a session from now on; those above it close theirs when they are free.
+    package mutating func allow(_ hsm: Int, lanes: Int, now: UInt64) -> PoolActions {
+        var actions = PoolActions()
+        guard hsms.indices.contains(hsm) else { return actions }
+        hsms[hsm].allowed = max(lanes, 1)
+        tend(hsm, now: now, into: &actions)
+        return actions
+    }
 }
 
-// MARK: - What an answer or a silence means
+// MARK: - What can be seen from outside
 
 extension PoolMachine {
-    private mutating func judge(
-        _ id: OperationID, on hsm: Int, disposition: Disposition, now: UInt64, into actions: inout PoolActions
-    ) {
-        switch disposition {
-        case .done:
-            hsms[hsm].softFailures = 0
-            finish(id, .done, hsm: hsm, into: &actions)
-        case .callersFault(let fault):
-            finish(id, .callersFault(fault), hsm: hsm, into: &actions)
-        case .tryElsewhere:
-            retry(id, avoiding: hsm, failure: "it is busy or lacks the key", now: now, into: &actions)
-        case .keyMissing:
-            operations[id]?.missing.insert(hsm)
-            retry(id, avoiding: hsm, failure: "it no longer has the key", now: now, into: &actions)
-        case .sessionLost:
-            retry(id, avoiding: hsm, failure: "its session was lost", now: now, into: &actions)
-        case .hsmSuspect:
-            hsms[hsm].softFailures += 1
-            retry(id, avoiding: hsm, failure: "the call failed", now: now, into: &actions)
-        case .hsmOut:
-            retry(id, avoiding: hsm, failure: Self.outReason, now: now, into: &actions)
-            putOut(hsm, reason: Self.outReason, now: now, into: &actions)
-        case .ambiguous:
-            doubt(id, on: hsm, now: now, into: &actions)
-        }
+    /// Operations that have not been finished.
+    package var unfinished: Int { operations.count }
+
+    /// Operations that wait for a free lane.
+    package var inLine: Int { waiting.count }
+
+    /// True while a tick has something to decide that cannot wait for the next half second.
+    package var needsTicks: Bool { !operations.isEmpty || hsms.contains { $0.busy > 0 || $0.moving > 0 } }
+
+    package func phase(of hsm: Int) -> HSMPhase { hsms.indices.contains(hsm) ? hsms[hsm].phase : .down }
+
+    package func isDrained(_ hsm: Int) -> Bool { hsms.indices.contains(hsm) && hsms[hsm].isDrained }
+
+    /// Lanes of an HSM: with a session, at work (overdue ones included), overdue.
+    package func lanes(of hsm: Int) -> (open: Int, busy: Int, overdue: Int) {
+        guard hsms.indices.contains(hsm) else { return (0, 0, 0) }
+        return (hsms[hsm].open, hsms[hsm].busy, hsms[hsm].overdue)
     }
 
-    /// One HSM says something that may mean a bad ciphertext. Two different HSMs saying so decide it; a single one
-    /// never does. It is no evidence against the HSM: a flood of bad ciphertext must not take it out.
-    private mutating func doubt(
-        _ id: OperationID, on hsm: Int, now: UInt64, into actions: inout PoolActions
-    ) {
-        guard var operation = operations[id] else { return }
-        operation.doubters.insert(hsm)
-        operations[id] = operation
-        if operation.doubters.count >= 2 {
-            finish(id, .callersFault(.ciphertextIsInvalid), hsm: hsm, into: &actions)
-        } else {
-            retry(
-                id, avoiding: hsm, failure: "its answer may mean a bad ciphertext or a sick HSM", now: now,
-                into: &actions)
-        }
+    /// True when the HSM serves, but a call of it has not returned in time: it is asked last.
+    package func isSuspect(_ hsm: Int) -> Bool { hsms.indices.contains(hsm) && hsms[hsm].overdue > 0 }
+
+    /// Share of an HSM's recent answers that failed softly: 0 … 1.
+    package func failureShare(of hsm: Int, now: UInt64) -> Double {
+        hsms.indices.contains(hsm) ? hsms[hsm].failureShare(now: now) : 0
     }
 
-    private mutating func retry(
-        _ id: OperationID, avoiding hsm: Int, failure: String, now: UInt64, into actions: inout PoolActions
-    ) {
-        guard var operation = operations[id] else { return }
-        operation.avoid.insert(hsm)
-        operation.lastFailure = (hsm, failure)
-        operation.lane = nil
-        if operation.isWaiting { waiting.remove(id) }
-        operation.isWaiting = false
-        operations[id] = operation
-        if now >= operation.deadline {
-            finish(id, .timedOut, hsm: hsm, into: &actions)
-        } else if operation.attempts >= limits.attempts {
-            giveUp(id, into: &actions)
-        } else {
-            place(id, now: now, atFront: true, into: &actions)
-        }
+    /// Median, 95th and 99th percentile of an HSM's recent answers, nanoseconds.
+    package func latency(of hsm: Int) -> (p50: UInt64, p95: UInt64, p99: UInt64)? {
+        hsms.indices.contains(hsm) ? hsms[hsm].latency.known : nil
     }
 
-    /// One lane at a tick.
-    private mutating func examine(_ lane: LaneID, now: UInt64, into actions: inout PoolActions) {
+    /// Lanes' answers are read by the kind of work they were given.
+    package func kind(on lane: LaneID, generation: UInt64) -> LaneOperation? {
         switch laneState(lane) {
-        case .busy(let work):
-            guard let operation = operations[work.operation] else { return }
-            if operation.deadline <= now {
-                becomeOverdue(lane, work)
-                finish(work.operation, .timedOut, hsm: lane.hsm, into: &actions)
-            } else if work.patienceEnds <= now {
-                moveOn(from: lane, work, now: now, into: &actions)
-            }
-        case .overdue(_, let since) where hsms[lane.hsm].phase == .serving:
-            guard now >= since, now - since >= hsms[lane.hsm].stuckAfter else { return }
-            let milliseconds = (now - since) / 1_000_000
-            putOut(lane.hsm, reason: "a call has not returned for \(milliseconds) ms", now: now, into: &actions)
-        default:
-            return
-        }
-    }
-
-    /// The HSM has been silent for as long as one attempt may last. Goes to another one, if one is free now; otherwise
-    /// it stands in line for the next lane that becomes free elsewhere, before those that have only just come, and an
-    /// answer of the silent one still counts until then.
-    private mutating func moveOn(
-        from lane: LaneID, _ work: LaneWork, now: UInt64, into actions: inout PoolActions
-    ) {
-        guard var operation = operations[work.operation], operation.attempts < limits.attempts, !operation.isWaiting
-        else { return }
-        operation.avoid.insert(lane.hsm)
-        operation.lastFailure = (lane.hsm, "it did not answer in time")
-        let others = operation.willing.subtracting(operation.avoid)
-        if let next = choose(others, group: operation.group, includingSuspects: false) {
-            operations[work.operation] = operation
-            becomeOverdue(lane, work)
-            dispatch(work.operation, to: next, now: now, into: &actions)
-        } else if hasHope(others), waiting.count < limits.waiting {
-            operation.isWaiting = true
-            operations[work.operation] = operation
-            waiting.add(work.operation, atFront: true)
-        }
-    }
-
-    private mutating func becomeOverdue(_ lane: LaneID, _ work: LaneWork) {
-        hsms[lane.hsm].lanes[lane.lane] = .overdue(generation: work.generation, since: work.sentAt)
-        hsms[lane.hsm].overdue += 1
-    }
-
-    /// Takes an HSM out of service and asks for a new worker.
-    private mutating func putOut(_ hsm: Int, reason: String, now: UInt64, into actions: inout PoolActions) {
-        guard hsms[hsm].phase == .serving else { return }
-        hsms[hsm].phase = .starting
-        actions.restarts.append(Restart(hsm: hsm, reason: reason))
-        dropLanes(of: hsm, now: now, into: &actions)
-    }
-
-    private func outcomeAtDeadline(_ operation: OperationRecord) -> OperationOutcome {
-        guard operation.attempts == 0,
-            !operation.willing.contains(where: { hsms.indices.contains($0) && hsms[$0].phase == .serving })
-        else {
-            return .timedOut
-        }
-        return .unavailable("no HSM that holds the key came up in time")
-    }
-}
-
-// MARK: - Choosing
-
-extension PoolMachine {
-    /// Puts an operation on the best free lane, or in the line, or ends it when there is nothing to wait for.
-    private mutating func place(
-        _ id: OperationID, now: UInt64, atFront: Bool, into actions: inout PoolActions
-    ) {
-        guard let operation = operations[id] else { return }
-        // Those that cannot help are not asked again; those that failed only when no fresh one is left.
-        let willing = operation.willing
-        let fresh = willing.subtracting(operation.avoid)
-        if let lane = choose(fresh, group: operation.group, includingSuspects: true) {
-            dispatch(id, to: lane, now: now, into: &actions)
-        } else if !hasHope(fresh), let lane = choose(willing, group: operation.group, includingSuspects: true) {
-            dispatch(id, to: lane, now: now, into: &actions)
-        } else if !hasHope(willing) {
-            giveUp(id, into: &actions)
-        } else if waiting.count >= limits.waiting {
-            finish(id, .overloaded, into: &actions)
-        } else {
-            operations[id]?.isWaiting = true
-            waiting.add(id, atFront: atFront)
-        }
-    }
-
-    /// True when one of them serves, or is about to.
-    private func hasHope(_ set: HSMSet) -> Bool {
-        set.contains { hsms.indices.contains($0) && hsms[$0].phase != .down }
-    }
-
-    /// The free lane to use: an HSM that is not suspect before one that is, then the one with the fewest calls in
-    /// flight, then the one whose turn it is; on it a lane of the caller's own group before another's.
-    private mutating func choose(_ candidates: HSMSet, group: Int, includingSuspects: Bool) -> LaneID? {
-        var best: (hsm: Int, suspect: Bool, busy: Int)?
-        turn = turn &+ 1 < hsms.count ? turn &+ 1 : 0
-        for step in hsms.indices {
-            let hsm = (turn + step) % hsms.count
-            guard candidates.contains(hsm), hsms[hsm].phase == .serving, hsms[hsm].hasFreeLane else { continue }
-            let suspect = hsms[hsm].isSuspect(limits)
-            if suspect, !includingSuspects { continue }
-            if let current = best, (current.suspect ? 1 : 0, current.busy) <= (suspect ? 1 : 0, hsms[hsm].busy) {
-                continue
-            }
-            best = (hsm, suspect, hsms[hsm].busy)
-        }
-        guard let best, let lane = hsms[best.hsm].takeFreeLane(group: group) else { return nil }
-        return LaneID(hsm: best.hsm, lane: lane)
-    }
-
-    private mutating func dispatch(
-        _ id: OperationID, to lane: LaneID, now: UInt64, into actions: inout PoolActions
-    ) {
-        guard var operation = operations[id] else { return }
-        lastGeneration &+= 1
-        operation.attempts += 1
-        operation.isWaiting = false
-        operation.lane = lane
-        operations[id] = operation
-        hsms[lane.hsm].lanes[lane.lane] = .busy(
-            LaneWork(
-                operation: id, generation: lastGeneration, sentAt: now,
-                patienceEnds: min(operation.deadline, now &+ limits.attempt)))
-        hsms[lane.hsm].busy += 1
-        actions.dispatches.append(
-            Dispatch(operation: id, lane: lane, generation: lastGeneration, deadline: operation.deadline))
-    }
-
-    /// A lane of `hsm` may have become free: gives it to the first in the line that can use it.
-    private mutating func serveWaiting(hsm: Int, now: UInt64, into actions: inout PoolActions) {
-        guard !waiting.isEmpty else { return }
-        while hsms[hsm].phase == .serving, hsms[hsm].hasFreeLane {
-            let ready = waiting.first { id in
-                guard let operation = operations[id], operation.deadline > now else { return false }
-                let willing = operation.willing
-                guard willing.contains(hsm) else { return false }
-                return !operation.avoid.contains(hsm) || !hasHope(willing.subtracting(operation.avoid))
-            }
-            guard let ready, let group = operations[ready]?.group,
-                let lane = hsms[hsm].takeFreeLane(group: group)
-            else { return }
-            waiting.remove(ready)
-            // It may still be on the lane of an HSM that keeps silent: nobody waits for that one any more.
-            if let old = operations[ready]?.lane, case .busy(let work) = laneState(old) { becomeOverdue(old, work) }
-            dispatch(ready, to: LaneID(hsm: hsm, lane: lane), now: now, into: &actions)
-        }
-    }
-
-    /// Ends what waits for HSMs none of which will come back by itself.
-    private mutating func abandonHopeless(now: UInt64, into actions: inout PoolActions) {
-        for id in waiting.ids {
-            guard let operation = operations[id] else { continue }
-            if !hasHope(operation.willing) { giveUp(id, into: &actions) }
-        }
-    }
-
-    /// No HSM is left to ask. "The key is gone" is said only when every HSM that could be asked has said so.
-    private mutating func giveUp(_ id: OperationID, into actions: inout PoolActions) {
-        guard let operation = operations[id] else { return }
-        let silent = operation.holders.subtracting(operation.missing)
-        let failure = operation.lastFailure
-        if !operation.missing.isEmpty,
-            !silent.contains(where: { hsms.indices.contains($0) && hsms[$0].phase == .serving })
-        {
-            finish(id, .callersFault(.keyIsGone), hsm: failure?.hsm, into: &actions)
-        } else {
-            finish(id, .unavailable(failure?.text ?? "no HSM can serve"), hsm: failure?.hsm, into: &actions)
-        }
-    }
-
-    private mutating func finish(
-        _ id: OperationID, _ outcome: OperationOutcome, hsm: Int? = nil, into actions: inout PoolActions
-    ) {
-        guard let operation = operations.removeValue(forKey: id) else { return }
-        if operation.isWaiting { waiting.remove(id) }
-        actions.finishes.append(Finish(operation: id, outcome: outcome, hsm: hsm, attempts: operation.attempts))
-    }
-}
-
-// MARK: - Lanes
-
-extension PoolMachine {
-    private func laneState(_ lane: LaneID) -> LaneState? {
-        guard hsms.indices.contains(lane.hsm), hsms[lane.hsm].lanes.indices.contains(lane.lane) else { return nil }
-        return hsms[lane.hsm].lanes[lane.lane]
-    }
-
-    private mutating func free(_ lane: LaneID) {
-        hsms[lane.hsm].busy -= 1
-        hsms[lane.hsm].giveBack(lane.lane)
-    }
-
-    private mutating func close(_ lane: LaneID, state: LaneState) {
-        switch state {
-        case .closed: return
-        case .free: hsms[lane.hsm].forgetFree(lane.lane)
-        case .busy: hsms[lane.hsm].busy -= 1
-        case .overdue:
-            hsms[lane.hsm].busy -= 1
-            hsms[lane.hsm].overdue -= 1
-        }
-        hsms[lane.hsm].lanes[lane.lane] = .closed
-        hsms[lane.hsm].open -= 1
-    }
-
-    /// Closes every lane of an HSM, and moves what was on them.
-    private mutating func dropLanes(of hsm: Int, now: UInt64, into actions: inout PoolActions) {
-        let states = hsms[hsm].lanes
-        hsms[hsm].open(0)
-        for case .busy(let work) in states {
-            retry(work.operation, avoiding: hsm, failure: "its worker ended", now: now, into: &actions)
+        case .busy(let work) where work.generation == generation:
+            return work.operation.flatMap { operations[$0]?.kind }
+        case .moving(let order, generation, _): return order
+        default: return nil
         }
     }
 }

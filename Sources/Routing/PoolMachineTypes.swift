@@ -1,24 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 
-/// The limits a pool works within.
+/// The limits a pool works within. Times are nanoseconds.
 package struct PoolLimits: Sendable {
-    /// Longest time one HSM may take before another is asked, nanoseconds.
-    package var attempt: UInt64
-    /// How often an operation is tried, the first time included.
+    /// Longest time one HSM may take before another is asked as well.
+    package var longestAttempt: UInt64
+    /// Shortest such time, however fast the HSM is: a pause of this node's own must not look like a silent HSM.
+    package var shortestAttempt: UInt64
+    /// How often an operation is tried, the first time and hedges included.
     package var attempts: Int
     /// How many operations may wait for a free lane.
     package var waiting: Int
-    /// How many soft failures in a row put an HSM last.
+    /// How many soft failures in a row take an HSM out.
     package var softFailures: Int
+    /// A second HSM is asked no sooner than this, however fast the first usually is.
+    package var shortestHedge: UInt64
+    /// How long an HSM that is back takes to get its full share.
+    package var slowStart: UInt64
+    /// Requests that an HSM may get at a time while it is out, when no other can serve.
+    package var lastResort: Int
+    /// Pause before the next try to open a session that the token refused.
+    package var sessionRetry: UInt64
 
     package init(
-        attempt: UInt64 = 80_000_000, attempts: Int = 3, waiting: Int = 1024, softFailures: Int = 3
+        longestAttempt: UInt64 = 80_000_000, shortestAttempt: UInt64 = 15_000_000, attempts: Int = 3,
+        waiting: Int = 1024, softFailures: Int = 3, shortestHedge: UInt64 = 3_000_000,
+        slowStart: UInt64 = 10_000_000_000, lastResort: Int = 1, sessionRetry: UInt64 = 2_000_000_000
     ) {
-        self.attempt = attempt
-        self.attempts = attempts
+        self.longestAttempt = longestAttempt
+        self.shortestAttempt = min(shortestAttempt, longestAttempt)
+        self.attempts = max(attempts, 1)
         self.waiting = waiting
-        self.softFailures = softFailures
+        self.softFailures = max(softFailures, 1)
+        self.shortestHedge = shortestHedge
+        self.slowStart = max(slowStart, 1)
+        self.lastResort = lastResort
+        self.sessionRetry = sessionRetry
+    }
+}
+
+/// What the configuration says of one HSM as far as choosing goes.
+package struct HSMTraits: Sendable, Equatable {
+    /// How long one of its calls may overstay before its worker is killed, nanoseconds.
+    package var stuckAfter: UInt64
+    /// Lower tiers first; a higher one only gets what no lower one can do.
+    package var tier: Int
+    /// Its share beside others of its tier, 1 or more.
+    package var weight: Int
+
+    package init(stuckAfter: UInt64, tier: Int = 0, weight: Int = 100) {
+        self.stuckAfter = stuckAfter
+        self.tier = tier
+        self.weight = max(weight, 1)
     }
 }
 
@@ -49,6 +82,14 @@ package struct Dispatch: Sendable, Equatable {
     package var deadline: UInt64
 }
 
+/// "Have that lane open its session, or close it."
+package struct LaneOrder: Sendable, Equatable {
+    package var lane: LaneID
+    package var generation: UInt64
+    /// `openSession` or `closeSession`.
+    package var operation: LaneOperation
+}
+
 /// "Tell the caller."
 package struct Finish: Sendable, Equatable {
     package var operation: OperationID
@@ -69,6 +110,30 @@ package struct PoolActions: Sendable, Equatable {
     package var dispatches: [Dispatch] = []
     package var finishes: [Finish] = []
     package var restarts: [Restart] = []
+    package var laneOrders: [LaneOrder] = []
+    /// HSMs whose worker is to probe now.
+    package var probes: [Int] = []
+
+    package init() {}
+
+    package var isEmpty: Bool {
+        dispatches.isEmpty && finishes.isEmpty && restarts.isEmpty && laneOrders.isEmpty && probes.isEmpty
+    }
+}
+
+/// Why requests were sent where they were sent, counted from the start.
+package struct PoolCounters: Sendable, Equatable {
+    package var operations: UInt64 = 0
+    /// Attempts after a failure or a silence.
+    package var retries: UInt64 = 0
+    /// Attempts beside one that was only slower than usual.
+    package var hedges: UInt64 = 0
+    /// Hedges that answered first.
+    package var hedgesWon: UInt64 = 0
+    /// Retries and hedges that the budget did not allow.
+    package var refusedByBudget: UInt64 = 0
+    /// Requests given to an HSM that was out, because no other could serve.
+    package var lastResorts: UInt64 = 0
 
     package init() {}
 }

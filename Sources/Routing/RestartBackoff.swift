@@ -3,11 +3,11 @@
 /// How long to wait before a worker that ended is started again.
 ///
 /// The first restart is immediate: most ends are a crash or a kill, and a fresh process serves again in milliseconds.
-/// After that the pause doubles up to four seconds, so that an HSM that works again is back within the promised five.
+/// After that the pause doubles up to three seconds, so that an HSM that works again is back within the promised five.
 /// A worker that served for a while earns an immediate restart anew.
 package struct RestartBackoff: Sendable, Equatable {
     /// Longest pause, nanoseconds.
-    package static let longest: UInt64 = 4_000_000_000
+    package static let longest: UInt64 = 3_000_000_000
     /// First pause after the immediate restart, nanoseconds.
     package static let shortest: UInt64 = 100_000_000
     /// A worker that was ready for this long is healthy again, nanoseconds.

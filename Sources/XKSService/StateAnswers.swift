@@ -53,14 +53,15 @@ private func healthStatus(_ condition: HSMCondition) -> HealthReport.Status {
     switch condition {
     case .active: .active
     case .degraded: .degraded
-    case .starting, .unavailable: .unavailable
+    case .starting, .probing, .unavailable: .unavailable
     }
 }
 
 /// What a person must look at comes first: the API names ten HSMs at most.
 private func severity(_ condition: HSMCondition) -> Int {
     switch condition {
-    case .unavailable: 3
+    case .unavailable: 4
+    case .probing: 3
     case .starting: 2
     case .degraded: 1
     case .active: 0

@@ -82,6 +82,7 @@ package final class XKSService: ProxyRequestHandler {
         case .held(let usage): return usage
         case .absent(let detail):
             throw XKSError(.keyNotFound, detail ?? "every HSM that can be asked says that it has no key of this id")
+        case .refused(let reason): throw XKSError(.invalidState, reason)
         case .unknown: throw XKSError(.internalFailure, "no HSM can be asked at the moment")
         }
     }

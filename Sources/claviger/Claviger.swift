@@ -16,8 +16,8 @@ struct Claviger: AsyncParsableCommand {
             + "claviger serve.",
         version: Product.name,
         subcommands: [
-            ServeCommand.self, CheckCommand.self, DevCommand.self, KeyStoreCommand.self, HSMCommand.self,
-            HSMWorkerCommand.self, HSMProvisionCommand.self,
+            ServeCommand.self, CheckCommand.self, StatusCommand.self, DevCommand.self, KeyStoreCommand.self,
+            HSMCommand.self, KeyCommand.self, HSMWorkerCommand.self, HSMProvisionCommand.self,
         ])
 }
 

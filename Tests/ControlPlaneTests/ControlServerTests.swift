@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
 import ControlPlane
 import Foundation
 import Logging
@@ -94,10 +95,32 @@ import Testing
                             "name": "nshield-a", "tokenLabel": "xks", "serial": "0123", "model": "nShield \"5\"",
                             "firmware": "13.4", "state": "degraded", "reason": "C_Login: CKR_PIN_INCORRECT",
                             "sinceUnixSeconds": 1_700_000_000, "lanes": ["open": 16, "inUse": 3, "overdue": 1],
-                            "keys": 2,
+                            "keys": 2, "tier": 1, "weight": 200, "drained": false,
+                            "latencyMicroseconds": ["p50": 900, "p95": 1500, "p99": 4000],
                         ] as NSDictionary
                     ],
+                    "store": ["state": "ok"], "keysServed": 0, "keysExcluded": 0,
                 ])
+        }
+    }
+
+    @Test func healthCountsKeysAndNamesNone() async throws {
+        let source = StatusSource([.active])
+        source.change { status in
+            status.store = .failing(reason: "the disk is full")
+            status.keys = [
+                KeyStatus(label: "secret-plans", canaryBy: "nshield-a", cells: ["nshield-a": .proven, "b": .absent])
+            ]
+        }
+        try await withServer(source) { server in
+            let (_, body) = try await ask(server, "/health")
+            let health = try json(body)
+            #expect(health["verdict"] as? String == "DEGRADED" && health["ready"] as? Bool == true)
+            #expect(health["keysServed"] as? Int == 1 && health["keysExcluded"] as? Int == 1)
+            #expect(health["store"] as? NSDictionary == ["state": "failing", "reason": "the disk is full"])
+            #expect(!String(decoding: body, as: UTF8.self).contains("secret-plans"))
+            let ready = try await ask(server, "/readyz")
+            #expect(ready.answer.statusCode == 200, "a node with a full disk serves")
         }
     }
 

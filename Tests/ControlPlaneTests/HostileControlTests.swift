@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
 import ControlPlane
 import Foundation
 import Logging

@@ -2,7 +2,7 @@
 import Foundation
 import Testing
 
-/// A TCP connection to the loopback address, for what no HTTP client would send.
+/// A connection to the loopback address or a Unix socket, for what no HTTP client would send.
 enum RawConnection {
     /// Whether this machine has an IPv6 loopback address.
     static var hasIPv6: Bool {
@@ -39,11 +39,39 @@ enum RawConnection {
         }
     }
 
+    /// As `exchange(_:port:)`, over a Unix socket.
+    static func exchange(_ bytes: [UInt8], socket path: String) async throws -> String {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(
+                    with: Result {
+                        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+                        try #require(descriptor >= 0)
+                        defer { close(descriptor) }
+                        try #require(withAddress(path) { connect(descriptor, $0, $1) } == 0, "\(errno)")
+                        return try converse(bytes, descriptor)
+                    })
+            }
+        }
+    }
+
+    /// Makes a socket as a process leaves it that is killed.
+    static func leaveDeadSocket(at path: String) throws {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        try #require(descriptor >= 0)
+        defer { close(descriptor) }
+        try #require(withAddress(path) { bind(descriptor, $0, $1) } == 0, "\(errno)")
+    }
+
     private static func exchangeBlocking(_ bytes: [UInt8], port: Int, isIPv6: Bool) throws -> String {
         let descriptor = socket(isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         try #require(descriptor >= 0)
         defer { close(descriptor) }
         try #require(withAddress(port: port, isIPv6: isIPv6) { connect(descriptor, $0, $1) } == 0)
+        return try converse(bytes, descriptor)
+    }
+
+    private static func converse(_ bytes: [UInt8], _ descriptor: Int32) throws -> String {
         _ = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
         shutdown(descriptor, Int32(SHUT_WR))
         var answer: [UInt8] = []
@@ -56,6 +84,17 @@ enum RawConnection {
             answer += block[..<count]
         }
         return String(decoding: answer, as: UTF8.self)
+    }
+
+    private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>?, socklen_t) -> Int32) -> Int32 {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix(107)) }
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
     }
 
     private static func withAddress(

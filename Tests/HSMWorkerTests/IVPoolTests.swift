@@ -103,6 +103,6 @@ struct IVPoolTests {
         let good = bench.script.random
         bench.script.random = { target, call in call == 1 ? .sessionHandleInvalid : good(target, call) }
         #expect(bench.serve(.encrypt).status == .done)
-        #expect(bench.script.calls == [.random, .reopen, .random, .encrypt])
+        #expect(bench.script.calls == [.random, .restoreLogin, .reopen, .random, .encrypt])
     }
 }

@@ -11,7 +11,7 @@ private final class RunningLane {
     let node: Int32
     private let ended = DispatchSemaphore(value: 0)
 
-    init(_ script: Script = Script()) throws {
+    init(_ script: Script = Script(), profile: GCMProfile = .callerWithIVBits, isOpen: Bool = true) throws {
         var pair: [Int32] = [0, 0]
         try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
         node = pair[0]
@@ -20,8 +20,11 @@ private final class RunningLane {
         let far = pair[1]
         let ended = ended
         Thread.detachNewThread {
-            if let channel = LaneChannel(descriptor: far), let ivs = IVPool(history: IVHistory()) {
-                var lane = Lane(channel: channel, session: ScriptedSession(script: script), ivs: ivs)
+            if let channel = LaneChannel(descriptor: far, profile: profile), let ivs = IVPool(history: IVHistory()) {
+                let session = ScriptedSession(script: script)
+                var lane = Lane(
+                    channel: channel,
+                    engine: LaneEngine(session: session, ivs: ivs, profile: profile, isOpen: isOpen))
                 lane.run()
             }
             ended.signal()
@@ -130,6 +133,54 @@ struct LaneSocketTests {
         #expect(try #require(lane.answer()).header.status == .done)
     }
 
+    @Test("The session is closed and opened on demand, and closed with the lane")
+    func parking() throws {
+        let script = Script()
+        script.reopen = [.sessionCount, .ok]
+        let lane = try RunningLane(script, isOpen: false)
+        lane.send(frame(.openSession, generation: 1, aad: [], data: []))
+        let refused = try #require(lane.answer())
+        #expect(refused.header.generation == 1)
+        #expect(refused.header.status == .refused)
+        #expect(refused.header.function == PKCS11Function.openSession.rawValue)
+        #expect(refused.header.code == UInt64(ReturnCode.sessionCount.rawValue))
+        lane.send(frame(.openSession, generation: 2, aad: [], data: []))
+        let opened = try #require(lane.answer())
+        #expect(opened.header.status == .done)
+        #expect(opened.payload.isEmpty)
+        lane.send(frame(.decrypt, data: [UInt8](repeating: 2, count: 17)))
+        #expect(try #require(lane.answer()).payload == [2])
+        lane.send(frame(.closeSession, aad: [], data: [], deadline: 0))
+        #expect(try #require(lane.answer()).header.status == .done)
+        lane.send(frame(.openSession, aad: [], data: []))
+        #expect(try #require(lane.answer()).header.status == .done)
+        lane.endOfInput()
+        #expect(lane.hasEnded())
+        let opening = [SessionCall.restoreLogin, .reopen]
+        #expect(script.calls == opening + opening + [.decrypt, .close] + opening + [.close])
+    }
+
+    @Test("An IV of 16 bytes stands before the data as one of 12 does, up to the largest frame")
+    func longIV() throws {
+        let script = Script()
+        script.makesIVs = true
+        let lane = try RunningLane(script, profile: .appendedWithIVBits)
+        for size in [1, 100, LaneFrame.largestPayload - 32] {
+            let data = [UInt8](repeating: 4, count: size)
+            lane.send(frame(.encrypt, aad: [], data: data))
+            let answer = try #require(lane.answer())
+            #expect(answer.header.status == .done)
+            #expect(answer.header.ivLength == 16)
+            #expect(answer.payload.count == 16 + size + 16)
+            #expect(answer.payload.prefix(16).contains { $0 != 0 })
+            #expect(Array(answer.payload.dropFirst(16).prefix(size)) == data)
+        }
+        lane.send(frame(.encrypt, aad: [], data: [UInt8](repeating: 4, count: LaneFrame.largestPayload - 31)))
+        #expect(try #require(lane.answer()).header.code == UInt64(ReturnCode.dataLenRange.rawValue))
+        lane.send(frame(.decrypt, iv: [UInt8](repeating: 3, count: 16), data: [UInt8](repeating: 4, count: 18)))
+        #expect(try #require(lane.answer()).payload == [4, 4])
+    }
+
     @Test("A failure carries function, code and opinion, and no payload")
     func failure() throws {
         let script = Script()
@@ -148,8 +199,9 @@ struct LaneSocketTests {
         "What is no frame ends the lane, and nothing else",
         arguments: [
             [UInt8](repeating: 0, count: 40), [UInt8](repeating: 0xff, count: 64),
-            [1, 3] + [UInt8](repeating: 0, count: 38),
+            [LaneFrame.version, 5] + [UInt8](repeating: 0, count: 38),
             frame(.encrypt, iv: [UInt8](repeating: 1, count: 12), data: [1]),
+            frame(.openSession, aad: [], data: [1]), frame(.closeSession, aad: [1], data: []),
         ])
     func noFrame(bytes: [UInt8]) throws {
         let lane = try RunningLane()

@@ -5,7 +5,7 @@ import PKCS11
 
 /// What a scripted HSM was asked, in order.
 enum SessionCall: Equatable {
-    case encrypt, decrypt, random, knownAnswer, reopen, restoreLogin, loginStands
+    case encrypt, decrypt, random, knownAnswer, reopen, close, restoreLogin, loginStands
 }
 
 /// Plays an HSM by a script. Each list gives the answers in order; the last one stays.
@@ -22,6 +22,10 @@ final class Script: @unchecked Sendable {
     }
     var decryptFunction = PKCS11Function.decrypt
     var loginStands = true
+    /// The HSM makes the IVs.
+    var makesIVs = false
+    /// The HSM spoils what it encrypts.
+    var flipsBits = false
     var keys: [UInt32: KeyPlace] = [1: .at(ObjectHandle(rawValue: 17)), 3: .moved]
     /// Advances with each call into the HSM by `callDuration`.
     var clock: UInt64 = 1_000
@@ -59,8 +63,11 @@ struct ScriptedSession: LaneSession {
         let code = script.next(&script.encrypt, .encrypt)
         script.record(iv: call.iv)
         guard code.isOK else { return CallResult(function: .encrypt, code: code) }
+        if script.makesIVs { for index in call.iv.indices { call.iv[index] = .random(in: 1...255) } }
         call.output.copyMemory(from: call.input)
-        return CallResult(function: .encrypt, code: .ok, length: call.input.count + gcmTagLength)
+        if script.flipsBits { call.output[0] ^= 1 }
+        return CallResult(
+            function: .encrypt, code: .ok, length: call.input.count + gcmTagLength, ivLength: call.iv.count)
     }
 
     mutating func decrypt(_ call: GCMCall) -> CallResult {
@@ -83,6 +90,8 @@ struct ScriptedSession: LaneSession {
         CallResult(function: .openSession, code: script.next(&script.reopen, .reopen))
     }
 
+    mutating func close() { script.record(.close) }
+
     mutating func restoreLogin() -> CallResult {
         CallResult(function: .login, code: script.next(&script.restoreLogin, .restoreLogin))
     }
@@ -98,15 +107,21 @@ struct ScriptedSession: LaneSession {
     func now() -> UInt64 { script.clock }
 }
 
+extension GCMProfile {
+    static let callerWithIVBits = GCMProfile(ivSource: .caller, layout: .withIVBits)
+    static let appendedWithIVBits = GCMProfile(ivSource: .appended, layout: .withIVBits)
+}
+
 /// Serves single requests on an engine over a script.
 struct Bench {
     let script: Script
     var engine: LaneEngine<ScriptedSession>
 
-    init(_ script: Script = Script()) throws {
+    init(_ script: Script = Script(), isOpen: Bool = true) throws {
         self.script = script
         guard let ivs = IVPool(history: IVHistory()) else { throw NoMemory() }
-        engine = LaneEngine(session: ScriptedSession(script: script), ivs: ivs)
+        engine = LaneEngine(
+            session: ScriptedSession(script: script), ivs: ivs, profile: .callerWithIVBits, isOpen: isOpen)
     }
 
     struct NoMemory: Error {}

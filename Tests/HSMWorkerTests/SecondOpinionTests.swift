@@ -71,8 +71,8 @@ struct SecondOpinionTests {
     @Test(
         "Codes that mean one thing only are not asked about",
         arguments: [
-            ReturnCode.encryptedDataInvalid, .encryptedDataLenRange, .aeadDecryptFailed, .signatureInvalid,
-            .keyFunctionNotPermitted, .mechanismInvalid, .hostMemory,
+            ReturnCode.encryptedDataInvalid, .encryptedDataLenRange, .aeadDecryptFailed, .keyFunctionNotPermitted,
+            .mechanismInvalid, .hostMemory,
         ])
     func unambiguous(code: ReturnCode) throws {
         var bench = try Bench()

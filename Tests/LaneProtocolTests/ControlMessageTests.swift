@@ -18,8 +18,18 @@ private func assemble(_ stream: [UInt8], piece: Int) throws -> [SecretBytes] {
 private let identity = TokenIdentity(
     label: "Schlüssel", serial: "s1", manufacturer: "Maker", model: "M", firmware: "2.6", slot: 7, sessionLimit: 0)
 
+private let canary = SealedCanary(initializationVector: [1, 2], ciphertext: Array(repeating: 7, count: 48))
+
 private let workerMessages: [WorkerMessage] = [
-    .ready(identity, lanes: 16),
+    .ready(
+        WorkerReadiness(
+            identity: identity, openLanes: 16,
+            capabilities: TokenCapabilities(
+                profile: GCMProfile(ivSource: .appended, layout: .withoutIVBits), wrongTagCode: 6, allowsThreads: false)
+        )),
+    .canaryMade(ticket: 7, canary, block: [1, 2, 3]),
+    .canaryOpened(ticket: .max, block: []),
+    .canaryRefused(ticket: 9, .wrongKey, function: .decrypt, code: 0x40),
     .catalogue(
         [CatalogueEntry(reference: 1, label: "foo", usage: [.encrypt, .decrypt])],
         complaints: [CatalogueComplaint(label: "bar", reason: "two of them")]),
@@ -43,7 +53,8 @@ struct ControlMessageTests {
             for pin in [nil, SecretBytes("1234".utf8), SecretBytes()] {
                 let message = NodeMessage.configure(
                     WorkerConfiguration(
-                        name: "n", module: "/m.so", token: token, pin: pin, lanes: 3, catalogueInterval: 4,
+                        name: "n", module: "/m.so", token: token, pin: pin, initializeArguments: "configdir='sql:/x'",
+                        profile: GCMProfile(named: "cloudhsm"), lanes: 3, openLanes: 2, catalogueInterval: 4,
                         probeInterval: 5))
                 let whole = try #require(try assemble(bytes(message.encoded()), piece: 5).first)
                 guard case .configure(let read) = try NodeMessage(decoding: whole) else {
@@ -51,11 +62,23 @@ struct ControlMessageTests {
                     return
                 }
                 #expect(read.token == token && read.lanes == 3 && read.module == "/m.so")
+                #expect(read.initializeArguments == "configdir='sql:/x'" && read.openLanes == 2)
+                #expect(read.profile == GCMProfile(ivSource: .buffer, layout: .withIVBits))
                 #expect((read.pin == nil) == (pin == nil))
                 if let pin { #expect(read.pin?.constantTimeEquals(pin) == true) }
                 #expect(!"\(message)".contains("1234"))
             }
         }
+    }
+
+    @Test("what the node asks of a worker reads as it was written")
+    func orders() throws {
+        let orders: [NodeMessage] = [
+            .readCatalogue, .probe, .makeCanary(ticket: 1, key: 2), .openCanary(ticket: 3, key: 4, canary),
+        ]
+        let stream = orders.flatMap { bytes($0.encoded()) }
+        let read = try assemble(stream, piece: 9).map { try NodeMessage(decoding: $0) }
+        #expect(read.map { "\($0)" } == orders.map { "\($0)" })
     }
 
     @Test("mutated and random messages never trap")

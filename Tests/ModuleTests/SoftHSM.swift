@@ -59,7 +59,8 @@ struct SoftHSM {
 extension Session {
     /// One call over arrays.
     func perform(
-        _ operation: LaneOperation, key: ObjectHandle, iv: [UInt8], aad: [UInt8] = [], data: [UInt8]
+        _ operation: LaneOperation, key: ObjectHandle, iv: [UInt8], aad: [UInt8] = [], data: [UInt8],
+        profile: GCMProfile = GCMProfile(ivSource: .caller, layout: .withIVBits)
     ) -> (result: CallResult, output: [UInt8]) {
         var iv = iv
         var output = [UInt8](repeating: 0, count: data.count + gcmTagLength)
@@ -68,7 +69,7 @@ extension Session {
                 data.withUnsafeBytes { data in
                     output.withUnsafeMutableBytes { output in
                         let call = GCMCall(key: key, iv: iv, aad: aad, input: data, output: output)
-                        return operation == .encrypt ? encrypt(call) : decrypt(call)
+                        return operation == .encrypt ? encrypt(call, profile: profile) : decrypt(call, profile: profile)
                     }
                 }
             }

@@ -15,7 +15,13 @@ struct SoftHSMWorkerTests {
         await #expect(processExitsWith: .success) {
             let hsm = try SoftHSM(keys: [SoftHSM.key("foo"), SoftHSM.key("short", size: 16)])
             let worker = try WorkerHarness(lanes: 3)
-            #expect(try worker.message() == .ready(hsm.identity, lanes: 3))
+            guard case .ready(let readiness) = try worker.message() else { exit(77) }
+            #expect(readiness.identity == hsm.identity)
+            #expect(readiness.openLanes == 3)
+            #expect(readiness.capabilities.profile == GCMProfile(named: "softhsm"))
+            let wrongTag = ReturnCode(rawValue: UInt(readiness.capabilities.wrongTagCode))
+            #expect([.generalError, .encryptedDataInvalid].contains(wrongTag))
+            #expect(readiness.capabilities.allowsThreads)
             let catalogue = try worker.catalogue()
             #expect(catalogue.entries.map(\.label) == ["foo"])
             #expect(catalogue.entries.first?.usage == [.encrypt, .decrypt])
@@ -165,9 +171,9 @@ struct SoftHSMWorkerTests {
     @Test("A wrong PIN ends the worker with a sentence")
     func wrongPIN() async {
         await #expect(processExitsWith: .exitCode(1)) {
-            let hsm = try SoftHSM()
-            let worker = try WorkerHarness(pin: "wrong-pin-0")
-            let message = try worker.message()
+            // An error that is thrown ends a process with status 1, too.
+            guard let hsm = try? SoftHSM(), let worker = try? WorkerHarness(pin: "wrong-pin-0") else { exit(71) }
+            let message = try? worker.message()
             hsm.remove()
             guard case .failed(let failure) = message, failure.kind == .pinRefused,
                 failure.message.contains(hsm.identity.serial), !failure.message.contains("wrong-pin-0")

@@ -15,8 +15,10 @@ struct WorkerHarness {
     let lanes: [Int32]
 
     init(
-        token: TokenSelector = .label(SoftHSM.label), pin: String? = SoftHSM.pin, lanes count: Int = 1,
-        catalogueInterval: UInt32 = 60_000, probeInterval: UInt32 = 60_000
+        module: String = SoftHSM.library, initializeArguments: String? = nil,
+        token: TokenSelector = .label(SoftHSM.label), pin: String? = SoftHSM.pin, profile: GCMProfile? = nil,
+        lanes count: Int = 1, openLanes: Int? = nil, catalogueInterval: UInt32 = 60_000,
+        probeInterval: UInt32 = 60_000
     ) throws {
         var near: [Int32] = []
         for index in 0...count {
@@ -37,8 +39,10 @@ struct WorkerHarness {
         send(
             .configure(
                 WorkerConfiguration(
-                    name: "hsm-a", module: SoftHSM.library, token: token, pin: pin.map { SecretBytes($0.utf8) },
-                    lanes: UInt16(count), catalogueInterval: catalogueInterval, probeInterval: probeInterval)))
+                    name: "hsm-a", module: module, token: token, pin: pin.map { SecretBytes($0.utf8) },
+                    initializeArguments: initializeArguments, profile: profile, lanes: UInt16(count),
+                    openLanes: openLanes.map { UInt16($0) }, catalogueInterval: catalogueInterval,
+                    probeInterval: probeInterval)))
     }
 
     func send(_ message: NodeMessage) {
@@ -51,6 +55,34 @@ struct WorkerHarness {
         let length = head.withUnsafeBytes { Int($0.loadUnaligned(as: UInt32.self)) }
         guard let body = receive(control, length) else { return nil }
         return try WorkerMessage(decoding: SecretBytes(body))
+    }
+
+    /// What the worker says of itself; other messages are passed over.
+    func readiness() throws -> WorkerReadiness {
+        while let message = try message() {
+            if case .ready(let readiness) = message { return readiness }
+        }
+        throw Ended()
+    }
+
+    /// The answer to a request for a canary; other messages are passed over.
+    func canary(_ request: NodeMessage) throws -> WorkerMessage {
+        send(request)
+        while let message = try message() {
+            switch message {
+            case .canaryMade, .canaryOpened, .canaryRefused: return message
+            case .ready, .catalogue, .probe, .failed: continue
+            }
+        }
+        throw Ended()
+    }
+
+    /// A canary under the key, and what it holds.
+    func makeCanary(key: UInt32) throws -> (canary: SealedCanary, block: [UInt8]) {
+        guard case .canaryMade(7, let canary, let block) = try canary(.makeCanary(ticket: 7, key: key)) else {
+            throw Ended()
+        }
+        return (canary, block)
     }
 
     /// The next catalogue; other messages are passed over.
@@ -70,6 +102,11 @@ struct WorkerHarness {
     }
 
     struct Ended: Error {}
+
+    /// Has a lane's session opened or closed.
+    func change(_ operation: LaneOperation, lane: Int) throws -> LaneAnswerHeader {
+        try request(operation, key: 0, lane: lane, aad: [], data: []).header
+    }
 
     /// One request on a lane, and its answer.
     func request(
@@ -105,8 +142,10 @@ struct WorkerHarness {
 
     /// The end of a test: closes the control socket, upon which the worker ends the process with status 0. The test
     /// must not end it itself, since a library's destructors would run under the feet of the worker's threads.
-    func finish(_ hsm: SoftHSM) -> Never {
-        hsm.remove()
+    func finish(_ hsm: SoftHSM) -> Never { finish(removing: hsm.directory) }
+
+    func finish(removing directory: URL) -> Never {
+        try? FileManager.default.removeItem(at: directory)
         close(control)
         Self.waitForTheEnd()
     }

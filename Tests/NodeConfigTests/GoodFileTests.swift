@@ -20,6 +20,10 @@ import Testing
         #expect(hsm.pin == .file("/etc/claviger/a.pin") && hsm.sessions == 16 && hsm.environment.isEmpty)
         #expect(hsm.stuckAfter == .seconds(2) && hsm.catalogueInterval == .seconds(5))
         #expect(hsm.probeInterval == .seconds(5))
+        #expect(hsm.tier == 0 && hsm.weight == 100 && hsm.profile == "auto")
+        #expect(hsm.initializeArguments == nil && hsm.sessionLimit == 0)
+        let bare = HSMSettings(name: "hsm-a", module: "/usr/lib/p11.so", token: .label("one"), pin: hsm.pin)
+        #expect(hsm == bare, "the defaults of the file are those of the value")
         let keyStore = try #require(settings.keyStores.first)
         #expect(keyStore.pathPrefix == "/example" && keyStore.keys == [.label("foo"), .glob("prod-*")])
         #expect(
@@ -65,7 +69,12 @@ import Testing
             sessions = 1024
             stuck_after = "200ms"
             catalogue_interval = "1m"
-            probe_interval = "500ms"
+            probe_interval = "20s"
+            tier = 9
+            weight = 1000
+            profile = "appended-40"
+            initialize_arguments = "configdir='sql:/etc/nss' flags=readOnly"
+            session_limit = 65535
             [hsm.env]
             SOFTHSM2_CONF = "/tmp/a"
             [[hsm]]
@@ -102,10 +111,24 @@ import Testing
         #expect(settings.hsms.map(\.module) == ["/etc/claviger/lib.so", "/lib.so"])
         #expect(settings.hsms[0].environment == ["SOFTHSM2_CONF": "/tmp/a"] && settings.hsms[0].sessions == 1024)
         #expect(settings.hsms[0].catalogueInterval == .seconds(60) && settings.hsms[0].stuckAfter.inMilliseconds == 200)
+        #expect(settings.hsms.map(\.probeInterval) == [.seconds(20), .seconds(5)])
+        #expect(settings.hsms.map(\.tier) == [9, 0] && settings.hsms.map(\.weight) == [1000, 100])
+        #expect(settings.hsms.map(\.profile) == ["appended-40", "auto"])
+        #expect(settings.hsms.map(\.initializeArguments) == ["configdir='sql:/etc/nss' flags=readOnly", nil])
+        #expect(settings.hsms.map(\.sessionLimit) == [65535, 0])
         let keyStore = try #require(settings.keyStores.first)
         #expect(keyStore.keys == [.named(id: "foo", label: "A label, with ünicode")])
         #expect(keyStore.hsms == ["b"] && keyStore.regions == ["eu-central-1"] && keyStore.aad == .digest)
         #expect(keyStore.credentials.map(\.secret) == [.credential("xks")])
+    }
+
+    @Test(arguments: [
+        "auto", "caller", "caller-40", "buffer", "buffer-40", "appended", "appended-40", "message", "softhsm", "luna",
+        "luna-fips", "nshield", "cloudhsm", "protectserver", "nss",
+    ])
+    func everyProfileIsKnown(_ profile: String) throws {
+        let text = try goodFile(after: "name = \"hsm-a\"", adding: "profile = \"\(profile)\"")
+        #expect(try parse(text).hsms.map(\.profile) == [profile])
     }
 
     @Test func plaintextNeedsNoCertificate() throws {

@@ -109,11 +109,30 @@ struct Mistake: CustomStringConvertible {
         (token, "sessions = 5000", "hsm[0].sessions", "= 5000: must be between 1 and 1024"),
         (token, "sessions = 0", "hsm[0].sessions", "must be between 1 and 1024"),
         (token, "sesions = 5", "hsm[0].sesions", "did you mean `sessions`?"),
-        (token, "tier = 1", "hsm[0].tier", "is not a known key"),
+        (token, "processes = 2", "hsm[0].processes", "is not a known key"),
+        (token, "tier = 10", "hsm[0].tier", "= 10: must be between 0 and 9"),
+        (token, "tier = -1", "hsm[0].tier", "= -1: must be between 0 and 9"),
+        (token, "weight = 0", "hsm[0].weight", "= 0: must be between 1 and 1000"),
+        (token, "weight = 1001", "hsm[0].weight", "must be between 1 and 1000"),
+        (token, "weight = 0.5", "hsm[0].weight", "must be an integer, and is a floating-point number"),
+        (token, "profile = \"apended\"", "hsm[0].profile", "is no known profile; did you mean \"appended\"?"),
+        (token, "profile = \"lunafips\"", "hsm[0].profile", "did you mean \"luna-fips\"?"),
+        (token, "profile = \"Utimaco\"", "hsm[0].profile", "= \"Utimaco\": is no known profile; leave it out, or"),
+        (token, "profile = \"\"", "hsm[0].profile", "is no known profile; leave it out, or choose one of auto, caller"),
+        (token, "profile = 40", "hsm[0].profile", "must be a string, and is an integer"),
+        (token, "initialize_arguments = \"\"", "hsm[0].initialize_arguments", "must be 1 to 4096 bytes"),
+        (
+            token, "initialize_arguments = \"\(String(repeating: "é", count: 2049))\"", "hsm[0].initialize_arguments",
+            "must be 1 to 4096 bytes"
+        ),
+        (token, "initialize_arguments = [\"a\"]", "hsm[0].initialize_arguments", "must be a string, and is a list"),
+        (token, "session_limit = 65536", "hsm[0].session_limit", "must be between 0 and 65535"),
+        (token, "session_limit = -1", "hsm[0].session_limit", "must be between 0 and 65535"),
         (token, "env = [\"A=B\"]", "hsm[0].env", "must be a table, and is a list"),
         (token, "env = { A = 1 }", "hsm[0].env.A", "must be a string"),
         (token, "env = { \"A B\" = \"1\" }", "hsm[0].env.\"A B\"", "is not a name of an environment variable"),
-        (token, "probe_interval = \"61s\"", "hsm[0].probe_interval", "must be between 500ms and 1m"),
+        (token, "probe_interval = \"21s\"", "hsm[0].probe_interval", "must be between 500ms and 20s"),
+        (token, "probe_interval = \"499ms\"", "hsm[0].probe_interval", "must be between 500ms and 20s"),
         (
             keys, "hsms = [\"hsm-b\"]", "keystore[0].hsms[0]",
             "= \"hsm-b\": is no configured HSM; did you mean \"hsm-a\"?"
@@ -193,6 +212,9 @@ struct Mistake: CustomStringConvertible {
         let other = hsm.replacingOccurrences(
             of: "name = \"hsm-a\"", with: "name = \"b\"\nenv = { SOFTHSM2_CONF = \"b\" }")
         #expect(problems(goodFile + other).isEmpty)
+        // So may it with other arguments.
+        let argued = hsm.replacingOccurrences(of: "\"hsm-a\"", with: "\"b\"\ninitialize_arguments = \"configdir=b\"")
+        #expect(problems(goodFile + argued).isEmpty)
     }
 
     @Test func tablesInSingleBracketsAreNamed() {

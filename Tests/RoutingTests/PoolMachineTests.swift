@@ -3,64 +3,36 @@ import LaneProtocol
 import Routing
 import Testing
 
-private let millisecond: UInt64 = 1_000_000
-
-/// A machine with its HSMs up, and a hand to step it.
-private struct Bench {
-    var machine: PoolMachine
-    var now: UInt64 = 1_000 * millisecond
-
-    init(hsms: Int, lanes: Int, limits: PoolLimits = PoolLimits()) {
-        machine = PoolMachine(
-            stuckAfter: Array(repeating: 2_000_000_000, count: hsms), groups: 2, limits: limits)
-        for hsm in 0..<hsms { _ = machine.ready(hsm, lanes: lanes, now: now) }
-    }
-
-    mutating func submit(
-        _ holders: HSMSet, kind: LaneOperation = .encrypt, deadlineIn: UInt64 = 200
-    ) -> (OperationID, PoolActions) {
-        machine.submit(
-            kind, holders: holders, deadline: now + deadlineIn * millisecond, group: 0, now: now)
-    }
-
-    mutating func answer(_ dispatch: Dispatch, _ disposition: Disposition) -> PoolActions {
-        machine.answered(dispatch.lane, generation: dispatch.generation, disposition: disposition, now: now)
-    }
-
-    mutating func tick(after milliseconds: UInt64) -> PoolActions {
-        now += milliseconds * millisecond
-        return machine.tick(now: now)
-    }
-}
-
 @Suite("Pool machine: one operation")
-struct PoolMachineOperationTests {
+struct PoolMachineTests {
     @Test("an answer ends the operation and frees the lane")
     func done() throws {
         var bench = Bench(hsms: 1, lanes: 1)
         let (id, actions) = bench.submit([0])
         let dispatch = try #require(actions.dispatches.first)
+        #expect(bench.machine.kind(on: dispatch.lane, generation: dispatch.generation) == .encrypt)
         #expect(bench.machine.lanes(of: 0) == (1, 1, 0))
         let end = bench.answer(dispatch, .done)
         let finish = try #require(end.finishes.first)
         #expect((finish.operation, finish.outcome) == (id, .done))
         #expect((finish.hsm, finish.attempts) == (0, 1))
         #expect(bench.machine.lanes(of: 0) == (1, 0, 0))
-        #expect(bench.machine.unfinished == 0)
+        #expect(bench.machine.unfinished == 0 && !bench.machine.needsTicks)
+        #expect(bench.answer(dispatch, .done) == PoolActions(), "the same answer again says nothing")
     }
 
     @Test("equals take turns")
     func turns() throws {
         var bench = Bench(hsms: 3, lanes: 4)
         var used = HSMSet()
-        for _ in 0..<3 { used.insert(try #require(bench.submit([0, 1, 2]).1.dispatches.first).lane.hsm) }
+        for _ in 0..<12 { used.insert(try bench.send([0, 1, 2]).lane.hsm) }
         #expect(used.count == 3)
     }
 
     @Test("only an HSM that holds the key is asked")
     func holders() throws {
         var bench = Bench(hsms: 3, lanes: 8)
-        for _ in 0..<8 { #expect(try #require(bench.submit([1]).1.dispatches.first).lane.hsm == 1) }
+        for _ in 0..<8 { #expect(try bench.send([1]).lane.hsm == 1) }
     }
 
     @Test(
@@ -81,38 +53,43 @@ struct PoolMachineOperationTests {
         let end = bench.answer(second, .done)
         #expect(end.finishes.first?.outcome == .done)
         #expect(end.finishes.first?.attempts == 2)
+        #expect(bench.machine.counters.retries == 1)
     }
 
     @Test("one HSM's ambiguous word never makes a ciphertext invalid; two HSMs' words do")
     func ambiguity() throws {
         var alone = Bench(hsms: 1, lanes: 2)
-        let lonely = try #require(alone.submit([0], kind: .decrypt).1.dispatches.first)
-        guard case .unavailable = alone.answer(lonely, .ambiguous).finishes.first?.outcome else {
-            Issue.record("a single HSM's ambiguous answer decided")
-            return
-        }
+        let lonely = try alone.send([0])
+        #expect(try #require(alone.answer(lonely, .ambiguous).finishes.first).outcome.isUnavailable)
+
         var pair = Bench(hsms: 2, lanes: 2)
-        let first = try #require(pair.submit([0, 1], kind: .decrypt).1.dispatches.first)
+        let first = try pair.send([0, 1])
         let second = try #require(pair.answer(first, .ambiguous).dispatches.first)
+        #expect(second.lane.hsm != first.lane.hsm)
         #expect(pair.answer(second, .ambiguous).finishes.first?.outcome == .callersFault(.ciphertextIsInvalid))
-        #expect(!pair.machine.isSuspect(0) && !pair.machine.isSuspect(1))
     }
 
-    @Test("the key is gone only when every HSM that can be asked says so")
-    func keyGone() throws {
-        var bench = Bench(hsms: 2, lanes: 1)
-        let first = try #require(bench.submit([0, 1]).1.dispatches.first)
-        let second = try #require(bench.answer(first, .keyMissing).dispatches.first)
-        #expect(bench.answer(second, .keyMissing).finishes.first?.outcome == .callersFault(.keyIsGone))
-
-        var sick = Bench(hsms: 2, lanes: 1)
-        let one = try #require(sick.submit([0, 1]).1.dispatches.first)
-        var actions = sick.answer(one, .keyMissing)
-        while let next = actions.dispatches.first { actions = sick.answer(next, .hsmSuspect) }
-        guard case .unavailable = actions.finishes.first?.outcome else {
-            Issue.record("absence was said although one HSM could not be asked")
-            return
+    @Test("a flood of ambiguous answers takes no HSM out")
+    func flood() throws {
+        var bench = Bench(hsms: 2, lanes: 2)
+        for _ in 0..<500 {
+            let first = try bench.send([0, 1])
+            bench.now += millisecond
+            let next = bench.answer(first, .ambiguous)
+            bench.now += millisecond
+            if let second = next.dispatches.first { _ = bench.answer(second, .ambiguous) }
         }
+        #expect(bench.machine.phase(of: 0) == .serving && bench.machine.phase(of: 1) == .serving)
+        #expect(bench.machine.failureShare(of: 0, now: bench.now) == 0)
+    }
+
+    @Test("a clear word on the request is final")
+    func callersFault() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        let dispatch = try bench.send([0, 1])
+        let end = bench.answer(dispatch, .callersFault(.usageNotPermitted))
+        #expect(end.finishes.map(\.outcome) == [.callersFault(.usageNotPermitted)])
+        #expect(end.dispatches.isEmpty)
     }
 
     @Test("attempts are bounded, also on a single HSM")
@@ -123,76 +100,20 @@ struct PoolMachineOperationTests {
         var end = PoolActions()
         while let current = dispatch {
             count += 1
-            end = bench.answer(current, .hsmSuspect)
+            end = bench.answer(current, .tryElsewhere)
             dispatch = end.dispatches.first
         }
         #expect(count == 3)
-        guard case .unavailable = end.finishes.first?.outcome else {
-            Issue.record("expected unavailable, not \(String(describing: end.finishes.first))")
-            return
-        }
+        #expect(try #require(end.finishes.first).outcome.isUnavailable)
     }
 
     @Test("nobody left to ask is said at once")
-    func nobody() {
+    func nobody() throws {
         var bench = Bench(hsms: 1, lanes: 1)
-        _ = bench.machine.down(0, now: bench.now)
-        guard case .unavailable = bench.submit([0]).1.finishes.first?.outcome else {
-            Issue.record("expected unavailable")
-            return
-        }
-    }
-}
-
-@Suite("Pool machine: silence, death and crowds")
-struct PoolMachineSilenceTests {
-    @Test("a silent HSM is left for another when its time is up, and its late answer is dropped")
-    func patience() throws {
-        var bench = Bench(hsms: 2, lanes: 1)
-        let (id, actions) = bench.submit([0, 1])
-        let first = try #require(actions.dispatches.first)
-        #expect(bench.tick(after: 79).dispatches.isEmpty)
-        let second = try #require(bench.tick(after: 2).dispatches.first)
-        #expect(second.lane.hsm != first.lane.hsm)
-        #expect(bench.machine.lanes(of: first.lane.hsm).overdue == 1)
-        #expect(bench.answer(second, .done).finishes.map(\.operation) == [id])
-        #expect(bench.answer(first, .done) == PoolActions())
-        #expect(bench.machine.lanes(of: first.lane.hsm).overdue == 0)
-        #expect(bench.machine.lanes(of: first.lane.hsm).busy == 0)
-    }
-
-    @Test("where there is no other HSM, a slow answer before the deadline still counts")
-    func slowButAlone() throws {
-        var bench = Bench(hsms: 1, lanes: 1)
-        let dispatch = try #require(bench.submit([0]).1.dispatches.first)
-        #expect(bench.tick(after: 150) == PoolActions())
-        #expect(bench.answer(dispatch, .done).finishes.first?.outcome == .done)
-    }
-
-    @Test("what a silent HSM holds is the first to get a lane elsewhere, also when the others are never idle")
-    func crowdedElsewhere() throws {
-        var bench = Bench(hsms: 2, lanes: 1)
-        let placed = [bench.submit([0, 1]), bench.submit([0, 1])].compactMap(\.1.dispatches.first)
-        let silent = try #require(placed.first)
-        let busy = try #require(placed.last)
-        for _ in 0..<5 { _ = bench.submit([0, 1]) }
-        #expect(bench.tick(after: 81).dispatches.isEmpty)
-        let next = try #require(bench.answer(busy, .done).dispatches.first)
-        #expect(next.operation == silent.operation)
-        #expect(next.lane.hsm == busy.lane.hsm)
-        #expect(bench.machine.lanes(of: silent.lane.hsm).overdue == 1)
-        #expect(bench.answer(silent, .done).finishes.isEmpty, "its late answer is dropped")
-    }
-
-    @Test("an HSM that answers while its operation stands in line elsewhere has done it")
-    func slowButFirst() throws {
-        var bench = Bench(hsms: 2, lanes: 1)
-        let placed = [bench.submit([0, 1]), bench.submit([0, 1])].compactMap(\.1.dispatches.first)
-        _ = bench.tick(after: 81)
-        let slow = try #require(placed.first)
-        #expect(bench.answer(slow, .done).finishes.map(\.operation) == [slow.operation])
-        let other = try #require(placed.last)
-        #expect(bench.answer(other, .done).dispatches.isEmpty, "nothing is left in the line")
+        _ = bench.machine.ended(0, returning: false, now: bench.now)
+        #expect(try #require(bench.submit([0]).1.finishes.first).outcome.isUnavailable)
+        #expect(try #require(bench.submit([]).1.finishes.first).outcome.isUnavailable)
+        #expect(try #require(bench.submit([7, 63]).1.finishes.first).outcome.isUnavailable, "no such HSMs")
     }
 
     @Test("the deadline ends an operation, on a lane or in the line")
@@ -201,63 +122,17 @@ struct PoolMachineSilenceTests {
         let (running, _) = bench.submit([0])
         let (waiting, queued) = bench.submit([0])
         #expect(queued.dispatches.isEmpty && queued.finishes.isEmpty)
+        #expect(bench.machine.inLine == 1)
         let end = bench.tick(after: 200)
         #expect(Set(end.finishes.map(\.operation)) == [running, waiting])
         #expect(end.finishes.allSatisfy { $0.outcome == .timedOut })
-        #expect(bench.machine.unfinished == 0)
-    }
-
-    @Test("a worker whose call does not come back is killed, and serves again when it is ready")
-    func stuck() throws {
-        var bench = Bench(hsms: 1, lanes: 1)
-        _ = bench.submit([0])
-        _ = bench.tick(after: 200)
-        #expect(bench.tick(after: 1_700).restarts.isEmpty)
-        #expect(bench.tick(after: 200).restarts.map(\.hsm) == [0])
-        #expect(bench.tick(after: 200).restarts.isEmpty, "it is killed once")
-        #expect(bench.machine.phase(of: 0) == .starting)
-        let (id, actions) = bench.submit([0])
-        #expect(actions == PoolActions(), "it waits for the worker that is coming")
-        let ready = bench.machine.ready(0, lanes: 2, now: bench.now)
-        #expect(ready.dispatches.map(\.operation) == [id])
-    }
-
-    @Test("what was on a dead worker's lanes moves to the others")
-    func death() throws {
-        var bench = Bench(hsms: 2, lanes: 4)
-        var placed: [OperationID: Int] = [:]
-        for _ in 0..<6 {
-            let (id, actions) = bench.submit([0, 1])
-            placed[id] = try #require(actions.dispatches.first).lane.hsm
-        }
-        let moved = bench.machine.ended(0, returning: true, now: bench.now)
-        #expect(moved.finishes.isEmpty)
-        #expect(moved.dispatches.allSatisfy { $0.lane.hsm == 1 && placed[$0.operation] == 0 })
-        #expect(moved.dispatches.count == 1, "HSM 1 has one lane left; the others wait")
-        #expect(bench.machine.unfinished == 6)
-        let back = bench.machine.ready(0, lanes: 4, now: bench.now)
-        #expect(back.dispatches.count == 2)
-    }
-
-    @Test("an HSM with an overdue call, or three soft failures, is asked last")
-    func suspects() throws {
-        var bench = Bench(hsms: 2, lanes: 4)
-        for _ in 0..<3 {
-            let dispatch = try #require(bench.submit([0]).1.dispatches.first)
-            _ = bench.answer(dispatch, .hsmSuspect)
-        }
-        #expect(bench.machine.isSuspect(0))
-        for _ in 0..<4 { #expect(try #require(bench.submit([0, 1]).1.dispatches.first).lane.hsm == 1) }
-        #expect(try #require(bench.submit([0, 1]).1.dispatches.first).lane.hsm == 0, "a suspect is better than none")
-        _ = bench.machine.probed(0, passed: true, now: bench.now)
-        #expect(!bench.machine.isSuspect(0))
+        #expect(bench.machine.unfinished == 0 && bench.machine.inLine == 0)
+        #expect(bench.submit([0], deadlineIn: 0).1.finishes.map(\.outcome) == [.timedOut])
     }
 
     @Test("over the limit the answer is 'overloaded' at once")
     func overload() {
-        var limits = PoolLimits()
-        limits.waiting = 2
-        var bench = Bench(hsms: 1, lanes: 1, limits: limits)
+        var bench = Bench(hsms: 1, lanes: 1, limits: PoolLimits(waiting: 2))
         for _ in 0..<3 { #expect(bench.submit([0]).1.finishes.isEmpty) }
         #expect(bench.submit([0]).1.finishes.first?.outcome == .overloaded)
     }
@@ -265,7 +140,7 @@ struct PoolMachineSilenceTests {
     @Test("those that wait are served in their order")
     func order() throws {
         var bench = Bench(hsms: 1, lanes: 1)
-        var dispatch = try #require(bench.submit([0]).1.dispatches.first)
+        var dispatch = try bench.send([0])
         let queue = (0..<5).map { _ in bench.submit([0]).0 }
         for expected in queue {
             dispatch = try #require(bench.answer(dispatch, .done).dispatches.first)
@@ -273,21 +148,97 @@ struct PoolMachineSilenceTests {
         }
     }
 
-    @Test("probes that keep failing get the HSM a new process")
-    func probes() {
-        var bench = Bench(hsms: 1, lanes: 1)
-        var restarts: [Restart] = []
-        for _ in 0..<6 { restarts += bench.machine.probed(0, passed: false, now: bench.now).restarts }
-        #expect(restarts.map(\.hsm) == [0])
-    }
-
     @Test("a lane of the caller's own group is preferred")
     func groups() throws {
         var bench = Bench(hsms: 1, lanes: 4)
         for group in [0, 1, 1, 0] {
-            let (_, actions) = bench.machine.submit(
-                .encrypt, holders: [0], deadline: bench.now + millisecond, group: group, now: bench.now)
-            #expect(try #require(actions.dispatches.first).lane.lane % 2 == group)
+            let dispatch = try #require(bench.submit([0], group: group).1.dispatches.first)
+            #expect(dispatch.lane.lane % 2 == group)
         }
+    }
+
+    @Test("retries end when the budget does")
+    func budget() throws {
+        var bench = Bench(hsms: 2, lanes: 2)
+        var refused = 0
+        for _ in 0..<400 {
+            var actions = bench.submit([0, 1]).1
+            while let dispatch = actions.dispatches.first { actions = bench.answer(dispatch, .tryElsewhere) }
+            #expect(try #require(actions.finishes.first).outcome.isUnavailable)
+            if actions.finishes.first?.attempts == 1 { refused += 1 }
+        }
+        let counters = bench.machine.counters
+        #expect(counters.operations == 400)
+        #expect(counters.retries <= 200 + 80 && counters.retries >= 278, "\(counters)")
+        #expect(counters.refusedByBudget >= refused && refused > 200)
+    }
+}
+
+@Suite("Pool machine: who holds the key")
+struct PoolMachineHolderTests {
+    @Test("the key is gone only when every HSM that may hold it says so")
+    func keyGone() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        let second = try #require(bench.answer(try bench.send([0, 1]), .keyMissing).dispatches.first)
+        #expect(bench.answer(second, .keyMissing).finishes.first?.outcome == .callersFault(.keyIsGone))
+
+        var sick = Bench(hsms: 2, lanes: 1)
+        var actions = sick.answer(try sick.send([0, 1]), .keyMissing)
+        while let next = actions.dispatches.first { actions = sick.answer(next, .hsmSuspect) }
+        #expect(try #require(actions.finishes.first).outcome.isUnavailable)
+    }
+
+    @Test("an HSM that is out for a moment may still hold the key; one that is down does not keep it")
+    func keyGoneWhileOut() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        _ = try bench.failSoftly(1)
+        #expect(bench.machine.phase(of: 1) == .probing)
+        // The other is asked as a last resort, and fails.
+        var actions = bench.answer(try bench.send([0, 1]), .keyMissing)
+        var asked: [Int] = []
+        while let next = actions.dispatches.first {
+            asked.append(next.lane.hsm)
+            actions = bench.answer(next, .hsmSuspect)
+        }
+        #expect(asked == [1, 1])
+        #expect(try #require(actions.finishes.first).outcome.isUnavailable)
+
+        _ = bench.machine.ended(1, returning: false, now: bench.now)
+        let end = bench.answer(try bench.send([0, 1]), .keyMissing)
+        #expect(end.finishes.first?.outcome == .callersFault(.keyIsGone))
+    }
+
+    @Test("an HSM that proves the key gets the operation that waits for it")
+    func joined() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        let (id, actions) = bench.machine.submit(
+            .encrypt, holders: [], hopeful: [1], deadline: bench.now + 200 * millisecond, group: 0, now: bench.now)
+        #expect(actions == PoolActions(), "it waits for the proof")
+        let dispatch = try #require(bench.machine.joined(1, holdersOf: id, now: bench.now).dispatches.first)
+        #expect((dispatch.operation, dispatch.lane.hsm) == (id, 1))
+        #expect(bench.answer(dispatch, .done).finishes.first?.outcome == .done)
+        #expect(bench.machine.joined(1, holdersOf: id, now: bench.now) == PoolActions(), "it is over")
+    }
+
+    @Test("an operation whose last hope turns out to lack the key ends")
+    func left() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        let (id, _) = bench.machine.submit(
+            .encrypt, holders: [], hopeful: [0, 1], deadline: bench.now + 200 * millisecond, group: 0, now: bench.now)
+        #expect(bench.machine.left(0, holdersOf: id, now: bench.now) == PoolActions())
+        let end = bench.machine.left(1, holdersOf: id, now: bench.now)
+        #expect(try #require(end.finishes.first).outcome.isUnavailable)
+    }
+
+    @Test("what an HSM that left is doing goes on, and it is not asked again")
+    func leftWhileAtIt() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        let first = try bench.send([0, 1])
+        let other = 1 - first.lane.hsm
+        #expect(bench.machine.left(first.lane.hsm, holdersOf: first.operation, now: bench.now) == PoolActions())
+        let second = try #require(bench.answer(first, .sessionLost).dispatches.first)
+        #expect(second.lane.hsm == other)
+        let third = try #require(bench.answer(second, .sessionLost).dispatches.first)
+        #expect(third.lane.hsm == other, "the one that left is not asked")
     }
 }

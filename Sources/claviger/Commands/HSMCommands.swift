@@ -10,7 +10,8 @@ import SecureMemory
 /// `claviger hsm …`
 struct HSMCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "hsm", abstract: "Look at HSMs.", subcommands: [HSMListCommand.self])
+        commandName: "hsm", abstract: "Look at HSMs, and take them out of service.",
+        subcommands: [HSMListCommand.self, HSMProbeCommand.self, HSMDrainCommand.self, HSMUndrainCommand.self])
 }
 
 /// `claviger hsm list MODULE`: what a new user needs first.
@@ -31,6 +32,9 @@ struct HSMListCommand: ParsableCommand {
     @Option(help: "File that holds the user PIN of --token.")
     var pinFile: String?
 
+    @Option(help: "Text for C_Initialize (pReserved), as NSS softoken wants it.")
+    var initializeArguments: String?
+
     func validate() throws {
         guard (token == nil) == (pinFile == nil) else {
             throw ValidationError("--token and --pin-file belong together: give both, or neither.")
@@ -43,7 +47,9 @@ struct HSMListCommand: ParsableCommand {
             if let token, let pinFile {
                 login = (.label(token), try SecretReader(taking: []).read(.file(pinFile)))
             }
-            print(try HSMListing.read(module: module, login: login).table)
+            let listing = try HSMListing.read(
+                module: module, initializeArguments: initializeArguments, login: login)
+            print(listing.table)
         } catch let error as WorkerFailure {
             throw failure(error.message, status: ExitStatus.configuration)
         } catch let problem as SecretProblem {

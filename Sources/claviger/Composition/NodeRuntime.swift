@@ -7,12 +7,13 @@ import Logging
 import NIOCore
 import NIOPosix
 import NodeConfig
+import NodeStore
 import Observability
 import Routing
 import XKSListener
 import XKSService
 
-/// A running node: pool, service, listener and control listener, joined.
+/// A running node: store, pool, service and the listeners, joined.
 final class NodeRuntime: Sendable {
     /// How long requests in flight may take to finish when the node is told to stop.
     static let grace = TimeAmount.seconds(15)
@@ -22,14 +23,18 @@ final class NodeRuntime: Sendable {
     let control: ControlServer
     /// Where the control listener answers, for example `http://127.0.0.1:8080`.
     let controlURL: String
+    private let admin: AdminListener
+    private let store: NodeStore
     private let status: PoolStatusSource
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
 
     private init(
-        pool: HSMPool, listener: XKSListener, control: ControlServer, controlURL: String, status: PoolStatusSource,
-        group: MultiThreadedEventLoopGroup, logger: Logger
+        pool: HSMPool, listener: XKSListener, control: ControlServer, controlURL: String, admin: AdminListener,
+        store: NodeStore, status: PoolStatusSource, group: MultiThreadedEventLoopGroup, logger: Logger
     ) {
+        self.admin = admin
+        self.store = store
         self.pool = pool
         self.listener = listener
         self.control = control
@@ -54,23 +59,35 @@ final class NodeRuntime: Sendable {
         guard let listenerSettings else { throw ConfigurationProblems(file: configuration.file, problems: []) }
 
         let group = MultiThreadedEventLoopGroup.threadPerCore()
-        let pool = HSMPool(settings: poolSettings, group: group, logger: log.logger)
+        let hsmNames = settings.hsms.map(\.name)
+        let store = openStore(settings.node, logger: log.logger)
+        let pool = HSMPool(
+            settings: poolSettings, journal: StoreJournal(store: store, hsms: hsmNames), group: group,
+            logger: log.logger)
         let service = try XKSService(
             settings: serviceSettings, pool: pool, observer: RequestLogAdapter(log: log.requests), clocks: .system)
         pool.start()
         do {
             let listener = try await XKSListener.start(
                 configuration: listenerSettings, handler: service, group: group, logger: log.logger)
-            let status = PoolStatusSource(node: settings.node, pool: pool)
+            let status = PoolStatusSource(
+                node: settings.node, pool: pool, store: store, keyStores: serviceSettings.keyStores,
+                hsmNames: hsmNames)
             let address = settings.control.listen
             let control = try await ControlServer.start(
                 host: address.host, port: address.port, source: status, logger: log.logger)
             let bound = NodeConfig.ListenAddress(host: address.host, port: control.port)
+            let admin = AdminListener(
+                stateDirectory: settings.node.stateDirectory,
+                administration: PoolAdministration(pool: pool, store: store, source: status, hsmNames: hsmNames),
+                logger: log.logger)
+            admin.start()
             return NodeRuntime(
-                pool: pool, listener: listener, control: control, controlURL: "http://\(bound)", status: status,
-                group: group, logger: log.logger)
+                pool: pool, listener: listener, control: control, controlURL: "http://\(bound)", admin: admin,
+                store: store, status: status, group: group, logger: log.logger)
         } catch {
             await pool.stop()
+            store.close()
             try? await group.shutdownGracefully()
             throw error
         }
@@ -82,9 +99,31 @@ final class NodeRuntime: Sendable {
         logger.notice("stopping", metadata: ["grace_s": "\(Self.grace.nanoseconds / 1_000_000_000)"])
         await listener.shutdown(gracePeriod: Self.grace)
         await control.stop()
+        await admin.stop()
         await pool.stop()
+        store.close()
         try? await group.shutdownGracefully()
         logger.notice("stopped")
+    }
+}
+
+extension NodeRuntime {
+    /// The node serves with or without its store, and says when it cannot be used.
+    private static func openStore(_ node: NodeIdentitySettings, logger: Logger) -> NodeStore {
+        let store = NodeStore.open(directory: node.stateDirectory) { health in
+            switch health {
+            case .ok: logger.notice("store works again")
+            case .failing(let reason, _): logger.error("store fails", metadata: ["reason": "\(reason)"])
+            }
+        }
+        let before = store.nodes().first { $0.id == node.id }?.incarnation ?? 0
+        let process = ProcessIdentity.current
+        store.record(
+            node: StoredNode(
+                id: node.id, incarnation: before &+ 1, pid: Int(process.pid),
+                processStart: Int(clamping: process.startTicks), startedUnixSeconds: Int(time(nil)),
+                version: Product.version))
+        return store
     }
 }
 
@@ -102,10 +141,5 @@ extension MultiThreadedEventLoopGroup {
 
 extension ServiceClocks {
     fileprivate static let system = ServiceClocks(
-        monotonic: {
-            var now = timespec()
-            clock_gettime(CLOCK_MONOTONIC, &now)
-            return UInt64(clamping: now.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: now.tv_nsec)
-        },
-        wall: { Int64(time(nil)) })
+        monotonic: { claviger_monotonic_nanoseconds() }, wall: { Int64(time(nil)) })
 }

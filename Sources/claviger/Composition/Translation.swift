@@ -63,13 +63,16 @@ struct Translation {
             if let source = hsm.pin { pin = read(source, "hsm[\(index)].pin", &findings) }
             members.append(
                 PoolMember(
-                    name: hsm.name, module: hsm.module, token: selector(hsm.token), pin: pin, sessions: hsm.sessions,
+                    name: hsm.name, module: hsm.module, token: selector(hsm.token), pin: pin,
+                    initializeArguments: hsm.initializeArguments,
+                    profile: hsm.profile == "auto" ? nil : GCMProfile(named: hsm.profile), sessions: hsm.sessions,
+                    sessionLimit: hsm.sessionLimit, tier: hsm.tier, weight: hsm.weight,
                     environment: hsm.environment, catalogueInterval: milliseconds(hsm.catalogueInterval),
                     probeInterval: milliseconds(hsm.probeInterval), stuckAfter: nanoseconds(hsm.stuckAfter)))
         }
         return PoolSettings(
             members: members,
-            limits: PoolLimits(attempt: nanoseconds(xks.attemptDeadline), waiting: xks.maxRequestsInFlight),
+            limits: PoolLimits(longestAttempt: nanoseconds(xks.attemptDeadline), waiting: xks.maxRequestsInFlight),
             executable: ownExecutable())
     }
 

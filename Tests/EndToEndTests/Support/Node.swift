@@ -125,6 +125,11 @@ struct NodeHealth: Decodable {
         var lanes: Lanes
     }
 
+    struct Store: Decodable {
+        var state: String
+        var reason: String?
+    }
+
     struct Lanes: Decodable {
         var open: Int
         var inUse: Int
@@ -134,6 +139,8 @@ struct NodeHealth: Decodable {
     var ready: Bool
     var verdict: String
     var hsms: [HSM]
+    var store: Store
+    var keysExcluded: Int
 
     /// Names of the HSMs that are active.
     var active: [String] { hsms.filter { $0.state == "active" }.map(\.name) }

@@ -1,57 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a node knows of itself, at one moment; what people, load balancers and monitoring are shown.
-package struct NodeStatus: Sendable, Equatable, Encodable {
-    /// In one word what a person wants to know first.
-    package enum Verdict: String, Sendable, Encodable {
-        /// Every HSM is active.
-        case active = "ACTIVE"
-        /// The node serves, and somebody should look at an HSM.
-        case degraded = "DEGRADED"
-        /// No HSM can serve.
-        case unavailable = "UNAVAILABLE"
-    }
-
-    /// The node's name in the configuration.
-    package var node: String
-    package var version: String
-    /// True once the node has been told to end: it finishes what is in flight and wants no new requests.
-    package var draining: Bool
-    /// In the order of the configuration.
-    package var hsms: [HSMStatus]
-
-    package init(node: String, version: String, draining: Bool, hsms: [HSMStatus]) {
-        self.node = node
-        self.version = version
-        self.draining = draining
-        self.hsms = hsms
-    }
-
-    package var verdict: Verdict {
-        if !hsms.contains(where: \.state.canServe) { return .unavailable }
-        return hsms.allSatisfy { $0.state == .active } ? .active : .degraded
-    }
-
-    /// Whether a load balancer should send requests here.
-    package var isReady: Bool { !draining && verdict != .unavailable }
-}
-
 /// One HSM as the node sees it.
-package struct HSMStatus: Sendable, Equatable, Encodable {
-    package enum State: String, Sendable, Encodable, CaseIterable {
+package struct HSMStatus: Sendable, Equatable, Codable {
+    package enum State: String, Sendable, Codable, CaseIterable {
         /// Its worker has not logged in yet.
         case starting
         case active
         /// It serves, and something is wrong with it.
         case degraded
         case unavailable
+        /// It was out, and has to show that it works; requests only reach it when no other HSM can serve.
+        case probing
 
-        /// Whether requests are given to it.
+        /// Whether requests are given to it in the ordinary way.
         package var canServe: Bool { self == .active || self == .degraded }
     }
 
     /// Sessions with the token, each served by a lane.
-    package struct Lanes: Sendable, Equatable, Encodable {
+    package struct Lanes: Sendable, Equatable, Codable {
         /// Lanes that have a session.
         package var open: Int
         /// Those of them that work on a request.
@@ -63,6 +29,19 @@ package struct HSMStatus: Sendable, Equatable, Encodable {
             self.open = open
             self.inUse = inUse
             self.overdue = overdue
+        }
+    }
+
+    /// How long its calls take, microseconds; the recent ones count more.
+    package struct Latency: Sendable, Equatable, Codable {
+        package var p50: UInt64
+        package var p95: UInt64
+        package var p99: UInt64
+
+        package init(p50: UInt64, p95: UInt64, p99: UInt64) {
+            self.p50 = p50
+            self.p95 = p95
+            self.p99 = p99
         }
     }
 
@@ -81,10 +60,20 @@ package struct HSMStatus: Sendable, Equatable, Encodable {
     package var lanes: Lanes
     /// Keys that it can serve.
     package var keys: Int
+    /// 0 to 9; HSMs of a higher tier are asked when none of the lower ones can serve. `nil` where only the store tells
+    /// of the HSM, which does not know the configuration.
+    package var tier: Int?
+    /// 1 to 1000; its share among the HSMs of its tier. `nil` as with `tier`.
+    package var weight: Int?
+    /// Taken out of service by an operator, until an operator puts it back.
+    package var drained: Bool
+    /// `nil` until it has answered anything.
+    package var latencyMicroseconds: Latency?
 
     package init(
         name: String, tokenLabel: String? = nil, serial: String? = nil, model: String? = nil, firmware: String? = nil,
-        state: State, reason: String? = nil, sinceUnixSeconds: Int64, lanes: Lanes, keys: Int
+        state: State, reason: String? = nil, sinceUnixSeconds: Int64, lanes: Lanes, keys: Int, tier: Int? = nil,
+        weight: Int? = nil, drained: Bool = false, latencyMicroseconds: Latency? = nil
     ) {
         self.name = name
         self.tokenLabel = tokenLabel
@@ -96,10 +85,12 @@ package struct HSMStatus: Sendable, Equatable, Encodable {
         self.sinceUnixSeconds = sinceUnixSeconds
         self.lanes = lanes
         self.keys = keys
+        self.tier = tier
+        self.weight = weight
+        self.drained = drained
+        self.latencyMicroseconds = latencyMicroseconds
     }
-}
 
-/// Tells the node's status from what is known at the moment. Never asks an HSM, and never waits.
-package protocol NodeStatusSource: Sendable {
-    func status() -> NodeStatus
+    /// Whether requests are given to it.
+    package var canServe: Bool { state.canServe && !drained }
 }

@@ -3,37 +3,32 @@ import LaneProtocol
 import Routing
 import Testing
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every machine, so that a seed is a story.
+/// The machine's own generator, for the standard library.
 private struct Dice: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
+    var choice: RandomChoice
+    mutating func next() -> UInt64 { choice.next() }
 }
 
 /// Drives a machine with random events in virtual time and checks what must always hold.
 private struct World {
-    static let millisecond: UInt64 = 1_000_000
     var dice: Dice
     var machine: PoolMachine
     let hsmCount: Int
     let lanes: Int
-    var now: UInt64 = 1_000 * Self.millisecond
+    var now: UInt64 = 1_000 * millisecond
     var open: [OperationID: (deadline: UInt64, asked: Set<Int>)] = [:]
     var onLanes: [Dispatch] = []
+    var orders: [LaneOrder] = []
     var violations: [String] = []
     var finished = 0
 
     init(seed: UInt64) {
-        dice = Dice(state: seed)
+        dice = Dice(choice: RandomChoice(seed: seed))
         hsmCount = Int.random(in: 1...8, using: &dice)
         lanes = Int.random(in: 1...6, using: &dice)
         machine = PoolMachine(
-            stuckAfter: Array(repeating: 2_000_000_000, count: hsmCount), groups: 2, limits: PoolLimits(waiting: 20))
+            (0..<hsmCount).map { HSMTraits(stuckAfter: 2_000_000_000, tier: $0 % 2) }, groups: 2,
+            limits: PoolLimits(waiting: 20), seed: seed)
     }
 
     mutating func take(_ actions: PoolActions) {
@@ -46,6 +41,12 @@ private struct World {
             if let deadline = open[dispatch.operation]?.deadline, deadline <= now { violations.append("sent too late") }
             open[dispatch.operation]?.asked.insert(dispatch.lane.hsm)
             onLanes.append(dispatch)
+        }
+        for order in actions.laneOrders {
+            if onLanes.contains(where: { $0.lane == order.lane }) || orders.contains(where: { $0.lane == order.lane }) {
+                violations.append("an order for a lane at work")
+            }
+            orders.append(order)
         }
         for finish in actions.finishes {
             guard let operation = open.removeValue(forKey: finish.operation) else {
@@ -62,19 +63,24 @@ private struct World {
         for restart in actions.restarts { dropFrames(of: restart.hsm) }
     }
 
-    mutating func dropFrames(of hsm: Int) { onLanes.removeAll { $0.lane.hsm == hsm } }
+    mutating func dropFrames(of hsm: Int) {
+        onLanes.removeAll { $0.lane.hsm == hsm }
+        orders.removeAll { $0.lane.hsm == hsm }
+    }
 
     mutating func step() {
         switch Int.random(in: 0..<100, using: &dice) {
         case 0..<35: submit()
         case 35..<75: answer()
         case 75..<90:
-            now += UInt64.random(in: 1...10, using: &dice) * Self.millisecond
+            now += UInt64.random(in: 1...10, using: &dice) * millisecond
             take(machine.tick(now: now))
         case 90..<94:
             let hsm = Int.random(in: 0..<hsmCount, using: &dice)
             dropFrames(of: hsm)
-            take(machine.ready(hsm, lanes: lanes, now: now))
+            take(
+                machine.ready(hsm, openLanes: Int.random(in: 0...lanes, using: &dice), lanes: lanes, now: now))
+            if Bool.random(using: &dice) { take(machine.probed(hsm, passed: true, now: now)) }
         case 94..<96:
             let hsm = Int.random(in: 0..<hsmCount, using: &dice)
             dropFrames(of: hsm)
@@ -83,6 +89,16 @@ private struct World {
             guard let frame = onLanes.randomElement(using: &dice) else { return }
             onLanes.removeAll { $0.lane == frame.lane }
             take(machine.laneClosed(frame.lane, now: now))
+        case 97..<98:
+            let hsm = Int.random(in: 0..<hsmCount, using: &dice)
+            take(machine.drain(hsm, Bool.random(using: &dice), now: now))
+            take(machine.allow(hsm, lanes: Int.random(in: 0...lanes, using: &dice), now: now))
+        case 98..<99:
+            guard let id = open.keys.min(by: { $0.number < $1.number }) else { return }
+            let hsm = Int.random(in: 0..<hsmCount, using: &dice)
+            take(
+                Bool.random(using: &dice)
+                    ? machine.joined(hsm, holdersOf: id, now: now) : machine.left(hsm, holdersOf: id, now: now))
         default:
             let hsm = Int.random(in: 0..<hsmCount, using: &dice)
             take(machine.probed(hsm, passed: Bool.random(using: &dice), now: now))
@@ -91,7 +107,7 @@ private struct World {
 
     mutating func submit() {
         let holders = HSMSet((0..<hsmCount).filter { _ in Int.random(in: 0..<4, using: &dice) > 0 })
-        let deadline = now + UInt64.random(in: 1...300, using: &dice) * Self.millisecond
+        let deadline = now + UInt64.random(in: 1...300, using: &dice) * millisecond
         let (id, actions) = machine.submit(
             Bool.random(using: &dice) ? .encrypt : .decrypt, holders: holders, deadline: deadline,
             group: Int.random(in: 0...1, using: &dice), now: now)
@@ -100,6 +116,10 @@ private struct World {
     }
 
     mutating func answer() {
+        if let order = orders.popLast() {
+            let word: Disposition = Bool.random(using: &dice) ? .done : .tryElsewhere
+            take(machine.answered(order.lane, generation: order.generation, disposition: word, now: now))
+        }
         guard let index = onLanes.indices.randomElement(using: &dice) else { return }
         let frame = onLanes.remove(at: index)
         let meanings: [Disposition] = [
@@ -128,8 +148,9 @@ private struct World {
     }
 }
 
-@Suite("Pool machine: random worlds")
-struct PoolMachineSimulationTests {
+/// Other than the simulation, this knows nothing of what makes sense: any event may come at any time.
+@Suite("Simulation: events without sense")
+struct RandomEventTests {
     @Test("nothing is lost, sent twice, answered late or decided on one ambiguous word", arguments: 0..<8)
     func worlds(block: UInt64) {
         for seed in (block * 50)..<(block * 50 + 50) {
@@ -140,7 +161,7 @@ struct PoolMachineSimulationTests {
                 if !world.violations.isEmpty { break }
             }
             // Whatever happens, every operation ends when its time is up.
-            world.now += 400 * World.millisecond
+            world.now += 400 * millisecond
             let rest = world.machine.tick(now: world.now)
             world.take(rest)
             if world.machine.unfinished != 0 { world.violations.append("unfinished after every deadline") }

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures whether throughput grows with HSMs, and what one HSM carries.
+
+First: HSMs of 5 ms and 4 sessions each, one against eight. Both nodes run side by side, and the load goes to one of
+them after the other, over and over: a busy host drifts over minutes. Then: one HSM of 1 ms with 28 sessions, under 28
+connections and under a single one. The latency comes from the fault-injecting PKCS#11 module in front of SoftHSM; the
+load is wrk's, with requests that were signed beforehand.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+
+import serving
+import workload
+import wrk
+
+# What is required.
+LEAST_RATIO = 7.6
+LEAST_RATE = 8000
+LONGEST_P50 = 1.6
+
+MANY = 8
+# Bytes of plaintext: a data key.
+SIZE = 32
+# Seconds that nodes may take to become ready.
+PATIENCE = 60
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--claviger", required=True, metavar="FILE", help="the program, built for release")
+    parser.add_argument(
+        "--module", required=True, metavar="FILE", help="the fault-injecting PKCS#11 module, libFaultyPKCS11.so")
+    parser.add_argument("--rounds", type=int, default=5, help="slices of each measurement (default: 5)")
+    parser.add_argument("--seconds", type=int, default=3, help="length of a slice (default: 3)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of wrk (default: 1)")
+    parser.add_argument(
+        "--keep", metavar="DIR",
+        help="work in this new directory, and leave state and logs there; a short path, for the nodes' sockets")
+    arguments = parser.parse_args()
+    if min(arguments.rounds, arguments.seconds, arguments.threads) < 1:
+        parser.error("--rounds, --seconds and --threads must be at least 1")
+    return arguments
+
+
+class Bench:
+    """Nodes over the same tokens, each with some of them."""
+
+    def __init__(self, arguments, directory, stack):
+        self._arguments, self._directory, self._stack = arguments, directory, stack
+        log = stack.enter_context(open(os.path.join(directory, "nodes.log"), "ab"))
+        self._tokens = serving.Tokens(arguments.claviger, directory, MANY, log)
+        self._nodes = []
+
+    def node(self, name, count, delay, sessions):
+        """A node with so many HSMs; returns what sends encrypt requests to it."""
+        directory = os.path.join(self._directory, f"faults-{name}")
+        os.mkdir(directory)
+        faults = serving.Faults(
+            directory, self._tokens.names, (f"delay C_Encrypt {delay}", f"delay C_Decrypt {delay}"))
+        hsms = self._tokens.faulty(os.path.abspath(self._arguments.module), faults, sessions=sessions)
+        node = self._tokens.node(name, hsms[:count])
+        self._stack.callback(node.stop)
+        self._nodes.append(node)
+        missing = node.wait_until_whole(PATIENCE)
+        if missing:
+            raise RuntimeError(f"{', '.join(missing)} did not become active")
+        load = workload.Workload(node.info, SIZE, count=256)
+
+        def measure(connections):
+            file = os.path.join(self._directory, "requests.lua")
+            load.write("encrypt", file)
+            return wrk.run(load.info["url"], file, self._arguments.threads, connections, self._arguments.seconds)
+        return measure
+
+    def stop_nodes(self):
+        for node in self._nodes:
+            node.stop()
+
+    def rounds(self, measurements):
+        """Runs functions by name in turns; returns their results. The first round warms up and is not counted."""
+        results = {name: [] for name in measurements}
+        for number in range(self._arguments.rounds + 1):
+            print(f"round {number} of {self._arguments.rounds}" if number else "warming up", file=sys.stderr)
+            for name, measure in measurements.items():
+                result = measure()
+                if number:
+                    results[name].append(result)
+        return results
+
+
+def median(results, name):
+    return statistics.median(result[name] for result in results)
+
+
+def table(results):
+    lines = [f"{'measurement':<40} {'requests/s':>11} {'slices':>17} {'p50 ms':>8} {'p99 ms':>8} {'refused':>8}"]
+    for name, slices in results.items():
+        rates = [result["rate"] for result in slices]
+        lines.append(
+            f"{name:<40} {median(slices, 'rate'):>11,.0f} {f'{min(rates):,.0f} to {max(rates):,.0f}':>17} "
+            f"{median(slices, 'p50'):>8.2f} {median(slices, 'p99'):>8.2f} "
+            f"{sum(result['refused'] + result['broken'] for result in slices):>8}")
+    return "\n".join(lines)
+
+
+def misses(results, one, many, loaded, single):
+    """The requirements that the results miss, as sentences; the arguments name the measurements."""
+    found = []
+    for name, slices in results.items():
+        bad = sum(result["refused"] + result["broken"] for result in slices)
+        if bad:
+            found.append(f"{name}: {bad} requests failed, so that its rate does not count")
+    ratio = median(results[many], "rate") / median(results[one], "rate")
+    if ratio < LEAST_RATIO:
+        found.append(f"{MANY} HSMs carry {ratio:.2f} times the load of one, instead of at least {LEAST_RATIO}")
+    if median(results[loaded], "rate") < LEAST_RATE:
+        found.append(f"one HSM carries {median(results[loaded], 'rate'):,.0f} requests/s, instead of {LEAST_RATE:,}")
+    if not median(results[single], "p50") < LONGEST_P50:
+        found.append(f"the median of a single connection is {median(results[single], 'p50'):.2f} ms, "
+                     f"not below {LONGEST_P50}")
+    return found
+
+
+def run(arguments, directory, stack):
+    bench = Bench(arguments, directory, stack)
+    sessions = 4
+    # A quarter more connections than sessions: no lane waits for the generator.
+    few, many = bench.node("one", 1, "5ms", sessions), bench.node("many", MANY, "5ms", sessions)
+    names = ("one HSM of 5 ms, 4 sessions", f"{MANY} HSMs of 5 ms, 4 sessions each")
+    results = bench.rounds({
+        names[0]: lambda: few(sessions * 5 // 4), names[1]: lambda: many(MANY * sessions * 5 // 4)})
+    bench.stop_nodes()
+    big = bench.node("big", 1, "1ms", 28)
+    names += ("one HSM of 1 ms, 28 sessions", "the same, a single connection")
+    results |= bench.rounds({names[2]: lambda: big(28), names[3]: lambda: big(1)})
+    print(table(results))
+    ratio = median(results[names[1]], "rate") / median(results[names[0]], "rate")
+    print(f"\n{MANY} HSMs carry {ratio:.2f} times the load of one. Medians of {arguments.rounds} slices of "
+          f"{arguments.seconds} s, taking turns; {os.cpu_count()} CPUs, shared with wrk.")
+    return misses(results, *names)
+
+
+def main():
+    arguments = parse_arguments()
+    if not shutil.which("wrk"):
+        sys.exit("scaling: wrk is not installed; run `make setup`")
+    with contextlib.ExitStack() as stack:
+        if arguments.keep:
+            directory = os.path.abspath(arguments.keep)
+            os.makedirs(directory, mode=0o700)
+        else:
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="claviger-scaling-"))
+        try:
+            missed = run(arguments, directory, stack)
+        except (RuntimeError, OSError) as error:
+            sys.exit(f"scaling: {error}")
+        except KeyboardInterrupt:
+            sys.exit("scaling: interrupted")
+    if missed:
+        print("\nRequirements missed:")
+        for text in missed:
+            print(f"  {text}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

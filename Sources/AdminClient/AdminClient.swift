@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// Why a node could not be asked, or did not do what it was told.
+package enum AdminClientError: Error, Sendable, Equatable {
+    /// Nobody listens at the socket, or there is none.
+    case notRunning(socket: String)
+    /// The socket may not be opened by this user.
+    case forbidden(socket: String)
+    /// The node does not know what was named (`name`, if it says so); `known` are the names that it does.
+    case unknown(String, name: String?, known: [String])
+    /// The node said no, and why.
+    case refused(String)
+    /// No answer in time, or one that makes no sense.
+    case unusable(String)
+}
+
+/// Asks a running node of this host through its admin socket.
+package struct AdminClient: Sendable {
+    /// The socket's name in the state directory.
+    package static let socketName = "admin.sock"
+    /// A status of 64 HSMs and thousands of keys stays well below it.
+    private static let longestAnswer = 16 * 1024 * 1024
+
+    /// Path of the socket.
+    package let socket: String
+    private let timeout: TimeAmount
+
+    /// - Parameter timeout: for one question, from connecting to the last byte.
+    package init(socket: String, timeout: Duration = .seconds(30)) {
+        self.socket = socket
+        self.timeout = TimeAmount(timeout)
+    }
+
+    package init(stateDirectory: String) { self.init(socket: "\(stateDirectory)/\(Self.socketName)") }
+
+    package func status() async throws(AdminClientError) -> AdminStatus {
+        let (code, body) = try await ask(.GET, "/status")
+        guard code == 200 else { throw try Self.refusal(code, body) }
+        return try Self.decoded(AdminStatus.self, body)
+    }
+
+    /// What the node says about it, for people.
+    package func drain(_ hsm: String) async throws(AdminClientError) -> String {
+        try await tell("/hsm/\(Self.encoded(hsm))/drain")
+    }
+
+    package func undrain(_ hsm: String) async throws(AdminClientError) -> String {
+        try await tell("/hsm/\(Self.encoded(hsm))/undrain")
+    }
+
+    package func trust(key: String, hsm: String) async throws(AdminClientError) -> String {
+        try await tell("/key/\(Self.encoded(key))/trust?hsm=\(Self.encoded(hsm))")
+    }
+
+    // MARK: -
+
+    private func tell(_ path: String) async throws(AdminClientError) -> String {
+        let (code, body) = try await ask(.POST, path)
+        guard code == 200 else { throw try Self.refusal(code, body) }
+        guard let message = try Self.decoded(AdminReply.self, body).message else {
+            throw .unusable("the node's answer says nothing")
+        }
+        return message
+    }
+
+    private func ask(_ method: HTTPMethod, _ path: String) async throws(AdminClientError) -> (UInt, ByteBuffer) {
+        guard let url = URL(httpURLWithSocketPath: socket, uri: path) else {
+            throw .unusable("\(socket) is no path of a socket")
+        }
+        var request = HTTPClientRequest(url: url.absoluteString)
+        request.method = method
+        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        // An error is told at once: the node runs, or it does not.
+        configuration.connectionPool.retryConnectionEstablishment = false
+        let deadline = NIODeadline.now() + timeout
+        do {
+            return try await HTTPClient.withHTTPClient(
+                eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: configuration
+            ) { [request] client in
+                let response = try await client.execute(request, deadline: deadline)
+                return (response.status.code, try await response.body.collect(upTo: Self.longestAnswer))
+            }
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    private func failure(_ error: any Error) -> AdminClientError {
+        switch (error as? IOError)?.errnoCode {
+        case ENOENT, ECONNREFUSED, ENOTDIR: .notRunning(socket: socket)
+        case EACCES, EPERM: .forbidden(socket: socket)
+        default:
+            if let error = error as? HTTPClientError, error == .deadlineExceeded || error == .readTimeout {
+                .unusable("\(socket): no answer within \(timeout.nanoseconds / 1_000_000_000) s")
+            } else {
+                .unusable("\(socket): \(error)")
+            }
+        }
+    }
+
+    /// Percent-encodes everything but the unreserved characters of RFC 3986, 2.3; full stops too, since `..` in a path
+    /// means something else.
+    private static func encoded(_ name: String) -> String {
+        name.utf8.reduce(into: "") { text, byte in
+            switch byte {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F, 0x7E: text.unicodeScalars.append(.init(byte))
+            default: text += "%" + String(byte >> 4, radix: 16) + String(byte & 0xF, radix: 16)
+            }
+        }
+    }
+
+    private static func decoded<Value: Decodable>(
+        _ type: Value.Type, _ body: ByteBuffer
+    ) throws(AdminClientError) -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: Data(body.readableBytesView))
+        } catch {
+            throw .unusable("the node's answer cannot be read: it may be of another version")
+        }
+    }
+
+    private static func refusal(_ code: UInt, _ body: ByteBuffer) throws(AdminClientError) -> AdminClientError {
+        let reply = try decoded(AdminReply.self, body)
+        guard let error = reply.error else { return .unusable("the node answered with status \(code)") }
+        return code == 404 ? .unknown(error, name: reply.name, known: reply.known ?? []) : .refused(error)
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A change of an HSM's state, and its cause.
+package struct HSMTransition: Sendable, Equatable, Codable {
+    /// Seconds since 1970 UTC.
+    package var atUnixSeconds: Int64
+    /// The HSM's name in the configuration.
+    package var hsm: String
+    package var from: HSMStatus.State
+    package var to: HSMStatus.State
+    /// For people; `nil` where there is nothing to say.
+    package var reason: String?
+
+    package init(
+        atUnixSeconds: Int64, hsm: String, from: HSMStatus.State, to: HSMStatus.State, reason: String? = nil
+    ) {
+        self.atUnixSeconds = atUnixSeconds
+        self.hsm = hsm
+        self.from = from
+        self.to = to
+        self.reason = reason
+    }
+}
+
+/// Everything that an operator is shown of a node.
+package struct AdminStatus: Sendable, Equatable {
+    /// Most transitions that are told.
+    package static let transitionLimit = 50
+
+    package var status: NodeStatus
+    /// Newest first, at most `transitionLimit`.
+    package var transitions: [HSMTransition]
+    /// False when this is what the store remembers of a node that has ended.
+    package var running: Bool
+    /// When all this was so, seconds since 1970 UTC.
+    package var asOfUnixSeconds: Int64
+
+    /// Transitions beyond `transitionLimit` are left out.
+    package init(status: NodeStatus, transitions: [HSMTransition], running: Bool = true, asOfUnixSeconds: Int64) {
+        self.status = status
+        self.transitions = Array(transitions.prefix(Self.transitionLimit))
+        self.running = running
+        self.asOfUnixSeconds = asOfUnixSeconds
+    }
+
+    /// A node that does not run cannot serve, whatever its HSMs could.
+    package var verdict: NodeStatus.Verdict { running ? status.verdict : .unavailable }
+}
+
+/// One flat object. The verdict is told, and follows from the rest when it is read back.
+extension AdminStatus: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case node, version, draining, hsms, store, keys, transitions, running, asOfUnixSeconds, verdict
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        let status = NodeStatus(
+            node: try container.decode(String.self, forKey: .node),
+            version: try container.decode(String.self, forKey: .version),
+            draining: try container.decode(Bool.self, forKey: .draining),
+            hsms: try container.decode([HSMStatus].self, forKey: .hsms),
+            store: try container.decode(StoreStatus.self, forKey: .store),
+            keys: try container.decode([KeyStatus].self, forKey: .keys))
+        self.init(
+            status: status, transitions: try container.decode([HSMTransition].self, forKey: .transitions),
+            running: try container.decode(Bool.self, forKey: .running),
+            asOfUnixSeconds: try container.decode(Int64.self, forKey: .asOfUnixSeconds))
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(status.node, forKey: .node)
+        try container.encode(status.version, forKey: .version)
+        try container.encode(status.draining, forKey: .draining)
+        try container.encode(status.hsms, forKey: .hsms)
+        try container.encode(status.store, forKey: .store)
+        try container.encode(status.keys, forKey: .keys)
+        try container.encode(transitions, forKey: .transitions)
+        try container.encode(running, forKey: .running)
+        try container.encode(asOfUnixSeconds, forKey: .asOfUnixSeconds)
+        try container.encode(verdict, forKey: .verdict)
+    }
+}

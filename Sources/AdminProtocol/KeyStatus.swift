@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One key, and what each HSM has shown of it. A label is not an identity: an HSM serves a key once it has opened the
+/// key's canary.
+package struct KeyStatus: Sendable, Equatable, Codable {
+    /// What is known of the key on one HSM.
+    package enum Verdict: String, Sendable, Codable, CaseIterable {
+        /// It has opened the canary: it holds the same key.
+        case proven
+        /// It has not been asked yet, and is not given the key's requests until it has answered.
+        case unproven
+        /// It holds another key under the same label, and is never given the key's requests.
+        case different
+        /// It has no such key.
+        case absent
+        /// The key's attributes allow no proof; it is never given the key's requests. Its owner has made it so: nothing
+        /// is wrong with the HSM.
+        case unprovable
+
+        /// Whether the HSM is given requests for the key.
+        package var isServing: Bool { self == .proven }
+        /// Whether the HSM is kept from the key, and somebody has to mend that.
+        package var isExclusion: Bool { self == .different || self == .absent }
+    }
+
+    /// The key's PKCS#11 label.
+    package var label: String
+    /// The HSM that made the canary; `nil` while there is none.
+    package var canaryBy: String?
+    /// Why the key is refused everywhere until an operator says which HSM is right; `nil` when it is not.
+    package var disputed: String?
+    /// By name of the HSM. One that is not to serve the key has no entry.
+    package var cells: [String: Verdict]
+
+    package init(label: String, canaryBy: String?, disputed: String? = nil, cells: [String: Verdict]) {
+        self.label = label
+        self.canaryBy = canaryBy
+        self.disputed = disputed
+        self.cells = cells
+    }
+
+    /// Whether an HSM may serve it.
+    package var isServed: Bool { disputed == nil && cells.values.contains(where: \.isServing) }
+
+    /// Whether no HSM is kept from it.
+    package var isWhole: Bool { disputed == nil && !cells.values.contains(where: \.isExclusion) }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What became of an operator's command. Each text is for people, and names what it speaks of.
+package enum AdminAnswer: Sendable, Equatable {
+    case done(String)
+    /// What the command names does not exist: `name`, which may be left out where it names one thing only. `known` are
+    /// the names that do.
+    case unknown(String, name: String? = nil, known: [String])
+    /// It cannot be done as things stand: the text says what stands in the way.
+    case refused(String)
+    /// It should have been possible: the text says what went wrong.
+    case failed(String)
+}
+
+/// What an operator can ask of a running node. Called on any thread, by several at a time.
+package protocol NodeAdministration: Sendable {
+    /// What is known at the moment. Never asks an HSM, and never waits.
+    func status() -> AdminStatus
+    /// Takes an HSM out of service. Requests that it is at work on end in the ordinary way.
+    func drain(_ hsm: String) async -> AdminAnswer
+    /// Puts a drained HSM back.
+    func undrain(_ hsm: String) async -> AdminAnswer
+    /// Declares that what `hsm` holds under the label `key` is the key: its canary is made anew there, and the others
+    /// have to open it.
+    func trust(key: String, hsm: String) async -> AdminAnswer
+}
+
+/// The body of an answer to a command: exactly one of `message` and `error`.
+package struct AdminReply: Sendable, Equatable, Codable {
+    package var message: String?
+    package var error: String?
+    /// Beside an error: the name that is not known, and those that would have been.
+    package var name: String?
+    package var known: [String]?
+
+    package init(
+        message: String? = nil, error: String? = nil, name: String? = nil, known: [String]? = nil
+    ) {
+        self.message = message
+        self.error = error
+        self.name = name
+        self.known = known
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a node knows of itself, at one moment; what people, load balancers and monitoring are shown.
+package struct NodeStatus: Sendable, Equatable {
+    /// In one word what a person wants to know first.
+    package enum Verdict: String, Sendable, Codable {
+        /// Every HSM is active and has every key, and the store works.
+        case active = "ACTIVE"
+        /// The node serves, and somebody should look at an HSM, a key or the store.
+        case degraded = "DEGRADED"
+        /// No HSM can serve.
+        case unavailable = "UNAVAILABLE"
+    }
+
+    /// The node's name in the configuration.
+    package var node: String
+    package var version: String
+    /// True once the node has been told to end: it finishes what is in flight and wants no new requests.
+    package var draining: Bool
+    /// In the order of the configuration.
+    package var hsms: [HSMStatus]
+    /// What the node keeps for its next start, and for the command line.
+    package var store: StoreStatus
+    /// The keys that key stores offer, by label.
+    package var keys: [KeyStatus]
+
+    package init(
+        node: String, version: String, draining: Bool, hsms: [HSMStatus], store: StoreStatus = .ok,
+        keys: [KeyStatus] = []
+    ) {
+        self.node = node
+        self.version = version
+        self.draining = draining
+        self.hsms = hsms
+        self.store = store
+        self.keys = keys
+    }
+
+    package var verdict: Verdict {
+        if !hsms.contains(where: \.canServe) { return .unavailable }
+        let isWhole =
+            hsms.allSatisfy { $0.state == .active && !$0.drained } && store == .ok && keys.allSatisfy(\.isWhole)
+        return isWhole ? .active : .degraded
+    }
+
+    /// Whether a load balancer should send requests here.
+    package var isReady: Bool { !draining && verdict != .unavailable }
+
+    /// Keys that at least one HSM may serve.
+    package var keysServed: Int { keys.count(where: \.isServed) }
+
+    /// Keys that an HSM may not serve, because it lacks them or holds others under their labels, and disputed ones.
+    package var keysExcluded: Int { keys.count { !$0.isWhole } }
+}
+
+/// Whether the node's database takes what it is given. The node serves without it.
+package enum StoreStatus: Sendable, Equatable {
+    case ok
+    /// Why, for people.
+    case failing(reason: String)
+}
+
+/// `{"state": "ok"}` or `{"state": "failing", "reason": "…"}`.
+extension StoreStatus: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case state, reason
+    }
+
+    private enum State: String, Codable {
+        case ok, failing
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        switch try container.decode(State.self, forKey: .state) {
+        case .ok: self = .ok
+        case .failing: self = .failing(reason: try container.decode(String.self, forKey: .reason))
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        switch self {
+        case .ok: try container.encode(State.ok, forKey: .state)
+        case .failing(let reason):
+            try container.encode(State.failing, forKey: .state)
+            try container.encode(reason, forKey: .reason)
+        }
+    }
+}
+
+/// Tells the node's status from what is known at the moment. Never asks an HSM, and never waits.
+package protocol NodeStatusSource: Sendable {
+    func status() -> NodeStatus
+}

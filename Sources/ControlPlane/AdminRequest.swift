@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is asked of the admin socket, as values.
+enum AdminRequest: Equatable {
+    case status
+    case drain(hsm: String)
+    case undrain(hsm: String)
+    case trust(key: String, hsm: String)
+
+    /// Why a request is none of these.
+    enum Refusal: Error, Equatable {
+        case noSuchPath
+        case methodNotAllowed(allowed: String)
+        case malformed(String)
+    }
+
+    /// Longest name in a path or query, bytes once decoded: the longest label that the configuration takes.
+    static let longestName = 255
+
+    /// - Parameters:
+    ///   - path: percent-encoded, as it came.
+    ///   - query: without its question mark, percent-encoded; `nil` or empty when there is none.
+    static func parse(method: String, path: String, query: String?) throws(Refusal) -> AdminRequest {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map { $0 }
+        switch (parts.count, parts.first) {
+        case (1, "status"):
+            guard method == "GET" || method == "HEAD" else { throw .methodNotAllowed(allowed: "GET, HEAD") }
+            return .status
+        case (3, "hsm") where parts[2] == "drain" || parts[2] == "undrain":
+            guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
+            let hsm = try name(parts[1], of: "HSM")
+            return parts[2] == "drain" ? .drain(hsm: hsm) : .undrain(hsm: hsm)
+        case (3, "key") where parts[2] == "trust":
+            guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
+            return .trust(key: try name(parts[1], of: "key"), hsm: try hsmOfQuery(query ?? ""))
+        default:
+            throw .noSuchPath
+        }
+    }
+
+    private static func hsmOfQuery(_ query: String) throws(Refusal) -> String {
+        let fields = query.split(separator: "&", omittingEmptySubsequences: true)
+        guard fields.count == 1, let field = fields.first, field.hasPrefix("hsm=") else {
+            throw .malformed("the query must be hsm=NAME, and nothing else")
+        }
+        return try name(field.dropFirst(4), of: "HSM")
+    }
+
+    private static func name(_ text: Substring, of thing: String) throws(Refusal) -> String {
+        guard let name = decoded(text), (1...longestName).contains(name.utf8.count), !name.utf8.contains(0) else {
+            throw .malformed("the name of the \(thing) must be 1 to \(longestName) bytes of UTF-8, percent-encoded")
+        }
+        return name
+    }
+
+    /// Percent-decodes (RFC 3986, 2.1); `nil` for half an escape, and for what is no UTF-8.
+    private static func decoded(_ text: Substring) -> String? {
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let high = rest.popFirst().flatMap(hexDigit), let low = rest.popFirst().flatMap(hexDigit) else {
+                return nil
+            }
+            bytes.append(high << 4 | low)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func hexDigit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case 0x30...0x39: byte - 0x30
+        case 0x41...0x46: byte - 0x41 + 10
+        case 0x61...0x66: byte - 0x61 + 10
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+import Crypto
+import LaneProtocol
+import Logging
+import Routing
+
+// Drives the key proof: checks go to the workers, what they say comes back, and the requests that wait learn of it.
+
+extension PoolState {
+    /// True when every HSM can serve or has said why it cannot, and the keys of those that serve have been looked at
+    /// for the first time.
+    var isSettled: Bool {
+        hsms.allSatisfy { $0.hasServed || $0.failure != nil }
+            && !hsms.indices.contains { hsm in
+                hsms[hsm].hasServed && catalogue.hasKey(hsm: hsm) { proof.standing(of: $0) == .pending }
+            }
+    }
+
+    /// Turns what the proof says into effects, and lets the operations that wait know who holds their keys now.
+    mutating func effects(of actions: ProofActions, now: UInt64) -> [PoolEffect] {
+        var effects: [PoolEffect] = actions.news.map { .announce($0) }
+        effects += actions.canaries.map { .keep($0) }
+        for check in actions.checks {
+            guard let control = hsms[check.hsm].worker?.control else { continue }
+            switch check.kind {
+            case .make: effects.append(.tell(control, .makeCanary(ticket: check.ticket, key: check.key)))
+            case .open(let canary):
+                effects.append(.tell(control, .openCanary(ticket: check.ticket, key: check.key, canary)))
+            }
+        }
+        for grant in actions.granted {
+            for (id, pending) in operations
+            where pending.operation.label == grant.label && pending.permitted.contains(grant.hsm) {
+                effects += self.effects(of: machine.joined(grant.hsm, holdersOf: id, now: now), now: now)
+            }
+        }
+        for loss in Set(actions.revoked.map(\.hsm)) { effects += disown(loss, now: now) }
+        return effects
+    }
+
+    /// An HSM has lost its proof of some keys: operations that wait for one of them no longer count on it.
+    private mutating func disown(_ hsm: Int, now: UInt64) -> [PoolEffect] {
+        var effects: [PoolEffect] = []
+        for (id, pending) in operations where !proof.holders(of: pending.operation.label).contains(hsm) {
+            let isHopeful =
+                pending.permitted.contains(hsm) && proof.hopeful(of: pending.operation.label).contains(hsm)
+            effects += self.effects(
+                of: machine.left(hsm, holdersOf: id, isHopeful: isHopeful, now: now), now: now)
+        }
+        return effects
+    }
+
+    func knowledge(of label: String, on permitted: HSMSet) -> KeyKnowledge {
+        let known = catalogue.knowledge(
+            of: label, heard: heard.intersection(permitted), known: known.intersection(permitted))
+        guard case .held = known else { return known }
+        switch proof.standing(of: label) {
+        case .disputed(let reason): return .refused(reason)
+        case .excluded(let reason): return .refused(reason)
+        case .served, .pending, .unlisted: return known
+        }
+    }
+
+    func keyMatrix() -> [KeyStatus] {
+        proof.matrix().map { row in
+            KeyStatus(
+                label: row.label, canaryMaker: row.canaryMaker, dispute: row.dispute,
+                cells: row.verdicts.enumerated().map { hsm, verdict in
+                    var status = KeyCellStatus(verdict)
+                    status.usage = catalogue.usage(of: row.label, hsm: hsm)
+                    (status.encrypts, status.decrypts) = useCounts.counts(of: row.label, hsm: hsm)
+                    return status
+                })
+        }
+    }
+
+    /// What a worker says about a canary.
+    mutating func listenToProof(_ message: WorkerMessage, now: UInt64, unixSeconds: Int64) -> ProofActions {
+        switch message {
+        case .canaryMade(let ticket, let canary, let block):
+            proof.made(ticket: ticket, canary, digest: digest(of: block), now: now, unixSeconds: unixSeconds)
+        case .canaryOpened(let ticket, let block): proof.opened(ticket: ticket, digest: digest(of: block), now: now)
+        case .canaryRefused(let ticket, let refusal, let function, let code):
+            proof.refused(
+                ticket: ticket, refusal,
+                reason: "\(function.name) \(ReturnCode(rawValue: UInt(truncatingIfNeeded: code)).name)", now: now)
+        case .ready, .catalogue, .probe, .failed: ProofActions()
+        }
+    }
+}
+
+extension KeyCellStatus {
+    fileprivate init(_ verdict: KeyVerdict?) {
+        switch verdict {
+        case nil: self.init(.absent)
+        case .proven: self.init(.proven)
+        case .unproven: self.init(.unproven)
+        case .different(let maker): self.init(.different, detail: "not the key of \(maker)")
+        case .unprovable(let reason): self.init(.unprovable, detail: reason)
+        case .failing(let reason): self.init(.unproven, detail: reason)
+        }
+    }
+}
+
+private func digest(of block: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: block)) }
+
+extension HSMPool {
+    /// An operator says whose copy of a key is the right one. Returns why that cannot be done, or `nil`.
+    package func trust(key label: String, hsm name: String) -> TrustRefusal? {
+        let now = monotonicNanoseconds()
+        let (refusal, effects) = state.withLock { state -> (TrustRefusal?, [PoolEffect]) in
+            guard let hsm = state.hsms.firstIndex(where: { $0.settings.name == name }) else {
+                return (.unknownHSM, [])
+            }
+            switch state.proof.trust(label, hsm: hsm, now: now) {
+            case .success(let actions): return (nil, state.effects(of: actions, now: now))
+            case .failure(let refusal): return (refusal, [])
+            }
+        }
+        perform(effects)
+        return refusal
+    }
+
+    /// An operator takes an HSM out of use, or back into it; it is remembered over restarts. False when there is none of
+    /// that name.
+    package func drain(_ name: String, _ isDrained: Bool) -> Bool {
+        let now = monotonicNanoseconds()
+        let effects = state.withLock { state -> [PoolEffect]? in
+            guard let hsm = state.hsms.firstIndex(where: { $0.settings.name == name }) else { return nil }
+            return state.effects(of: state.machine.drain(hsm, isDrained, now: now), now: now)
+        }
+        guard let effects else { return false }
+        journal.setDrained(name, isDrained)
+        logger.notice(isDrained ? "hsm drained" : "hsm undrained", metadata: ["hsm": "\(name)"])
+        perform(effects)
+        return true
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import NIOCore
+import NIOPosix
+import Routing
+
+// Sessions are shared with other node processes of the host (an upgrade, for example) through the journal's ledger, so
+// that together they keep to the token's limit; and the journal is told how the HSMs are.
+
+extension HSMPool {
+    /// A worker is not started with fewer lanes than this.
+    private static let fewestLanes = 1
+    /// How soon sessions that other processes hold are asked for again, nanoseconds.
+    private static let askAgainAfter: UInt64 = 250_000_000
+
+    /// Claims sessions for a worker that is about to start; how many lanes it may open, or `nil` when there is not even
+    /// room for one. Blocks for a moment.
+    func claimFirstLanes(_ hsm: Int) -> Int? {
+        let lanes = claim(hsm, holding: 0)
+        return lanes >= Self.fewestLanes ? lanes : nil
+    }
+
+    /// Lanes that the ledger grants.
+    private func claim(_ hsm: Int, holding: Int) -> Int {
+        let member = settings.members[hsm]
+        let told = state.withLock { $0.hsms[hsm].identity?.sessionLimit ?? 0 }
+        let limit = member.sessionLimit > 0 ? member.sessionLimit : Int(clamping: told)
+        let grant = journal.claimLanes(
+            token: member.ledgerName, wanted: member.sessions + PoolMember.sessionsBesideLanes, holding: holding,
+            limit: limit > 0 ? limit : nil)
+        return min(grant.granted - PoolMember.sessionsBesideLanes, member.sessions)
+    }
+
+    /// Other processes hold all sessions: says so, and asks again soon.
+    func postpone(_ hsm: Int, epoch: UInt64) {
+        let now = monotonicNanoseconds()
+        let changes = state.withLock { state -> [HSMTransition] in
+            guard state.hsms[hsm].epoch == epoch, !state.isStopping else { return [] }
+            state.hsms[hsm].outReason = "other processes of this host hold all sessions that the token allows"
+            return state.refreshConditions(now: now)
+        }
+        report(changes)
+        startWorker(hsm, after: Self.askAgainAfter)
+    }
+
+    /// Brings ledger and journal up to date, off the event loops; one round at a time.
+    func keepBooks() {
+        guard !isKeepingBooks.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        NIOThreadPool.singleton.submit { _ in
+            for hsm in self.settings.members.indices { self.adjustLanes(hsm) }
+            self.journal.note(hsms: self.status(), keys: self.keys())
+            self.isKeepingBooks.store(false, ordering: .releasing)
+        }
+    }
+
+    private func adjustLanes(_ hsm: Int) {
+        let holding = state.withLock { state -> Int? in
+            guard !state.isStopping, state.hsms[hsm].worker != nil, state.hsms[hsm].identity != nil else { return nil }
+            return state.machine.lanes(of: hsm).open + PoolMember.sessionsBesideLanes
+        }
+        guard let holding else { return }
+        let lanes = max(claim(hsm, holding: holding), Self.fewestLanes)
+        let now = monotonicNanoseconds()
+        let effects = state.withLock { state in
+            state.effects(of: state.machine.allow(hsm, lanes: lanes, now: now), now: now)
+        }
+        perform(effects)
+    }
+}

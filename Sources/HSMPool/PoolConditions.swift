@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Routing
+
+// What people are told of each HSM, and the workers that have fallen silent.
+
+extension PoolState {
+    /// Health may be told from probes at most this old, nanoseconds (XKS 1.0.3, "GetHealthStatus": 60 s).
+    private static let oldestProbe: UInt64 = 60_000_000_000
+    /// From this share of soft failures on people are told.
+    private static let notableFailures = 0.1
+
+    /// Brings every HSM's condition up to date. Returns those that changed.
+    mutating func refreshConditions(now: UInt64) -> [HSMTransition] {
+        var changes: [HSMTransition] = []
+        for index in hsms.indices {
+            let (condition, reason) = condition(of: index, now: now)
+            if hsms[index].conditionSince == 0 { hsms[index].conditionSince = now }
+            guard condition != hsms[index].condition else { continue }
+            changes.append(
+                HSMTransition(
+                    hsm: hsms[index].settings.name, from: hsms[index].condition, to: condition, reason: reason))
+            hsms[index].condition = condition
+            hsms[index].conditionSince = now
+        }
+        return changes
+    }
+
+    func condition(of hsm: Int, now: UInt64) -> (HSMCondition, reason: String) {
+        let entry = hsms[hsm]
+        switch machine.phase(of: hsm) {
+        case .serving: return servingCondition(of: hsm, now: now)
+        case .probing where entry.hasServed: return (.probing, entry.probeFailure ?? "its last answers were failures")
+        case .probing: return (.starting, "its worker is ready, and its first probe is under way")
+        case .starting where !entry.hasServed && entry.failure == nil: return (.starting, entry.outReason)
+        case .starting, .down: return (.unavailable, entry.failure?.message ?? entry.outReason)
+        }
+    }
+
+    private func servingCondition(of hsm: Int, now: UInt64) -> (HSMCondition, reason: String) {
+        let overdue = machine.lanes(of: hsm).overdue
+        if overdue > 0 { return (.degraded, "\(overdue) of its calls have not returned in time") }
+        let failures = machine.failureShare(of: hsm, now: now)
+        if failures >= Self.notableFailures {
+            return (.degraded, "\(Int(failures * 100)) % of its last answers were failures")
+        }
+        let probed = hsms[hsm].lastProbed
+        if probed > 0, now > probed, now - probed > Self.oldestProbe {
+            return (.degraded, "it was last probed \((now - probed) / 1_000_000_000) s ago")
+        }
+        return (.active, "")
+    }
+
+    func status(of hsm: Int, now: UInt64) -> HSMStatus {
+        let entry = hsms[hsm]
+        let lanes = machine.lanes(of: hsm)
+        var status = HSMStatus(
+            name: entry.settings.name, module: entry.settings.module, condition: entry.condition,
+            reason: condition(of: hsm, now: now).reason, since: entry.conditionSince)
+        status.identity = entry.identity
+        status.capabilities = entry.capabilities
+        status.tier = entry.settings.tier
+        status.weight = entry.settings.weight
+        status.isDrained = machine.isDrained(hsm)
+        status.latency = machine.latency(of: hsm).map {
+            LatencySummary(p50: $0.p50 / 1_000, p95: $0.p95 / 1_000, p99: $0.p99 / 1_000)
+        }
+        status.failures = entry.failures
+        (status.lanesOpen, status.lanesBusy, status.lanesOverdue) = lanes
+        status.keys = catalogue.keyCount(hsm: hsm)
+        status.workerPID = entry.worker?.pid ?? 0
+        return status
+    }
+
+    /// HSMs whose worker has said nothing for longer than it should, with the words for it.
+    ///
+    /// A worker that hangs while requests are on its lanes is found by its overdue lanes. This finds the others: one that
+    /// hangs without work, whose probes stay away, and one that never comes up.
+    func silent(now: UInt64) -> [(hsm: Int, reason: String)] {
+        hsms.indices.compactMap { hsm in
+            let entry = hsms[hsm]
+            guard entry.worker != nil, now > entry.lastHeard else { return nil }
+            let silence = now - entry.lastHeard
+            let phase = machine.phase(of: hsm)
+            let patience =
+                switch phase {
+                case .serving: 2 * UInt64(entry.settings.probeInterval) * 1_000_000 + entry.settings.stuckAfter
+                // It is asked for a probe every few seconds.
+                case .probing: PoolMachine.longestProbePause + entry.settings.stuckAfter
+                case .starting, .down: startPatience(of: entry)
+                }
+            guard silence > patience else { return nil }
+            let what = phase == .serving || phase == .probing ? "its probes have stayed away for" : "its worker has not come up for"
+            return (hsm, "\(what) \(silence / 1_000_000) ms")
+        }
+    }
+
+    /// A worker that has come up before is given five times as long as that took, at least five seconds.
+    private func startPatience(of entry: HSMEntry) -> UInt64 {
+        guard let before = entry.startTook else { return startPatience }
+        return min(startPatience, max(5_000_000_000, before.multipliedReportingOverflow(by: 5).partialValue))
+    }
+}

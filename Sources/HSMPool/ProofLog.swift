@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import Routing
+
+// Each check of a key leaves a line in the log, so that in the HSM's own audit log an auditor can tell Claviger's own
+// operations from KMS's.
+
+extension HSMPool {
+    func log(_ news: ProofNews) {
+        let level: Logger.Level = news.isAlarm ? .error : .info
+        switch news {
+        case .canaryMade(let label, let hsm):
+            logger.log(level: level, "key canary made", metadata: ["key": "\(label)", "hsm": "\(hsm)"])
+        case .proven(let label, let hsm, let maker):
+            logger.log(
+                level: level, "key proven", metadata: ["key": "\(label)", "hsm": "\(hsm)", "canary_of": "\(maker)"])
+        case .differs(let label, let hsm, let maker):
+            logger.log(
+                level: level, "KEY DIFFERS: this HSM holds another key under the same label, and never serves it",
+                metadata: ["key": "\(label)", "hsm": "\(hsm)", "canary_of": "\(maker)"])
+        case .disputed(let label, let hsm, let maker):
+            logger.log(
+                level: level, "KEY DISPUTED: two HSMs hold different keys under the same label; refused everywhere",
+                metadata: [
+                    "key": "\(label)", "hsm": "\(hsm)", "other_hsm": "\(maker)",
+                    "mend": "claviger key trust \(label) --hsm NAME",
+                ])
+        case .vanished(let label, let hsm):
+            logger.log(level: level, "key vanished from an HSM", metadata: ["key": "\(label)", "hsm": "\(hsm)"])
+        case .checkFailed(let label, let hsm, let reason):
+            logger.warning(
+                "key check failed", metadata: ["key": "\(label)", "hsm": "\(hsm)", "reason": "\(reason)"])
+        case .trusted(let label, let hsm):
+            logger.notice("key trusted by an operator", metadata: ["key": "\(label)", "hsm": "\(hsm)"])
+        }
+    }
+}

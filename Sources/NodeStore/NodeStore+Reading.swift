@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+import Dispatch
+import GRDB
+
+// Reading blocks for the time of a write and a read: not for event loops.
+extension NodeStore {
+    /// The canaries, by label. While the store fails, those that memory knows; so do all readers.
+    package func canaries() -> [StoredCanary] {
+        known().canaries.values.values.sorted { $0.label < $1.label }
+    }
+
+    package func hsms() -> [StoredHSM] {
+        known().hsms.values.values.sorted { $0.name < $1.name }
+    }
+
+    package func keys() -> [StoredKey] {
+        known().keys.values.values.sorted { ($0.label, $0.hsm) < ($1.label, $1.hsm) }
+    }
+
+    package func nodes() -> [StoredNode] {
+        known().nodes.values.values.sorted { $0.id < $1.id }
+    }
+
+    /// The HSMs that an operator has drained.
+    package func drained() -> Set<String> { Set(known().drained.values.keys) }
+
+    /// The last `limit` changes of state (at most `StoreSettings.transitionsInMemory`), oldest first.
+    package func transitions(limit: Int) -> [StoredTransition] {
+        Array(known().transitions.entries.suffix(max(0, limit)))
+    }
+
+    /// Everything known: what the file says, and what it lacks.
+    private func known() -> StoreMemory {
+        queue.sync {
+            if health.isOK, flush(durable: false, evenIfEmpty: false) {
+                let limit = settings.transitionsInMemory
+                let contents = attempt { () throws(StoreError) in
+                    try self.writer.read { try Schema.contents(of: $0, transitions: limit) }
+                }
+                if let contents {
+                    state.withLock { $0.memory.adopt(contents) }
+                }
+            }
+            return state.withLock { $0.memory }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import GRDB
+import Glibc
+
+/// Why the store cannot be used, in a sentence for an operator.
+package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// There is no database file.
+    case notThere(path: String)
+    /// A later version of the program wrote it.
+    case newerSchema(path: String)
+    /// An earlier version of the program wrote it, or it is not filled yet; a reader does not migrate.
+    case olderSchema(path: String)
+    case corrupt(path: String, detail: String)
+    /// Everything else: locked, full, read-only, no permission.
+    case unusable(path: String, detail: String)
+
+    package var description: String {
+        switch self {
+        case .notThere(let path):
+            "There is no \(path). The node makes it when it starts: is this its state directory?"
+        case .newerSchema(let path):
+            "\(path) was written by a newer version of claviger, and this version does not touch it. "
+                + "Use the newer version, or move the file away."
+        case .olderSchema(let path):
+            "\(path) was written by an older version of claviger, or a node is just making it. "
+                + "A node of this version brings it up to date when it starts."
+        case .corrupt(let path, let detail):
+            "\(path) is corrupt: \(detail). The node sets such a file aside and makes a new one."
+        case .unusable(let path, let detail):
+            "\(path) cannot be used: \(detail)."
+        }
+    }
+
+    /// Whether a new file is the remedy.
+    var isCorruption: Bool {
+        if case .corrupt = self { true } else { false }
+    }
+
+    /// Translates what SQLite or GRDB threw. Only what says that the content is wrong becomes `.corrupt`: a disk that
+    /// is full or fails for a time must never cost the file.
+    init(_ error: any Error, path: String) {
+        if let error = error as? StoreError {
+            self = error
+            return
+        }
+        guard let error = error as? DatabaseError else {
+            // A row that does not decode: the file's content is not what this program writes.
+            self = .corrupt(path: path, detail: "a row holds what no version writes")
+            return
+        }
+        let words = "\(error.message ?? "no message") (SQLite code \(error.extendedResultCode.rawValue))"
+        switch error.resultCode {
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+            self = .corrupt(path: path, detail: words)
+        case .SQLITE_ERROR, .SQLITE_MISMATCH, .SQLITE_CONSTRAINT:
+            // No such table, no such column, a value of a type that a strict table cannot hold.
+            self = .corrupt(path: path, detail: "its tables are not those of claviger: \(words)")
+        case .SQLITE_FULL:
+            self = .unusable(path: path, detail: "the disk is full, or the file has reached its largest size: \(words)")
+        case .SQLITE_READONLY, .SQLITE_PERM:
+            self = .unusable(path: path, detail: "it is read-only: \(words)")
+        case .SQLITE_BUSY, .SQLITE_LOCKED:
+            self = .unusable(path: path, detail: "another process keeps it locked: \(words)")
+        case .SQLITE_CANTOPEN:
+            self = .unusable(path: path, detail: "it cannot be opened: \(words)")
+        case .SQLITE_IOERR:
+            self = .unusable(path: path, detail: "reading or writing fails: \(words)")
+        default:
+            self = .unusable(path: path, detail: words)
+        }
+    }
+
+    /// A system call that failed, with errno.
+    static func system(_ call: String, path: String, code: Int32 = errno) -> StoreError {
+        .unusable(path: path, detail: "\(call): \(String(cString: strerror(code)))")
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+
+/// Which file a path leads to. A file that is deleted and made anew is another one: while a connection keeps the old
+/// one open, its inode number is not given again.
+struct FileIdentity: Equatable, Sendable {
+    var device: UInt64
+    var inode: UInt64
+}
+
+/// The database's files in the state directory.
+struct StoreFiles: Sendable {
+    static let name = "claviger.sqlite"
+
+    let directory: String
+    var path: String { directory + "/" + Self.name }
+
+    /// The file at `path`; `nil` when there is none. Throws when it is not a plain file, or cannot be looked at.
+    func identity() throws(StoreError) -> FileIdentity? {
+        guard let facts = try status() else { return nil }
+        return FileIdentity(device: UInt64(facts.st_dev), inode: UInt64(facts.st_ino))
+    }
+
+    /// Makes the directory (0700) unless it is there.
+    func makeDirectory() throws(StoreError) {
+        if mkdir(directory, 0o700) == 0 || errno == EEXIST { return }
+        throw .system("make the state directory", path: directory)
+    }
+
+    /// Makes an empty file (0600) unless there is one, and takes it from group and others. A new file gets no journal
+    /// that an earlier one has left. SQLite gives its journal files the same mode.
+    func makeFile() throws(StoreError) {
+        if let facts = try status() {
+            // Without effect where the file cannot be changed; then opening it says so.
+            if facts.st_mode & 0o077 != 0 { chmod(path, 0o600) }
+            return
+        }
+        for suffix in ["-wal", "-shm", "-journal"] {
+            guard unlink(path + suffix) == 0 || errno == ENOENT else {
+                throw .system("delete", path: path + suffix)
+            }
+        }
+        // Never opened and closed by us once it is there: closing any descriptor of a file drops the POSIX locks that
+        // SQLite holds on it in this process.
+        let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .system("make", path: path) }
+        close(descriptor)
+    }
+
+    /// Renames the file and its journals to `claviger.sqlite.corrupt-<unix seconds>`, and keeps the last `keep` of
+    /// such files.
+    func setAside(nowUnixSeconds: Int, keep: Int) throws(StoreError) {
+        var seconds = nowUnixSeconds
+        while access(aside(seconds), F_OK) == 0 { seconds += 1 }
+        guard rename(path, aside(seconds)) == 0 || errno == ENOENT else {
+            throw .system("set aside", path: path)
+        }
+        for suffix in ["-wal", "-shm", "-journal"] { _ = rename(path + suffix, aside(seconds) + suffix) }
+        for old in setAsideSeconds().sorted().dropLast(max(1, keep)) {
+            for suffix in ["", "-wal", "-shm", "-journal"] { unlink(aside(old) + suffix) }
+        }
+    }
+
+    /// Holds other processes off while this one makes, checks or sets aside the file. Waits for at most
+    /// `milliseconds`. Close the descriptor to let go.
+    func lock(milliseconds: Int) throws(StoreError) -> Int32 {
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .system("open the state directory", path: directory) }
+        var waited = 0
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            guard errno == EWOULDBLOCK || errno == EINTR, waited < milliseconds else {
+                let error = StoreError.system("lock the state directory", path: directory)
+                close(descriptor)
+                throw error
+            }
+            usleep(10_000)
+            waited += 10
+        }
+        return descriptor
+    }
+
+    private func aside(_ seconds: Int) -> String { "\(path).corrupt-\(seconds)" }
+
+    private func setAsideSeconds() -> [Int] {
+        guard let entries = opendir(directory) else { return [] }
+        defer { closedir(entries) }
+        let prefix = Self.name + ".corrupt-"
+        var found: [Int] = []
+        while let entry = readdir(entries) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name.hasPrefix(prefix), let seconds = Int(name.dropFirst(prefix.count)) { found.append(seconds) }
+        }
+        return found
+    }
+
+    private func status() throws(StoreError) -> stat? {
+        var facts = stat()
+        guard lstat(path, &facts) == 0 else {
+            if errno == ENOENT { return nil }
+            throw .system("look at", path: path)
+        }
+        guard facts.st_mode & S_IFMT == S_IFREG else {
+            throw .unusable(path: path, detail: "it is not a plain file")
+        }
+        return facts
+    }
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The latest value for each name, and the names whose value the file does not have yet.
+struct LatestValues<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+    private(set) var values: [Key: Value] = [:]
+    /// A name without a value stands for a deletion.
+    private(set) var unsaved: Set<Key> = []
+
+    mutating func set(_ value: Value, for key: Key) {
+        values[key] = value
+        unsaved.insert(key)
+    }
+
+    mutating func remove(_ key: Key) {
+        values[key] = nil
+        unsaved.insert(key)
+    }
+
+    /// What is to be written, and what to be deleted; both count as saved until `giveBack`.
+    mutating func take() -> (changed: [Value], removed: [Key], keys: Set<Key>) {
+        let keys = unsaved
+        unsaved = []
+        var changed: [Value] = []
+        var removed: [Key] = []
+        for key in keys {
+            if let value = values[key] { changed.append(value) } else { removed.append(key) }
+        }
+        return (changed, removed, keys)
+    }
+
+    /// The write failed.
+    mutating func giveBack(_ keys: Set<Key>) { unsaved.formUnion(keys) }
+
+    /// Takes over what the file says. What is not saved yet stays. With `restoring`, the file is another than before:
+    /// what it lacks stays, too, and is to be written again.
+    mutating func adopt(_ fresh: [Key: Value], restoring: Bool) {
+        var next = fresh
+        for key in unsaved { next[key] = values[key] }
+        if restoring {
+            for (key, value) in values where next[key] == nil && !unsaved.contains(key) {
+                next[key] = value
+                unsaved.insert(key)
+            }
+        }
+        values = next
+    }
+}
+
+/// Transitions in order, the last so many of them.
+struct TransitionLog: Sendable {
+    private(set) var entries: [StoredTransition] = []
+    let limit: Int
+    /// The number of the next entry; the last entry's is one less.
+    private var next = 0
+    /// Entries from this number on are not saved.
+    private var unsavedFrom = 0
+
+    init(limit: Int) { self.limit = max(1, limit) }
+
+    mutating func append(_ transition: StoredTransition) {
+        entries.append(transition)
+        next += 1
+        if entries.count > limit { entries.removeFirst(entries.count - limit) }
+    }
+
+    /// What is not saved yet; `saved(upTo:)` is told the number when it is.
+    func unsaved() -> (entries: [StoredTransition], upTo: Int) {
+        (Array(entries.suffix(max(0, next - unsavedFrom))), next)
+    }
+
+    mutating func saved(upTo number: Int) { unsavedFrom = max(unsavedFrom, number) }
+
+    /// Takes over what the file says, as `LatestValues.adopt` does.
+    mutating func adopt(_ fresh: [StoredTransition], restoring: Bool) {
+        let mine = restoring ? entries : unsaved().entries
+        let known = Set(mine)
+        entries = Array((fresh.filter { !known.contains($0) } + mine).suffix(limit))
+        unsavedFrom = next - min(mine.count, entries.count)
+    }
+}
+
+/// A key and an HSM.
+struct KeyPlace: Hashable, Sendable {
+    var label: String
+    var hsm: String
+}
+
+/// What one transaction writes.
+struct StoreBatch: Sendable {
+    var hsms: [StoredHSM] = []
+    var transitions: [StoredTransition] = []
+    var keys: [StoredKey] = []
+    var nodes: [StoredNode] = []
+    var canaries: [StoredCanary] = []
+    var removedCanaries: [String] = []
+    var drained: [DrainedRow] = []
+    var undrained: [String] = []
+
+    /// What a loss of power must not take back once it was said to be saved.
+    var mustLast: Bool {
+        !canaries.isEmpty || !removedCanaries.isEmpty || !drained.isEmpty || !undrained.isEmpty
+    }
+
+    var isEmpty: Bool {
+        hsms.isEmpty && transitions.isEmpty && keys.isEmpty && nodes.isEmpty && !mustLast
+    }
+
+    fileprivate var hsmNames: Set<String> = []
+    fileprivate var keyPlaces: Set<KeyPlace> = []
+    fileprivate var nodeIDs: Set<String> = []
+    fileprivate var canaryLabels: Set<String> = []
+    fileprivate var drainedNames: Set<String> = []
+    fileprivate var transitionsUpTo = 0
+}
+
+/// What the store knows, whether or not the file can take it: bounded, and coalesced by name.
+struct StoreMemory: Sendable {
+    private(set) var hsms = LatestValues<String, StoredHSM>()
+    private(set) var keys = LatestValues<KeyPlace, StoredKey>()
+    private(set) var nodes = LatestValues<String, StoredNode>()
+    private(set) var canaries = LatestValues<String, StoredCanary>()
+    private(set) var drained = LatestValues<String, DrainedRow>()
+    private(set) var transitions: TransitionLog
+    private let keysLimit: Int
+    /// The file that these values come from and go to.
+    private var fileID: String?
+
+    init(_ settings: StoreSettings) {
+        transitions = TransitionLog(limit: settings.transitionsInMemory)
+        keysLimit = settings.keysInMemory
+    }
+
+    mutating func record(_ hsm: StoredHSM) { hsms.set(hsm, for: hsm.name) }
+
+    mutating func record(_ transition: StoredTransition) { transitions.append(transition) }
+
+    mutating func record(_ node: StoredNode) { nodes.set(node, for: node.id) }
+
+    mutating func record(_ canary: StoredCanary) { canaries.set(canary, for: canary.label) }
+
+    mutating func removeCanary(_ label: String) { canaries.remove(label) }
+
+    mutating func record(_ key: StoredKey) {
+        let place = KeyPlace(label: key.label, hsm: key.hsm)
+        guard keys.values.count < keysLimit || keys.values[place] != nil else { return }
+        keys.set(key, for: place)
+    }
+
+    mutating func setDrained(_ hsm: String, _ isDrained: Bool, nowUnixSeconds: Int) {
+        if isDrained {
+            guard drained.values[hsm] == nil else { return }
+            drained.set(DrainedRow(hsm: hsm, sinceUnixSeconds: nowUnixSeconds), for: hsm)
+        } else {
+            drained.remove(hsm)
+        }
+    }
+
+    /// Everything that the file lacks.
+    mutating func take() -> StoreBatch {
+        var batch = StoreBatch()
+        (batch.hsms, _, batch.hsmNames) = hsms.take()
+        (batch.keys, _, batch.keyPlaces) = keys.take()
+        (batch.nodes, _, batch.nodeIDs) = nodes.take()
+        (batch.canaries, batch.removedCanaries, batch.canaryLabels) = canaries.take()
+        (batch.drained, batch.undrained, batch.drainedNames) = drained.take()
+        (batch.transitions, batch.transitionsUpTo) = transitions.unsaved()
+        return batch
+    }
+
+    mutating func wrote(_ batch: StoreBatch) { transitions.saved(upTo: batch.transitionsUpTo) }
+
+    /// The batch was not written. A value recorded since then is newer, and stays.
+    mutating func giveBack(_ batch: StoreBatch) {
+        hsms.giveBack(batch.hsmNames)
+        keys.giveBack(batch.keyPlaces)
+        nodes.giveBack(batch.nodeIDs)
+        canaries.giveBack(batch.canaryLabels)
+        drained.giveBack(batch.drainedNames)
+    }
+
+    /// Takes over what a file says. From another file than the last, what it lacks is to be written again.
+    mutating func adopt(_ contents: StoreContents) {
+        let restoring = fileID != nil && fileID != contents.id
+        fileID = contents.id
+        hsms.adopt(Dictionary(contents.hsms, by: \.name), restoring: restoring)
+        keys.adopt(
+            Dictionary(contents.keys, by: { KeyPlace(label: $0.label, hsm: $0.hsm) }), restoring: restoring)
+        nodes.adopt(Dictionary(contents.nodes, by: \.id), restoring: restoring)
+        canaries.adopt(Dictionary(contents.canaries, by: \.label), restoring: restoring)
+        drained.adopt(Dictionary(contents.drained, by: \.hsm), restoring: restoring)
+        transitions.adopt(contents.transitions, restoring: restoring)
+    }
+}
+
+extension Dictionary {
+    fileprivate init(_ values: [Value], by key: (Value) -> Key) {
+        self.init(values.map { (key($0), $0) }, uniquingKeysWith: { _, last in last })
+    }
+}

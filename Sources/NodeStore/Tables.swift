@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import GRDB
+
+// How the values stand in the tables. The columns are the values' coding keys.
+
+private let replacing = PersistenceConflictPolicy(insert: .replace, update: .replace)
+
+extension StoredHSM: FetchableRecord, PersistableRecord {
+    package static let databaseTableName = "hsm"
+    package static let persistenceConflictPolicy = replacing
+}
+
+extension StoredTransition: FetchableRecord, PersistableRecord {
+    package static let databaseTableName = "transition"
+    /// Written again after a loss of the file, by every process that remembers it: one row all the same.
+    package static let persistenceConflictPolicy = PersistenceConflictPolicy(insert: .ignore, update: .ignore)
+
+    /// The last `limit`, oldest first.
+    static func latest(_ db: Database, limit: Int) throws -> [StoredTransition] {
+        try fetchAll(
+            db, sql: "SELECT * FROM transition ORDER BY at_unix_milliseconds DESC LIMIT ?", arguments: [max(0, limit)]
+        ).reversed()
+    }
+}
+
+extension StoredKey: FetchableRecord, PersistableRecord {
+    package static let databaseTableName = "key"
+    package static let persistenceConflictPolicy = replacing
+}
+
+extension StoredNode: FetchableRecord, PersistableRecord {
+    package static let databaseTableName = "node"
+    package static let persistenceConflictPolicy = replacing
+}
+
+/// An HSM that an operator has drained.
+struct DrainedRow: Sendable, Equatable, Codable, FetchableRecord, PersistableRecord {
+    static let databaseTableName = "drained"
+    static let persistenceConflictPolicy = replacing
+
+    var hsm: String
+    var sinceUnixSeconds: Int
+
+    enum CodingKeys: String, CodingKey {
+        case hsm
+        case sinceUnixSeconds = "since_unix_seconds"
+    }
+}
+
+extension StoreBatch {
+    /// Writes everything in it, inside the caller's transaction.
+    func write(to db: Database, nowUnixSeconds: Int) throws {
+        for hsm in hsms { try hsm.insert(db) }
+        for transition in transitions { try transition.insert(db) }
+        for key in keys { try key.insert(db) }
+        for node in nodes { try node.insert(db) }
+        for canary in canaries { try canary.insert(db) }
+        for label in removedCanaries {
+            try db.execute(sql: "DELETE FROM canary WHERE label = ?", arguments: [label])
+        }
+        for row in drained { try row.insert(db) }
+        for hsm in undrained {
+            try db.execute(sql: "DELETE FROM drained WHERE hsm = ?", arguments: [hsm])
+        }
+        // One page that every transaction writes: an empty batch, too, shows whether the file can be written.
+        try db.execute(sql: "UPDATE store SET written_unix_seconds = ?", arguments: [nowUnixSeconds])
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// An HSM that has come into another condition.
+package struct HSMTransition: Sendable, Equatable {
+    package var hsm: String
+    package var from: HSMCondition
+    package var to: HSMCondition
+    /// Why, in words; empty where there is nothing to say.
+    package var reason: String
+
+    package init(hsm: String, from: HSMCondition, to: HSMCondition, reason: String) {
+        self.hsm = hsm
+        self.from = from
+        self.to = to
+        self.reason = reason
+    }
+}
+
+/// How many sessions this process may hold with a token.
+package struct LaneGrant: Sendable, Equatable {
+    package var granted: Int
+    /// Other processes of this host that hold sessions with the same token.
+    package var others: Int
+
+    package init(granted: Int, others: Int) {
+        self.granted = granted
+        self.others = others
+    }
+}
+
+/// Where the pool keeps what must outlive it, and what other processes of the host are told. Nothing here is on the
+/// path of a request, and nothing of it may fail the pool: a journal that cannot be written keeps things in memory.
+package protocol PoolJournal: Sendable {
+    /// The canaries of earlier runs.
+    func canaries() -> [Canary]
+    /// Names of the HSMs that an operator has drained.
+    func drainedHSMs() -> Set<String>
+
+    /// To be durable as soon as possible.
+    func keep(_ canary: Canary)
+    func setDrained(_ hsm: String, _ isDrained: Bool)
+
+    /// Within a second.
+    func note(_ transition: HSMTransition)
+    func note(hsms: [HSMStatus], keys: [KeyStatus])
+
+    /// Sessions with a token. `holding` is how many this process has at the moment, `limit` how many the token allows
+    /// all of them together, `nil` when it says nothing. Blocks for milliseconds: not for an event loop.
+    func claimLanes(token: String, wanted: Int, holding: Int, limit: Int?) -> LaneGrant
+    func releaseLanes(token: String)
+}
+
+/// Keeps nothing: for tests and for commands that only look.
+package struct NoJournal: PoolJournal {
+    package init() {}
+    package func canaries() -> [Canary] { [] }
+    package func drainedHSMs() -> Set<String> { [] }
+    package func keep(_ canary: Canary) {}
+    package func setDrained(_ hsm: String, _ isDrained: Bool) {}
+    package func note(_ transition: HSMTransition) {}
+    package func note(hsms: [HSMStatus], keys: [KeyStatus]) {}
+    package func claimLanes(token: String, wanted: Int, holding: Int, limit: Int?) -> LaneGrant {
+        LaneGrant(granted: wanted, others: 0)
+    }
+    package func releaseLanes(token: String) {}
+}

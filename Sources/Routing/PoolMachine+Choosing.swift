@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+
+// Where a request goes, and what becomes of those that must wait.
+
+extension PoolMachine {
+    /// Puts an operation on the best free lane, or in the line, or ends it when there is nothing to wait for.
+    mutating func place(_ id: OperationID, now: UInt64, atFront: Bool, into actions: inout PoolActions) {
+        guard let operation = operations[id] else { return }
+        if let lane = choose(candidates(for: operation), group: operation.group, now: now) {
+            dispatch(id, to: lane, now: now, into: &actions)
+        } else if tryLastResort(id, now: now, into: &actions) {
+            return
+        } else if !hasHope(operation.willing.union(operation.hopeful)) {
+            giveUp(id, into: &actions)
+        } else if waiting.count >= limits.waiting {
+            finish(id, .overloaded, into: &actions)
+        } else {
+            operations[id]?.isWaiting = true
+            waiting.add(id, atFront: atFront)
+        }
+    }
+
+    /// Whom to ask next: those that have not been asked; when none of these serves, those that failed as well. Never
+    /// one that cannot help, nor one that is at it.
+    func candidates(for operation: OperationRecord) -> HSMSet {
+        let idle = operation.willing.subtracting(operation.flights.hsms)
+        let fresh = idle.subtracting(operation.asked)
+        return isServed(by: fresh) ? fresh : idle
+    }
+
+    /// When no HSM that holds the key serves, one that is out gets the request all the same: an honest attempt is
+    /// better than a refusal on a stale opinion. Only a few at a time, so that a sick HSM is not flooded.
+    @discardableResult
+    mutating func tryLastResort(_ id: OperationID, now: UInt64, into actions: inout PoolActions) -> Bool {
+        guard let operation = operations[id], !isServed(by: operation.willing) else { return false }
+        var chosen: Int?
+        operation.willing.forEach { hsm in
+            guard hsms.indices.contains(hsm), hsms[hsm].phase == .probing, !hsms[hsm].isDrained,
+                hsms[hsm].freeCount > 0, hsms[hsm].lastResorts < limits.lastResort
+            else { return }
+            // One that has not failed at it yet before one that has.
+            if chosen == nil || operation.asked.contains(chosen ?? hsm) && !operation.asked.contains(hsm) {
+                chosen = hsm
+            }
+        }
+        guard let hsm = chosen, let lane = hsms[hsm].takeFreeLane(group: operation.group) else { return false }
+        if operation.isWaiting { waiting.remove(id) }
+        hsms[hsm].lastResorts += 1
+        counters.lastResorts &+= 1
+        dispatch(id, to: LaneID(hsm: hsm, lane: lane), now: now, isLastResort: true, into: &actions)
+        return true
+    }
+
+    /// True when one of them gets requests, whether it has a free lane or not. One whose every lane is silent does not.
+    func isServed(by set: HSMSet) -> Bool {
+        set.contains {
+            hsms.indices.contains($0) && hsms[$0].phase == .serving && !hsms[$0].isDrained
+                && hsms[$0].open > hsms[$0].overdue
+        }
+    }
+
+    /// True when one of them serves, or may do so soon.
+    func hasHope(_ set: HSMSet) -> Bool {
+        set.contains { hsms.indices.contains($0) && hsms[$0].phase != .down && !hsms[$0].isDrained }
+    }
+
+    /// Those without an overdue call.
+    func healthy(_ set: HSMSet) -> HSMSet {
+        var result = set
+        set.forEach { if !hsms.indices.contains($0) || hsms[$0].overdue > 0 { result.remove($0) } }
+        return result
+    }
+
+    /// Takes the free lane to use, if there is one.
+    ///
+    /// Of the HSMs that serve and have a free lane, those without an overdue call come first, then those of the lowest
+    /// tier; of these, two are drawn and the cheaper one is taken (Mitzenmacher 2001: nearly as good as looking at all,
+    /// and it does not send everybody to the same one). On it, a lane of the caller's own group before another's.
+    mutating func choose(_ candidates: HSMSet, group: Int, now: UInt64) -> LaneID? {
+        var best: HSMSet = []
+        var bestRank = (1, Int.max)
+        candidates.forEach { hsm in
+            guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving, !hsms[hsm].isDrained,
+                hsms[hsm].freeCount > 0
+            else { return }
+            let rank = (hsms[hsm].overdue > 0 ? 1 : 0, hsms[hsm].traits.tier)
+            if rank < bestRank || best.isEmpty {
+                (best, bestRank) = ([hsm], rank)
+            } else if rank == bestRank {
+                best.insert(hsm)
+            }
+        }
+        guard let hsm = cheaperOfTwo(best, now: now), let lane = hsms[hsm].takeFreeLane(group: group) else {
+            return nil
+        }
+        return LaneID(hsm: hsm, lane: lane)
+    }
+
+    private mutating func cheaperOfTwo(_ set: HSMSet, now: UInt64) -> Int? {
+        let count = set.count
+        guard count > 1 else { return set.member(after: 0) }
+        let first = random.below(count)
+        let second = (first + 1 + random.below(count - 1)) % count
+        guard let one = set.member(after: first), let other = set.member(after: second) else { return nil }
+        return hsms[one].cost(now: now, limits: limits) <= hsms[other].cost(now: now, limits: limits) ? one : other
+    }
+
+    mutating func dispatch(
+        _ id: OperationID, to lane: LaneID, now: UInt64, isHedge: Bool = false, isLastResort: Bool = false,
+        into actions: inout PoolActions
+    ) {
+        guard var operation = operations[id] else { return putBack(lane) }
+        lastGeneration &+= 1
+        operation.attempts += 1
+        operation.isWaiting = false
+        operation.asked.insert(lane.hsm)
+        operation.flights.add(lane)
+        operations[id] = operation
+        let (patience, hedgeAfter) = expectations(of: lane.hsm)
+        hsms[lane.hsm].lanes[lane.lane] = .busy(
+            LaneWork(
+                operation: id, generation: lastGeneration, sentAt: now,
+                patienceEnds: min(operation.deadline, now &+ patience),
+                hedgeAt: hedgeAfter < patience ? now &+ hedgeAfter : .max, isHedge: isHedge,
+                isLastResort: isLastResort))
+        hsms[lane.hsm].busy += 1
+        actions.dispatches.append(
+            Dispatch(operation: id, lane: lane, generation: lastGeneration, deadline: operation.deadline))
+    }
+
+    /// How long an HSM may be silent before another one is asked, and after which time one is asked as a hedge.
+    /// Both from its own recent answers.
+    private func expectations(of hsm: Int) -> (patience: UInt64, hedge: UInt64) {
+        guard let known = hsms[hsm].latency.known else { return (limits.longestAttempt, .max) }
+        return (
+            min(max(3 &* known.p99, limits.shortestAttempt), limits.longestAttempt),
+            max(known.p95, limits.shortestHedge)
+        )
+    }
+
+    // MARK: The line
+
+    /// A lane of `hsm` may have become free: gives it to the first in the line that can use it.
+    mutating func serveWaiting(hsm: Int, now: UInt64, into actions: inout PoolActions) {
+        guard !waiting.isEmpty else { return }
+        while hsms[hsm].phase == .serving, !hsms[hsm].isDrained, hsms[hsm].freeCount > 0 {
+            let ready = waiting.first { id in
+                guard let operation = operations[id], operation.deadline > now else { return false }
+                return candidates(for: operation).contains(hsm)
+            }
+            guard let ready, let group = operations[ready]?.group, let lane = hsms[hsm].takeFreeLane(group: group)
+            else { return }
+            waiting.remove(ready)
+            dispatch(ready, to: LaneID(hsm: hsm, lane: lane), now: now, into: &actions)
+        }
+    }
+
+    /// Ends what waits for HSMs none of which will come back by itself.
+    mutating func abandonHopeless(into actions: inout PoolActions) {
+        for id in waiting.ids {
+            guard let operation = operations[id], operation.flights.isEmpty else { continue }
+            if !hasHope(operation.willing.union(operation.hopeful)) { giveUp(id, into: &actions) }
+        }
+    }
+
+    /// No HSM is left to ask. "The key is gone" is said only when every HSM has said so that is not out for long or
+    /// drained: one that is silent, or out for a moment, may still hold it.
+    mutating func giveUp(_ id: OperationID, into actions: inout PoolActions) {
+        guard let operation = operations[id] else { return }
+        let silent = operation.holders.union(operation.hopeful).subtracting(operation.missing)
+        let failure = operation.lastFailure
+        if !operation.missing.isEmpty, !hasHope(silent) {
+            finish(id, .callersFault(.keyIsGone), hsm: failure?.hsm, into: &actions)
+        } else {
+            finish(id, .unavailable(failure?.text ?? "no HSM can serve"), hsm: failure?.hsm, into: &actions)
+        }
+    }
+
+    /// The end of an operation. Nobody waits any more for what its lanes are still doing.
+    mutating func finish(
+        _ id: OperationID, _ outcome: OperationOutcome, hsm: Int? = nil, into actions: inout PoolActions
+    ) {
+        guard let operation = operations.removeValue(forKey: id) else { return }
+        if operation.isWaiting { waiting.remove(id) }
+        operation.flights.forEach { lane in
+            guard case .busy(var work) = laneState(lane), work.operation == id else { return }
+            work.operation = nil
+            hsms[lane.hsm].lanes[lane.lane] = .busy(work)
+        }
+        actions.finishes.append(Finish(operation: id, outcome: outcome, hsm: hsm, attempts: operation.attempts))
+    }
+}

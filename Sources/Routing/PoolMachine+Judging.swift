@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+
+// What an answer or a silence means: first for the HSM, then for the operation.
+
+extension PoolMachine {
+    static let firstProbePause: UInt64 = 250_000_000
+    /// An HSM that works again is to be back within five seconds.
+    package static let longestProbePause: UInt64 = 4_000_000_000
+    private static let outReason = "it reported a fault that only a new process or a person can mend"
+
+    // MARK: The HSM
+
+    /// What an answer says about its HSM, whether anybody still waits for it or not.
+    mutating func weigh(
+        _ disposition: Disposition, from hsm: Int, latency: UInt64, now: UInt64, into actions: inout PoolActions
+    ) {
+        switch disposition {
+        case .done, .callersFault:
+            hsms[hsm].latency.record(latency, now: now)
+            hsms[hsm].softFailures = 0
+            hsms[hsm].noteAnswer(failed: false, now: now)
+            // A request that was done is as good as a probe.
+            if hsms[hsm].phase == .probing { comeBack(hsm, now: now, into: &actions) }
+        case .ambiguous, .keyMissing:
+            // No evidence against the HSM: a flood of bad ciphertext must not take it out.
+            hsms[hsm].latency.record(latency, now: now)
+        case .tryElsewhere, .sessionLost:
+            hsms[hsm].noteAnswer(failed: true, now: now)
+        case .hsmSuspect:
+            hsms[hsm].noteAnswer(failed: true, now: now)
+            failSoftly(hsm, now: now, into: &actions)
+        case .hsmOut:
+            putOut(hsm, reason: Self.outReason, now: now, into: &actions)
+        }
+    }
+
+    /// One soft failure more; several in a row take the HSM out until a probe passes.
+    mutating func failSoftly(_ hsm: Int, now: UInt64, into actions: inout PoolActions) {
+        hsms[hsm].softFailures += 1
+        guard hsms[hsm].phase == .serving, hsms[hsm].softFailures >= limits.softFailures else { return }
+        hsms[hsm].phase = .probing
+        hsms[hsm].hasBeenOut = true
+        hsms[hsm].probePause = Self.firstProbePause
+        hsms[hsm].nextProbeAt = now
+        askForProbe(hsm, now: now, into: &actions)
+    }
+
+    /// While an HSM is out and has a worker, has it probed again and again.
+    mutating func askForProbe(_ hsm: Int, now: UInt64, into actions: inout PoolActions) {
+        guard hsms[hsm].phase == .probing, hsms[hsm].nextProbeAt <= now else { return }
+        hsms[hsm].nextProbeAt = now &+ hsms[hsm].probePause
+        hsms[hsm].probePause = min(2 * hsms[hsm].probePause, Self.longestProbePause)
+        actions.probes.append(hsm)
+    }
+
+    /// The HSM has shown that it works: it gets requests again, few at first.
+    mutating func comeBack(_ hsm: Int, now: UInt64, into actions: inout PoolActions) {
+        hsms[hsm].phase = .serving
+        hsms[hsm].softFailures = 0
+        hsms[hsm].nextProbeAt = .max
+        if hsms[hsm].hasBeenOut { hsms[hsm].backSince = now }
+        // What it failed at before is no reason to avoid it any more.
+        for id in waiting.ids { operations[id]?.asked.remove(hsm) }
+        serveWaiting(hsm: hsm, now: now, into: &actions)
+    }
+
+    /// Takes an HSM out of service and asks for a new worker.
+    mutating func putOut(_ hsm: Int, reason: String, now: UInt64, into actions: inout PoolActions) {
+        guard hsms[hsm].phase == .serving || hsms[hsm].phase == .probing else { return }
+        hsms[hsm].phase = .starting
+        hsms[hsm].hasBeenOut = true
+        actions.restarts.append(Restart(hsm: hsm, reason: reason))
+        dropLanes(of: hsm, now: now, into: &actions)
+    }
+
+    // MARK: The operation
+
+    /// What an answer says about the operation that waits for it.
+    mutating func settle(
+        _ id: OperationID, lane: LaneID, _ work: LaneWork, _ disposition: Disposition, now: UInt64,
+        into actions: inout PoolActions
+    ) {
+        let hsm = lane.hsm
+        switch disposition {
+        case .done:
+            if work.isHedge { counters.hedgesWon &+= 1 }
+            finish(id, .done, hsm: hsm, into: &actions)
+        case .callersFault(let fault):
+            finish(id, .callersFault(fault), hsm: hsm, into: &actions)
+        case .tryElsewhere:
+            failed(id, lane: lane, failure: "it is busy or lacks the key", now: now, into: &actions)
+        case .keyMissing:
+            operations[id]?.missing.insert(hsm)
+            failed(id, lane: lane, failure: "it no longer has the key", now: now, into: &actions)
+        case .sessionLost:
+            failed(id, lane: lane, failure: "its session was lost", now: now, into: &actions)
+        case .hsmSuspect:
+            failed(id, lane: lane, failure: "the call failed", now: now, into: &actions)
+        case .hsmOut:
+            failed(id, lane: lane, failure: Self.outReason, now: now, into: &actions)
+        case .ambiguous:
+            doubt(id, lane: lane, now: now, into: &actions)
+        }
+    }
+
+    /// One HSM says something that may mean a bad ciphertext. Two different HSMs saying so decide it; a single one
+    /// never does.
+    private mutating func doubt(
+        _ id: OperationID, lane: LaneID, now: UInt64, into actions: inout PoolActions
+    ) {
+        operations[id]?.doubters.insert(lane.hsm)
+        if let doubters = operations[id]?.doubters, doubters.count >= 2 {
+            finish(id, .callersFault(.ciphertextIsInvalid), hsm: lane.hsm, into: &actions)
+        } else {
+            failed(
+                id, lane: lane, failure: "its answer may mean a bad ciphertext or a sick HSM", now: now,
+                into: &actions)
+        }
+    }
+
+    /// One attempt came to nothing. Another HSM is asked, unless one is at it already.
+    mutating func failed(
+        _ id: OperationID, lane: LaneID, failure: String, now: UInt64, into actions: inout PoolActions
+    ) {
+        guard var operation = operations[id] else { return }
+        operation.flights.remove(lane)
+        operation.lastFailure = (lane.hsm, failure)
+        operations[id] = operation
+        guard operation.flights.isEmpty else {
+            if !isInGoodHands(operation) { askAnother(id, now: now, into: &actions) }
+            return
+        }
+        // It stands in the line for an attempt that the budget has paid for already.
+        let isPaid = operation.isWaiting
+        if isPaid {
+            waiting.remove(id)
+            operations[id]?.isWaiting = false
+        }
+        if now >= operation.deadline {
+            finish(id, .timedOut, hsm: lane.hsm, into: &actions)
+        } else if operation.attempts >= limits.attempts {
+            giveUp(id, into: &actions)
+        } else if !isPaid, !budget.withdraw(now: now) {
+            counters.refusedByBudget &+= 1
+            giveUp(id, into: &actions)
+        } else {
+            if !isPaid { counters.retries &+= 1 }
+            place(id, now: now, atFront: true, into: &actions)
+        }
+    }
+
+    // MARK: Silence
+
+    /// One lane at a tick.
+    mutating func examine(_ lane: LaneID, now: UInt64, into actions: inout PoolActions) {
+        let stuckAfter = hsms[lane.hsm].traits.stuckAfter
+        switch laneState(lane) {
+        case .busy(var work):
+            if let id = work.operation, let deadline = operations[id]?.deadline, deadline <= now {
+                finish(id, .timedOut, hsm: lane.hsm, into: &actions)
+                work.operation = nil
+            }
+            if !work.isOverdue, work.patienceEnds <= now { becomeOverdue(lane, &work, now: now, into: &actions) }
+            if work.isOverdue, now >= work.sentAt, now - work.sentAt >= stuckAfter {
+                let milliseconds = (now - work.sentAt) / 1_000_000
+                putOut(lane.hsm, reason: "a call has not returned for \(milliseconds) ms", now: now, into: &actions)
+            } else if work.operation != nil, work.hedgeAt <= now {
+                hedge(lane, now: now, into: &actions)
+            }
+        case .moving(_, _, let since) where now >= since && now - since >= stuckAfter:
+            let milliseconds = (now - since) / 1_000_000
+            putOut(
+                lane.hsm, reason: "a session has not been opened or closed for \(milliseconds) ms", now: now,
+                into: &actions)
+        default:
+            return
+        }
+    }
+
+    /// The HSM has been silent for longer than an attempt may last. Another one is asked; an answer of the silent one
+    /// still counts until that one's comes.
+    private mutating func becomeOverdue(
+        _ lane: LaneID, _ work: inout LaneWork, now: UInt64, into actions: inout PoolActions
+    ) {
+        work.isOverdue = true
+        hsms[lane.hsm].lanes[lane.lane] = .busy(work)
+        hsms[lane.hsm].overdue += 1
+        hsms[lane.hsm].latency.raise(now > work.sentAt ? now - work.sentAt : 0, now: now)
+        guard let id = work.operation else { return }
+        operations[id]?.lastFailure = (lane.hsm, "it did not answer in time")
+        if let operation = operations[id], !isInGoodHands(operation) { askAnother(id, now: now, into: &actions) }
+    }
+
+    /// True when one of the HSMs that are at it is not overdue, so that nothing is gained by another.
+    private func isInGoodHands(_ operation: OperationRecord) -> Bool {
+        var found = false
+        operation.flights.forEach { lane in
+            if case .busy(let work) = laneState(lane), !work.isOverdue { found = true }
+        }
+        return found
+    }
+
+    /// Sends an operation whose HSMs keep silent to one more, or has it stand in line for the next lane of one, before
+    /// those that have only just come.
+    private mutating func askAnother(_ id: OperationID, now: UInt64, into actions: inout PoolActions) {
+        guard let operation = operations[id], !operation.isWaiting, operation.attempts < limits.attempts else { return }
+        let others = candidates(for: operation)
+        guard hasHope(others) else { return }
+        guard budget.withdraw(now: now) else {
+            counters.refusedByBudget &+= 1
+            return
+        }
+        counters.retries &+= 1
+        if let next = choose(others, group: operation.group, now: now) {
+            dispatch(id, to: next, now: now, into: &actions)
+        } else if waiting.count < limits.waiting {
+            operations[id]?.isWaiting = true
+            waiting.add(id, atFront: true)
+        }
+    }
+
+    /// The HSM is slower than nearly all of its answers: another one is asked as well, if one is free and well.
+    private mutating func hedge(_ lane: LaneID, now: UInt64, into actions: inout PoolActions) {
+        guard case .busy(var work) = laneState(lane), let id = work.operation, let operation = operations[id] else {
+            return
+        }
+        work.hedgeAt = .max
+        hsms[lane.hsm].lanes[lane.lane] = .busy(work)
+        let others = operation.willing.subtracting(operation.asked)
+        guard operation.attempts < limits.attempts, operation.flights.count == 1, !operation.isWaiting,
+            let next = choose(healthy(others), group: operation.group, now: now)
+        else { return }
+        guard budget.withdraw(now: now) else {
+            counters.refusedByBudget &+= 1
+            putBack(next)
+            return
+        }
+        counters.hedges &+= 1
+        dispatch(id, to: next, now: now, isHedge: true, into: &actions)
+    }
+
+    func outcomeAtDeadline(_ operation: OperationRecord) -> OperationOutcome {
+        guard operation.attempts == 0,
+            !operation.willing.contains(where: { hsms.indices.contains($0) && hsms[$0].phase == .serving })
+        else {
+            return .timedOut
+        }
+        return .unavailable("no HSM that holds the key came up in time")
+    }
+}
+
+extension Disposition {
+    /// True when it ends the operation, whatever others say.
+    var settles: Bool {
+        switch self {
+        case .done, .callersFault: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminClient
+import AdminProtocol
+import ArgumentParser
+import Foundation
+import NodeConfig
+import NodeStore
+
+/// `claviger status`
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Show a node's HSMs, their last changes, and which HSM has proven to hold which key.",
+        discussion: "Asks the running node of this host; when none runs, shows what its store remembers, and says so. "
+            + "Status 0: the node serves. Status 1: it does not run, or no HSM can serve. Status 2: the configuration "
+            + "is wrong, or there is nothing to be shown.")
+
+    @OptionGroup var node: AdminOptions
+
+    @Flag(help: "Print JSON, on one line (docs/reference/control-api.md).")
+    var json = false
+
+    @Option(
+        defaultAsFlag: 2, help: ArgumentHelp("Show it again every so many seconds (1 to 3600).", valueName: "seconds"))
+    var watch: Int?
+
+    func validate() throws {
+        if let watch, !(1...3600).contains(watch) { throw ValidationError("--watch takes 1 to 3600 seconds.") }
+    }
+
+    func run() async throws {
+        let settings = try node.settings()
+        let place = StatusPlace(directory: node.stateDirectory(settings), settings: settings)
+        guard let watch else {
+            switch await place.look() {
+            case .success(let status):
+                printLine(try text(status))
+                if status.verdict == .unavailable { throw ExitStatus.notDone }
+            case .failure(let trouble): throw failure(trouble.message, status: trouble.status)
+            }
+            return
+        }
+        while true {
+            // A node that is just restarted is there again the next time.
+            switch await place.look() {
+            case .success(let status): show(try text(status))
+            case .failure(let trouble): json ? printError("claviger: \(trouble.message)") : show(trouble.message)
+            }
+            try await Task.sleep(for: .seconds(watch))
+        }
+    }
+
+    private func text(_ status: AdminStatus) throws -> String {
+        guard json else { return StatusTable.text(status, nowUnixSeconds: Int64(time(nil))) }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(status), as: UTF8.self)
+    }
+
+    /// One picture after another: over the last one on a terminal (ECMA-48: cursor home, erase to the end), below it in
+    /// a file.
+    private func show(_ text: String) {
+        let isTerminal = isatty(STDOUT_FILENO) == 1 && !json
+        printLine(isTerminal ? "\u{1B}[H\u{1B}[2J\(text)" : json ? text : text + "\n")
+    }
+}
+
+/// Where the status is to be had: from the node, or from what it has stored.
+private struct StatusPlace {
+    struct Trouble: Error {
+        var message: String
+        var status: ExitCode
+    }
+
+    var directory: String
+    var settings: NodeSettings?
+
+    func look() async -> Result<AdminStatus, Trouble> {
+        let client = AdminClient(stateDirectory: directory)
+        do throws(AdminClientError) {
+            return .success(try await client.status())
+        } catch {
+            guard case .notRunning = error else {
+                return .failure(Trouble(message: AdminOptions.message(error), status: ExitStatus.notDone))
+            }
+        }
+        do throws(StoreError) {
+            let (status, process) = try StoredStatus.read(stateDirectory: directory, settings: settings)
+            guard let process else { return .success(status) }
+            let message =
+                "process \(process) is the node, and does not listen at \(client.socket) (yet, or any more): "
+                + "try again in a moment"
+            return .failure(Trouble(message: message, status: ExitStatus.notDone))
+        } catch {
+            return .failure(
+                Trouble(message: "no node is running here. \(error)", status: ExitStatus.configuration))
+        }
+    }
+}

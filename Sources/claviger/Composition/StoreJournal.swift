@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+import CPlatform
+import Glibc
+import LaneProtocol
+import NodeStore
+import PKCS11
+import Routing
+
+/// Keeps in the store what the pool wants kept.
+struct StoreJournal: PoolJournal {
+    let store: NodeStore
+    /// Names of the HSMs, in the order of the configuration.
+    let hsms: [String]
+
+    func canaries() -> [Canary] {
+        store.canaries().map { stored in
+            Canary(
+                label: stored.label,
+                sealed: SealedCanary(initializationVector: stored.iv, ciphertext: stored.ciphertext),
+                digest: stored.digest, maker: stored.hsm, madeAt: Int64(stored.madeUnixSeconds),
+                isTrusted: stored.trustedByOperator, dispute: stored.dispute)
+        }
+    }
+
+    func drainedHSMs() -> Set<String> { store.drained() }
+
+    func keep(_ canary: Canary) {
+        store.record(
+            canary: StoredCanary(
+                label: canary.label, iv: canary.sealed.initializationVector, ciphertext: canary.sealed.ciphertext,
+                digest: canary.digest, hsm: canary.maker, madeUnixSeconds: Int(clamping: canary.madeAt),
+                trustedByOperator: canary.isTrusted, dispute: canary.dispute))
+    }
+
+    func setDrained(_ hsm: String, _ isDrained: Bool) { store.setDrained(hsm, isDrained) }
+
+    func note(_ transition: HSMTransition) {
+        store.record(
+            StoredTransition(
+                hsm: transition.hsm, from: transition.from.rawValue, to: transition.to.rawValue,
+                reason: transition.reason, atUnixMilliseconds: UnixTime.milliseconds()))
+    }
+
+    func note(hsms: [HSMStatus], keys: [KeyStatus]) {
+        let now = Int(time(nil))
+        store.record(hsms: hsms.map { stored($0, now: now) })
+        store.record(keys: keys.flatMap { stored($0, now: now) })
+    }
+
+    private func stored(_ hsm: HSMStatus, now: Int) -> StoredHSM {
+        StoredHSM(
+            name: hsm.name, module: hsm.module, tokenLabel: hsm.identity?.label ?? "",
+            serial: hsm.identity?.serial ?? "", vendor: hsm.identity?.manufacturer ?? "",
+            model: hsm.identity?.model ?? "", firmware: hsm.identity?.firmware ?? "",
+            sessionLimit: hsm.identity.flatMap { $0.sessionLimit == 0 ? nil : Int(clamping: $0.sessionLimit) },
+            state: hsm.condition.rawValue, reason: hsm.reason,
+            sinceUnixSeconds: Int(clamping: UnixTime.seconds(ofMonotonic: hsm.since)),
+            p50Microseconds: Int(clamping: hsm.latency?.p50 ?? 0),
+            p95Microseconds: Int(clamping: hsm.latency?.p95 ?? 0),
+            p99Microseconds: Int(clamping: hsm.latency?.p99 ?? 0), failures: Int(clamping: hsm.failures),
+            lanesOpen: hsm.lanesOpen, lanesBusy: hsm.lanesBusy, lanesOverdue: hsm.lanesOverdue,
+            workerPID: hsm.workerPID == 0 ? nil : Int(hsm.workerPID), updatedUnixSeconds: now)
+    }
+
+    private func stored(_ key: KeyStatus, now: Int) -> [StoredKey] {
+        zip(hsms, key.cells).map { hsm, cell in
+            StoredKey(
+                label: key.label, hsm: hsm, verdict: cell.cell.rawValue, detail: key.dispute ?? cell.detail,
+                usage: cell.usage.names.joined(separator: " "), checkedUnixSeconds: now,
+                encrypts: Int(clamping: cell.encrypts), decrypts: Int(clamping: cell.decrypts))
+        }
+    }
+
+    func claimLanes(token: String, wanted: Int, holding: Int, limit: Int?) -> LaneGrant {
+        let claim = store.claimLanes(
+            token: token, wanted: wanted, floor: Self.fewestSessions, limit: limit, holding: holding)
+        return LaneGrant(granted: claim.granted, others: claim.others)
+    }
+
+    /// Login, keeper and one lane: with fewer a worker cannot serve.
+    private static let fewestSessions = 3
+
+    func releaseLanes(token: String) { store.releaseLanes(token: token) }
+}
+
+/// The wall clock, for what people and the store are told.
+enum UnixTime {
+    static func milliseconds() -> Int {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int(now.tv_sec) * 1_000 + Int(now.tv_nsec) / 1_000_000
+    }
+
+    /// When it was `monotonic`, nanoseconds of the monotonic clock, in seconds since 1970.
+    static func seconds(ofMonotonic monotonic: UInt64) -> Int64 {
+        let now = claviger_monotonic_nanoseconds()
+        return Int64(time(nil)) - Int64(clamping: (now > monotonic ? now - monotonic : 0) / 1_000_000_000)
+    }
+}

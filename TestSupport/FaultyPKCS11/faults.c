@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "faults.h"
+#include "chance.h"
+#include "clock.h"
+#include "control.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+/// What the rules decided about a call, gathered under their lock and carried out without it.
+struct decision {
+    enum function function;
+    uint64_t delay;
+    /// Rule whose end a hanging call waits for; 0: it does not hang.
+    uint64_t hang;
+    bool crashes;
+    struct strike strike;
+};
+
+/// Whether it is this call's turn. Counts for all threads together.
+static bool is_due(struct rule *rule) { return (atomic_fetch_add(&rule->calls, 1) + 1) % rule->every == 0; }
+
+static bool is_busy_function(enum function function) {
+    return function == FN_C_Encrypt || function == FN_C_Decrypt || function == FN_C_EncryptMessage ||
+           function == FN_C_DecryptMessage;
+}
+
+static bool concerns(const struct rule *rule, enum function function) {
+    switch (rule->facts.kind) {
+    case RULE_DELAY:
+    case RULE_HANG:
+    case RULE_CRASH:
+    case RULE_RETURN:
+    case RULE_FLIP_BITS:
+        return rule->facts.function == ANY_FUNCTION || rule->facts.function == function;
+    case RULE_BUSY:
+        return is_busy_function(function);
+    case RULE_REFUSE_LOGIN:
+        return function == FN_C_Login || function == FN_C_LoginUser;
+    default:
+        return false;
+    }
+}
+
+static void decide(struct rule *rule, void *context) {
+    struct decision *decision = context;
+    if (!concerns(rule, decision->function) || !is_due(rule)) return;
+    const struct rule_facts *facts = &rule->facts;
+    switch (facts->kind) {
+    case RULE_DELAY:
+        decision->delay += facts->low + chance_below(facts->high - facts->low + 1);
+        break;
+    case RULE_HANG:
+        if (decision->hang == 0) decision->hang = facts->id;
+        break;
+    case RULE_CRASH:
+        decision->crashes = true;
+        break;
+    case RULE_FLIP_BITS:
+        decision->strike.flips = true;
+        break;
+    default:
+        if (decision->strike.code == CKR_OK) decision->strike.code = facts->code;
+        break;
+    }
+}
+
+struct strike faults_strike(enum function function, const char *token) {
+    struct decision decision = {.function = function};
+    if (control_is_quiet()) return decision.strike;
+    uint64_t start = now_nanoseconds();
+    control_visit(token, decide, &decision);
+    if (decision.delay > 0) sleep_until(start + decision.delay);
+    while (decision.hang != 0 && control_holds(decision.hang)) {
+        sleep_until(now_nanoseconds() + 2 * millisecond);
+        control_poll();
+    }
+    if (decision.crashes) {
+        (void)raise(SIGSEGV);
+        abort();
+    }
+    return decision.strike;
+}
+
+void faults_flip(CK_BYTE *output, CK_ULONG length) {
+    if (output == NULL || length == 0) return;
+    uint64_t bit = chance_below((uint64_t)length * 8);
+    output[bit / 8] ^= (CK_BYTE)(1u << (bit % 8));
+}

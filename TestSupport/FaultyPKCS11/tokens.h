@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which token is in which slot: rules name tokens by label, calls name slots.
+#ifndef FAULTY_TOKENS_H
+#define FAULTY_TOKENS_H
+
+#include "cryptoki.h"
+
+#include <stdatomic.h>
+
+/// A slot. Lives as long as the process.
+struct token {
+    CK_SLOT_ID slot;
+    /// The label of the token in it, NULL before it is known. Strings that it points to stay.
+    _Atomic(const char *) label;
+    /// The sessions of the token were lost, and with them the login, which the wrapped library still has.
+    _Atomic bool logout_due;
+};
+
+/// The slot's token, its label read from the wrapped library if it is not known. NULL when there is no memory.
+LOCAL struct token *token_in(CK_SLOT_ID slot);
+
+/// Reads the label anew.
+LOCAL void token_read(struct token *token);
+
+/// Forgets all labels: slots may have other tokens after an initialisation.
+LOCAL void tokens_forget(void);
+
+static inline const char *token_label(struct token *token) {
+    return token == NULL ? NULL : atomic_load_explicit(&token->label, memory_order_acquire);
+}
+
+#endif

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminClient
+import AdminProtocol
+import ControlPlane
+import Foundation
+import Logging
+import Synchronization
+import Testing
+
+/// Client and server over a real socket.
+@Suite struct ClientTests {
+    private let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+    private let directory: StateDirectory
+
+    init() throws { directory = try StateDirectory() }
+
+    private func withNode(_ node: ScriptedNode, _ body: (AdminClient) async throws -> Void) async throws {
+        let server = try await AdminServer.start(
+            stateDirectory: directory.path, administration: node, logger: logger)
+        do {
+            try await body(AdminClient(stateDirectory: directory.path))
+        } catch {
+            await server.stop()
+            throw error
+        }
+        await server.stop()
+    }
+
+    @Test func theStatusComesAsItWasTold() async throws {
+        try await withNode(ScriptedNode()) { client in
+            let status = try await client.status()
+            #expect(status == Example.status)
+            #expect(status.verdict == .degraded)
+        }
+    }
+
+    @Test func aLargeStatusComesWhole() async throws {
+        var large = Example.status
+        let cells = Dictionary(uniqueKeysWithValues: (0..<64).map { ("hsm-\($0)", KeyStatus.Verdict.proven) })
+        large.status.keys = (0..<2000).map { KeyStatus(label: "key \($0)", canaryBy: "hsm-0", cells: cells) }
+        try await withNode(ScriptedNode(status: large)) { client in
+            let status = try await client.status()
+            #expect(status.status.keys.count == 2000 && status == large)
+        }
+    }
+
+    @Test func commandsComeAsTheyWereGiven() async throws {
+        let node = ScriptedNode(.done("it is done"))
+        try await withNode(node) { client in
+            let names = ["nshield-a", "..", "a/b?c#d&e=f%41 g", "ключ ü 🔑", "\u{1}\"\\"]
+            for name in names {
+                let answers = [
+                    try await client.drain(name), try await client.undrain(name),
+                    try await client.trust(key: name, hsm: name),
+                ]
+                #expect(answers == ["it is done", "it is done", "it is done"])
+            }
+            #expect(node.commands == names.flatMap { ["drain \($0)", "undrain \($0)", "trust \($0) on \($0)"] })
+        }
+    }
+
+    @Test(
+        arguments: [
+            (.unknown("no x", name: "x", known: ["a"]), .unknown("no x", name: "x", known: ["a"])),
+            (.unknown("no x", known: []), .unknown("no x", name: nil, known: [])),
+            (.refused("not now"), .refused("not now")), (.failed("the disk is full"), .refused("the disk is full")),
+        ] as [(AdminAnswer, AdminClientError)])
+    func aNoIsAnError(answer: AdminAnswer, expected: AdminClientError) async throws {
+        try await withNode(ScriptedNode(answer)) { client in
+            await #expect(throws: expected) { try await client.drain("x") }
+        }
+    }
+
+    @Test func whatTheServerRefusesIsToldInItsWords() async throws {
+        try await withNode(ScriptedNode()) { client in
+            let error = await #expect(throws: AdminClientError.self) { try await client.drain("") }
+            #expect(error == .refused("the name of the HSM must be 1 to 255 bytes of UTF-8, percent-encoded"))
+        }
+    }
+
+    @Test func withoutANodeThatIsSaid() async throws {
+        let client = AdminClient(stateDirectory: directory.path)
+        #expect(client.socket == directory.path + "/admin.sock")
+        await #expect(throws: AdminClientError.notRunning(socket: client.socket)) { try await client.status() }
+        let nowhere = AdminClient(stateDirectory: directory.path + "/gone")
+        await #expect(throws: AdminClientError.notRunning(socket: nowhere.socket)) { try await nowhere.drain("a") }
+        try await withNode(ScriptedNode()) { _ = try await $0.status() }
+        await #expect(throws: AdminClientError.notRunning(socket: client.socket)) { try await client.status() }
+        // The socket of a process that was killed.
+        let dead = try FakeNode(at: client.socket, answer: nil)
+        dead.close()
+        await #expect(throws: AdminClientError.notRunning(socket: client.socket)) { try await client.status() }
+    }
+
+    @Test func aPathThatIsTooLongIsSaid() async throws {
+        let client = AdminClient(stateDirectory: "/" + String(repeating: "x", count: 200))
+        let error = await #expect(throws: AdminClientError.self) { try await client.status() }
+        guard case .unusable = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
+    @Test(arguments: [
+        "", "HTTP/1.1 200 OK\r\n", "nonsense\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\u{0}\u{1}\u{2}\u{3}\u{4}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"node\":",
+        "HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n[]",
+        "HTTP/1.1 301 Away\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 17000000\r\n\r\n",
+    ])
+    func whatMakesNoSenseIsAnError(_ answer: String) async throws {
+        let path = directory.path + "/admin.sock"
+        let node = try FakeNode(at: path, answer: Array(answer.utf8))
+        defer { node.close() }
+        let error = await #expect(throws: AdminClientError.self) {
+            try await AdminClient(socket: path).status()
+        }
+        guard case .unusable(let text) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(!text.isEmpty)
+    }
+
+    @Test func aNodeThatDoesNotAnswerIsLeft() async throws {
+        let path = directory.path + "/admin.sock"
+        let node = try FakeNode(at: path, answer: nil)
+        defer { node.close() }
+        let error = await #expect(throws: AdminClientError.self) {
+            try await AdminClient(socket: path, timeout: .seconds(1)).status()
+        }
+        #expect(error == .unusable("\(path): no answer within 1 s"))
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+import Foundation
+import Synchronization
+import Testing
+
+/// A node that does what it is told, and keeps what that was.
+final class ScriptedNode: NodeAdministration {
+    private let answer: AdminAnswer
+    private let told = Mutex<[String]>([])
+    private let shown: AdminStatus
+
+    init(_ answer: AdminAnswer = .done("done"), status: AdminStatus = Example.status) {
+        self.answer = answer
+        shown = status
+    }
+
+    var commands: [String] { told.withLock { $0 } }
+
+    func status() -> AdminStatus { shown }
+
+    func drain(_ hsm: String) async -> AdminAnswer { note("drain \(hsm)") }
+
+    func undrain(_ hsm: String) async -> AdminAnswer { note("undrain \(hsm)") }
+
+    func trust(key: String, hsm: String) async -> AdminAnswer { note("trust \(key) on \(hsm)") }
+
+    private func note(_ command: String) -> AdminAnswer {
+        told.withLock { $0.append(command) }
+        return answer
+    }
+}
+
+/// Listens at a Unix socket, and answers each connection with the same bytes; `nil`: never.
+final class FakeNode: Sendable {
+    private let listener: Int32
+
+    init(at path: String, answer: [UInt8]?) throws {
+        listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        try #require(listener >= 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix(107)) }
+        let isBound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+            }
+        }
+        try #require(isBound && listen(listener, 8) == 0, "\(errno)")
+        guard let answer else { return }
+        Thread.detachNewThread { [listener] in
+            while true {
+                let connection = accept(listener, nil, nil)
+                guard connection >= 0 else { return }
+                var block = [UInt8](repeating: 0, count: 4096)
+                _ = read(connection, &block, block.count)
+                _ = answer.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+                Glibc.close(connection)
+            }
+        }
+    }
+
+    /// Ends it; the socket's file stays, as that of a process that was killed.
+    func close() {
+        shutdown(listener, Int32(SHUT_RDWR))
+        Glibc.close(listener)
+    }
+}
+
+/// A directory of a short path that goes with the test.
+final class StateDirectory: Sendable {
+    let path: String
+
+    init() throws {
+        path = "/tmp/cl-" + UUID().uuidString.prefix(8)
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+/// A node with one of everything.
+enum Example {
+    static let now: Int64 = 1_763_949_600
+
+    static let status = AdminStatus(
+        status: NodeStatus(
+            node: "fra-1", version: "0.1.0", draining: false,
+            hsms: [
+                hsm(
+                    "nshield-a", .active, since: now - 300_000, open: 16, inUse: 3, tier: 0,
+                    latency: .init(p50: 1249, p95: 2500, p99: 9820)),
+                hsm(
+                    "nshield-b", .unavailable, since: now - 12, tier: 0,
+                    reason: "C_Login: CKR_PIN_INCORRECT. It is not tried again, so that the token does not lock: "
+                        + "correct the PIN, then restart the node"),
+                hsm(
+                    "luna", .degraded, since: now - 7_000, open: 8, inUse: 8, overdue: 2, tier: 1, drained: true,
+                    latency: .init(p50: 99_940, p95: 150_000, p99: 1_250_499)),
+            ],
+            store: .failing(reason: "the disk is full"),
+            keys: [
+                KeyStatus(
+                    label: "orders", canaryBy: "nshield-a",
+                    cells: ["nshield-a": .proven, "nshield-b": .unproven, "luna": .proven]),
+                KeyStatus(label: "encrypt_only", canaryBy: nil, cells: ["nshield-a": .unprovable]),
+                KeyStatus(
+                    label: "payments", canaryBy: nil, disputed: "nshield-a and luna hold different keys",
+                    cells: ["nshield-a": .unproven, "nshield-b": .absent, "luna": .different]),
+            ]),
+        transitions: [
+            HSMTransition(
+                atUnixSeconds: now - 12, hsm: "nshield-b", from: .starting, to: .unavailable,
+                reason: "C_Login: CKR_PIN_INCORRECT"),
+            HSMTransition(atUnixSeconds: now - 300_000, hsm: "nshield-a", from: .probing, to: .active),
+        ],
+        asOfUnixSeconds: now)
+
+    static func hsm(
+        _ name: String, _ state: HSMStatus.State, since: Int64, open: Int = 0, inUse: Int = 0, overdue: Int = 0,
+        tier: Int?, drained: Bool = false, latency: HSMStatus.Latency? = nil, reason: String? = nil
+    ) -> HSMStatus {
+        HSMStatus(
+            name: name, state: state, reason: reason, sinceUnixSeconds: since,
+            lanes: .init(open: open, inUse: inUse, overdue: overdue), keys: 3, tier: tier, weight: 100,
+            drained: drained, latencyMicroseconds: latency)
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import Dispatch
+import Foundation
+import Glibc
+import NodeStore
+import Testing
+
+@Suite("A node that is killed", .timeLimit(.minutes(2)))
+struct KillTests {
+    @Test("Killed a hundred times under load, the store opens with every canary that it called saved")
+    func killedUnderLoad() async throws {
+        let scratch = try Scratch()
+        let acknowledged = scratch.directory + ".acknowledged"
+        var survivors = 0
+        for round in 0..<100 {
+            await #expect(processExitsWith: .signal(SIGKILL)) {
+                [directory = scratch.directory as String, acknowledged = acknowledged as String, round = round as Int]
+                in
+                // In even rounds from before the file is made or opened, in odd ones from the first promise.
+                let microseconds = UInt32.random(in: 0...30_000)
+                let mayDie = DispatchSemaphore(value: round.isMultiple(of: 2) ? 1 : 0)
+                Thread.detachNewThread {
+                    mayDie.wait()
+                    usleep(microseconds)
+                    kill(getpid(), SIGKILL)
+                }
+                await Load.run(directory, acknowledged: acknowledged, round: round) { mayDie.signal() }
+            }
+            let store = scratch.open()
+            #expect(store.health == .ok)
+            let saved = Set(store.canaries().map(\.label))
+            let promised = Load.labels(acknowledged)
+            #expect(promised.isSubset(of: saved), "round \(round)")
+            survivors = promised.count
+            store.close()
+        }
+        #expect(try scratch.setAside() == [])
+        // The odd rounds had one at least.
+        #expect(survivors >= 50)
+    }
+}
+
+/// What a busy node does with its store, and faster than any.
+private enum Load {
+    static func run(_ directory: String, acknowledged path: String, round: Int, _ promised: () -> Void) async {
+        let store = NodeStore.open(directory: directory, settings: Scratch.settings { $0.flushDelayMilliseconds = 1 })
+        let file = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        for number in 0... {
+            store.record(hsms: (0..<8).map { Sample.hsm("hsm-\($0)", failures: number) })
+            store.record(Sample.transition(number, at: round * 1_000_000 + number))
+            store.record(keys: (0..<20).map { Sample.key("key-\($0)") })
+            _ = store.claimLanes(token: "t", wanted: 8, floor: 1, limit: 8, holding: number % 8)
+            let label = "\(round)-\(number)"
+            store.record(canary: Sample.canary(label))
+            guard await store.saved() else { exit(1) }
+            let line = Array("\(label)\n".utf8)
+            guard write(file, line, line.count) == line.count else { exit(2) }
+            promised()
+        }
+    }
+
+    static func labels(_ path: String) -> Set<String> {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
+        // Without the line that the kill has cut off, if any.
+        return Set(text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init))
+    }
+}

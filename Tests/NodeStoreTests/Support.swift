@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+import Dispatch
+import Foundation
+import GRDB
+import Glibc
+import NodeStore
+import Synchronization
+import Testing
+
+/// A state directory of a test's own, gone with the value.
+final class Scratch: Sendable {
+    let directory: String
+    var file: String { directory + "/claviger.sqlite" }
+
+    init() throws {
+        var template = Array((FileManager.default.temporaryDirectory.path + "/node-store-XXXXXX").utf8CString)
+        let made = try #require(mkdtemp(&template))
+        directory = String(cString: made) + "/state"
+    }
+
+    deinit {
+        Scratch.freeze(file, false)
+        try? FileManager.default.removeItem(atPath: (directory as NSString).deletingLastPathComponent)
+    }
+
+    func open(
+        _ change: (inout StoreSettings) -> Void = { _ in },
+        onHealth: @escaping @Sendable (StoreHealth) -> Void = { _ in }
+    ) -> NodeStore {
+        NodeStore.open(directory: directory, settings: Scratch.settings(change), onHealth: onHealth)
+    }
+
+    /// Waits that are short enough for tests.
+    static func settings(_ change: (inout StoreSettings) -> Void = { _ in }) -> StoreSettings {
+        var settings = StoreSettings()
+        settings.flushDelayMilliseconds = 10
+        settings.retryIntervalMilliseconds = 50
+        settings.busyTimeoutMilliseconds = 100
+        change(&settings)
+        return settings
+    }
+
+    /// A connection beside the store's.
+    func connection() throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.allowsUnsafeTransactions = true
+        configuration.busyMode = .timeout(10)
+        return try DatabaseQueue(path: file, configuration: configuration)
+    }
+
+    func setAside() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.contains(".corrupt-") }.sorted()
+    }
+
+    func mode(_ path: String) throws -> mode_t {
+        var facts = stat()
+        try #require(lstat(path, &facts) == 0)
+        return facts.st_mode & 0o777
+    }
+
+    /// Makes a file such that nobody can open it for writing, root included.
+    @discardableResult
+    static func freeze(_ path: String, _ frozen: Bool) -> Bool {
+        if geteuid() != 0 { return chmod(path, frozen ? 0o400 : 0o600) == 0 }
+        let descriptor = Glibc.open(path, O_RDONLY)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        // FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_IMMUTABLE_FL of linux/fs.h.
+        var flags: Int = 0
+        guard ioctl(descriptor, 0x8008_6601, &flags) == 0 else { return false }
+        flags = frozen ? flags | 0x10 : flags & ~0x10
+        return ioctl(descriptor, 0x4008_6602, &flags) == 0
+    }
+
+    /// Whether this file system knows immutable files.
+    static let canFreeze: Bool = {
+        let path = FileManager.default.temporaryDirectory.path + "/node-store-freeze-\(getpid())"
+        guard FileManager.default.createFile(atPath: path, contents: nil) else { return false }
+        defer { unlink(path) }
+        return freeze(path, true) && freeze(path, false)
+    }()
+}
+
+enum Sample {
+    static let now = Int(Date().timeIntervalSince1970)
+
+    static func hsm(_ name: String = "hsm-a", state: String = "active", failures: Int = 0) -> StoredHSM {
+        StoredHSM(
+            name: name, module: "/usr/lib/module.so", tokenLabel: "token", serial: "0123", vendor: "vendor",
+            model: "model", firmware: "1.2", sessionLimit: 8, state: state, reason: "because", sinceUnixSeconds: now,
+            p50Microseconds: 1, p95Microseconds: 2, p99Microseconds: 3, failures: failures, lanesOpen: 4, lanesBusy: 5,
+            lanesOverdue: 6, workerPID: 77, updatedUnixSeconds: now)
+    }
+
+    static func transition(_ number: Int, at milliseconds: Int? = nil) -> StoredTransition {
+        StoredTransition(
+            hsm: "hsm-a", from: "active", to: "unavailable", reason: "reason \(number)",
+            atUnixMilliseconds: milliseconds ?? now * 1_000 + number)
+    }
+
+    static func key(_ label: String = "foo", hsm: String = "hsm-a", verdict: String = "proven") -> StoredKey {
+        StoredKey(
+            label: label, hsm: hsm, verdict: verdict, detail: "detail", usage: "encrypt", checkedUnixSeconds: now,
+            encrypts: 10, decrypts: 20)
+    }
+
+    static func canary(_ label: String = "foo", trusted: Bool = false) -> StoredCanary {
+        StoredCanary(
+            label: label, iv: Array(0..<12), ciphertext: Array(0..<48), digest: Array(0..<32), hsm: "hsm-a",
+            madeUnixSeconds: now, trustedByOperator: trusted, dispute: trusted ? nil : "hsm-a and hsm-b disagree")
+    }
+
+    static let node = StoredNode(
+        id: "fra-1", incarnation: 3, pid: 5, processStart: 6, startedUnixSeconds: now, version: "1.0")
+}
+
+/// What `onHealth` was told, to wait for.
+struct HealthEvents: Sendable {
+    let stream: AsyncStream<StoreHealth>
+    let told: @Sendable (StoreHealth) -> Void
+
+    init() {
+        let (stream, continuation) = AsyncStream.makeStream(of: StoreHealth.self)
+        self.stream = stream
+        told = { continuation.yield($0) }
+    }
+
+    /// Returns when the store says that it is well; the test's time limit is the bound.
+    func recovered() async {
+        for await health in stream where health.isOK { return }
+    }
+
+    /// Returns what is wrong as soon as something is.
+    func failed() async -> String {
+        for await health in stream {
+            if case .failing(let reason, _) = health { return reason }
+        }
+        return ""
+    }
+}
+
+extension StoreHealth {
+    var reason: String? {
+        if case .failing(let reason, _) = self { reason } else { nil }
+    }
+}
+
+/// Asks again until it is so, for at most twenty seconds. Leaves the thread to others in between.
+func eventually(_ condition: () throws -> Bool) async rethrows -> Bool {
+    let end = Date().addingTimeInterval(20)
+    while Date() < end {
+        if try condition() { return true }
+        try? await Task.sleep(for: .milliseconds(2))
+    }
+    return false
+}
+
+/// The same, without leaving the thread: for a thread of its own.
+func blockingUntil(_ condition: () throws -> Bool) rethrows -> Bool {
+    let end = Date().addingTimeInterval(20)
+    while Date() < end {
+        if try condition() { return true }
+        poll(nil, 0, 2)
+    }
+    return false
+}
+
+/// Work on a thread of its own, beside an exit test: waiting for a child process may take up all threads that tasks
+/// share.
+final class OwnThread: Sendable {
+    private let failure = Mutex<(any Error)?>(nil)
+    private let done = DispatchSemaphore(value: 0)
+
+    init(_ body: @escaping @Sendable () throws -> Void) {
+        Thread.detachNewThread { [self] in
+            do { try body() } catch { failure.withLock { $0 = error } }
+            done.signal()
+        }
+    }
+
+    /// Waits for the end, and throws what the work has thrown.
+    func join() throws {
+        done.wait()
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Routing
+import Testing
+
+@Suite("Pool machine: silence, hedges and death")
+struct PoolMachineSilenceTests {
+    // MARK: Patience
+
+    @Test("a silent HSM is left for another when its time is up, and its late answer is dropped")
+    func patience() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        let first = try bench.send([0, 1])
+        #expect(bench.tick(after: 79).dispatches.isEmpty)
+        let second = try #require(bench.tick(after: 2).dispatches.first)
+        #expect(second.lane.hsm != first.lane.hsm)
+        #expect(bench.machine.lanes(of: first.lane.hsm).overdue == 1)
+        #expect(bench.machine.isSuspect(first.lane.hsm))
+        #expect(bench.answer(second, .done).finishes.map(\.operation) == [first.operation])
+        #expect(bench.answer(first, .done) == PoolActions())
+        #expect(bench.machine.lanes(of: first.lane.hsm) == (1, 0, 0))
+    }
+
+    @Test(
+        "patience follows the HSM's own 99th percentile, within 15 and 80 ms",
+        arguments: [(UInt64(1), UInt64(15)), (10, 30), (60, 80)])
+    func patienceFromAnswers(usual: UInt64, expected: UInt64) throws {
+        var bench = Bench(hsms: 2, lanes: 2)
+        try bench.teach(0, milliseconds: usual)
+        // The other HSM is busy, so that there is no hedge.
+        for _ in 0..<2 { _ = try bench.send([1], deadlineIn: 500) }
+        let dispatch = try bench.send([0, 1])
+        #expect(dispatch.lane.hsm == 0)
+        _ = bench.tick(after: expected - 1)
+        #expect(!bench.machine.isSuspect(0))
+        // The percentile is known to a quarter of an octave.
+        _ = bench.tick(after: 1 + (expected == 30 ? 8 : 0))
+        #expect(bench.machine.isSuspect(0))
+    }
+
+    @Test("where there is no other HSM, a slow answer before the deadline still counts")
+    func slowButAlone() throws {
+        var bench = Bench(hsms: 1, lanes: 1)
+        let dispatch = try bench.send([0])
+        #expect(bench.tick(after: 150) == PoolActions())
+        #expect(bench.answer(dispatch, .done).finishes.first?.outcome == .done)
+    }
+
+    @Test("what a silent HSM holds is the first to get a lane elsewhere, also when the others are never idle")
+    func crowdedElsewhere() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        let silent = try bench.send([0, 1])
+        let busy = try bench.send([0, 1])
+        for _ in 0..<5 { _ = bench.submit([0, 1]) }
+        #expect(bench.tick(after: 81).dispatches.isEmpty)
+        let next = try #require(bench.answer(busy, .done).dispatches.first)
+        #expect(next.operation == silent.operation)
+        #expect(next.lane.hsm == busy.lane.hsm)
+        #expect(bench.machine.lanes(of: silent.lane.hsm).overdue == 1)
+        #expect(bench.answer(silent, .done).finishes.map(\.operation) == [silent.operation], "the first answer counts")
+        #expect(bench.answer(next, .done).finishes.isEmpty)
+    }
+
+    @Test("an HSM that answers while its operation stands in line elsewhere has done it")
+    func slowButFirst() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        let slow = try bench.send([0, 1])
+        let other = try bench.send([0, 1])
+        _ = bench.tick(after: 81)
+        #expect(bench.machine.inLine == 2)
+        #expect(bench.answer(slow, .done).finishes.map(\.operation) == [slow.operation])
+        #expect(bench.machine.inLine == 0, "the other has got the lane that came free")
+        #expect(bench.answer(other, .done).dispatches.isEmpty, "nothing is left in the line")
+    }
+
+    @Test("an attempt that the budget has paid for is not paid again when the silent HSM fails after all")
+    func paidOnce() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        let silent = try bench.send([0, 1])
+        bench.now += 60 * millisecond
+        let busy = try bench.send([silent.lane.hsm == 0 ? 1 : 0])
+        _ = bench.tick(after: 21)
+        #expect(bench.machine.counters.retries == 1)
+        let failed = bench.answer(silent, .sessionLost)
+        #expect(failed.finishes.isEmpty)
+        #expect(bench.machine.counters.retries == 1)
+        let next = bench.answer(busy, .done)
+        #expect(next.dispatches.map(\.operation) == [silent.operation])
+    }
+
+    @Test("one that failed is asked again when the only other one is silent with every lane")
+    func failedBeforeSilent() throws {
+        var bench = Bench(hsms: 2, lanes: 2)
+        for _ in 0..<2 { _ = try bench.send([1], deadlineIn: 1_000) }
+        _ = bench.tick(after: 81)
+        #expect(bench.machine.lanes(of: 1) == (2, 2, 2))
+        let first = try bench.send([0, 1])
+        let again = try #require(bench.answer(first, .tryElsewhere).dispatches.first)
+        #expect(again.lane.hsm == 0)
+    }
+
+    @Test("an operation on a silent HSM goes back to one that failed at it when there is no other")
+    func failedThenSilent() throws {
+        var bench = Bench(hsms: 2, lanes: 2)
+        let first = try bench.send([0, 1])
+        let second = try #require(bench.answer(first, .tryElsewhere).dispatches.first)
+        #expect(second.lane.hsm != first.lane.hsm)
+        let third = try #require(bench.tick(after: 81).dispatches.first)
+        #expect(third.lane.hsm == first.lane.hsm)
+        #expect(bench.answer(third, .done).finishes.first?.attempts == 3)
+    }
+
+    // MARK: Hedges
+
+    @Test("a call slower than 19 of 20 is done by another HSM as well, and the first answer counts")
+    func hedge() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        try bench.teach(0, milliseconds: 6)
+        try bench.teach(1, milliseconds: 6)
+        let first = try bench.send([0, 1])
+        #expect(bench.tick(after: 5).isEmpty)
+        let second = try #require(bench.tick(after: 3).dispatches.first)
+        #expect(second.lane.hsm != first.lane.hsm)
+        #expect(!bench.machine.isSuspect(first.lane.hsm), "slow, but not silent")
+        #expect(bench.machine.counters.hedges == 1 && bench.machine.counters.retries == 0)
+        let end = bench.answer(second, .done)
+        #expect((end.finishes.first?.outcome, end.finishes.first?.hsm) == (.done, second.lane.hsm))
+        #expect(bench.machine.counters.hedgesWon == 1)
+        #expect(bench.machine.lanes(of: first.lane.hsm).busy == 1, "the loser goes on")
+        #expect(bench.answer(first, .done) == PoolActions(), "nobody waits for it")
+        #expect(bench.machine.lanes(of: first.lane.hsm).busy == 0)
+    }
+
+    @Test("when the first wins after all, the hedge's lane comes back by itself")
+    func hedgeLoses() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        try bench.teach(0, milliseconds: 6)
+        try bench.teach(1, milliseconds: 6)
+        let first = try bench.send([0, 1])
+        let second = try #require(bench.tick(after: 8).dispatches.first)
+        #expect(bench.answer(first, .done).finishes.first?.hsm == first.lane.hsm)
+        #expect(bench.machine.counters.hedgesWon == 0)
+        #expect(bench.answer(second, .hsmSuspect).isEmpty)
+        #expect(bench.machine.lanes(of: second.lane.hsm) == (1, 0, 0))
+    }
+
+    @Test("there is no hedge before enough is known, nor within 3 ms, nor on a suspect, nor twice")
+    func noHedge() throws {
+        var unknown = Bench(hsms: 2, lanes: 1)
+        _ = try unknown.send([0, 1])
+        #expect(unknown.tick(after: 70).isEmpty)
+
+        var bench = Bench(hsms: 3, lanes: 2)
+        for hsm in 0..<3 { try bench.teach(hsm, milliseconds: 1) }
+        _ = try bench.send([0, 1, 2])
+        #expect(bench.tick(after: 2).isEmpty)
+        #expect(bench.tick(after: 2).dispatches.count == 1)
+        #expect(bench.tick(after: 4).isEmpty, "one hedge is enough")
+
+        var suspect = Bench(hsms: 2, lanes: 2)
+        for hsm in 0..<2 { try suspect.teach(hsm, milliseconds: 2) }
+        _ = try suspect.send([1], deadlineIn: 1_000)
+        _ = suspect.tick(after: 81)
+        #expect(suspect.machine.isSuspect(1))
+        #expect(try suspect.send([0, 1]).lane.hsm == 0)
+        #expect(suspect.tick(after: 10).isEmpty)
+    }
+
+    // MARK: Stuck and dead workers
+
+    @Test("a worker whose call does not come back is killed, and serves again when it is ready")
+    func stuck() throws {
+        var bench = Bench(hsms: 1, lanes: 1)
+        _ = try bench.send([0])
+        _ = bench.tick(after: 200)
+        #expect(bench.tick(after: 1_700).restarts.isEmpty)
+        #expect(bench.tick(after: 200).restarts.map(\.hsm) == [0])
+        #expect(bench.tick(after: 200).restarts.isEmpty, "it is killed once")
+        #expect(bench.machine.phase(of: 0) == .starting)
+        let (id, actions) = bench.submit([0])
+        #expect(actions == PoolActions(), "it waits for the worker that is coming")
+        let back = bench.start(0, lanes: 2)
+        #expect(back.flatMap(\.dispatches).map(\.operation) == [id])
+    }
+
+    @Test("what was on a dead worker's lanes moves to the others")
+    func death() throws {
+        var bench = Bench(hsms: 2, lanes: 4)
+        var placed: [OperationID: Int] = [:]
+        for _ in 0..<6 {
+            let dispatch = try bench.send([0, 1])
+            placed[dispatch.operation] = dispatch.lane.hsm
+        }
+        let onDead = placed.values.count { $0 == 0 }
+        let free = 4 - (6 - onDead)
+        let moved = bench.machine.ended(0, returning: true, now: bench.now)
+        #expect(moved.finishes.isEmpty)
+        #expect(moved.dispatches.allSatisfy { $0.lane.hsm == 1 && placed[$0.operation] == 0 })
+        #expect(moved.dispatches.count == min(free, onDead))
+        #expect(bench.machine.unfinished == 6)
+        let back = bench.start(0, lanes: 4).flatMap(\.dispatches)
+        #expect(back.count == onDead - min(free, onDead), "the others waited for a lane")
+    }
+
+    @Test("answers of an earlier worker's lanes are dropped")
+    func staleAnswers() throws {
+        var bench = Bench(hsms: 1, lanes: 1)
+        let old = try bench.send([0])
+        _ = bench.machine.ended(0, returning: true, now: bench.now)
+        #expect(bench.answer(old, .done) == PoolActions())
+        let new = try #require(bench.start(0, lanes: 1).flatMap(\.dispatches).first)
+        #expect(bench.answer(old, .hsmOut) == PoolActions())
+        #expect(bench.answer(new, .done).finishes.map(\.operation) == [old.operation])
+    }
+}

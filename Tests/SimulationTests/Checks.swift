@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Routing
+
+/// What must never happen.
+enum Violation: String, CaseIterable {
+    /// An answer came after the deadline and one tick, or a time-out before it.
+    case late
+    /// A request was never answered.
+    case lost
+    /// A request was answered again, or worked on, although it was over.
+    case answeredTwice
+    /// A frame was sent to a lane that is at work, parked or closed, or twice to one HSM.
+    case laneInTwoStates
+    /// An HSM was taken out although nothing spoke against it.
+    case outWithoutEvidence
+    /// More retries and hedges than the budget allows, or more attempts than one operation may have.
+    case overBudget
+    /// A ciphertext was called invalid although only one HSM said something that may mean it.
+    case oneWordDecided
+    /// A key was called gone although an HSM that could be asked had not said so.
+    case keyGoneTooSoon
+    /// A request failed although an HSM that holds the key was well and had room from its start to its end.
+    case failedWithoutNeed
+    /// Finished operations left something behind.
+    case leftBehind
+    /// Not everything serves again in time after the last fault.
+    case notRecovered
+}
+
+/// What the checkers have counted and found.
+struct Checks {
+    var violations: [(violation: Violation, text: String)] = []
+    /// Requests that are made when all is well again.
+    static let calmRequests = 20
+
+    var isPrinting = false
+    var requests = 0
+    var calmRequests = 0
+    var calmDone = 0
+    var finished = 0
+    var done = 0
+    var extraAttempts = 0
+
+    mutating func report(_ violation: Violation, _ text: String) {
+        violations.append((violation, text))
+        if isPrinting { print("VIOLATION \(violation): \(text)") }
+    }
+}
+
+extension Simulation {
+    // MARK: Frames
+
+    mutating func checkDispatch(_ dispatch: Dispatch) {
+        let (hsm, lane) = (dispatch.lane.hsm, dispatch.lane.lane)
+        guard let request = requests[dispatch.operation] else {
+            return check.report(.answeredTwice, "operation \(dispatch.operation.number) is sent although it is over")
+        }
+        if !hsms[hsm].lanes.indices.contains(lane) || hsms[hsm].lanes[lane] != .idle {
+            check.report(.laneInTwoStates, "a frame is sent to lane \(lane) of HSM \(hsm), which is not free")
+        }
+        if request.flights.contains(hsm) {
+            check.report(.laneInTwoStates, "operation \(dispatch.operation.number) is on HSM \(hsm) twice")
+        }
+        if dispatch.deadline <= now { check.report(.late, "sent after its deadline") }
+        if hsms[hsm].isDrained { check.report(.laneInTwoStates, "a frame is sent to HSM \(hsm), which is drained") }
+        if request.attempts > 0 || request.resubmissions > 0 { check.extraAttempts += 1 }
+        let seconds = Double(now - Scenario.start) / 1e9
+        let allowed = RetryBudget.share * Double(check.requests) + RetryBudget.perSecond * seconds
+        if Double(check.extraAttempts) > allowed + RetryBudget.capacity + 0.001 {
+            check.report(.overBudget, "\(check.extraAttempts) extra attempts for \(check.requests) requests")
+        }
+    }
+
+    mutating func checkOrder(_ order: LaneOrder) {
+        let (hsm, lane) = (order.lane.hsm, order.lane.lane)
+        let wanted: MirroredLane = order.operation == .openSession ? .parked : .idle
+        guard hsms[hsm].lanes.indices.contains(lane), hsms[hsm].lanes[lane] == wanted else {
+            return check.report(.laneInTwoStates, "\(order.operation) for lane \(lane) of HSM \(hsm)")
+        }
+    }
+
+    // MARK: The end of a request
+
+    mutating func checkFinish(_ finish: Finish) {
+        let name = "operation \(finish.operation.number): \(finish.outcome)"
+        guard let request = requests[finish.operation] else {
+            return check.report(.answeredTwice, name)
+        }
+        check.finished += 1
+        if now > request.deadline + Self.tickInterval { check.report(.late, name) }
+        if finish.attempts > 3 { check.report(.overBudget, name) }
+        switch finish.outcome {
+        case .done:
+            check.done += 1
+            if isCalm { check.calmDone += 1 }
+        case .callersFault(.ciphertextIsInvalid):
+            if !request.isCondemned, request.doubted.count < 2 { check.report(.oneWordDecided, name) }
+        case .callersFault(.keyIsGone):
+            let silent = request.holders.subtracting(request.missed).contains {
+                machine.phase(of: $0) != .down && !machine.isDrained($0)
+            }
+            if silent { check.report(.keyGoneTooSoon, name) }
+            checkNeed(request, name)
+        case .timedOut:
+            if now < request.deadline { check.report(.late, name) }
+            checkNeed(request, name)
+        case .callersFault, .unavailable, .overloaded:
+            checkNeed(request, name)
+        }
+    }
+
+    /// What is promised: while an HSM that holds the key is well and has a free lane from a request's start to its end,
+    /// the budget has something left, and there are no more bad HSMs than a request may try in vain, it does not fail.
+    private mutating func checkNeed(_ request: SimulatedRequest, _ name: String) {
+        guard !request.work.isBad, machine.counters.refusedByBudget == request.refusalsBefore else { return }
+        var good = 0
+        var others = 0
+        request.holders.forEach {
+            if hsms[$0].isWell, hsms[$0].lastTrouble < request.submittedAt { good += 1 } else { others += 1 }
+        }
+        guard good > 0, others <= 2 else { return }
+        check.report(.failedWithoutNeed, "\(name), good HSMs: \(good), others: \(others)")
+    }
+
+    /// Keeps when each HSM was last in trouble: a fault, not serving, drained, or no lane free.
+    mutating func noteTroubles() {
+        for hsm in hsms.indices {
+            let isWell =
+                hsms[hsm].faults.isEmpty && hsms[hsm].worker == .up && machine.phase(of: hsm) == .serving
+                && hsms[hsm].hasIdleLane
+            if !isWell || !hsms[hsm].isWell { hsms[hsm].lastTrouble = now }
+            hsms[hsm].isWell = isWell
+        }
+    }
+
+    // MARK: HSMs
+
+    /// What the machine has made of an event, before it is performed.
+    mutating func checkReaction(_ actions: PoolActions, to cause: Cause) {
+        weigh(cause)
+        for restart in actions.restarts where !hasHardEvidence(restart.hsm, cause) {
+            check.report(.outWithoutEvidence, "HSM \(restart.hsm) is restarted: \(restart.reason)")
+        }
+        for hsm in hsms.indices {
+            let (before, after) = (hsms[hsm].phase, machine.phase(of: hsm))
+            guard before != after else { continue }
+            trace.note(.phase, at: now, hsm, Int(hsms[hsm].softInARow))
+            hsms[hsm].phase = after
+            switch (before, after) {
+            case (.serving, .probing):
+                guard hsms[hsm].softInARow < 3, cause != .ready(hsm: hsm) else { continue }
+                check.report(.outWithoutEvidence, "HSM \(hsm) is out after \(hsms[hsm].softInARow) soft failures")
+            case (.serving, _), (.probing, .starting), (.probing, .down):
+                let isExplained =
+                    actions.restarts.contains { $0.hsm == hsm } || cause == .ended(hsm: hsm)
+                if !isExplained { check.report(.outWithoutEvidence, "HSM \(hsm) is out: \(cause)") }
+            default: continue
+            }
+        }
+    }
+
+    /// Keeps the soft failures in a row.
+    private mutating func weigh(_ cause: Cause) {
+        switch cause {
+        case .answer(let hsm, .hsmSuspect), .probe(let hsm, passed: false): hsms[hsm].softInARow += 1
+        case .answer(let hsm, .done), .answer(let hsm, .callersFault), .probe(let hsm, passed: true):
+            hsms[hsm].softInARow = 0
+        default: return
+        }
+    }
+
+    /// Why a worker may be killed.
+    private func hasHardEvidence(_ hsm: Int, _ cause: Cause) -> Bool {
+        switch cause {
+        case .answer(hsm, .hsmOut), .silence(hsm): true
+        case .probe(hsm, passed: false): hsms[hsm].softInARow >= 6
+        case .tick:
+            hsms[hsm].lanes.contains {
+                guard let since = $0.since else { return false }
+                return now - since >= hsms[hsm].character.stuckAfter
+            }
+        default: false
+        }
+    }
+
+    // MARK: The end of a run
+
+    /// After the faults: everything serves again.
+    mutating func checkRecovery() {
+        for hsm in hsms.indices where machine.phase(of: hsm) != .serving || machine.isDrained(hsm) {
+            check.report(.notRecovered, "HSM \(hsm): \(machine.phase(of: hsm)) five seconds after the last fault")
+        }
+    }
+
+    mutating func checkNothingIsLeft() {
+        if !requests.isEmpty { check.report(.lost, "\(requests.count) requests were never answered") }
+        if check.calmDone != Checks.calmRequests {
+            check.report(.failedWithoutNeed, "only \(check.calmDone) requests were done after the faults")
+        }
+        if machine.unfinished != requests.count || machine.inLine != 0 {
+            check.report(.leftBehind, "\(machine.unfinished) operations, \(machine.inLine) in the line")
+        }
+        for hsm in hsms.indices {
+            let (lanes, sessions) = (machine.lanes(of: hsm), hsms[hsm].sessions)
+            if lanes.busy != 0 || lanes.overdue != 0 || lanes.open != sessions {
+                check.report(.leftBehind, "HSM \(hsm): \(lanes), \(sessions) sessions")
+            }
+        }
+    }
+}

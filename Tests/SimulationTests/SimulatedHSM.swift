@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Routing
+
+/// What a lane is doing as far as the node can know: a frame may go only to an idle one.
+enum MirroredLane: Equatable {
+    case closed
+    case parked
+    case idle
+    case busy(OperationID, generation: UInt64, since: UInt64)
+    case moving(LaneOperation, generation: UInt64, since: UInt64)
+
+    /// Since when a frame is under way.
+    var since: UInt64? {
+        switch self {
+        case .busy(_, _, let since), .moving(_, _, let since): since
+        case .closed, .parked, .idle: nil
+        }
+    }
+}
+
+/// One HSM, its worker, and what the node knows of both.
+struct SimulatedHSM {
+    enum Worker: Equatable {
+        case none
+        case starting
+        case up
+    }
+
+    let character: Character
+    var worker = Worker.none
+    /// Counts the workers. What happens to an earlier one is of no interest.
+    var life = 0
+    var lanes: [MirroredLane] = []
+    var faults: [FaultKind] = []
+    var backoff = RestartBackoff()
+    var lastHeard: UInt64 = 0
+    /// What returns as soon as a hang is over.
+    var stalled: [SimulationEvent] = []
+    var provenKeys = Set(0..<Scenario.keys)
+
+    // What the checkers go by.
+    /// Failed softly in a row, probes included.
+    var softInARow = 0
+    /// When something was wrong last, or its lanes were all taken.
+    var lastTrouble: UInt64 = 0
+    var isWell = false
+    var phase = HSMPhase.down
+    var isDrained = false
+
+    init(_ character: Character) { self.character = character }
+
+    var hasIdleLane: Bool {
+        for lane in lanes {
+            if case .idle = lane { return true }
+        }
+        return false
+    }
+
+    var isHanging: Bool { faults.contains(.hang) }
+
+    /// It cannot come up at all.
+    var refusesToStart: Bool {
+        faults.contains { if case .hardErrors = $0 { true } else { false } }
+    }
+
+    var sessionLimit: Int {
+        faults.reduce(character.sessionLimit) {
+            if case .sessionLimit(let limit) = $1 { min($0, limit) } else { $0 }
+        }
+    }
+
+    /// Lanes with a session, or about to get or lose one.
+    var sessions: Int { lanes.reduce(0) { $1 == .closed || $1 == .parked ? $0 : $0 + 1 } }
+
+    /// How long the next call takes.
+    func latency(_ dice: inout RandomChoice) -> UInt64 {
+        let usual = character.latency / 2 + dice.next() % character.latency
+        let tail = dice.chance(20) ? 3 * usual : usual
+        return faults.reduce(tail) { if case .slow(let factor) = $1 { $0 * UInt64(factor) } else { $0 } }
+    }
+
+    /// What it answers to a request.
+    func answer(to request: SimulatedWork, _ dice: inout RandomChoice) -> Disposition {
+        for fault in faults {
+            switch fault {
+            case .keyLost(let key) where key == request.key: return .keyMissing
+            case .hardErrors(let rate) where dice.chance(rate): return .hsmOut
+            case .softErrors(let rate) where dice.chance(rate): return .hsmSuspect
+            case .busy(let rate) where dice.chance(rate): return .tryElsewhere
+            case .sessionsLost(let rate) where dice.chance(rate): return .sessionLost
+            case .sickDecryption(let rate) where request.kind == .decrypt && dice.chance(rate):
+                return character.takesSecondOpinion ? .hsmSuspect : .ambiguous
+            default: continue
+            }
+        }
+        guard request.isBad else { return .done }
+        return character.takesSecondOpinion ? .callersFault(.ciphertextIsInvalid) : .ambiguous
+    }
+
+    /// Whether a known-answer probe passes.
+    func passesProbe(_ dice: inout RandomChoice) -> Bool {
+        for fault in faults {
+            switch fault {
+            case .hardErrors(let rate), .softErrors(let rate), .sickDecryption(let rate):
+                if dice.chance(rate) { return false }
+            default: continue
+            }
+        }
+        return true
+    }
+}
+
+/// What an HSM is asked to do.
+struct SimulatedWork {
+    var kind: LaneOperation
+    var key: Int
+    /// Its ciphertext is none.
+    var isBad: Bool
+}
+
+/// A request as the simulation knows it.
+struct SimulatedRequest {
+    var work: SimulatedWork
+    var submittedAt: UInt64
+    var deadline: UInt64
+    /// Those that hold the key as far as the node knows.
+    var holders: HSMSet
+    /// The budget's refusals before it came.
+    var refusalsBefore: UInt64
+    /// Submitted again by a driver that should not.
+    var resubmissions = 0
+
+    // What was done for it.
+    var attempts = 0
+    /// Where it has frames under way.
+    var flights: [Int] = []
+    /// Those that gave an ambiguous answer.
+    var doubted: HSMSet = []
+    /// Those that said they lack the key.
+    var missed: HSMSet = []
+    /// One said clearly that the request is at fault.
+    var isCondemned = false
+}
