@@ -12,6 +12,7 @@ libsofthsm2-dev  header softhsm/pkcs11.h
 softhsm2         command -v softhsm2-util
 opensc           command -v pkcs11-tool
 libsqlite3-dev   header sqlite3.h
+libnss3          ls /usr/lib/*/libsoftokn3.so /usr/lib/*/nss/libsoftokn3.so 2>/dev/null | grep -q .
 gcc              command -v cc
 make             command -v make
 curl             command -v curl

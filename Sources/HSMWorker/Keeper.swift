@@ -127,7 +127,9 @@ struct Keeper {
                 close(descriptor)
                 return
             }
-            let engine = LaneEngine(session: session, ivs: ivs, profile: shared.profile, isOpen: isOpen)
+            let engine = LaneEngine(
+                session: session, ivs: ivs, profile: shared.profile, wrongTagCode: shared.capabilities.wrongTagCode,
+                isOpen: isOpen)
             var lane = Lane(channel: channel, engine: engine)
             lane.run()
         }

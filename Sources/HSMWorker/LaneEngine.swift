@@ -28,15 +28,19 @@ package struct LaneEngine<Session: LaneSession> {
     package private(set) var session: Session
     private let ivs: IVPool
     private let profile: GCMProfile
+    /// What this token says of a wrong tag; 0 when that is not known.
+    private let wrongTagCode: UInt64
     /// False while the lane is parked, and after a session was closed and no other could be opened. The next request
     /// begins with opening one.
     package private(set) var sessionIsOpen: Bool
 
     /// `profile` is how the token wants to be called; `isOpen` is false for a parked lane, which has no session.
-    package init(session: Session, ivs: IVPool, profile: GCMProfile, isOpen: Bool = true) {
+    /// `wrongTagCode` is what it was found to say of a wrong tag, 0 when that is not known.
+    package init(session: Session, ivs: IVPool, profile: GCMProfile, wrongTagCode: UInt64 = 0, isOpen: Bool = true) {
         self.session = session
         self.ivs = ivs
         self.profile = profile
+        self.wrongTagCode = wrongTagCode
         sessionIsOpen = isOpen
     }
 
@@ -178,7 +182,9 @@ package struct LaneEngine<Session: LaneSession> {
         }
         let second = session.decrypt(call)
         if second.isOK { return LaneVerdict(status: .done, result: second) }
+        // A code that this token does not use for a wrong tag means something else, however often it comes.
+        let mayBeTag = wrongTagCode == 0 || wrongTagCode == UInt64(second.code.rawValue)
         return LaneVerdict(
-            status: .refused, secondOpinion: second == first ? .ciphertextIsBad : .none, result: second)
+            status: .refused, secondOpinion: second == first && mayBeTag ? .ciphertextIsBad : .none, result: second)
     }
 }

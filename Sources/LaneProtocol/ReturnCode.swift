@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a PKCS#11 function returns (CK_RV), from the tables of PKCS#11 2.40 (section 5.1), 3.0, 3.1 and 3.2, numbered as
-/// in the headers published with them.
+/// What a PKCS#11 function returns (CK_RV), from the tables of PKCS#11 2.40 (section 5.1), 3.0, 3.1 and 3.2, numbered
+/// as in the headers published with them.
 ///
 /// Any number may come from a library: codes above 0x80000000 are the vendor's own, and unknown ones are kept as they
 /// are.

@@ -31,8 +31,8 @@ extension ReturnCode {
 
     /// True for a refusal of a ciphertext that may be about the ciphertext, or about the HSM: CKR_GENERAL_ERROR is
     /// SoftHSM's (up to 2.6.1) for a wrong tag, CKR_FUNCTION_FAILED is nShield's for a wrong tag and CloudHSM's for
-    /// "busy". What a vendor's own codes, and codes out of place, mean for a ciphertext nobody can know. False for codes
-    /// that say one thing only.
+    /// "busy". What a vendor's own codes, and codes out of place, mean for a ciphertext nobody can know. False for
+    /// codes that say one thing only.
     package var mayMeanBadCiphertext: Bool {
         if sessionRemedy != .none || saysNoSuchObject { return false }
         return !Self.clearOfCiphertext.contains(self)

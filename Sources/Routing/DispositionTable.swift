@@ -49,8 +49,8 @@ package struct DispositionRow: Sendable {
     private typealias Row = DispositionRow
 
     /// Every code that PKCS#11 2.40 to 3.2 name. Three rules stand behind it:
-    /// - A soft failure of C_Decrypt is ambiguous. A flood of bad ciphertext must not take an HSM out, whatever code its
-    ///   vendor has for a wrong tag; and no single ambiguous word makes a ciphertext invalid.
+    /// - A soft failure of C_Decrypt is ambiguous. A flood of bad ciphertext must not take an HSM out, whatever code
+    ///   its vendor has for a wrong tag; and no single ambiguous word makes a ciphertext invalid.
     /// - What only a new process or a person heals is hard; what a pause may heal is soft.
     /// - What is about the key, about the size of the data, or about room for one more, says nothing against the HSM.
     package static let table: [DispositionRow] = requests + keys + sessions + devices + outOfPlace
@@ -64,11 +64,11 @@ package struct DispositionRow: Sendable {
         Row(.functionFailed, .hsmSuspect, "CloudHSM: busy; nShield: a wrong tag; elsewhere the call failed"),
         Row(
             .argumentsBad, .hsmSuspect, preparation: .tryElsewhere,
-            "the token refuses the parameters; in a decryption it may be the IV's length, which comes with the ciphertext"
+            "parameters refused; in a decryption it may be the IV's length, which comes with the ciphertext"
         ),
         Row(
             .mechanismParamInvalid, .hsmSuspect, preparation: .tryElsewhere,
-            "the token refuses the parameters; in a decryption it may be the IV's length, which comes with the ciphertext"
+            "parameters refused; in a decryption it may be the IV's length, which comes with the ciphertext"
         ),
         Row(
             .dataInvalid, .tryElsewhere, decryption: .ambiguous, session: .hsmSuspect,
@@ -141,7 +141,7 @@ package struct DispositionRow: Sendable {
         Row(.sessionExists, .hsmSuspect, "out of place"),
         Row(.sessionReadOnlyExists, .hsmSuspect, "out of place"),
         Row(.sessionReadWriteSOExists, .hsmSuspect, "the security officer is logged in through this library"),
-        // After these the worker ends by itself and says why; a start by Routing would only spend one more try of the PIN.
+        // After these the worker ends by itself and says why; a new start would only spend another try of the PIN.
         Row(.pinIncorrect, .hsmSuspect, "the PIN is refused"),
         Row(.pinInvalid, .hsmSuspect, "the PIN is refused"),
         Row(.pinLenRange, .hsmSuspect, "the PIN is refused"),

@@ -5,8 +5,8 @@ import LaneProtocol
 /// key's canary, a block that was encrypted once under it.
 ///
 /// Events go in, `ProofActions` come out. No clock, no I/O, no lock: time is an argument (nanoseconds of any monotonic
-/// clock), and so is the seed that spreads the checks. The driver computes the digests, makes the checks, and feeds their
-/// answers back with their tickets. docs/internals/key-proof.md has the rules and the reasons.
+/// clock), and so is the seed that spreads the checks. The driver computes the digests, makes the checks, and feeds
+/// their answers back with their tickets. docs/internals/key-proof.md has the rules and the reasons.
 package struct KeyProof: Sendable {
     let names: [String]
     let limits: ProofLimits
@@ -69,7 +69,7 @@ package struct KeyProof: Sendable {
         return records[record].served
     }
 
-    /// HSMs that list the key, do not serve it, and may turn out to hold it by the check that is under way or about to be.
+    /// HSMs that list the key, do not serve it, and may turn out to hold it by a check under way or about to be.
     package func hopeful(of label: String) -> HSMSet {
         guard let record = places[label] else { return [] }
         return hopeful(records[record])

@@ -59,8 +59,8 @@ extension KeyProof {
         }
     }
 
-    /// An operator's word was about a key that could make a canary. When the HSM's catalogue says that it cannot any more,
-    /// or that the key is gone, everything goes on as it was before. A worker that has ended says nothing.
+    /// An operator's word was about a key that could make a canary. When the HSM's catalogue says that it cannot any
+    /// more, or that the key is gone, everything goes on as it was before. A worker that has ended says nothing.
     private mutating func cancelTrustInVain(_ record: Int) {
         guard let maker = records[record].trusting else { return }
         let slot = records[record].slots[maker]

@@ -58,6 +58,7 @@ extension PoolMachine {
     mutating func comeBack(_ hsm: Int, now: UInt64, into actions: inout PoolActions) {
         hsms[hsm].phase = .serving
         hsms[hsm].softFailures = 0
+        hsms[hsm].failedProbes = 0
         hsms[hsm].nextProbeAt = .max
         if hsms[hsm].hasBeenOut { hsms[hsm].backSince = now }
         // What it failed at before is no reason to avoid it any more.

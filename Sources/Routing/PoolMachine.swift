@@ -153,9 +153,11 @@ package struct PoolMachine: Sendable {
         hsms[hsm].openAgainAt = openLanes < lanes ? now &+ limits.sessionRetry : 0
         hsms[hsm].phase = .probing
         hsms[hsm].softFailures = 0
+        hsms[hsm].failedProbes = 0
         hsms[hsm].probePause = Self.firstProbePause
         // The worker probes by itself as soon as it is ready.
         hsms[hsm].nextProbeAt = now &+ 1_000_000_000
+        tend(hsm, now: now, into: &actions)
         return actions
     }
 
@@ -191,11 +193,14 @@ package struct PoolMachine: Sendable {
         case .probing where passed:
             if hsms[hsm].latency.samples == 0 { hsms[hsm].latency.raise(latency / 2, now: now) }
             comeBack(hsm, now: now, into: &actions)
-        case .serving where passed: hsms[hsm].softFailures = 0
+        case .serving where passed:
+            hsms[hsm].softFailures = 0
+            hsms[hsm].failedProbes = 0
         case .probing, .serving:
+            hsms[hsm].failedProbes += 1
             failSoftly(hsm, now: now, into: &actions)
-            // Twice the limit without one success: a new process is the only medicine left to try.
-            if hsms[hsm].softFailures >= 2 * limits.softFailures {
+            // So many without one that passed: a new process is the only medicine left to try.
+            if hsms[hsm].failedProbes >= 2 * limits.softFailures {
                 putOut(hsm, reason: "its probes keep failing", now: now, into: &actions)
             }
         }

@@ -131,6 +131,8 @@ struct HSMRecord: Sendable {
     var latency = LatencyTracker()
     /// Soft failures since the last success.
     var softFailures = 0
+    /// Failed probes since the last one that passed.
+    var failedProbes = 0
     /// Share of its answers that failed softly, lately: 0 … 1.
     var failureShare = 0.0
     var failureShareAt: UInt64 = 0

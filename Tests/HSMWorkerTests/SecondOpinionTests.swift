@@ -21,6 +21,16 @@ struct SecondOpinionTests {
         #expect(bench.script.calls == [.decrypt, .knownAnswer, .decrypt])
     }
 
+    @Test("A code that the token does not use for a wrong tag is never a bad ciphertext")
+    func anotherCode() throws {
+        var bench = try Bench(wrongTagCode: UInt64(ReturnCode.encryptedDataInvalid.rawValue))
+        bench.script.decrypt = [.functionFailed]
+        #expect(bench.serve(.decrypt).secondOpinion == .none)
+        var other = try Bench(wrongTagCode: UInt64(ReturnCode.functionFailed.rawValue))
+        other.script.decrypt = [.functionFailed]
+        #expect(other.serve(.decrypt).secondOpinion == .ciphertextIsBad)
+    }
+
     @Test("An HSM that fails everything because it is busy has seen no bad ciphertext")
     func busyHSM() throws {
         var bench = try Bench()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
+import Foundation
 import Glibc
 import HSMWorker
 import LaneProtocol
@@ -185,8 +186,14 @@ struct ProfileTests {
     @Test(
         "IVs of the HSM that repeat or are zero end the worker, and nothing is given out",
         arguments: ["vendor iv buffer\nrepeat-iv", "vendor iv appended\nrepeat-iv", "vendor iv buffer\nzero-iv"])
-    func brokenGenerator(faults: String) async {
-        await #expect(processExitsWith: .exitCode(1)) { [faults = faults as String] in
+    func brokenGenerator(faults: String) async throws {
+        // The worker ends the process at once, so what it leaves behind is removed from outside.
+        let directory = FileManager.default.temporaryDirectory.appending(path: "claviger-generator-\(UUID())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let place = directory.path
+        await #expect(processExitsWith: .exitCode(1)) { [faults = faults as String, place = place as String] in
+            setenv("TMPDIR", place, 1)
             let vendor = faults.split(separator: "\n").first.map(String.init) ?? ""
             let faulty = try FaultyHSM(keys: [SoftHSM.key("foo")], faults: vendor)
             let worker = try WorkerHarness(module: FaultyHSM.library)
@@ -201,7 +208,6 @@ struct ProfileTests {
             }
             guard given.count < 5, case .failed(let failure) = try worker.message(), failure.message.contains("IV")
             else { exit(79) }
-            faulty.hsm.remove()
             WorkerHarness.waitForTheEnd()
         }
     }

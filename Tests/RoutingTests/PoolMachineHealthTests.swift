@@ -42,7 +42,8 @@ struct PoolMachineHealthTests {
         #expect(bench.machine.phase(of: 0) == .serving)
     }
 
-    @Test("a success in between starts the count anew", arguments: [Disposition.done, .callersFault(.usageNotPermitted)])
+    @Test(
+        "a success in between starts the count anew", arguments: [Disposition.done, .callersFault(.usageNotPermitted)])
     func notInARow(success: Disposition) throws {
         var bench = Bench(hsms: 2, lanes: 4)
         for disposition in [.hsmSuspect, .hsmSuspect, success, .hsmSuspect, .hsmSuspect] {

@@ -110,6 +110,36 @@ struct PoolMachineSilenceTests {
         #expect(bench.answer(third, .done).finishes.first?.attempts == 3)
     }
 
+    /// An operation on a silent HSM, which goes out meanwhile, in the line for a lane of the other one.
+    private func silentAndOut() throws -> (Bench, Dispatch) {
+        var bench = Bench(hsms: 2, lanes: 2)
+        let silent = try bench.send([0, 1])
+        let other = 1 - silent.lane.hsm
+        bench.now += 60 * millisecond
+        for _ in 0..<2 { _ = try bench.send([other]) }
+        _ = bench.tick(after: 21)
+        #expect(bench.machine.inLine == 1)
+        for _ in 0..<3 { _ = bench.machine.probed(silent.lane.hsm, passed: false, now: bench.now) }
+        #expect(bench.machine.phase(of: silent.lane.hsm) == .probing)
+        return (bench, silent)
+    }
+
+    @Test("an answer that brings its HSM back does not send its own operation there again")
+    func answerBringsBack() throws {
+        var (bench, silent) = try silentAndOut()
+        let end = bench.answer(silent, .done)
+        #expect(bench.machine.phase(of: silent.lane.hsm) == .serving)
+        #expect(end.finishes.map(\.operation) == [silent.operation])
+        #expect(end.dispatches.isEmpty)
+    }
+
+    @Test("an operation is never on one HSM twice, also when that comes back")
+    func notTwice() throws {
+        var (bench, silent) = try silentAndOut()
+        #expect(bench.machine.probed(silent.lane.hsm, passed: true, now: bench.now).dispatches.isEmpty)
+        #expect(bench.machine.lanes(of: silent.lane.hsm) == (2, 1, 1))
+    }
+
     // MARK: Hedges
 
     @Test("a call slower than 19 of 20 is done by another HSM as well, and the first answer counts")

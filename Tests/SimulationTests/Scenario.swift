@@ -78,10 +78,10 @@ struct Scenario {
         self.seed = seed
         let count = dice.between(1, 8)
         characters = (0..<count).map { _ in Character(dice: &dice) }
-        gap = UInt64(dice.between(1_500, 8_000)) * 1_000
+        gap = UInt64(dice.between(1_500, 9_000)) * 1_000
         badShare = [0, 50, 500][dice.below(3)]
         provesAnew = dice.chance(500)
-        let length = UInt64(dice.chance(50) ? dice.between(3_000, 6_000) : dice.between(300, 900)) * millisecond
+        let length = UInt64(dice.chance(20) ? dice.between(3_000, 6_000) : dice.between(200, 600)) * millisecond
         calmFrom = Self.start + length
         let end = calmFrom
         faults = (0..<dice.between(0, count + 2)).map { _ in

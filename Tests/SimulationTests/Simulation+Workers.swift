@@ -157,7 +157,8 @@ extension Simulation {
 
     /// The frame on a lane is over, whatever became of it.
     mutating func land(on hsm: Int, _ lane: Int) {
-        guard case .busy(let id, _, _) = hsms[hsm].lanes[lane], let place = requests[id]?.flights.firstIndex(of: hsm) else { return }
+        guard case .busy(let id, _, _) = hsms[hsm].lanes[lane], let place = requests[id]?.flights.firstIndex(of: hsm)
+        else { return }
         requests[id]?.flights.remove(at: place)
     }
 

@@ -9,7 +9,7 @@ private enum Wanted {
     static let one = ProcessInfo.processInfo.environment["CLAVIGER_SIM_SEED"].flatMap { UInt64($0) }
     static let count = ProcessInfo.processInfo.environment["CLAVIGER_SIM_SEEDS"].flatMap { UInt64($0) } ?? 2_000
     static let blocks: UInt64 = 8
-    static let replay = "make test ARGS='--filter SimulationTests.oneSeed'"
+    static let replay = "swift test --filter SimulationTests.oneSeed"
 }
 
 @Suite("Simulation: pools of HSMs under random faults")

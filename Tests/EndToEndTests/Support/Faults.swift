@@ -8,18 +8,22 @@ final class Faults: Sendable {
     static let library = URL(fileURLWithPath: ClavigerBinary.path).deletingLastPathComponent()
         .appendingPathComponent("libFaultyPKCS11.so").path
 
+    private static let hsms = ["hsm-1", "hsm-2", "hsm-3"]
     private let scratch: Scratch
 
     init() throws { scratch = try Scratch() }
 
     /// Takes the place of all that was said before, and holds from the next call of each worker on.
     ///
-    /// - Parameter faults: lines of the control file by HSM (`hsm-1`, …).
+    /// - Parameter faults: lines of the control file by HSM (`hsm-1`, …). Each HSM has a file of its own, because some
+    ///   lines mean the whole library.
     func set(_ faults: [String: [String]]) throws {
-        let sections = faults.map { (["[claviger-dev-\($0)]"] + $1).joined(separator: "\n") }
-        try scratch.write(sections.joined(separator: "\n") + "\n", to: "control.new")
-        guard rename(scratch.file("control.new"), scratch.file("control")) == 0 else {
-            throw HarnessError("cannot replace the control file")
+        for hsm in Self.hsms {
+            let lines = ["[claviger-dev-\(hsm)]"] + faults[hsm, default: []]
+            try scratch.write(lines.joined(separator: "\n") + "\n", to: "control.new")
+            guard rename(scratch.file("control.new"), scratch.file(hsm)) == 0 else {
+                throw HarnessError("cannot replace the control file of \(hsm)")
+            }
         }
     }
 
@@ -29,7 +33,7 @@ final class Faults: Sendable {
     func environment(_ hsm: String, of origin: Node) -> [String: String] {
         [
             "SOFTHSM2_CONF": "\(origin.state)/\(hsm)/softhsm2.conf", "FAULTY_PKCS11_MODULE": softHSMLibrary,
-            "FAULTY_PKCS11_CONTROL": scratch.file("control"), "FAULTY_PKCS11_INTERVAL": "0",
+            "FAULTY_PKCS11_CONTROL": scratch.file(hsm), "FAULTY_PKCS11_INTERVAL": "0",
         ]
     }
 }
