@@ -81,6 +81,8 @@ struct PoolState {
     var isStopping = false
     /// Starts of workers under way on threads of their own.
     var spawning = 0
+    /// Workers that were killed and whose exit status has not been taken.
+    var dying: Set<Int32> = []
     var waiters: [PoolWaiter] = []
 
     init(

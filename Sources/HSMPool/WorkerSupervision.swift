@@ -172,8 +172,19 @@ extension HSMPool {
     /// Makes sure that a process is gone, and takes its exit status. Never blocks.
     private func end(_ pid: Int32) {
         WorkerProcess.kill(pid)
+        state.withLock { _ = $0.dying.insert(pid) }
         loops[0].scheduleRepeatedTask(initialDelay: .milliseconds(1), delay: .milliseconds(20)) { task in
-            if WorkerProcess.reap(pid) { task.cancel() }
+            if self.reap(pid) { task.cancel() }
+        }
+    }
+
+    /// Takes the exit status of a worker, once: the number may belong to another process afterwards.
+    private func reap(_ pid: Int32) -> Bool {
+        state.withLock { state in
+            guard state.dying.contains(pid) else { return true }
+            guard WorkerProcess.reap(pid) else { return false }
+            state.dying.remove(pid)
+            return true
         }
     }
 
@@ -192,9 +203,14 @@ extension HSMPool {
         while state.withLock({ $0.spawning > 0 }), NIODeadline.now() < deadline {
             try? await Task.sleep(for: .milliseconds(1))
         }
-        for worker in workers {
-            while !WorkerProcess.reap(worker.pid) {
-                if NIODeadline.now() > deadline { WorkerProcess.kill(worker.pid) }
+        // Those that were on their way out already, too: the event loops that see to them may end before they do.
+        let pids = state.withLock { state in
+            for worker in workers { state.dying.insert(worker.pid) }
+            return state.dying
+        }
+        for pid in pids {
+            while !reap(pid) {
+                if NIODeadline.now() > deadline { WorkerProcess.kill(pid) }
                 if NIODeadline.now() > deadline + .seconds(1) { break }
                 try? await Task.sleep(for: .milliseconds(5))
             }

@@ -48,7 +48,8 @@ extension EndToEnd {
             let status = try op.status()
             #expect(status.key("foo")?.cells == ["hsm-1": "proven", "hsm-2": "different", "hsm-3": "proven"])
             #expect(status.key("bar")?.cells["hsm-2"] == "proven")
-            #expect(["active", "degraded"].contains(status.hsm("hsm-2")?.state), "\(status.hsm("hsm-2")?.reason ?? "")")
+            #expect(
+                ["active", "degraded"].contains(status.hsm("hsm-2")?.state), "\(status.hsm("hsm-2")?.reason ?? "")")
             #expect(try node.health().keysExcluded == 1)
             #expect(try node.health().verdict == "DEGRADED")
             let client = try XKSClient(node)

@@ -122,13 +122,21 @@ extension EndToEnd {
         }
 
         static let vendors = [
-            Vendor(faults: ["vendor iv caller", "vendor gcm-params 40"], profile: "caller-40", wrongTag: "CKR_GENERAL_ERROR"),
-            Vendor(faults: ["vendor iv buffer", "vendor gcm-params 48"], profile: "buffer", wrongTag: "CKR_FUNCTION_FAILED"),
+            Vendor(
+                faults: ["vendor iv caller", "vendor gcm-params 40"], profile: "caller-40",
+                wrongTag: "CKR_GENERAL_ERROR"),
+            Vendor(
+                faults: ["vendor iv buffer", "vendor gcm-params 48"], profile: "buffer", wrongTag: "CKR_FUNCTION_FAILED"
+            ),
             Vendor(
                 faults: ["vendor iv appended", "vendor gcm-params 40"], profile: "appended-40",
                 wrongTag: "CKR_ENCRYPTED_DATA_INVALID"),
-            Vendor(faults: ["vendor iv caller", "vendor gcm-params 48"], profile: "caller", wrongTag: "CKR_FUNCTION_FAILED"),
-            Vendor(faults: ["vendor iv buffer", "vendor gcm-params 40"], profile: "buffer-40", wrongTag: "CKR_GENERAL_ERROR"),
+            Vendor(
+                faults: ["vendor iv caller", "vendor gcm-params 48"], profile: "caller", wrongTag: "CKR_FUNCTION_FAILED"
+            ),
+            Vendor(
+                faults: ["vendor iv buffer", "vendor gcm-params 40"], profile: "buffer-40",
+                wrongTag: "CKR_GENERAL_ERROR"),
             Vendor(
                 faults: ["vendor iv appended", "vendor gcm-params 48"], profile: "appended",
                 wrongTag: "CKR_AEAD_DECRYPT_FAILED"),
@@ -191,7 +199,10 @@ private struct Probe {
     func run(_ hsm: String, json: Bool = true) throws -> CommandResult {
         let origin = try sharedNode()
         return try ClavigerBinary.run(
-            ["hsm", "probe", Faults.library, "--token", "claviger-dev-\(hsm)", "--pin-file", "\(origin.state)/\(hsm)/pin"]
+            [
+                "hsm", "probe", Faults.library, "--token", "claviger-dev-\(hsm)", "--pin-file",
+                "\(origin.state)/\(hsm)/pin",
+            ]
                 + (json ? ["--json"] : []),
             environment: faults.environment(hsm, of: origin))
     }
