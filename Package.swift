@@ -63,7 +63,8 @@ let effectRooms: [Target] = [
 
 /// A PKCS#11 library that wraps a real one and fails as it is told; TestSupport/FaultyPKCS11/README.md.
 let faultyModule = Target.target(
-    name: "FaultyPKCS11", path: "TestSupport/FaultyPKCS11", exclude: ["README.md"], linkerSettings: [.linkedLibrary("dl")])
+    name: "FaultyPKCS11", path: "TestSupport/FaultyPKCS11", exclude: ["README.md"],
+    linkerSettings: [.linkedLibrary("dl")])
 
 let roomTests: [Target] = [
     tests("SecureMemoryTests", ["SecureMemory"]),
@@ -122,7 +123,8 @@ let package = Package(
         .executableTarget(
             name: "claviger",
             dependencies: [
-                "AccessControl", "AdminClient", "AdminProtocol", "CPlatform", "ControlPlane", "DevEnvironment", "HSMPool", "HSMWorker",
+                "AccessControl", "AdminClient", "AdminProtocol", "CPlatform", "ControlPlane", "DevEnvironment",
+                "HSMPool", "HSMWorker",
                 "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore", "Observability", "PKCS11", "Routing",
                 "SecureMemory", "SigV4", "XKSListener", "XKSProtocol", "XKSService", argumentParser, logging, nioCore,
                 nioPosix,

@@ -13,7 +13,7 @@ package struct KeyStatus: Sendable, Equatable, Codable {
         case different
         /// It has no such key.
         case absent
-        /// The key's attributes allow no proof; it is never given the key's requests. Its owner has made it so: nothing
+        /// The key's attributes allow no proof. It serves only where no HSM could give one (docs/internals/key-proof.md). Its owner has made it so: nothing
         /// is wrong with the HSM.
         case unprovable
 

@@ -76,7 +76,7 @@ package final class HSMPool: KeyOperationPool {
         let now = monotonicNanoseconds()
         let group = currentLoopIndex()
         let (effects, mustTick) = state.withLock { state -> ([PoolEffect], Bool) in
-            let holders = state.proof.holders(of: operation.label).intersection(hsms)
+            let holders = state.servers(of: operation).intersection(hsms)
             var hopeful: HSMSet = []
             if holders.isEmpty {
                 hopeful = state.proof.hopeful(of: operation.label).intersection(hsms)

@@ -28,6 +28,11 @@ struct KeyCatalogue {
 
     func keyCount(hsm: Int) -> Int { entries.indices.contains(hsm) ? entries[hsm].count : 0 }
 
+    /// True when one of them listed the key the last time it was asked.
+    func isListed(_ label: String, on hsms: HSMSet) -> Bool {
+        hsms.contains { entries.indices.contains($0) && entries[$0][label] != nil }
+    }
+
     /// What the key's attributes on this HSM allow; nothing where it has no such key.
     func usage(of label: String, hsm: Int) -> KeyUsage {
         entries.indices.contains(hsm) ? entries[hsm][label]?.usage ?? [] : []

@@ -41,7 +41,7 @@ extension PoolState {
     /// An HSM has lost its proof of some keys: operations that wait for one of them no longer count on it.
     private mutating func disown(_ hsm: Int, now: UInt64) -> [PoolEffect] {
         var effects: [PoolEffect] = []
-        for (id, pending) in operations where !proof.holders(of: pending.operation.label).contains(hsm) {
+        for (id, pending) in operations where !servers(of: pending.operation).contains(hsm) {
             let isHopeful =
                 pending.permitted.contains(hsm) && proof.hopeful(of: pending.operation.label).contains(hsm)
             effects += self.effects(
@@ -53,12 +53,30 @@ extension PoolState {
     func knowledge(of label: String, on permitted: HSMSet) -> KeyKnowledge {
         let known = catalogue.knowledge(
             of: label, heard: heard.intersection(permitted), known: known.intersection(permitted))
-        guard case .held = known else { return known }
-        switch proof.standing(of: label) {
-        case .disputed(let reason): return .refused(reason)
-        case .excluded(let reason): return .refused(reason)
-        case .served, .pending, .unlisted: return known
+        switch known {
+        case .held(let usage):
+            switch proof.standing(of: label) {
+            case .disputed(let reason): return .refused(reason, usage: usage)
+            case .excluded(let reason):
+                let unproven = proof.withoutProof(of: label, for: .encrypt)
+                    .union(proof.withoutProof(of: label, for: .decrypt)).intersection(permitted)
+                return unproven.isEmpty ? .refused(reason, usage: usage) : known
+            case .served, .pending, .unlisted: return known
+            }
+        case .absent:
+            // Absence is not unavailability: one that is out may hold it.
+            let silent = permitted.subtracting(heard).intersection(HSMSet(hsms.indices))
+            let mayHold =
+                catalogue.isListed(label, on: silent) || !silent.isEmpty && proof.canary(of: label) != nil
+            return mayHold ? .unknown : known
+        case .refused, .unknown: return known
         }
+    }
+
+    /// The HSMs that may be given an operation: those that have proven its key, and where none has, those that need not.
+    func servers(of operation: KeyOperation) -> HSMSet {
+        let holders = proof.holders(of: operation.label)
+        return holders.isEmpty ? proof.withoutProof(of: operation.label, for: operation.kind) : holders
     }
 
     func keyMatrix() -> [KeyStatus] {

@@ -38,8 +38,8 @@ extension PoolState {
     }
 
     private func servingCondition(of hsm: Int, now: UInt64) -> (HSMCondition, reason: String) {
-        let overdue = machine.lanes(of: hsm).overdue
-        if overdue > 0 { return (.degraded, "\(overdue) of its calls have not returned in time") }
+        let silent = machine.silentCalls(of: hsm, now: now)
+        if silent > 0 { return (.degraded, "\(silent) of its calls have not returned in time") }
         let failures = machine.failureShare(of: hsm, now: now)
         if failures >= Self.notableFailures {
             return (.degraded, "\(Int(failures * 100)) % of its last answers were failures")
@@ -90,7 +90,9 @@ extension PoolState {
                 case .starting, .down: startPatience(of: entry)
                 }
             guard silence > patience else { return nil }
-            let what = phase == .serving || phase == .probing ? "its probes have stayed away for" : "its worker has not come up for"
+            let what =
+                phase == .serving || phase == .probing
+                ? "its probes have stayed away for" : "its worker has not come up for"
             return (hsm, "\(what) \(silence / 1_000_000) ms")
         }
     }

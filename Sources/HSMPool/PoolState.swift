@@ -93,7 +93,8 @@ struct PoolState {
         machine = PoolMachine(
             members.map { HSMTraits(stuckAfter: $0.stuckAfter, tier: $0.tier, weight: $0.weight) }, groups: groups,
             limits: settings.limits, seed: seed, now: now)
-        proof = KeyProof(hsms: members.map(\.name), canaries: canaries, limits: settings.proofLimits, now: now,
+        proof = KeyProof(
+            hsms: members.map(\.name), canaries: canaries, limits: settings.proofLimits, now: now,
             unixSeconds: unixSeconds, seed: seed)
         hsms = members.map(HSMEntry.init)
         startPatience = settings.startPatience
@@ -157,7 +158,7 @@ struct PoolState {
         else { return machine.laneClosed(dispatch.lane, now: now) }
         let label = pending.operation.label
         // Whatever happened since the operation came in: no frame goes to an HSM that has not proven the key.
-        guard proof.holders(of: label).contains(hsm) else {
+        guard servers(of: pending.operation).contains(hsm) else {
             return machine.answered(
                 dispatch.lane, generation: dispatch.generation, disposition: .tryElsewhere, now: now)
         }

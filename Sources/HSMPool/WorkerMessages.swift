@@ -103,7 +103,8 @@ extension PoolState {
             hsms[hsm].probeFailure = nil
         } else {
             let code = ReturnCode(rawValue: UInt(truncatingIfNeeded: report.code))
-            hsms[hsm].probeFailure = "its probe failed: \(report.function.name) \(code.isOK ? "gave a wrong result" : code.name)"
+            hsms[hsm].probeFailure =
+                "its probe failed: \(report.function.name) \(code.isOK ? "gave a wrong result" : code.name)"
         }
         let actions = machine.probed(
             hsm, passed: report.passed, latency: UInt64(report.microseconds) * 1_000, now: now)

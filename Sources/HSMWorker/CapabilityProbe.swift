@@ -91,6 +91,7 @@ struct CapabilityProbe {
             switch trials.profile(in: layout) {
             case .found(let profile): return profile
             case .refused(let result):
+                if result == .brokenGenerator { throw .brokenGenerator }
                 if result.code.isAboutTheHSM { throw trialFailed(result) }
                 if !result.code.refusesForGood { isForGood = false }
                 if first == nil { first = result }

@@ -64,7 +64,10 @@ struct CapabilityTrials {
         // It refuses the caller's IV, or this layout.
         for source in [GCMProfile.IVSource.buffer, .appended] {
             let profile = GCMProfile(ivSource: source, layout: layout)
-            if confirm(profile).isOK { return .found(profile) }
+            let outcome = confirm(profile)
+            if outcome.isOK { return .found(profile) }
+            // It takes this way, and makes IVs that nobody may use.
+            if outcome == .brokenGenerator { return .refused(outcome) }
         }
         return seen
     }

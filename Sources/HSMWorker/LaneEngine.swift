@@ -165,26 +165,31 @@ package struct LaneEngine<Session: LaneSession> {
     }
 
     /// Tells a bad ciphertext from a sick or busy HSM: a decryption with known result on the same session, then the
-    /// request once more. No step is taken that nobody waits for.
+    /// request once more. A code that this token was not found to use for a wrong tag is believed only after three such
+    /// rounds. No step is taken that nobody waits for.
     private mutating func secondOpinion(
         _ request: LaneRequestHeader, _ call: GCMCall, _ first: CallResult
     ) -> LaneVerdict {
-        guard request.deadline > session.now() else { return LaneVerdict(status: .refused, result: first) }
-        var known = session.knownAnswer()
-        if case .failed(let result) = known, result.code.sessionRemedy == .reopen, mend(result.code.laneRemedy).isOK {
-            // The refused decryption has not ended on this session, or took it along; that says nothing about the HSM.
-            known = session.knownAnswer()
+        let isUsual = wrongTagCode == 0 || wrongTagCode == UInt64(first.code.rawValue)
+        for _ in 0..<(isUsual ? 1 : 3) {
+            guard request.deadline > session.now() else { return LaneVerdict(status: .refused, result: first) }
+            switch knownAnswer() {
+            case .unavailable: return LaneVerdict(status: .refused, result: first)
+            case .failed: return LaneVerdict(status: .refused, secondOpinion: .hsmIsSick, result: first)
+            case .passed: break
+            }
+            let again = session.decrypt(call)
+            if again.isOK { return LaneVerdict(status: .done, result: again) }
+            guard again == first else { return LaneVerdict(status: .refused, result: again) }
         }
-        switch known {
-        case .unavailable: return LaneVerdict(status: .refused, result: first)
-        case .failed: return LaneVerdict(status: .refused, secondOpinion: .hsmIsSick, result: first)
-        case .passed: break
-        }
-        let second = session.decrypt(call)
-        if second.isOK { return LaneVerdict(status: .done, result: second) }
-        // A code that this token does not use for a wrong tag means something else, however often it comes.
-        let mayBeTag = wrongTagCode == 0 || wrongTagCode == UInt64(second.code.rawValue)
-        return LaneVerdict(
-            status: .refused, secondOpinion: second == first && mayBeTag ? .ciphertextIsBad : .none, result: second)
+        return LaneVerdict(status: .refused, secondOpinion: .ciphertextIsBad, result: first)
+    }
+
+    private mutating func knownAnswer() -> KnownAnswer {
+        let known = session.knownAnswer()
+        guard case .failed(let result) = known, result.code.sessionRemedy == .reopen, mend(result.code.laneRemedy).isOK
+        else { return known }
+        // The refused decryption has not ended on this session, or took it along; that says nothing about the HSM.
+        return session.knownAnswer()
     }
 }

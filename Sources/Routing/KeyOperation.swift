@@ -84,8 +84,8 @@ package enum KeyKnowledge: Sendable, Equatable {
     /// Every HSM that can serve says that it has no such key; the text says more where there is more to say.
     case absent(String?)
     /// HSMs hold it, but none may serve it: they disagree on its value, or none can prove that it has the right one.
-    /// The text says which, and what mends it.
-    case refused(String)
+    /// The text says why, the usage is what all of them agree on.
+    case refused(String, usage: KeyUsage)
     /// No HSM can serve, so nobody knows.
     case unknown
 }

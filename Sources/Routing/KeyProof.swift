@@ -69,6 +69,33 @@ package struct KeyProof: Sendable {
         return records[record].served
     }
 
+    /// HSMs that may be given an operation without proof, because the key's attributes allow none anywhere. KMS never
+    /// uses such a key (it demands both usages when a key is created), but what was once made with a key that may now
+    /// only open must still be opened.
+    ///
+    /// To decrypt with a wrong key yields nothing, so that is always allowed. To encrypt is allowed where no canary
+    /// was ever made and no HSM's copy may both encrypt and decrypt: where there is anything to prove, it must be proven.
+    package func withoutProof(of label: String, for operation: LaneOperation) -> HSMSet {
+        guard let place = places[label] else { return [] }
+        let record = records[place]
+        let needed: KeyUsage
+        switch operation {
+        case .decrypt: needed = .decrypt
+        case .encrypt:
+            guard record.canary == nil, record.draft == nil,
+                !record.slots.contains(where: { $0.isRemembered && $0.usage.isSuperset(of: [.encrypt, .decrypt]) })
+            else { return [] }
+            needed = .encrypt
+        case .openSession, .closeSession: return []
+        }
+        var result = HSMSet()
+        for hsm in names.indices {
+            let slot = record.slots[hsm]
+            if slot.isPresent, slot.isUnprovable, slot.usage.contains(needed) { result.insert(hsm) }
+        }
+        return result
+    }
+
     /// HSMs that list the key, do not serve it, and may turn out to hold it by a check under way or about to be.
     package func hopeful(of label: String) -> HSMSet {
         guard let record = places[label] else { return [] }

@@ -261,8 +261,15 @@ extension PoolMachine {
         return (hsms[hsm].open, hsms[hsm].busy, hsms[hsm].overdue)
     }
 
-    /// True when the HSM serves, but a call of it has not returned in time: it is asked last.
-    package func isSuspect(_ hsm: Int) -> Bool { hsms.indices.contains(hsm) && hsms[hsm].overdue > 0 }
+    /// Calls of an HSM that have lasted longer than any attempt may. The HSM is passed over long before that, and a
+    /// pause of this process passes by itself; these are what a person should know of.
+    package func silentCalls(of hsm: Int, now: UInt64) -> Int {
+        guard hsms.indices.contains(hsm), hsms[hsm].overdue > 0 else { return 0 }
+        return hsms[hsm].lanes.count { lane in
+            guard case .busy(let work) = lane, now > work.sentAt else { return false }
+            return now - work.sentAt > limits.longestAttempt
+        }
+    }
 
     /// Share of an HSM's recent answers that failed softly: 0 … 1.
     package func failureShare(of hsm: Int, now: UInt64) -> Double {

@@ -12,7 +12,7 @@ extension XKSService {
         exchange.trace.metadata = request.metadata
         do throws(XKSError) {
             let label = try label(externalKeyID, in: store)
-            guard try usage(ofKey: label, in: store).contains(.decrypt) else {
+            guard try usage(ofKey: label, in: store, purpose: .decrypt).contains(.decrypt) else {
                 throw XKSError(.invalidKeyUsage, "the key does not allow Decrypt")
             }
             let form = try CiphertextMetadata(request.ciphertextMetadata).form(foreign: store.foreignForm)

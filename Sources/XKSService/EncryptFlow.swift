@@ -12,7 +12,7 @@ extension XKSService {
         exchange.trace.metadata = request.metadata
         do throws(XKSError) {
             let label = try label(externalKeyID, in: store)
-            let usage = try usage(ofKey: label, in: store)
+            let usage = try usage(ofKey: label, in: store, purpose: .encrypt)
             guard usage.contains(.encrypt) else {
                 throw XKSError(.invalidKeyUsage, "the key does not allow Encrypt")
             }

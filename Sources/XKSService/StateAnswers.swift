@@ -11,7 +11,7 @@ extension XKSService {
             body: exchange.request.body, limits: settings.limits
         ).metadata
         do throws(XKSError) {
-            let usage = try usage(ofKey: try label(externalKeyID, in: store), in: store)
+            let usage = try usage(ofKey: try label(externalKeyID, in: store), in: store, purpose: [])
             finish(
                 exchange,
                 .success(XKSResponse.keyMetadata(usage: XKSKeyUsage(rawValue: usage.rawValue), status: .enabled)))

@@ -76,13 +76,22 @@ package final class XKSService: ProxyRequestHandler {
         return label
     }
 
-    /// The usage of a key that at least one HSM holds.
-    func usage(ofKey label: String, in store: ServedKeyStore) throws(XKSError) -> KeyUsage {
+    /// The usage of a key that at least one HSM holds. What `purpose` needs and the key's own attributes forbid is the
+    /// caller's to say, whether HSMs may serve the key or not: a key that may not encrypt is no matter of state.
+    ///
+    /// - Parameter purpose: nothing for the key's metadata.
+    func usage(
+        ofKey label: String, in store: ServedKeyStore, purpose: KeyUsage
+    ) throws(XKSError) -> KeyUsage {
         switch pool.knowledge(of: label, on: store.hsms) {
         case .held(let usage): return usage
+        case .refused(let reason, let usage):
+            let isForbidden = !usage.isSuperset(of: purpose)
+            let isOnlyTold = purpose.isEmpty && !usage.isSuperset(of: [.encrypt, .decrypt])
+            guard isForbidden || isOnlyTold else { throw XKSError(.invalidState, reason) }
+            return usage
         case .absent(let detail):
             throw XKSError(.keyNotFound, detail ?? "every HSM that can be asked says that it has no key of this id")
-        case .refused(let reason): throw XKSError(.invalidState, reason)
         case .unknown: throw XKSError(.internalFailure, "no HSM can be asked at the moment")
         }
     }

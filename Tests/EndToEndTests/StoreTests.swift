@@ -144,10 +144,9 @@ extension EndToEnd {
 
         /// A file system of its own that is soon full; mounting one needs privileges.
         private final class TinyDisk: Sendable {
-            private static let scratch = try? Scratch()
             static let isPossible: Bool = {
-                guard let path = scratch?.path, mount(path) else { return false }
-                return umount(path) == 0
+                guard let scratch = try? Scratch(), mount(scratch.path) else { return false }
+                return umount(scratch.path) == 0
             }()
 
             private let scratch: Scratch

@@ -108,15 +108,19 @@ extension EndToEnd {
                 return hsm?.state == "unavailable" && hsm?.reason?.contains("gave an IV of zeroes, or one that") == true
             }
             // Nor may a new worker, which remembers nothing, begin with what the one before has used.
-            try load.more(1_000)
+            try load.more(300)
             let report = try load.stop()
             #expect(report.failures.isEmpty, "\(report.failures.prefix(5))")
             let vectors = report.made.map(\.encrypted.initializationVector)
             #expect(Set(vectors).count == vectors.count)
             #expect(!vectors.contains(base64([UInt8](repeating: 0, count: 12))))
             try faults.set(everywhere("vendor iv \(vendor)"))
-            try eventually("hsm-2 is active again", within: 30) { try node.health().active.count == 3 }
-            _ = try node.encrypt(on: "hsm-2", client)
+            // With an HSM that leaves the buffer zero the worker's successor finds no way to encrypt, which is for a
+            // person to mend.
+            if fault != "zero-iv" || vendor != "buffer" {
+                try eventually("hsm-2 is active again", within: 30) { try node.health().active.count == 3 }
+                _ = try node.encrypt(on: "hsm-2", client)
+            }
             #expect(try report.lost(on: node) == 0)
             #expect(try node.stop() == .exited(0))
         }
@@ -147,7 +151,6 @@ extension EndToEnd {
         @Test("an HSM that loses its sessions, its login, or its token, and gets it back")
         func lostSessions() throws {
             let (node, op) = try node()
-            defer { if ProcessInfo.processInfo.environment["H9"] != nil { print(node.log.filter { $0.message != "request" || $0[number: "status"] != 200 }.map(\.line).joined(separator: "\n")) } }
             let client = try XKSClient(node)
             let load = Load(node, connections: 8)
             try load.more(100)

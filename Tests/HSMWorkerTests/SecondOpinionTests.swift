@@ -21,14 +21,17 @@ struct SecondOpinionTests {
         #expect(bench.script.calls == [.decrypt, .knownAnswer, .decrypt])
     }
 
-    @Test("A code that the token does not use for a wrong tag is never a bad ciphertext")
-    func anotherCode() throws {
-        var bench = try Bench(wrongTagCode: UInt64(ReturnCode.encryptedDataInvalid.rawValue))
-        bench.script.decrypt = [.functionFailed]
-        #expect(bench.serve(.decrypt).secondOpinion == .none)
-        var other = try Bench(wrongTagCode: UInt64(ReturnCode.functionFailed.rawValue))
-        other.script.decrypt = [.functionFailed]
-        #expect(other.serve(.decrypt).secondOpinion == .ciphertextIsBad)
+    @Test("A code that the token was not found to use for a wrong tag is believed after three rounds only")
+    func unusualCode() throws {
+        let usual = UInt64(ReturnCode.encryptedDataInvalid.rawValue)
+        var bad = try Bench(wrongTagCode: usual)
+        bad.script.decrypt = [.functionFailed]
+        #expect(bad.serve(.decrypt).secondOpinion == .ciphertextIsBad)
+        #expect(bad.script.calls.count { $0 == .knownAnswer } == 3)
+        #expect(bad.script.calls.count { $0 == .decrypt } == 4)
+        var busy = try Bench(wrongTagCode: usual)
+        busy.script.decrypt = [.functionFailed, .functionFailed, .ok]
+        #expect(busy.serve(.decrypt).status == .done)
     }
 
     @Test("An HSM that fails everything because it is busy has seen no bad ciphertext")

@@ -311,3 +311,46 @@ struct KeyProofTrustTests {
         #expect(bench.holders("k") == [1, 2] && bench.stored["k"]?.maker == "b")
     }
 }
+
+@Suite("Keys of one use")
+struct KeyOfOneUseTests {
+    @Test("what may only open is opened without proof, and never encrypts")
+    func onlyDecrypt() {
+        var pool = ProofBench(["a", "b"])
+        pool.put("old", 7, on: 0, usage: .decrypt)
+        pool.put("old", 7, on: 1, usage: .decrypt)
+        pool.settle()
+        #expect(pool.proof.holders(of: "old").isEmpty)
+        #expect(pool.proof.withoutProof(of: "old", for: .decrypt) == [0, 1])
+        #expect(pool.proof.withoutProof(of: "old", for: .encrypt).isEmpty)
+    }
+
+    @Test("an encrypt-only key serves where there was never anything to prove")
+    func onlyEncrypt() {
+        var pool = ProofBench(["a", "b"])
+        pool.put("seal", 7, on: 0, usage: .encrypt)
+        pool.settle()
+        #expect(pool.proof.withoutProof(of: "seal", for: .encrypt) == [0])
+        #expect(pool.proof.withoutProof(of: "seal", for: .decrypt).isEmpty)
+    }
+
+    @Test("an encrypt-only object under a proven key's label never encrypts, even when all others are gone")
+    func impostor() {
+        var pool = ProofBench(["a", "b"])
+        pool.put("foo", 1, on: 0)
+        pool.put("foo", 2, on: 1, usage: .encrypt)
+        pool.settle()
+        #expect(pool.holders("foo") == [0])
+        pool.end(0)
+        pool.settle()
+        #expect(pool.proof.withoutProof(of: "foo", for: .encrypt).isEmpty)
+    }
+
+    @Test("nor one whose label has a canary from before")
+    func impostorAfterRestart() {
+        var pool = ProofBench(["a"], canaries: [oldCanary("foo", 1, maker: "a")])
+        pool.put("foo", 2, on: 0, usage: .encrypt)
+        pool.settle()
+        #expect(pool.proof.withoutProof(of: "foo", for: .encrypt).isEmpty)
+    }
+}

@@ -15,7 +15,7 @@ struct PoolMachineSilenceTests {
         let second = try #require(bench.tick(after: 2).dispatches.first)
         #expect(second.lane.hsm != first.lane.hsm)
         #expect(bench.machine.lanes(of: first.lane.hsm).overdue == 1)
-        #expect(bench.machine.isSuspect(first.lane.hsm))
+        #expect(bench.machine.lanes(of: first.lane.hsm).overdue > 0)
         #expect(bench.answer(second, .done).finishes.map(\.operation) == [first.operation])
         #expect(bench.answer(first, .done) == PoolActions())
         #expect(bench.machine.lanes(of: first.lane.hsm) == (1, 0, 0))
@@ -32,10 +32,10 @@ struct PoolMachineSilenceTests {
         let dispatch = try bench.send([0, 1])
         #expect(dispatch.lane.hsm == 0)
         _ = bench.tick(after: expected - 1)
-        #expect(!bench.machine.isSuspect(0))
+        #expect(bench.machine.lanes(of: 0).overdue == 0)
         // The percentile is known to a quarter of an octave.
         _ = bench.tick(after: 1 + (expected == 30 ? 8 : 0))
-        #expect(bench.machine.isSuspect(0))
+        #expect(bench.machine.lanes(of: 0).overdue > 0)
     }
 
     @Test("where there is no other HSM, a slow answer before the deadline still counts")
@@ -151,7 +151,7 @@ struct PoolMachineSilenceTests {
         #expect(bench.tick(after: 5).isEmpty)
         let second = try #require(bench.tick(after: 3).dispatches.first)
         #expect(second.lane.hsm != first.lane.hsm)
-        #expect(!bench.machine.isSuspect(first.lane.hsm), "slow, but not silent")
+        #expect(bench.machine.lanes(of: first.lane.hsm).overdue == 0, "slow, but not silent")
         #expect(bench.machine.counters.hedges == 1 && bench.machine.counters.retries == 0)
         let end = bench.answer(second, .done)
         #expect((end.finishes.first?.outcome, end.finishes.first?.hsm) == (.done, second.lane.hsm))
@@ -191,7 +191,7 @@ struct PoolMachineSilenceTests {
         for hsm in 0..<2 { try suspect.teach(hsm, milliseconds: 2) }
         _ = try suspect.send([1], deadlineIn: 1_000)
         _ = suspect.tick(after: 81)
-        #expect(suspect.machine.isSuspect(1))
+        #expect(suspect.machine.lanes(of: 1).overdue > 0)
         #expect(try suspect.send([0, 1]).lane.hsm == 0)
         #expect(suspect.tick(after: 10).isEmpty)
     }

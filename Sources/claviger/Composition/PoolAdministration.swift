@@ -40,7 +40,8 @@ struct PoolAdministration: NodeAdministration {
         guard pool.drain(hsm, false) else { return unknown(hsm) }
         let durable = await store.saved()
         return .done(
-            "\(hsm) is back in use." + (durable ? "" : " The store could not be written: a restart will drain it again."))
+            "\(hsm) is back in use."
+                + (durable ? "" : " The store could not be written: a restart will drain it again."))
     }
 
     func trust(key: String, hsm: String) async -> AdminAnswer {
@@ -50,7 +51,8 @@ struct PoolAdministration: NodeAdministration {
         case .unknownHSM: unknown(hsm)
         case .notListed:
             .unknown(
-                "\(hsm) lists no key of label \(key)", name: key, known: pool.keys().map(\.label).prefix(100).map { $0 })
+                "\(hsm) lists no key of label \(key)", name: key, known: pool.keys().map(\.label).prefix(100).map { $0 }
+            )
         case .usageNotPermitted:
             .refused(
                 "\(key) on \(hsm) may not both encrypt and decrypt (CKA_ENCRYPT, CKA_DECRYPT), so it can prove nothing")
