@@ -28,6 +28,9 @@ package enum Disposition: Sendable, Equatable {
     case hsmOut
     /// The code may mean a bad ciphertext or a sick HSM: another HSM decides. No evidence against this one.
     case ambiguous
+    /// The same code, and beside it the same session opened a known ciphertext while this one failed again. Believed of
+    /// an HSM that is well; one that fails now and then may have failed just there, and another HSM decides.
+    case likelyInvalid
 }
 
 /// Where in a lane's work a return code came from. A code says nothing without it.
@@ -73,7 +76,7 @@ extension Disposition {
             let code = ReturnCode(rawValue: UInt(truncatingIfNeeded: answer.code))
             let meaning = DispositionRow.row(for: code)[LaneStep(function: function, operation: operation)]
             switch (meaning, answer.secondOpinion) {
-            case (.ambiguous, .ciphertextIsBad): self = .callersFault(.ciphertextIsInvalid)
+            case (.ambiguous, .ciphertextIsBad): self = .likelyInvalid
             case (.ambiguous, .hsmIsSick): self = .hsmSuspect
             default: self = meaning
             }

@@ -22,7 +22,7 @@ extension PoolMachine {
             hsms[hsm].noteAnswer(failed: false, now: now)
             // A request that was done is as good as a probe.
             if hsms[hsm].phase == .probing { comeBack(hsm, now: now, into: &actions) }
-        case .ambiguous, .keyMissing:
+        case .ambiguous, .likelyInvalid, .keyMissing:
             // No evidence against the HSM: a flood of bad ciphertext must not take it out.
             hsms[hsm].latency.record(latency, now: now)
         case .tryElsewhere, .sessionLost:
@@ -100,9 +100,16 @@ extension PoolMachine {
             failed(id, lane: lane, failure: "the call failed", now: now, into: &actions)
         case .hsmOut:
             failed(id, lane: lane, failure: Self.outReason, now: now, into: &actions)
-        case .ambiguous:
+        case .likelyInvalid where isWell(hsm, now: now):
+            finish(id, .callersFault(.ciphertextIsInvalid), hsm: hsm, into: &actions)
+        case .ambiguous, .likelyInvalid:
             doubt(id, lane: lane, now: now, into: &actions)
         }
+    }
+
+    /// True of an HSM that has not failed lately.
+    private func isWell(_ hsm: Int, now: UInt64) -> Bool {
+        hsms[hsm].phase == .serving && hsms[hsm].softFailures == 0 && hsms[hsm].failureShare(now: now) < 0.01
     }
 
     /// One HSM says something that may mean a bad ciphertext. Two different HSMs saying so decide it; a single one

@@ -155,7 +155,7 @@ private struct Expectation {
         }
         if operation == .encrypt { return columns[0] }
         guard seesCiphertext.contains(function) else { return columns[1] }
-        if columns[2] == .ambiguous, opinion == .ciphertextIsBad { return .callersFault(.ciphertextIsInvalid) }
+        if columns[2] == .ambiguous, opinion == .ciphertextIsBad { return .likelyInvalid }
         if columns[2] == .ambiguous, opinion == .hsmIsSick { return .hsmSuspect }
         return columns[2]
     }
@@ -239,7 +239,7 @@ struct DispositionTests {
             for opinion in [LaneSecondOpinion.none, .ciphertextIsBad] {
                 let answer = refused(code, PKCS11Function.decrypt.rawValue, second: opinion)
                 let found = Disposition(answer, operation: .decrypt)
-                #expect(found == (opinion == .none ? .ambiguous : .callersFault(.ciphertextIsInvalid)))
+                #expect(found == (opinion == .none ? .ambiguous : .likelyInvalid))
             }
         }
     }

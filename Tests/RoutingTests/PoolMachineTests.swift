@@ -69,6 +69,26 @@ struct PoolMachineTests {
         #expect(pair.answer(second, .ambiguous).finishes.first?.outcome == .callersFault(.ciphertextIsInvalid))
     }
 
+    @Test("a second opinion is believed of an HSM that is well, not of one that has just failed")
+    func secondOpinion() throws {
+        var well = Bench(hsms: 2, lanes: 2)
+        let bad = try well.send([0, 1])
+        #expect(well.answer(bad, .likelyInvalid).finishes.first?.outcome == .callersFault(.ciphertextIsInvalid))
+
+        var unwell = Bench(hsms: 2, lanes: 2)
+        let failing = try unwell.send([0])
+        let retry = try #require(unwell.answer(failing, .hsmSuspect).dispatches.first)
+        _ = unwell.answer(retry, .done)
+        let request = try unwell.send([0])
+        let doubted = unwell.answer(request, .likelyInvalid)
+        #expect(doubted.finishes.first?.outcome.isUnavailable == true, "no other HSM to ask")
+        let good = try unwell.send([0])
+        _ = unwell.machine.joined(1, holdersOf: good.operation, now: unwell.now)
+        let elsewhere = try #require(unwell.answer(good, .likelyInvalid).dispatches.first)
+        #expect(elsewhere.lane.hsm == 1)
+        #expect(unwell.answer(elsewhere, .done).finishes.first?.outcome == .done)
+    }
+
     @Test("a flood of ambiguous answers takes no HSM out")
     func flood() throws {
         var bench = Bench(hsms: 2, lanes: 2)

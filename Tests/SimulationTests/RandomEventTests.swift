@@ -124,7 +124,7 @@ private struct World {
         let frame = onLanes.remove(at: index)
         let meanings: [Disposition] = [
             .done, .done, .done, .done, .callersFault(.ciphertextIsInvalid), .tryElsewhere, .keyMissing, .sessionLost,
-            .hsmSuspect, .hsmOut, .ambiguous,
+            .hsmSuspect, .hsmOut, .ambiguous, .likelyInvalid,
         ]
         let disposition = meanings.randomElement(using: &dice) ?? .done
         let decided = open[frame.operation]?.asked.count ?? 0

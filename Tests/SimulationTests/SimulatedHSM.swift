@@ -95,7 +95,7 @@ struct SimulatedHSM {
             }
         }
         guard request.isBad else { return .done }
-        return character.takesSecondOpinion ? .callersFault(.ciphertextIsInvalid) : .ambiguous
+        return character.takesSecondOpinion ? .likelyInvalid : .ambiguous
     }
 
     /// Whether a known-answer probe passes.

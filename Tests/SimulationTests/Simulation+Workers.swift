@@ -122,7 +122,7 @@ extension Simulation {
         switch word {
         case .ambiguous: requests[id]?.doubted.insert(hsm)
         case .keyMissing: requests[id]?.missed.insert(hsm)
-        case .callersFault: requests[id]?.isCondemned = true
+        case .callersFault, .likelyInvalid: requests[id]?.isCondemned = true
         default: break
         }
         if sabotage == .forgetsLateAnswers, requests[id] == nil { return }
