@@ -156,6 +156,7 @@ def summary(stage, drill, began, samples, outcome, missing, reasons):
         "flood": drill.flood,
         "victims": judgement.absences(samples, sorted(victims)),
         "bystanders": judgement.absences(samples, [name for name in stage.names if name not in victims]),
+        "outages": judgement.outages(samples, stage.names),
         "late": max(outcome["lateness"], default=0), "cpu": outcome["cpu"]}
 
 

@@ -56,6 +56,20 @@ def absences(samples, names):
     return found
 
 
+def outages(samples, names):
+    """Which of the HSMs were ever taken out of use, or lost the key, each with the first state and reason.
+
+    A degraded HSM is not out: it gets requests, and a pause of the machine itself makes calls late.
+    """
+    found = {}
+    for sample in samples:
+        for name in names:
+            state, serves, reason = sample.hsms.get(name, ("active", True, None))
+            if name not in found and (state not in ("active", "degraded") or not serves):
+                found[name] = f"{state}: {reason}" if reason else state
+    return found
+
+
 def worst(values):
     """The largest; `None` when one of them is, or there are none."""
     values = list(values)
@@ -115,8 +129,8 @@ def misses(result):
     if result["flood"] and not count:
         found.append("no bad ciphertext was sent")
     if result["flood"]:
-        for name, reason in result["bystanders"].items():
-            found.append(f"{name} left active: {reason}")
+        for name, reason in result["outages"].items():
+            found.append(f"{name} was taken out: {reason}")
     if result["must_leave"] and result["out"] is None:
         found.append("the HSM stayed active, with its key")
     if result["missing"]:

@@ -34,7 +34,7 @@ def result(**changes):
     return {
         "title": "a drill", "rows": [row()], "wrong": [], "lost": {"a": 0}, "p50": 2.0, "p99": 3.0, "p999": 4.0,
         "slowest": 5.0, "out": None, "back": None, "missing": [], "must_leave": False, "may_fail": (),
-        "first_return": 0.0, "flood": 0, "bystanders": {}, "late": 1.0, "silent": 0} | changes
+        "first_return": 0.0, "flood": 0, "bystanders": {}, "outages": {}, "late": 1.0, "silent": 0} | changes
 
 
 def samples(*states):
@@ -82,6 +82,15 @@ class AbsenceTests(unittest.TestCase):
         self.assertEqual(judgement.absences(samples("+k"), ["a"]), {"a": "active, without the key"})
         self.assertEqual(judgement.absences(samples("++?"), ["a"]), {})
 
+    def test_a_degraded_hsm_is_not_out(self):
+        def seen(state, serves):
+            return [serving.Sample(1.0, {"a": (state, serves, "why")})]
+        self.assertEqual(judgement.outages(seen("degraded", True), ["a"]), {})
+        self.assertEqual(judgement.outages(seen("active", True), ["a"]), {})
+        self.assertEqual(judgement.outages(seen("probing", True), ["a"]), {"a": "probing: why"})
+        self.assertEqual(judgement.outages(seen("active", False), ["a"]), {"a": "active: why"})
+        self.assertEqual(judgement.outages(seen("active", True), ["b"]), {})
+
     def test_worst(self):
         self.assertEqual(judgement.worst([1.0, 3.0]), 3.0)
         self.assertIsNone(judgement.worst([1.0, None]))
@@ -103,7 +112,7 @@ class JudgementTests(unittest.TestCase):
                 {"flood": 200}, {"rows": [row(), row(kind="flood")]},
                 {"rows": [row(), row(kind="flood", status=503, name="DependencyTimeoutException")]},
                 {"rows": [row(), row(kind="flood", status=400, name="InvalidCiphertextException")], "flood": 200,
-                 "bystanders": {"a": "gone"}}):
+                 "outages": {"a": "gone"}}):
             with self.subTest(changes):
                 self.assertEqual(len(self.missed(**changes)), 1)
 
