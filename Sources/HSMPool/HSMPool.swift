@@ -20,6 +20,7 @@ package final class HSMPool: KeyOperationPool {
     let logger: Logger
     let state: Mutex<PoolState>
     let isKeepingBooks = Atomic(false)
+    let noted = Mutex(NotedKeys())
 
     /// - Parameters:
     ///   - journal: keeps the canaries and what other processes of the host are told.
@@ -123,10 +124,7 @@ package final class HSMPool: KeyOperationPool {
     }
 
     /// The matrix key × HSM, sorted by label.
-    package func keys() -> [KeyStatus] { state.withLock { $0.keyMatrix() } }
-
-    /// Requests, retries and hedges since the start.
-    package var counters: PoolCounters { state.withLock { $0.machine.counters } }
+    package func keys() -> [KeyStatus] { state.withLock { KeyView($0) }.matrix() }
 
     // MARK: Driving the machine
 

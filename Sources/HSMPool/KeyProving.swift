@@ -79,19 +79,6 @@ extension PoolState {
         return holders.isEmpty ? proof.withoutProof(of: operation.label, for: operation.kind) : holders
     }
 
-    func keyMatrix() -> [KeyStatus] {
-        proof.matrix().map { row in
-            KeyStatus(
-                label: row.label, canaryMaker: row.canaryMaker, dispute: row.dispute,
-                cells: row.verdicts.enumerated().map { hsm, verdict in
-                    var status = KeyCellStatus(verdict)
-                    status.usage = catalogue.usage(of: row.label, hsm: hsm)
-                    (status.encrypts, status.decrypts) = useCounts.counts(of: row.label, hsm: hsm)
-                    return status
-                })
-        }
-    }
-
     /// What a worker says about a canary.
     mutating func listenToProof(_ message: WorkerMessage, now: UInt64, unixSeconds: Int64) -> ProofActions {
         switch message {
@@ -103,19 +90,6 @@ extension PoolState {
                 ticket: ticket, refusal,
                 reason: "\(function.name) \(ReturnCode(rawValue: UInt(truncatingIfNeeded: code)).name)", now: now)
         case .ready, .catalogue, .probe, .failed: ProofActions()
-        }
-    }
-}
-
-extension KeyCellStatus {
-    fileprivate init(_ verdict: KeyVerdict?) {
-        switch verdict {
-        case nil: self.init(.absent)
-        case .proven: self.init(.proven)
-        case .unproven: self.init(.unproven)
-        case .different(let maker): self.init(.different, detail: "not the key of \(maker)")
-        case .unprovable(let reason): self.init(.unprovable, detail: reason)
-        case .failing(let reason): self.init(.unproven, detail: reason)
         }
     }
 }

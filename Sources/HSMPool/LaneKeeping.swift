@@ -48,10 +48,13 @@ extension HSMPool {
         guard !isKeepingBooks.exchange(true, ordering: .acquiringAndReleasing) else { return }
         NIOThreadPool.singleton.submit { _ in
             for hsm in self.settings.members.indices { self.adjustLanes(hsm) }
-            self.journal.note(hsms: self.status(), keys: self.keys())
+            self.journal.note(hsms: self.status(), keys: self.noted.withLock { $0.next(self.keys) })
             self.isKeepingBooks.store(false, ordering: .releasing)
         }
     }
+
+    /// Tells the journal how all is, before the end.
+    func closeBooks() { journal.note(hsms: status(), keys: noted.withLock { $0.changed(keys()) }) }
 
     private func adjustLanes(_ hsm: Int) {
         let holding = state.withLock { state -> Int? in
@@ -65,5 +68,26 @@ extension HSMPool {
             state.effects(of: state.machine.allow(hsm, lanes: lanes, now: now), now: now)
         }
         perform(effects)
+    }
+}
+
+/// Which keys the journal has been told of, so that it is told of changes only. There may be thousands.
+struct NotedKeys {
+    /// Keys are looked at in each tenth round only.
+    private static let rounds = 10
+
+    private var round = 0
+    private var last: [String: KeyStatus] = [:]
+
+    /// The keys to tell of in this round.
+    mutating func next(_ keys: () -> [KeyStatus]) -> [KeyStatus] {
+        defer { round = (round + 1) % Self.rounds }
+        return round == 0 ? changed(keys()) : []
+    }
+
+    mutating func changed(_ keys: [KeyStatus]) -> [KeyStatus] {
+        let new = keys.filter { last[$0.label] != $0 }
+        for key in new { last[key.label] = key }
+        return new
     }
 }

@@ -190,6 +190,7 @@ extension HSMPool {
 
     /// Ends every worker: first by closing the sockets, then, after `grace`, by force.
     package func stop(grace: TimeAmount = .seconds(2)) async {
+        closeBooks()
         let workers = state.withLock { state -> [WorkerHandle] in
             state.isStopping = true
             return state.hsms.compactMap(\.worker)
