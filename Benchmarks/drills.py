@@ -9,15 +9,14 @@ that has only this HSM, and no faults.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import random
 import sys
-import tempfile
 import time
 
 import catalogue
+import command
 import judgement
 import load
 import serving
@@ -208,23 +207,7 @@ def run(arguments, directory, stack):
 
 def main():
     arguments = parse_arguments()
-    with contextlib.ExitStack() as stack:
-        if arguments.keep:
-            directory = os.path.abspath(arguments.keep)
-            os.makedirs(directory, mode=0o700)
-        else:
-            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="claviger-drills-"))
-        try:
-            missed = run(arguments, directory, stack)
-        except (RuntimeError, OSError) as error:
-            sys.exit(f"drills: {error}")
-        except KeyboardInterrupt:
-            sys.exit("drills: interrupted")
-    if missed:
-        print("\nRequirements missed:")
-        for text in missed:
-            print(f"  {text}")
-        sys.exit(1)
+    command.judged("drills", arguments, run)
     print("\nNobody noticed anything.")
 
 

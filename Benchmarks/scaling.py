@@ -9,13 +9,12 @@ load is wrk's, with requests that were signed beforehand.
 """
 
 import argparse
-import contextlib
 import os
 import shutil
 import statistics
 import sys
-import tempfile
 
+import command
 import serving
 import workload
 import wrk
@@ -151,23 +150,7 @@ def main():
     arguments = parse_arguments()
     if not shutil.which("wrk"):
         sys.exit("scaling: wrk is not installed; run `make setup`")
-    with contextlib.ExitStack() as stack:
-        if arguments.keep:
-            directory = os.path.abspath(arguments.keep)
-            os.makedirs(directory, mode=0o700)
-        else:
-            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="claviger-scaling-"))
-        try:
-            missed = run(arguments, directory, stack)
-        except (RuntimeError, OSError) as error:
-            sys.exit(f"scaling: {error}")
-        except KeyboardInterrupt:
-            sys.exit("scaling: interrupted")
-    if missed:
-        print("\nRequirements missed:")
-        for text in missed:
-            print(f"  {text}")
-        sys.exit(1)
+    command.judged("scaling", arguments, run)
 
 
 if __name__ == "__main__":

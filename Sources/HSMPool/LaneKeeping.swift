@@ -26,7 +26,8 @@ extension HSMPool {
         let told = state.withLock { $0.hsms[hsm].identity?.sessionLimit ?? 0 }
         let limit = member.sessionLimit > 0 ? member.sessionLimit : Int(clamping: told)
         let grant = journal.claimLanes(
-            token: member.ledgerName, wanted: member.sessions + PoolMember.sessionsBesideLanes, holding: holding,
+            token: member.ledgerName, wanted: member.sessions + PoolMember.sessionsBesideLanes,
+            floor: Self.fewestLanes + PoolMember.sessionsBesideLanes, holding: holding,
             limit: limit > 0 ? limit : nil)
         return min(grant.granted - PoolMember.sessionsBesideLanes, member.sessions)
     }

@@ -44,9 +44,10 @@ package protocol PoolJournal: Sendable {
     func note(_ transition: HSMTransition)
     func note(hsms: [HSMStatus], keys: [KeyStatus])
 
-    /// Sessions with a token. `holding` is how many this process has at the moment, `limit` how many the token allows
-    /// all of them together, `nil` when it says nothing. Blocks for milliseconds: not for an event loop.
-    func claimLanes(token: String, wanted: Int, holding: Int, limit: Int?) -> LaneGrant
+    /// Sessions with a token. `floor` is below which a process is of no use, `holding` how many this one has at the
+    /// moment, `limit` how many the token allows all of them together, `nil` when it says nothing. Blocks for
+    /// milliseconds: not for an event loop.
+    func claimLanes(token: String, wanted: Int, floor: Int, holding: Int, limit: Int?) -> LaneGrant
     func releaseLanes(token: String)
 }
 
@@ -59,7 +60,7 @@ package struct NoJournal: PoolJournal {
     package func setDrained(_ hsm: String, _ isDrained: Bool) {}
     package func note(_ transition: HSMTransition) {}
     package func note(hsms: [HSMStatus], keys: [KeyStatus]) {}
-    package func claimLanes(token: String, wanted: Int, holding: Int, limit: Int?) -> LaneGrant {
+    package func claimLanes(token: String, wanted: Int, floor: Int, holding: Int, limit: Int?) -> LaneGrant {
         LaneGrant(granted: wanted, others: 0)
     }
     package func releaseLanes(token: String) {}

@@ -71,14 +71,10 @@ struct StoreJournal: PoolJournal {
         }
     }
 
-    func claimLanes(token: String, wanted: Int, holding: Int, limit: Int?) -> LaneGrant {
-        let claim = store.claimLanes(
-            token: token, wanted: wanted, floor: Self.fewestSessions, limit: limit, holding: holding)
+    func claimLanes(token: String, wanted: Int, floor: Int, holding: Int, limit: Int?) -> LaneGrant {
+        let claim = store.claimLanes(token: token, wanted: wanted, floor: floor, limit: limit, holding: holding)
         return LaneGrant(granted: claim.granted, others: claim.others)
     }
-
-    /// Login, keeper and one lane: with fewer a worker cannot serve.
-    private static let fewestSessions = 3
 
     func releaseLanes(token: String) { store.releaseLanes(token: token) }
 }
