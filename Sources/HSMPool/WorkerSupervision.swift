@@ -59,7 +59,10 @@ extension HSMPool {
                 lane: LaneID(hsm: hsm, lane: lane), epoch: epoch, eventLoop: loops[lane % loops.count], delegate: self)
         }
         let isCurrent = state.withLock { state -> Bool in
-            guard state.hsms[hsm].epoch == epoch, !state.isStopping else { return false }
+            guard state.hsms[hsm].epoch == epoch, !state.isStopping else {
+                state.dying.insert(process.pid)
+                return false
+            }
             state.hsms[hsm].worker = WorkerHandle(pid: process.pid, control: control, lanes: lanes)
             state.hsms[hsm].lastHeard = monotonicNanoseconds()
             state.hsms[hsm].startedAt = state.hsms[hsm].lastHeard
@@ -138,6 +141,8 @@ extension HSMPool {
             state.hsms[hsm].epoch += 1
             let worker = state.hsms[hsm].worker
             state.hsms[hsm].worker = nil
+            // In the same step: a pool that stops must not miss a worker that is in neither place.
+            if let worker { state.dying.insert(worker.pid) }
             state.hsms[hsm].lanesAnnounced = nil
             if state.machine.phase(of: hsm) == .serving { state.hsms[hsm].outReason = reason }
             if !state.hsms[hsm].hasServed, state.hsms[hsm].failure == nil {
@@ -169,10 +174,12 @@ extension HSMPool {
         if let pause { startWorker(hsm, after: pause) }
     }
 
-    /// Makes sure that a process is gone, and takes its exit status. Never blocks.
+    /// Makes sure that a process on its way out is gone, and takes its exit status. Never blocks.
     private func end(_ pid: Int32) {
-        WorkerProcess.kill(pid)
-        state.withLock { _ = $0.dying.insert(pid) }
+        state.withLock { state in
+            // Once its status has been taken, the number may be another process's.
+            if state.dying.contains(pid) { WorkerProcess.kill(pid) }
+        }
         loops[0].scheduleRepeatedTask(initialDelay: .milliseconds(1), delay: .milliseconds(20)) { task in
             if self.reap(pid) { task.cancel() }
         }
@@ -212,7 +219,7 @@ extension HSMPool {
         for pid in pids {
             while !reap(pid) {
                 if NIODeadline.now() > deadline { WorkerProcess.kill(pid) }
-                if NIODeadline.now() > deadline + .seconds(1) { break }
+                if NIODeadline.now() > deadline + .seconds(5) { break }
                 try? await Task.sleep(for: .milliseconds(5))
             }
         }

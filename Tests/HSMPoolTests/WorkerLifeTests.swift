@@ -36,6 +36,16 @@ private func withPool(
     try await group.shutdownGracefully()
 }
 
+/// Children of this process that are workers of a pool, ended or not.
+private func unreapedWorkers() -> [String] {
+    let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
+    let children = tasks.flatMap { task -> [String] in
+        let list = (try? String(contentsOfFile: "/proc/self/task/\(task)/children", encoding: .utf8)) ?? ""
+        return list.split(separator: " ").map(String.init)
+    }
+    return children.filter { (try? String(contentsOfFile: "/proc/\($0)/comm", encoding: .utf8)) == "worker\n" }
+}
+
 @Suite("The life of workers", .timeLimit(.minutes(1)))
 struct WorkerLifeTests {
     @Test("a program that is not there is said so, and nobody waits for it for ever")
@@ -79,6 +89,17 @@ struct WorkerLifeTests {
             while kill(first, 0) == 0 { await Task.yield() }
             #expect(errno == ESRCH, "the one that hung is gone")
         }
+    }
+
+    @Test("a pool that stops in the moment in which its workers end takes the exit status of each")
+    func stopsWhileWorkersEnd() async throws {
+        for round in 0..<40 {
+            try await withPool(script: "exit 1") { pool, _ in
+                await pool.started()
+                for _ in 0..<(round * 40) { await Task.yield() }
+            }
+        }
+        #expect(unreapedWorkers() == [])
     }
 
     @Test("the node's variables do not reach a worker, its own do")
