@@ -64,7 +64,7 @@ package struct KeyStore: Sendable, Equatable {
             || ExternalKeyID.isValid(label) && globs.contains { $0.matches(label) }
     }
 
-    private static func validate(prefix: String) throws(AccessControlError) {
+    static func validate(prefix: String) throws(AccessControlError) {
         guard !prefix.isEmpty else { return }
         guard prefix.utf8.count <= maximumPrefixLength else {
             throw .prefixLength(prefix: prefix, length: prefix.utf8.count)
