@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A small generator of numbers that look random (SplitMix64, Steele, Lea and Flood 2014). Its seed is an argument, so
+/// that a run can be replayed. Of no use where somebody must not guess.
+struct Dice: Sendable {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`; 0 where the bound is not positive.
+    mutating func below(_ bound: Int) -> Int {
+        guard bound > 1 else { return 0 }
+        return Int(next() % UInt64(bound))
+    }
+
+    /// A time below `bound`; 0 where the bound is 0.
+    mutating func below(_ bound: UInt64) -> UInt64 { bound > 1 ? next() % bound : 0 }
+
+    /// Fisher and Yates.
+    mutating func shuffle(_ names: inout [String]) {
+        for index in stride(from: names.count - 1, to: 0, by: -1) { names.swapAt(index, below(index + 1)) }
+    }
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a message from outside may hold. Lengths are in bytes of UTF-8.
+package enum GossipBounds {
+    /// Highest incarnation, and highest sequence: what JSON readers can hold without loss (RFC 8259, section 6).
+    package static let highestNumber: UInt64 = 1 << 53
+    /// Most by which a member's incarnation can have grown unseen. Incarnations start with Unix seconds and grow by one.
+    package static let greatestJump: UInt64 = 1 << 40
+    /// Most members that are remembered: nobody can fill this node's memory with names.
+    package static let mostMembers = 4_096
+    static let longestName = 64
+    static let longestAddress = 262
+    static let longestSite = 64
+    static let longestDigest = 128
+    /// HSM names, serials, makers; versions.
+    static let longestText = 128
+    static let longestLabel = 255
+
+    /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    static func isName(_ name: String) -> Bool {
+        (1...longestName).contains(name.utf8.count) && name.utf8.allSatisfy(isNameByte)
+    }
+
+    /// Host and port: a name or an IPv4 address, or an IPv6 address in brackets; a colon; 1 to 65535.
+    static func isAddress(_ address: String) -> Bool {
+        guard address.utf8.count <= longestAddress, let colon = address.utf8.lastIndex(of: UInt8(ascii: ":")) else {
+            return false
+        }
+        let port = address.utf8[address.utf8.index(after: colon)...]
+        guard (1...5).contains(port.count), port.allSatisfy({ (0x30...0x39).contains($0) }),
+            let number = UInt32(String(Substring(port))), (1...65_535).contains(number)
+        else { return false }
+        let host = Array(address.utf8[..<colon])
+        guard let first = host.first, let last = host.last else { return false }
+        guard first == UInt8(ascii: "[") else { return host.count <= 253 && host.allSatisfy(isNameByte) }
+        return host.count > 3 && last == UInt8(ascii: "]") && host.dropFirst().dropLast().allSatisfy(isIPv6Byte)
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"): true
+        default: false
+        }
+    }
+
+    private static func isIPv6Byte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x46, 0x61...0x66, UInt8(ascii: ":"), UInt8(ascii: "."): true
+        default: false
+        }
+    }
+
+    /// Short, and nothing that moves a terminal's cursor.
+    static func isText(_ text: String, _ longest: Int) -> Bool {
+        text.utf8.count <= longest && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+    }
+
+    /// What is left of a text of our own.
+    static func text(_ text: String, _ longest: Int) -> String {
+        guard !isText(text, longest) else { return text }
+        var short = String(text.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7F }.prefix(longest))
+        while short.utf8.count > longest { short.removeLast() }
+        return short
+    }
+}
+
+extension NodeIdentity {
+    var isWithinBounds: Bool {
+        GossipBounds.isName(name) && GossipBounds.isAddress(address)
+            && GossipBounds.isText(site, GossipBounds.longestSite) && incarnation <= GossipBounds.highestNumber
+    }
+}
+
+extension NodeFacts {
+    var isWithinBounds: Bool {
+        revision <= GossipBounds.highestNumber && hsms.count <= Self.mostHSMs
+            && unservedKeys.count <= Self.mostUnservedKeys
+            && GossipBounds.isText(version, GossipBounds.longestText)
+            && [configuration, canaries, blocks].allSatisfy { GossipBounds.isText($0, GossipBounds.longestDigest) }
+            && hsms.allSatisfy(\.isWithinBounds)
+            && unservedKeys.allSatisfy { GossipBounds.isText($0, GossipBounds.longestLabel) }
+    }
+
+    /// Own facts as others accept them.
+    var bounded: NodeFacts {
+        guard !isWithinBounds else { return self }
+        var facts = self
+        facts.revision = min(revision, GossipBounds.highestNumber)
+        facts.version = GossipBounds.text(version, GossipBounds.longestText)
+        facts.configuration = GossipBounds.text(configuration, GossipBounds.longestDigest)
+        facts.canaries = GossipBounds.text(canaries, GossipBounds.longestDigest)
+        facts.blocks = GossipBounds.text(blocks, GossipBounds.longestDigest)
+        facts.hsms = hsms.prefix(Self.mostHSMs).map(\.bounded)
+        facts.unservedKeys = unservedKeys.prefix(Self.mostUnservedKeys).map {
+            GossipBounds.text($0, GossipBounds.longestLabel)
+        }
+        return facts
+    }
+
+    /// Whether others should hear of the change at once. Counters are told whenever there is something else to tell.
+    func isNews(after old: NodeFacts) -> Bool {
+        var same = old
+        same.revision = revision
+        same.inFlight = inFlight
+        same.encrypts = encrypts
+        same.decrypts = decrypts
+        return same != self
+    }
+
+    /// About how many bytes it takes in a message.
+    var weight: Int {
+        hsms.reduce(unservedKeys.reduce(300) { $0 + $1.utf8.count + 3 }) { sum, hsm in
+            sum + 120 + hsm.name.utf8.count + hsm.serial.utf8.count + hsm.manufacturer.utf8.count
+                + hsm.model.utf8.count + hsm.firmware.utf8.count
+        }
+    }
+}
+
+extension HSMFact {
+    var isWithinBounds: Bool {
+        [name, serial, manufacturer, model, firmware].allSatisfy {
+            GossipBounds.isText($0, GossipBounds.longestText)
+        }
+    }
+
+    var bounded: HSMFact {
+        HSMFact(
+            name: GossipBounds.text(name, GossipBounds.longestText),
+            serial: GossipBounds.text(serial, GossipBounds.longestText),
+            manufacturer: GossipBounds.text(manufacturer, GossipBounds.longestText),
+            model: GossipBounds.text(model, GossipBounds.longestText),
+            firmware: GossipBounds.text(firmware, GossipBounds.longestText), state: state, isDrained: isDrained)
+    }
+}
+
+extension MemberUpdate {
+    var isWithinBounds: Bool {
+        guard identity.isWithinBounds, facts?.isWithinBounds != false else { return false }
+        guard let accuser else { return true }
+        return GossipBounds.isName(accuser) && (liveness == .suspect || liveness == .dead)
+    }
+}
+
+extension GossipMessage {
+    /// Why it cannot be taken, whoever sent it; `nil` when it can.
+    var flaw: GossipRefusal? {
+        guard version == Self.currentVersion else { return .version }
+        let most = kind == .exchange ? Self.mostExchanged : Self.mostUpdates
+        guard sender.isWithinBounds, receiver.map(GossipBounds.isName) != false,
+            sequence <= GossipBounds.highestNumber, (target != nil) == (kind == .pingRequest),
+            target?.isWithinBounds != false, facts.isWithinBounds, updates.count <= most,
+            updates.allSatisfy({ $0.isWithinBounds && $0.identity.name != sender.name })
+        else { return .malformed }
+        return nil
+    }
+}

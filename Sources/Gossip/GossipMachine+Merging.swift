@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What is believed: of two beliefs the one of the higher incarnation holds, and of one incarnation alive < suspect < dead
+// < left (SWIM section 4.2). Only a node itself raises its incarnation.
+
+extension GossipMachine {
+    // MARK: What a node says of itself
+
+    /// A message has come from the node itself. Returns false when it is of an earlier life than one that is known, or
+    /// contradicts it: then it says nothing, and its sender is told what is known.
+    mutating func hear(_ message: GossipMessage, _ now: UInt64, _ actions: inout GossipActions) -> Bool {
+        let (sender, name) = (message.sender, message.sender.name)
+        if let known = records[name]?.member.identity {
+            guard sender.incarnation >= known.incarnation,
+                sender.incarnation - known.incarnation <= GossipBounds.greatestJump,
+                sender.incarnation > known.incarnation || sender == known
+            else { return false }
+            if sender.incarnation > known.incarnation { believe(sender, .alive, by: nil, now, &actions) }
+        } else {
+            guard insert(sender, .alive, by: nil, isNews: true, now, &actions) else { return true }
+        }
+        records[name]?.member.lastHeard = now
+        owners[sender.address] = nil
+        passProbe(name)
+        take(message.facts, of: name, incarnation: sender.incarnation, now)
+        compareAll(name, now, &actions)
+        return true
+    }
+
+    // MARK: What others say of it
+
+    /// - Parameter isNews: whether the members that this node hears of first are news to others as well; those that a
+    ///   newcomer finds in the pages it asks for are not.
+    mutating func learn(
+        _ updates: [MemberUpdate], from teller: String, isNews: Bool = true, _ now: UInt64,
+        _ actions: inout GossipActions
+    ) {
+        // One who was cut off holds everybody else for dead. Who has not yet heard that it is dead itself is no witness.
+        let isWitness = records[teller].map { $0.member.isLive } ?? true
+        for update in updates {
+            if update.identity.name == identity.name {
+                learnOfOurselves(update, from: teller, now, &actions)
+            } else {
+                learn(update, isWitness: isWitness, isNews: isNews, now, &actions)
+            }
+        }
+    }
+
+    private mutating func learn(
+        _ update: MemberUpdate, isWitness: Bool, isNews: Bool, _ now: UInt64, _ actions: inout GossipActions
+    ) {
+        let name = update.identity.name
+        let isAccusation = update.liveness == .suspect || update.liveness == .dead
+        if isAccusation && !isWitness { return }
+        guard let record = records[name] else {
+            // Whom everybody has forgotten does not come back from the memory of one: the dead are news to newcomers only.
+            guard update.liveness == .alive || update.liveness == .suspect || isYoung(now) else { return }
+            guard insert(update.identity, update.liveness, by: update.accuser, isNews: isNews, now, &actions) else {
+                return
+            }
+            if let facts = update.facts { take(facts, of: name, incarnation: update.identity.incarnation, now) }
+            compareConfiguration(name, &actions)
+            return
+        }
+        let known = record.member
+        let incarnation = update.identity.incarnation
+        if incarnation >= known.identity.incarnation {
+            guard incarnation - known.identity.incarnation <= GossipBounds.greatestJump,
+                incarnation > known.identity.incarnation || update.identity == known.identity
+            else { return }
+            let liveness = isDoubtful(update, of: known, now) ? .suspect : update.liveness
+            let isLater =
+                incarnation > known.identity.incarnation || liveness.rank > known.liveness.rank
+            if isLater {
+                believe(update.identity, liveness, by: update.accuser, now, &actions)
+            } else if liveness == .suspect, known.liveness == .suspect, let accuser = update.accuser {
+                confirm(name, by: accuser, now)
+            }
+        }
+        if let facts = update.facts {
+            take(facts, of: name, incarnation: incarnation, now)
+            compareConfiguration(name, &actions)
+        }
+    }
+
+    /// Newcomers take over the dead that others show.
+    func isYoung(_ now: UInt64) -> Bool { now - startedAt < 60_000 * ms }
+
+    /// A death that another tells of is a suspicion only while this node itself has heard from the member lately: after
+    /// a partition both sides hold each other's members for dead.
+    private func isDoubtful(_ update: MemberUpdate, of known: Member, _ now: UInt64) -> Bool {
+        guard update.liveness == .dead, known.isLive, let heard = known.lastHeard else { return false }
+        return now - heard < timing(known.identity).suspicion
+    }
+
+    // MARK: What others say of us
+
+    private mutating func learnOfOurselves(
+        _ update: MemberUpdate, from teller: String, _ now: UInt64, _ actions: inout GossipActions
+    ) {
+        let claimed = update.identity.incarnation
+        guard !hasLeft, claimed >= identity.incarnation,
+            claimed - identity.incarnation <= GossipBounds.greatestJump
+        else { return }
+        if update.liveness == .alive {
+            guard claimed > identity.incarnation || update.identity.address != identity.address else { return }
+            guard !hasReclaimed else { return meetTwin(update.identity, now, &actions) }
+            // An earlier life of this node, of which its store knows nothing. That is so once.
+            hasReclaimed = true
+        } else if claimed > identity.incarnation {
+            hasReclaimed = true
+        }
+        refute(claimed, accuser: update.accuser ?? teller, now, &actions)
+        if update.liveness == .dead || update.liveness == .left {
+            // So we were cut off, and what we hold against others comes from that time.
+            let accused = suspects.union(dead)
+            news.drop { accused.contains($0.name) }
+        }
+    }
+
+    /// SWIM section 4.2: only we can raise our incarnation, and nothing but that contradicts.
+    mutating func refute(_ claimed: UInt64, accuser: String, _ now: UInt64, _ actions: inout GossipActions) {
+        let raised = min(max(claimed, identity.incarnation) + 1, GossipBounds.highestNumber)
+        guard raised > identity.incarnation else { return }
+        identity.incarnation = raised
+        counters.refutations += 1
+        worsenHealth()
+        actions.events.append(.refuted(incarnation: raised, accuser: accuser))
+        callCouriers(now)
+    }
+
+    /// Two nodes with one name. The incarnation is raised now and then only: two who outdo each other find no end.
+    mutating func meetTwin(_ twin: NodeIdentity, _ now: UInt64, _ actions: inout GossipActions) {
+        if let told = twinToldAt, now - told < Self.twinGap { return }
+        twinToldAt = now
+        actions.events.append(.twin(address: twin.address))
+        if twin.incarnation >= identity.incarnation { refute(twin.incarnation, accuser: twin.name, now, &actions) }
+    }
+
+    static let twinGap: UInt64 = 5_000 * ms
+
+    // MARK: Beliefs
+
+    /// Somebody unknown. Returns false when there is no room.
+    private mutating func insert(
+        _ identity: NodeIdentity, _ liveness: Liveness, by accuser: String?, isNews: Bool, _ now: UInt64,
+        _ actions: inout GossipActions
+    ) -> Bool {
+        guard records.count < GossipBounds.mostMembers else { return false }
+        let name = identity.name
+        records[name] = MemberRecord(identity, .alive, now: now)
+        names.append(name)
+        liveMembers += 1
+        if identity.site == self.identity.site {
+            lanRotation.insert(name, &dice)
+        } else {
+            wanRotation.insert(name, &dice)
+        }
+        if liveness == .alive {
+            if isNews {
+                spread(name, accuser: nil, carriesFacts: true)
+                callCouriers(now)
+            }
+            if let member = records[name]?.member { actions.events.append(.changed(member, from: nil, by: nil)) }
+        } else {
+            believe(identity, liveness, by: accuser, isNew: true, now, &actions)
+        }
+        return true
+    }
+
+    /// Something later than what was known.
+    mutating func believe(
+        _ identity: NodeIdentity, _ liveness: Liveness, by accuser: String?, isNew: Bool = false, _ now: UInt64,
+        _ actions: inout GossipActions
+    ) {
+        let name = identity.name
+        guard let old = records[name] else { return }
+        records[name]?.member.identity = identity
+        records[name]?.member.liveness = liveness
+        records[name]?.suspicion = nil
+        suspects.remove(name)
+        dead.remove(name)
+        news.forget(name, accusers: old.suspicion?.accusers ?? [])
+        if old.member.identity.site != identity.site { moveRotation(name, from: old.member.identity.site) }
+        liveMembers += (liveness.rank < 2 ? 1 : 0) - (old.member.isLive ? 1 : 0)
+        switch liveness {
+        case .alive: break
+        case .suspect:
+            let first = accuser ?? self.identity.name
+            records[name]?.suspicion = Suspicion(by: first, now: now)
+            suspects.insert(name)
+            counters.suspicions += 1
+        case .dead:
+            dead.insert(name)
+            counters.deaths += 1
+            probes[name] = nil
+        case .left: probes[name] = nil
+        }
+        spread(name, accuser: liveness == .suspect ? accuser ?? self.identity.name : nil, carriesFacts: false)
+        guard isNew || liveness != old.member.liveness else { return }
+        records[name]?.member.since = now
+        callCouriers(now)
+        if let member = records[name]?.member {
+            actions.events.append(.changed(member, from: isNew ? nil : old.member.liveness, by: accuser))
+        }
+        if liveness == .suspect { verify(name, now, &actions) }
+        // Who comes back was cut off, or is new: both have much to tell.
+        if liveness == .alive, !old.member.isLive {
+            exchangePartner = name
+            exchangeDue = min(exchangeDue, now + dice.below(100 * ms))
+        }
+    }
+
+    private mutating func moveRotation(_ name: String, from site: String) {
+        let wasLocal = site == identity.site
+        let isLocal = records[name]?.member.identity.site == identity.site
+        guard wasLocal != isLocal else { return }
+        if isLocal {
+            wanRotation.remove(name)
+            lanRotation.insert(name, &dice)
+        } else {
+            lanRotation.remove(name)
+            wanRotation.insert(name, &dice)
+        }
+    }
+
+    /// Somebody else finds the same: the suspicion shortens (Lifeguard, section IV-B).
+    mutating func confirm(_ name: String, by accuser: String, _ now: UInt64) {
+        let needed = neededConfirmations
+        guard records[name]?.suspicion?.add(accuser, needed: needed) == true else { return }
+        spread(name, accuser: accuser, carriesFacts: false)
+        callCouriers(now)
+    }
+
+    mutating func spread(_ name: String, accuser: String?, carriesFacts: Bool) {
+        news.add(NewsQueue.Item(name: name, accuser: accuser), carriesFacts: carriesFacts)
+    }
+
+    // MARK: Facts
+
+    /// Later facts are taken over, and told on where they matter.
+    mutating func take(_ facts: NodeFacts, of name: String, incarnation: UInt64, _ now: UInt64) {
+        guard let old = records[name]?.take(facts, incarnation: incarnation) else { return }
+        guard let old, facts.isNews(after: old) else { return }
+        let accuser = records[name]?.suspicion?.accusers.first
+        spread(name, accuser: accuser, carriesFacts: true)
+    }
+
+    /// Drift is told once for each change.
+    mutating func compareConfiguration(_ name: String, _ actions: inout GossipActions) {
+        guard let record = records[name], record.member.isLive, let theirs = record.member.facts else { return }
+        let differs = theirs.configuration != facts.configuration
+        guard differs != record.differs else { return }
+        records[name]?.differs = differs
+        actions.events.append(.configurationDiffers(peer: name, differs))
+    }
+
+    /// After a message from the member itself, so that its facts are fresh, and it can be reached.
+    private mutating func compareAll(_ name: String, _ now: UInt64, _ actions: inout GossipActions) {
+        compareConfiguration(name, &actions)
+        guard let record = records[name], let theirs = record.member.facts else { return }
+        let peer = GossipDestination(name: name, address: record.member.identity.address)
+        if theirs.blocks != facts.blocks, isDue(record.blocksToldAt, now) {
+            records[name]?.blocksToldAt = now
+            actions.events.append(.blocksDiffer(peer: peer))
+        }
+        if theirs.canaries != facts.canaries, isDue(record.canariesToldAt, now) {
+            records[name]?.canariesToldAt = now
+            actions.events.append(.canariesDiffer(peer: peer))
+        }
+    }
+
+    private func isDue(_ told: UInt64?, _ now: UInt64) -> Bool {
+        guard let told else { return true }
+        return now - told >= settings.reminder
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Who is in the cluster, who lives, and what they say of themselves: SWIM (Das, Gupta, Motivala: "SWIM: Scalable
+/// Weakly-consistent Infection-style Process Group Membership Protocol", DSN 2002) with the extensions of Lifeguard
+/// (Dadgar, Phillips, Currey: "Lifeguard: Local Health Awareness for More Accurate Failure Detection", arXiv 1707.00788).
+///
+/// No clock, no socket, no chance of its own: time is nanoseconds of a monotonic clock, everything to be done comes back
+/// as `GossipActions`, and the seed decides all choices. Whatever a peer sends, it neither traps nor grows without bound.
+package struct GossipMachine: Sendable {
+    let settings: GossipSettings
+    let startedAt: UInt64
+    package internal(set) var identity: NodeIdentity
+    package internal(set) var facts: NodeFacts
+    package internal(set) var hasLeft = false
+    package internal(set) var counters = GossipCounters()
+
+    var dice: Dice
+    /// When anything last called this machine.
+    var lastCall: UInt64
+    var records: [String: MemberRecord] = [:]
+    /// All names in one order, for taking turns.
+    var names: [String] = []
+    var liveMembers = 0
+    /// Names under suspicion, and of the dead.
+    var suspects: Set<String> = []
+    var dead: Set<String> = []
+    var news = NewsQueue()
+
+    var lanRotation: ProbeRotation
+    var wanRotation: ProbeRotation
+    var probes: [String: Probe] = [:]
+    var lastProbe: UInt64 = 0
+    var pending: [UInt64: Pending] = [:]
+    var lastTicket: UInt64 = 0
+    var lastSequence: UInt64 = 0
+    var relays: [UInt64: Relay] = [:]
+
+    var exchangeDue: UInt64
+    /// Whom to exchange with next; a random one where it is `nil`.
+    var exchangePartner: String?
+    /// Exchanges in a row, each of which brought somebody unknown.
+    var joinExchanges = 0
+    var exchangeCursor = 0
+    var courierDue: UInt64?
+    var lastCourier: UInt64?
+    var revivalDue: UInt64
+    var cleaningDue: UInt64
+
+    var seeds: [String] = []
+    /// Addresses of an earlier run.
+    let remembered: [String]
+    var contactDue: UInt64
+    var contactCursor = 0
+    /// Whose an address has turned out to be; our own name, where it is ours.
+    var owners: [String: String] = [:]
+
+    /// This node's life has been claimed at a higher incarnation once: it has forgotten an earlier one.
+    var hasReclaimed = false
+    var twinToldAt: UInt64?
+
+    /// - Parameters:
+    ///   - identity: with an incarnation above that of the last run (stored + 1; Unix seconds where nothing is stored).
+    ///   - remembered: peers of the last run: contacted like seeds, no members until they answer.
+    ///   - now: nanoseconds of the monotonic clock, as everywhere.
+    package init(
+        identity: NodeIdentity, settings: GossipSettings = GossipSettings(), facts: NodeFacts,
+        remembered: [NodeIdentity] = [], seed: UInt64, now: UInt64
+    ) {
+        self.identity = identity
+        self.identity.incarnation = min(identity.incarnation, GossipBounds.highestNumber)
+        self.settings = settings
+        self.facts = facts.bounded
+        self.facts.revision = max(facts.revision, 1)
+        self.remembered = remembered.filter { $0.name != identity.name && $0.isWithinBounds }.map(\.address)
+        dice = Dice(seed: seed)
+        startedAt = now
+        lastCall = now
+        lanRotation = ProbeRotation(due: now + dice.below(settings.lan.longestInterval))
+        wanRotation = ProbeRotation(due: now + dice.below(settings.wan.longestInterval))
+        exchangeDue = now + dice.below(settings.exchangeInterval)
+        revivalDue = now
+        cleaningDue = now + Self.cleaningInterval
+        contactDue = now
+    }
+
+    static let cleaningInterval: UInt64 = 10_000 * ms
+    /// The driver is asked to call at least this often, so that it is noticed when the node sleeps.
+    static let longestWait: UInt64 = 250 * ms
+
+    // MARK: Questions
+
+    /// All but this node, by name; also the dead and those who left, until they are forgotten.
+    package var members: [Member] { records.values.map(\.member).sorted { $0.identity.name < $1.identity.name } }
+
+    package func member(named name: String) -> Member? { records[name]?.member }
+
+    /// Alive or only suspected, and this node.
+    package var liveCount: Int { liveMembers + 1 }
+
+    /// When `tick` is due at the latest, nanoseconds.
+    package var nextDue: UInt64 {
+        var due = lastCall + Self.longestWait
+        for relay in relays.values { due = min(due, relay.nackAt) }
+        if let courierDue { due = min(due, courierDue) }
+        guard !hasLeft else { return due }
+        if !lanRotation.names.isEmpty { due = min(due, lanRotation.due) }
+        if !wanRotation.names.isEmpty { due = min(due, wanRotation.due) }
+        if liveMembers > 0 { due = min(due, exchangeDue) }
+        if !dead.isEmpty { due = min(due, revivalDue) }
+        for probe in probes.values { due = min(due, probe.hasAskedForHelp ? probe.endsAt : probe.helpAt) }
+        for name in suspects { due = min(due, suspicionDeadline(name) ?? due) }
+        return min(due, contactDue)
+    }
+
+    // MARK: Time
+
+    /// Does what is due.
+    package mutating func tick(now: UInt64) -> GossipActions {
+        var actions = GossipActions()
+        let now = begin(now)
+        work(now, &actions)
+        return actions
+    }
+
+    /// Each event first says what time it is. A gap means that this node slept (a suspended machine, a starved process):
+    /// what it did not hear meanwhile says nothing of others (Lifeguard, section III).
+    mutating func begin(_ now: UInt64) -> UInt64 {
+        let now = max(now, lastCall)
+        let gap = now - lastCall
+        lastCall = now
+        guard gap > settings.pause else { return now }
+        counters.pauses += 1
+        worsenHealth()
+        probes = [:]
+        for name in suspects { records[name]?.suspicion?.startedAt = now }
+        return now
+    }
+
+    mutating func work(_ now: UInt64, _ actions: inout GossipActions) {
+        endRelays(now, &actions)
+        if !hasLeft {
+            advanceProbes(now, &actions)
+            judgeSuspects(now, &actions)
+            startProbes(now, &actions)
+            contactDead(now, &actions)
+            exchange(now, &actions)
+            contactSeeds(now, &actions)
+            clean(now)
+        }
+        sendCouriers(now, &actions)
+    }
+
+    // MARK: Orders
+
+    /// What this node says of itself. Call it as often as there is something new; counters alone make no news.
+    package mutating func setFacts(_ new: NodeFacts, now: UInt64) -> GossipActions {
+        var actions = GossipActions()
+        let now = begin(now)
+        var new = new.bounded
+        new.revision = facts.revision
+        guard new != facts else { return actions }
+        let isNews = new.isNews(after: facts)
+        let isOtherConfiguration = new.configuration != facts.configuration
+        new.revision = min(facts.revision + 1, GossipBounds.highestNumber)
+        facts = new
+        if isOtherConfiguration {
+            for name in names { compareConfiguration(name, &actions) }
+        }
+        if isNews { callCouriers(now) }
+        work(now, &actions)
+        return actions
+    }
+
+    /// Says goodbye. From then on this node answers, and asks nobody.
+    package mutating func leave(now: UInt64) -> GossipActions {
+        var actions = GossipActions()
+        _ = begin(now)
+        guard !hasLeft else { return actions }
+        hasLeft = true
+        probes = [:]
+        for name in randomLive(Self.mostFarewells, except: []) {
+            guard let member = records[name]?.member else { continue }
+            send(.leave, to: member, purpose: .courier, &actions)
+        }
+        return actions
+    }
+
+    /// Those who are told by the leaving node itself; the others hear it from them.
+    static let mostFarewells = 16
+}

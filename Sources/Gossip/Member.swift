@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Who a node is. The name stands in its certificate; the incarnation grows with each start and each refutation.
+package struct NodeIdentity: Sendable, Equatable, Codable {
+    /// `node.id` of its configuration: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    package var name: String
+    /// `cluster.advertise`: host and port where peers reach it.
+    package var address: String
+    /// `node.site`.
+    package var site: String
+    /// SWIM section 4.2: only the node itself raises it.
+    package var incarnation: UInt64
+
+    package init(name: String, address: String, site: String, incarnation: UInt64) {
+        self.name = name
+        self.address = address
+        self.site = site
+        self.incarnation = incarnation
+    }
+}
+
+/// What is believed of a node's life.
+package enum Liveness: String, Sendable, Codable, CaseIterable {
+    case alive
+    /// It did not answer; it is given time to say that it lives (SWIM section 4.2).
+    case suspect
+    /// It did not say so in time.
+    case dead
+    /// It said goodbye.
+    case left
+}
+
+/// A node of the cluster as this node sees it.
+package struct Member: Sendable, Equatable {
+    package var identity: NodeIdentity
+    package var liveness: Liveness
+    /// What it last said of itself; `nil` until it has said anything.
+    package var facts: NodeFacts?
+    /// Smoothed time of a probe and its answer, microseconds; `nil` until one was measured.
+    package var roundTrip: UInt32?
+    /// When its liveness last changed, nanoseconds of the monotonic clock.
+    package var since: UInt64
+    /// When something was last heard from itself; `nil` when it was only spoken of.
+    package var lastHeard: UInt64?
+
+    package init(
+        identity: NodeIdentity, liveness: Liveness, facts: NodeFacts? = nil, roundTrip: UInt32? = nil, since: UInt64,
+        lastHeard: UInt64? = nil
+    ) {
+        self.identity = identity
+        self.liveness = liveness
+        self.facts = facts
+        self.roundTrip = roundTrip
+        self.since = since
+        self.lastHeard = lastHeard
+    }
+
+    /// Alive or only suspected: SWIM goes on treating a suspect as a member.
+    package var isLive: Bool { liveness == .alive || liveness == .suspect }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What this node keeps of a member besides what it shows.
+struct MemberRecord: Sendable {
+    var member: Member
+    /// The incarnation in which the member said what `member.facts` holds.
+    var factsIncarnation: UInt64 = 0
+    var window = ReplayWindow()
+    var suspicion: Suspicion?
+    /// While it is dead: when it was last contacted.
+    var contactedAt: UInt64 = 0
+    /// Its shared configuration differs from ours, and that has been told.
+    var differs = false
+    /// When it was last told that its block list, its canaries differ.
+    var blocksToldAt: UInt64?
+    var canariesToldAt: UInt64?
+
+    init(_ identity: NodeIdentity, _ liveness: Liveness, now: UInt64) {
+        member = Member(identity: identity, liveness: liveness, since: now)
+    }
+
+    var name: String { member.identity.name }
+
+    /// Takes over facts that are later than those known. Returns the earlier ones, if these were taken: `.some(nil)`
+    /// when there were none.
+    mutating func take(_ facts: NodeFacts, incarnation: UInt64) -> NodeFacts?? {
+        let old = member.facts
+        if let old, (incarnation, facts.revision) <= (factsIncarnation, old.revision) { return nil }
+        member.facts = facts
+        factsIncarnation = incarnation
+        return .some(old)
+    }
+}
+
+extension Liveness {
+    /// Of two beliefs about one incarnation the higher one holds (SWIM section 4.2): so every order of messages leads to
+    /// the same belief.
+    var rank: Int {
+        switch self {
+        case .alive: 0
+        case .suspect: 1
+        case .dead: 2
+        case .left: 3
+        }
+    }
+}
+
+/// One probe of one member (SWIM section 3.1): a ping, then pings through others.
+struct Probe: Sendable, Equatable {
+    var number: UInt64
+    var startedAt: UInt64
+    /// When others are asked.
+    var helpAt: UInt64
+    var endsAt: UInt64
+    var hasAskedForHelp = false
+    /// Pings of ours that are under way, and pings through others.
+    var open = 1
+    /// Nacks that are due from those who were asked (Lifeguard, section IV-A).
+    var nacksDue = 0
+}
+
+/// What a request was sent for, to be known by its answer.
+struct Pending: Sendable {
+    enum Purpose: Sendable, Equatable {
+        /// Our own ping of a probe.
+        case probe(of: String, number: UInt64)
+        /// A request to somebody else to ping.
+        case help(of: String, number: UInt64, owesNack: Bool)
+        /// A ping for somebody else, whose request came in under the ticket.
+        case relay(ticket: UInt64)
+        case exchange
+        /// Nothing hangs on it.
+        case courier
+        /// A seed, or somebody from an earlier run.
+        case contact
+    }
+
+    var purpose: Purpose
+    var kind: GossipMessage.Kind
+    var sequence: UInt64
+    var destination: GossipDestination
+}
+
+/// A ping on behalf of another.
+struct Relay: Sendable {
+    var requester: String
+    var sequence: UInt64
+    var target: String
+    /// When the requester is told that nothing was heard.
+    var nackAt: UInt64
+}

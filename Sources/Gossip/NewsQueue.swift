@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What this node has yet to tell others of third nodes. Each message carries the news that were told least (SWIM section
+/// 4.1); after λ · log(n) times they are old.
+struct NewsQueue: Sendable {
+    /// What one piece of news is about. What is told is looked up when it is told.
+    struct Item: Sendable, Hashable {
+        var name: String
+        /// Each accuser of a suspect is news by itself (Lifeguard, section IV-B).
+        var accuser: String?
+    }
+
+    private struct Slip: Sendable {
+        var item: Item
+        /// Which news of the item: an older slip is void.
+        var edition: UInt64
+    }
+
+    private struct State: Sendable {
+        var edition: UInt64
+        var carriesFacts: Bool
+    }
+
+    private var states: [Item: State] = [:]
+    /// By how often they were told; within one heap the latest first.
+    private var heaps: [[Slip]] = []
+    private var lastEdition: UInt64 = 0
+
+    var isEmpty: Bool { states.isEmpty }
+    var count: Int { states.count }
+
+    /// News, to be told from the beginning.
+    mutating func add(_ item: Item, carriesFacts: Bool) {
+        lastEdition += 1
+        let carriesFacts = carriesFacts || states[item]?.carriesFacts == true
+        states[item] = State(edition: lastEdition, carriesFacts: carriesFacts)
+        if heaps.isEmpty { heaps.append([]) }
+        heaps[0].append(Slip(item: item, edition: lastEdition))
+    }
+
+    /// What was said of a node before holds no more.
+    mutating func forget(_ name: String, accusers: [String]) {
+        states[Item(name: name, accuser: nil)] = nil
+        for accuser in accusers { states[Item(name: name, accuser: accuser)] = nil }
+    }
+
+    /// Drops all for which it is so.
+    mutating func drop(where isOld: (Item) -> Bool) {
+        for item in states.keys where isOld(item) { states[item] = nil }
+    }
+
+    /// Takes out what goes into a message to somebody, the least told first.
+    ///
+    /// - Parameters:
+    ///   - most: how many at most.
+    ///   - repeats: how often each is told.
+    ///   - make: what is told of an item, with the facts where they are news; `nil` where this receiver need not be
+    ///     told, or the message has no room: then it stays as it is.
+    mutating func take(
+        _ most: Int, repeats: Int, make: (Item, _ carriesFacts: Bool) -> MemberUpdate?
+    ) -> [MemberUpdate] {
+        var taken: [MemberUpdate] = []
+        // What is told now must not be told again in the same message.
+        var told: [(Slip, Int)] = []
+        var kept: [(Slip, Int)] = []
+        for level in heaps.indices {
+            while taken.count < most, kept.count < 4 * most, let slip = heaps[level].popLast() {
+                guard let state = states[slip.item], state.edition == slip.edition else { continue }
+                guard let update = make(slip.item, state.carriesFacts) else {
+                    kept.append((slip, level))
+                    continue
+                }
+                taken.append(update)
+                told.append((slip, level + 1))
+            }
+        }
+        for (slip, level) in kept.reversed() { heaps[level].append(slip) }
+        for (slip, level) in told {
+            guard level < repeats else {
+                states[slip.item] = nil
+                continue
+            }
+            if level == heaps.count { heaps.append([]) }
+            heaps[level].append(slip)
+        }
+        return taken
+    }
+}
