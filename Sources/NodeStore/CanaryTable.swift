@@ -2,8 +2,7 @@
 import Foundation
 import GRDB
 
-/// A canary's row bears a checksum: SQLite finds a damaged page by its structure, not by what its cells hold, and a
-/// canary with one wrong bit would have every HSM look as if it held another key.
+/// A canary's row bears a checksum (`RowChecksum`).
 extension StoredCanary: FetchableRecord, PersistableRecord {
     package static let databaseTableName = "canary"
     package static let persistenceConflictPolicy = PersistenceConflictPolicy(insert: .replace, update: .replace)
@@ -18,9 +17,7 @@ extension StoredCanary: FetchableRecord, PersistableRecord {
             madeUnixSeconds: try row.decode(forColumn: "made_unix_seconds"),
             trustedByOperator: try row.decode(Int.self, forColumn: "trusted_by_operator") != 0,
             dispute: try row.decode(forColumn: "dispute"))
-        guard try row.decode(Int64.self, forColumn: "checksum") == checksum else {
-            throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a canary does not match its checksum")
-        }
+        try checksum.check(row, "a canary")
     }
 
     package func encode(to container: inout PersistenceContainer) {
@@ -32,26 +29,15 @@ extension StoredCanary: FetchableRecord, PersistableRecord {
         container["made_unix_seconds"] = madeUnixSeconds
         container["trusted_by_operator"] = trustedByOperator ? 1 : 0
         container["dispute"] = dispute
-        container["checksum"] = checksum
+        container["checksum"] = checksum.value
     }
 
-    /// FNV-1a (64 bits) of all fields, each after its length. Against accidents, not against people.
-    private var checksum: Int64 {
-        var sum: UInt64 = 0xcbf2_9ce4_8422_2325
-        func add(_ bytes: some Sequence<UInt8>) {
-            for byte in bytes { sum = (sum ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        }
-        func add(_ number: Int) {
-            withUnsafeBytes(of: Int64(number).littleEndian) { add($0) }
-        }
-        for field in [Array(label.utf8), iv, ciphertext, digest, Array(hsm.utf8)] {
-            add(field.count)
-            add(field)
-        }
-        add(madeUnixSeconds)
-        add(trustedByOperator ? 1 : 0)
-        add(dispute == nil ? 0 : 1)
-        add((dispute ?? "").utf8)
-        return Int64(bitPattern: sum)
+    private var checksum: RowChecksum {
+        var sum = RowChecksum()
+        for field in [Array(label.utf8), iv, ciphertext, digest, Array(hsm.utf8)] { sum.add(field) }
+        sum.add(madeUnixSeconds)
+        sum.add(trustedByOperator ? 1 : 0)
+        sum.add(dispute)
+        return sum
     }
 }

@@ -30,7 +30,7 @@ extension NodeStore {
     }
 
     /// Everything known: what the file says, and what it lacks.
-    private func known() -> StoreMemory {
+    func known() -> StoreMemory {
         queue.sync {
             if health.isOK, flush(durable: false, evenIfEmpty: false) {
                 let limit = settings.transitionsInMemory

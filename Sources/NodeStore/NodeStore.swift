@@ -77,6 +77,11 @@ package final class NodeStore: @unchecked Sendable {
         remember(urgently: false) { $0.record(node) }
     }
 
+    /// All peers that are known now: others are forgotten. Written within a second.
+    package func record(peers: [StoredPeer]) {
+        remember(urgently: false) { $0.record(peers: peers) }
+    }
+
     /// Written at once; on the disk when a later `saved()` says so.
     package func record(canary: StoredCanary) {
         remember(urgently: true) { $0.record(canary) }
@@ -209,7 +214,8 @@ package final class NodeStore: @unchecked Sendable {
     }
 
     private func open() throws(StoreError) {
-        if let contents = try writer.open() { state.withLock { $0.memory.adopt(contents) } }
+        let doubt = state.withLock { $0.memory.blocks.doubt($0.health) }
+        if let contents = try writer.open(doubt: doubt) { state.withLock { $0.memory.adopt(contents) } }
     }
 
     private func fail(_ error: StoreError) {

@@ -5,9 +5,16 @@ import GRDB
 ///
 /// A migration only adds: during an upgrade, the process of the version before works on with the same file.
 enum Schema {
-    static var migrator: DatabaseMigrator {
+    static var migrator: DatabaseMigrator { migrator(lostBlocks: nil) }
+
+    /// - Parameter lostBlocks: why a block list that starts empty in this file may not be the whole one; `nil` when
+    ///   there was none before.
+    static func migrator(lostBlocks: String?) -> DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1 HSMs, keys and lanes", foreignKeyChecks: .immediate, migrate: first)
+        migrator.registerMigration("2 blocks and peers", foreignKeyChecks: .immediate) { db in
+            try second(db, lostBlocks: lostBlocks)
+        }
         return migrator
     }
 
@@ -81,6 +88,35 @@ enum Schema {
             sql: "INSERT INTO store (only_row, id, written_unix_seconds) VALUES (1, lower(hex(randomblob(16))), 0)")
     }
 
+    private static func second(_ db: Database, lostBlocks: String?) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE peer (
+                    name TEXT PRIMARY KEY NOT NULL,
+                    address TEXT NOT NULL, site TEXT NOT NULL, incarnation INTEGER NOT NULL,
+                    last_seen_unix_seconds INTEGER NOT NULL
+                ) STRICT;
+
+                CREATE TABLE block (
+                    id TEXT PRIMARY KEY NOT NULL,
+                    target_kind TEXT NOT NULL, target_value TEXT NOT NULL, reason TEXT NOT NULL,
+                    made_by TEXT NOT NULL, made_unix_seconds INTEGER NOT NULL, expires_unix_seconds INTEGER,
+                    checksum INTEGER NOT NULL
+                ) STRICT;
+
+                CREATE TABLE block_lift (
+                    id TEXT PRIMARY KEY NOT NULL,
+                    lifted_by TEXT NOT NULL, lifted_unix_seconds INTEGER NOT NULL, checksum INTEGER NOT NULL
+                ) STRICT;
+
+                CREATE TABLE block_list (
+                    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+                    unknown_reason TEXT, blocks INTEGER NOT NULL, lifts INTEGER NOT NULL, checksum INTEGER NOT NULL
+                ) STRICT;
+                """)
+        try BlockListRow(unknownReason: lostBlocks, blocks: 0, lifts: 0).insert(db)
+    }
+
     /// Everything the file says, but for the lane ledger. Throws what makes the file unusable.
     static func contents(of db: Database, transitions: Int) throws -> StoreContents {
         let id = try String.fetchOne(db, sql: "SELECT id FROM store WHERE only_row = 1")
@@ -92,7 +128,9 @@ enum Schema {
             canaries: try StoredCanary.fetchAll(db, sql: "SELECT * FROM canary"),
             drained: try DrainedRow.fetchAll(db, sql: "SELECT * FROM drained"),
             nodes: try StoredNode.fetchAll(db, sql: "SELECT * FROM node"),
-            transitions: try StoredTransition.latest(db, limit: transitions))
+            transitions: try StoredTransition.latest(db, limit: transitions),
+            peers: try StoredPeer.fetchAll(db, sql: "SELECT * FROM peer"),
+            blockList: try BlockListRow.contents(of: db))
     }
 }
 
@@ -106,4 +144,6 @@ struct StoreContents: Sendable {
     var nodes: [StoredNode]
     /// Oldest first.
     var transitions: [StoredTransition]
+    var peers: [StoredPeer]
+    var blockList: StoredBlockList
 }

@@ -7,29 +7,38 @@ struct StoreConnection {
     let database: DatabaseQueue
     let identity: FileIdentity
 
-    /// Opens the file, or makes it. A corrupt one is set aside first.
+    /// Opens the file, or makes it. A corrupt one is set aside first. When it returns, the marker is there.
     ///
+    /// - Parameter doubt: why the block list in memory may not be the whole one; a file that is made now says so, too.
     /// - Returns: the connection, and what the file held.
-    static func open(_ files: StoreFiles, _ settings: StoreSettings) throws(StoreError) -> (Self, StoreContents) {
+    static func open(
+        _ files: StoreFiles, _ settings: StoreSettings, doubt: String?
+    ) throws(StoreError) -> (Self, StoreContents) {
         try files.makeDirectory()
         let lock = try files.lock(milliseconds: settings.busyTimeoutMilliseconds)
         defer { close(lock) }
+        let opened: (Self, StoreContents)
         do {
-            return try openChecked(files, settings)
+            let lost = try files.hasMarker() ? files.lossByMarker : nil
+            opened = try openChecked(files, settings, lostBlocks: doubt ?? lost)
         } catch  where error.isCorruption {
+            // First of all: were the process to end between here and the new file, this tells of the old one.
+            try files.makeMarker()
             try files.setAside(nowUnixSeconds: unixSeconds(), keep: settings.corruptFilesKept)
+            return try openChecked(files, settings, lostBlocks: doubt ?? error.description)
         }
-        return try openChecked(files, settings)
+        try files.makeMarker()
+        return opened
     }
 
     private static func openChecked(
-        _ files: StoreFiles, _ settings: StoreSettings
+        _ files: StoreFiles, _ settings: StoreSettings, lostBlocks: String?
     ) throws(StoreError) -> (Self, StoreContents) {
         try files.makeFile()
         let before = try files.identity()
         do {
             let database = try DatabaseQueue(path: files.path, configuration: configuration(settings))
-            let contents = try prepare(database, files, settings)
+            let contents = try prepare(database, files, settings, lostBlocks: lostBlocks)
             guard let before, try files.identity() == before else {
                 throw StoreError.unusable(path: files.path, detail: "it was replaced while it was opened")
             }
@@ -41,7 +50,7 @@ struct StoreConnection {
 
     /// Checks, migrates, and reads everything.
     private static func prepare(
-        _ database: DatabaseQueue, _ files: StoreFiles, _ settings: StoreSettings
+        _ database: DatabaseQueue, _ files: StoreFiles, _ settings: StoreSettings, lostBlocks: String?
     ) throws -> StoreContents {
         try check(database, files)
         try database.writeWithoutTransaction { db in
@@ -56,9 +65,16 @@ struct StoreConnection {
             try db.execute(sql: "PRAGMA journal_size_limit = 8388608")
         }
         if try !database.read(Schema.migrator.hasCompletedMigrations) {
-            try Schema.migrator.migrate(database)
+            try makeTables(database, lostBlocks: lostBlocks)
         }
         return try database.read { try Schema.contents(of: $0, transitions: settings.transitionsInMemory) }
+    }
+
+    /// On the disk when this returns: once the marker is there, a file without tables counts as a loss.
+    private static func makeTables(_ database: DatabaseQueue, lostBlocks: String?) throws {
+        try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+        try Schema.migrator(lostBlocks: lostBlocks).migrate(database)
+        try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = NORMAL") }
     }
 
     /// Throws unless the file is whole, and not of a later version.

@@ -11,9 +11,12 @@ struct FileIdentity: Equatable, Sendable {
 /// The database's files in the state directory.
 struct StoreFiles: Sendable {
     static let name = "claviger.sqlite"
+    /// The file that says that there was a database, and with it a block list.
+    static let markerName = name + ".made"
 
     let directory: String
     var path: String { directory + "/" + Self.name }
+    private var markerPath: String { directory + "/" + Self.markerName }
 
     /// The file at `path`; `nil` when there is none. Throws when it is not a plain file, or cannot be looked at.
     func identity() throws(StoreError) -> FileIdentity? {
@@ -23,8 +26,11 @@ struct StoreFiles: Sendable {
 
     /// Makes the directory (0700) unless it is there.
     func makeDirectory() throws(StoreError) {
-        if mkdir(directory, 0o700) == 0 || errno == EEXIST { return }
-        throw .system("make the state directory", path: directory)
+        if mkdir(directory, 0o700) == 0 {
+            try sync(directory: directory + "/..")
+        } else if errno != EEXIST {
+            throw .system("make the state directory", path: directory)
+        }
     }
 
     /// Makes an empty file (0600) unless there is one, and takes it from group and others. A new file gets no journal
@@ -45,6 +51,45 @@ struct StoreFiles: Sendable {
         let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .system("make", path: path) }
         close(descriptor)
+        try sync(directory: directory)
+    }
+
+    /// Whether a database was made in this directory, by a version that keeps blocks in it.
+    func hasMarker() throws(StoreError) -> Bool {
+        if access(markerPath, F_OK) == 0 { return true }
+        if errno == ENOENT { return false }
+        throw .system("look for", path: markerPath)
+    }
+
+    /// What it means to find the marker, and no block list.
+    var lossByMarker: String {
+        "\(path) is missing or older than \(Self.markerName), which says that there was one with a block list"
+    }
+
+    /// Makes the marker unless it is there. It is on the disk when this returns.
+    func makeMarker() throws(StoreError) {
+        guard try !hasMarker() else { return }
+        let descriptor = open(markerPath, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .system("make", path: markerPath) }
+        defer { close(descriptor) }
+        // For whoever finds it. That it is there is what counts.
+        let words =
+            Array(
+                "\(Self.name) was made in this directory. Without it, the list of blocks counts as lost, and everything is "
+                    .utf8)
+            + Array("refused until a peer or `claviger unblock --confirm-unknown` says what is blocked.\n".utf8)
+        guard write(descriptor, words, words.count) == words.count, fsync(descriptor) == 0 else {
+            throw .system("write", path: markerPath)
+        }
+        try sync(directory: directory)
+    }
+
+    /// Has the names in a directory outlast a loss of power.
+    private func sync(directory: String) throws(StoreError) {
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .system("open the directory", path: directory) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw .system("sync the directory", path: directory) }
     }
 
     /// Renames the file and its journals to `claviger.sqlite.corrupt-<unix seconds>`, and keeps the last `keep` of

@@ -95,14 +95,22 @@ struct StoreBatch: Sendable {
     var removedCanaries: [String] = []
     var drained: [DrainedRow] = []
     var undrained: [String] = []
+    var peers: [StoredPeer] = []
+    var removedPeers: [String] = []
+    var blocks: [StoredBlock] = []
+    var lifts: [StoredBlockLift] = []
+    var blocksBecomeKnown = false
+
+    var hasBlocks: Bool { !blocks.isEmpty || !lifts.isEmpty || blocksBecomeKnown }
 
     /// What a loss of power must not take back once it was said to be saved.
     var mustLast: Bool {
-        !canaries.isEmpty || !removedCanaries.isEmpty || !drained.isEmpty || !undrained.isEmpty
+        !canaries.isEmpty || !removedCanaries.isEmpty || !drained.isEmpty || !undrained.isEmpty || hasBlocks
     }
 
     var isEmpty: Bool {
-        hsms.isEmpty && transitions.isEmpty && keys.isEmpty && nodes.isEmpty && !mustLast
+        hsms.isEmpty && transitions.isEmpty && keys.isEmpty && nodes.isEmpty && peers.isEmpty
+            && removedPeers.isEmpty && !mustLast
     }
 
     fileprivate var hsmNames: Set<String> = []
@@ -111,6 +119,9 @@ struct StoreBatch: Sendable {
     fileprivate var canaryLabels: Set<String> = []
     fileprivate var drainedNames: Set<String> = []
     fileprivate var transitionsUpTo = 0
+    fileprivate var peerNames: Set<String> = []
+    fileprivate var blockIDs: Set<String> = []
+    fileprivate var liftIDs: Set<String> = []
 }
 
 /// What the store knows, whether or not the file can take it: bounded, and coalesced by name.
@@ -120,6 +131,8 @@ struct StoreMemory: Sendable {
     private(set) var nodes = LatestValues<String, StoredNode>()
     private(set) var canaries = LatestValues<String, StoredCanary>()
     private(set) var drained = LatestValues<String, DrainedRow>()
+    private(set) var peers = LatestValues<String, StoredPeer>()
+    private(set) var blocks = BlockMemory()
     private(set) var transitions: TransitionLog
     private let keysLimit: Int
     /// The file that these values come from and go to.
@@ -134,7 +147,31 @@ struct StoreMemory: Sendable {
 
     mutating func record(_ transition: StoredTransition) { transitions.append(transition) }
 
-    mutating func record(_ node: StoredNode) { nodes.set(node, for: node.id) }
+    /// An incarnation never goes back.
+    mutating func record(_ node: StoredNode) {
+        var node = node
+        node.incarnation = max(node.incarnation, nodes.values[node.id]?.incarnation ?? node.incarnation)
+        nodes.set(node, for: node.id)
+    }
+
+    mutating func setIncarnation(_ id: String, _ incarnation: Int) {
+        var node =
+            nodes.values[id]
+            ?? StoredNode(id: id, incarnation: incarnation, pid: 0, processStart: 0, startedUnixSeconds: 0, version: "")
+        node.incarnation = incarnation
+        record(node)
+    }
+
+    /// These are all.
+    mutating func record(peers all: [StoredPeer]) {
+        for peer in all where peers.values[peer.name] != peer { peers.set(peer, for: peer.name) }
+        let names = Set(all.map(\.name))
+        for name in peers.values.keys where !names.contains(name) { peers.remove(name) }
+    }
+
+    mutating func keep(_ list: StoredBlockList) { blocks.keep(list) }
+
+    mutating func confirmBlocks() { blocks.confirm() }
 
     mutating func record(_ canary: StoredCanary) { canaries.set(canary, for: canary.label) }
 
@@ -164,6 +201,10 @@ struct StoreMemory: Sendable {
         (batch.canaries, batch.removedCanaries, batch.canaryLabels) = canaries.take()
         (batch.drained, batch.undrained, batch.drainedNames) = drained.take()
         (batch.transitions, batch.transitionsUpTo) = transitions.unsaved()
+        (batch.peers, batch.removedPeers, batch.peerNames) = peers.take()
+        (batch.blocks, _, batch.blockIDs) = blocks.blocks.take()
+        (batch.lifts, _, batch.liftIDs) = blocks.lifts.take()
+        batch.blocksBecomeKnown = blocks.takeBecomesKnown()
         return batch
     }
 
@@ -176,6 +217,10 @@ struct StoreMemory: Sendable {
         nodes.giveBack(batch.nodeIDs)
         canaries.giveBack(batch.canaryLabels)
         drained.giveBack(batch.drainedNames)
+        peers.giveBack(batch.peerNames)
+        blocks.blocks.giveBack(batch.blockIDs)
+        blocks.lifts.giveBack(batch.liftIDs)
+        if batch.blocksBecomeKnown { blocks.giveBackBecomesKnown() }
     }
 
     /// Takes over what a file says. From another file than the last, what it lacks is to be written again.
@@ -189,11 +234,13 @@ struct StoreMemory: Sendable {
         canaries.adopt(Dictionary(contents.canaries, by: \.label), restoring: restoring)
         drained.adopt(Dictionary(contents.drained, by: \.hsm), restoring: restoring)
         transitions.adopt(contents.transitions, restoring: restoring)
+        peers.adopt(Dictionary(contents.peers, by: \.name), restoring: restoring)
+        blocks.adopt(contents.blockList, restoring: restoring)
     }
 }
 
 extension Dictionary {
-    fileprivate init(_ values: [Value], by key: (Value) -> Key) {
+    init(_ values: [Value], by key: (Value) -> Key) {
         self.init(values.map { (key($0), $0) }, uniquingKeysWith: { _, last in last })
     }
 }

@@ -47,6 +47,14 @@ package struct StoreReader: Sendable {
         Set(try read { try DrainedRow.fetchAll($0, sql: "SELECT * FROM drained") }.map(\.hsm))
     }
 
+    /// The block list as the file has it, by id.
+    package func blocks() throws(StoreError) -> StoredBlockList {
+        var list = try read { try BlockListRow.contents(of: $0) }
+        list.blocks.sort { $0.id < $1.id }
+        list.lifts.sort { $0.id < $1.id }
+        return list
+    }
+
     private func read<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
         do {
             return try database.read(body)

@@ -15,13 +15,14 @@ final class StoreWriter {
 
     /// Opens the file unless it is open; notices that it was deleted, moved or replaced.
     ///
+    /// - Parameter doubt: why the block list in memory may not be the whole one, if that is so.
     /// - Returns: what the file holds when it was opened now, else `nil`.
-    func open() throws(StoreError) -> StoreContents? {
+    func open(doubt: String?) throws(StoreError) -> StoreContents? {
         if let connection {
             if try files.identity() == connection.identity { return nil }
             close()
         }
-        let (opened, contents) = try StoreConnection.open(files, settings)
+        let (opened, contents) = try StoreConnection.open(files, settings, doubt: doubt)
         connection = opened
         return contents
     }

@@ -31,6 +31,22 @@ extension StoredKey: FetchableRecord, PersistableRecord {
 extension StoredNode: FetchableRecord, PersistableRecord {
     package static let databaseTableName = "node"
     package static let persistenceConflictPolicy = replacing
+
+    /// As it is, but for an incarnation that another process has raised further. Who knows nothing but an incarnation
+    /// (`StoreMemory.setIncarnation`) leaves the rest as another process has told it.
+    func write(_ db: Database) throws {
+        var row = self
+        if let stored = try StoredNode.fetchOne(db, sql: "SELECT * FROM node WHERE id = ?", arguments: [id]) {
+            if pid == 0 { row = stored }
+            row.incarnation = max(incarnation, stored.incarnation)
+        }
+        try row.insert(db)
+    }
+}
+
+extension StoredPeer: FetchableRecord, PersistableRecord {
+    package static let databaseTableName = "peer"
+    package static let persistenceConflictPolicy = replacing
 }
 
 /// An HSM that an operator has drained.
@@ -53,7 +69,7 @@ extension StoreBatch {
         for hsm in hsms { try hsm.insert(db) }
         for transition in transitions { try transition.insert(db) }
         for key in keys { try key.insert(db) }
-        for node in nodes { try node.insert(db) }
+        for node in nodes { try node.write(db) }
         for canary in canaries { try canary.insert(db) }
         for label in removedCanaries {
             try db.execute(sql: "DELETE FROM canary WHERE label = ?", arguments: [label])
@@ -61,6 +77,17 @@ extension StoreBatch {
         for row in drained { try row.insert(db) }
         for hsm in undrained {
             try db.execute(sql: "DELETE FROM drained WHERE hsm = ?", arguments: [hsm])
+        }
+        for peer in peers { try peer.insert(db) }
+        for name in removedPeers {
+            try db.execute(sql: "DELETE FROM peer WHERE name = ?", arguments: [name])
+        }
+        if hasBlocks {
+            try BlockListRow.change(db) { head in
+                for block in blocks { try block.insert(db) }
+                for lift in lifts { try lift.insert(db) }
+                if blocksBecomeKnown { head.unknownReason = nil }
+            }
         }
         // One page that every transaction writes: an empty batch, too, shows whether the file can be written.
         try db.execute(sql: "UPDATE store SET written_unix_seconds = ?", arguments: [nowUnixSeconds])

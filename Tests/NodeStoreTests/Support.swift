@@ -11,6 +11,7 @@ import Testing
 final class Scratch: Sendable {
     let directory: String
     var file: String { directory + "/claviger.sqlite" }
+    var marker: String { file + ".made" }
 
     init() throws {
         var template = Array((FileManager.default.temporaryDirectory.path + "/node-store-XXXXXX").utf8CString)
@@ -41,8 +42,14 @@ final class Scratch: Sendable {
     }
 
     /// A connection beside the store's.
-    func connection() throws -> DatabaseQueue {
+    ///
+    /// - Parameter keepsReadersOut: once it has written, nobody else can even read until it is closed (SQLite, "PRAGMA
+    ///   locking_mode"); a transaction alone keeps other writers out.
+    func connection(keepsReadersOut: Bool = false) throws -> DatabaseQueue {
         var configuration = Configuration()
+        if keepsReadersOut {
+            configuration.prepareDatabase { try $0.execute(sql: "PRAGMA locking_mode = EXCLUSIVE") }
+        }
         configuration.allowsUnsafeTransactions = true
         configuration.busyMode = .timeout(10)
         return try DatabaseQueue(path: file, configuration: configuration)
@@ -110,6 +117,30 @@ enum Sample {
             madeUnixSeconds: now, trustedByOperator: trusted, dispute: trusted ? nil : "hsm-a and hsm-b disagree")
     }
 
+    static func block(_ number: Int, reason: String = "because", expires: Int? = nil) -> StoredBlock {
+        StoredBlock(
+            id: id(number), targetKind: "key", targetValue: "key-\(number)", reason: reason, madeBy: "alice@fra-1",
+            madeUnixSeconds: now, expiresUnixSeconds: expires)
+    }
+
+    static func lift(_ number: Int) -> StoredBlockLift {
+        StoredBlockLift(id: id(number), liftedBy: "bob@fra-2", liftedUnixSeconds: now)
+    }
+
+    static func list(
+        _ blocks: [StoredBlock], lifts: [StoredBlockLift] = [], _ condition: StoredBlockCondition = .known
+    ) -> StoredBlockList {
+        StoredBlockList(blocks: blocks, lifts: lifts, condition: condition)
+    }
+
+    private static func id(_ number: Int) -> String { String(repeating: "0", count: 26) + String(100_000 + number) }
+
+    static func peer(_ name: String, incarnation: Int = 1, seen: Int = now) -> StoredPeer {
+        StoredPeer(
+            name: name, address: "\(name).example:7946", site: "fra", incarnation: incarnation,
+            lastSeenUnixSeconds: seen)
+    }
+
     static let node = StoredNode(
         id: "fra-1", incarnation: 3, pid: 5, processStart: 6, startedUnixSeconds: now, version: "1.0")
 }
@@ -142,6 +173,13 @@ struct HealthEvents: Sendable {
 extension StoreHealth {
     var reason: String? {
         if case .failing(let reason, _) = self { reason } else { nil }
+    }
+}
+
+extension StoredBlockList {
+    /// Why it is unknown; `nil` when it is known.
+    var doubt: String? {
+        if case .unknown(let reason) = condition { reason } else { nil }
     }
 }
 
