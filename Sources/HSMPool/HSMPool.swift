@@ -21,6 +21,7 @@ package final class HSMPool: KeyOperationPool {
     let state: Mutex<PoolState>
     let isKeepingBooks = Atomic(false)
     let noted = Mutex(NotedKeys())
+    let summaries = Mutex<KeySummary?>(nil)
 
     /// - Parameters:
     ///   - journal: keeps the canaries and what other processes of the host are told.
@@ -42,13 +43,21 @@ package final class HSMPool: KeyOperationPool {
 
     /// Starts every worker. Returns at once; operations wait for workers that are on their way up.
     package func start() {
-        for hsm in settings.members.indices { startWorker(hsm, after: 0) }
+        let places = state.withLock { state in
+            state.isStarted = true
+            return state.hsms.indices
+        }
+        for hsm in places { startWorker(hsm, after: 0) }
         watch()
     }
 
     /// Waits until every worker process has been started, or could not be.
     package func started() async {
-        await wait { state in state.hsms.allSatisfy { $0.worker != nil || $0.failure != nil || $0.hasServed } }
+        await wait { state in
+            state.shown.allSatisfy {
+                state.hsms[$0].worker != nil || state.hsms[$0].failure != nil || state.hsms[$0].hasServed
+            }
+        }
     }
 
     /// Waits until every HSM can serve or has said why it cannot.
@@ -98,6 +107,14 @@ package final class HSMPool: KeyOperationPool {
         state.withLock { $0.knowledge(of: label, on: hsms) }
     }
 
+    package func validity(of label: String, on hsms: HSMSet) -> KeyValidity {
+        state.withLock { state in
+            let servers = state.proof.holders(of: label)
+            return state.catalogue.validity(
+                of: label, on: (servers.isEmpty ? state.heard : servers).intersection(hsms))
+        }
+    }
+
     /// Has every HSM list its keys now: a key that nobody knew may have just been made.
     package func readCatalogues() {
         let controls = state.withLock { $0.hsms.compactMap { $0.worker?.control } }
@@ -109,7 +126,7 @@ package final class HSMPool: KeyOperationPool {
         let now = monotonicNanoseconds()
         return state.withLock { state in
             _ = state.refreshConditions(now: now)
-            return state.hsms.indices.map { state.inventory(of: $0, now: now) }
+            return state.shown.map { state.inventory(of: $0, now: now) }
         }
     }
 
@@ -117,7 +134,7 @@ package final class HSMPool: KeyOperationPool {
         let now = monotonicNanoseconds()
         let (statuses, changes) = state.withLock { state in
             let changes = state.refreshConditions(now: now)
-            return (state.hsms.indices.map { state.status(of: $0, now: now) }, changes)
+            return (state.shown.map { state.status(of: $0, now: now) }, changes)
         }
         report(changes)
         return statuses

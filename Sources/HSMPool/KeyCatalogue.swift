@@ -6,17 +6,17 @@ import Routing
 ///
 /// What an HSM told is kept while its worker is away, so that a request can wait for a worker that is coming back.
 struct KeyCatalogue {
-    private var entries: [[String: CatalogueEntry]]
-    private var complaints: [[CatalogueComplaint]]
-
-    init(hsmCount: Int) {
-        entries = Array(repeating: [:], count: hsmCount)
-        complaints = Array(repeating: [], count: hsmCount)
-    }
+    /// By the HSM's place.
+    private var entries: [[String: CatalogueEntry]] = []
+    private var complaints: [[CatalogueComplaint]] = []
 
     /// Replaces what one HSM holds.
     mutating func replace(hsm: Int, entries list: [CatalogueEntry], complaints said: [CatalogueComplaint]) {
-        guard entries.indices.contains(hsm) else { return }
+        guard hsm >= 0, hsm < HSMSet.capacity else { return }
+        while entries.count <= hsm {
+            entries.append([:])
+            complaints.append([])
+        }
         entries[hsm] = Dictionary(list.map { ($0.label, $0) }) { first, _ in first }
         complaints[hsm] = said
     }
@@ -38,8 +38,20 @@ struct KeyCatalogue {
         entries.indices.contains(hsm) ? entries[hsm][label]?.usage ?? [] : []
     }
 
+    /// Between which days a key may be used to encrypt, by what those of these HSMs tell that list it.
+    func validity(of label: String, on hsms: HSMSet) -> KeyValidity {
+        var result = KeyValidity()
+        hsms.forEach { hsm in
+            guard entries.indices.contains(hsm), let entry = entries[hsm][label] else { return }
+            result = result.intersection(entry.validity)
+        }
+        return result
+    }
+
     /// The worker's number for a key.
-    func reference(of label: String, hsm: Int) -> UInt32? { entries[hsm][label]?.reference }
+    func reference(of label: String, hsm: Int) -> UInt32? {
+        entries.indices.contains(hsm) ? entries[hsm][label]?.reference : nil
+    }
 
     /// What the HSMs say together about a key.
     ///

@@ -10,8 +10,9 @@ extension PoolState {
     /// True when every HSM can serve or has said why it cannot, and the keys of those that serve have been looked at
     /// for the first time.
     var isSettled: Bool {
-        hsms.allSatisfy { $0.hasServed || $0.failure != nil }
-            && !hsms.indices.contains { hsm in
+        let places = shown
+        return places.allSatisfy { hsms[$0].hasServed || hsms[$0].failure != nil }
+            && !places.contains { hsm in
                 hsms[hsm].hasServed && catalogue.hasKey(hsm: hsm) { proof.standing(of: $0) == .pending }
             }
     }
@@ -65,7 +66,8 @@ extension PoolState {
             }
         case .absent:
             // Absence is not unavailability: one that is out may hold it.
-            let silent = permitted.subtracting(heard).intersection(HSMSet(hsms.indices))
+            let silent = permitted.subtracting(heard)
+                .intersection(HSMSet(hsms.indices.filter { hsms[$0].role.isMember }))
             let mayHold =
                 catalogue.isListed(label, on: silent) || !silent.isEmpty && proof.canary(of: label) != nil
             return mayHold ? .unknown : known
@@ -101,9 +103,7 @@ extension HSMPool {
     package func trust(key label: String, hsm name: String) -> TrustRefusal? {
         let now = monotonicNanoseconds()
         let (refusal, effects) = state.withLock { state -> (TrustRefusal?, [PoolEffect]) in
-            guard let hsm = state.hsms.firstIndex(where: { $0.settings.name == name }) else {
-                return (.unknownHSM, [])
-            }
+            guard let hsm = state.place(of: name) else { return (.unknownHSM, []) }
             switch state.proof.trust(label, hsm: hsm, now: now) {
             case .success(let actions): return (nil, state.effects(of: actions, now: now))
             case .failure(let refusal): return (refusal, [])
@@ -118,8 +118,13 @@ extension HSMPool {
     package func drain(_ name: String, _ isDrained: Bool) -> Bool {
         let now = monotonicNanoseconds()
         let effects = state.withLock { state -> [PoolEffect]? in
-            guard let hsm = state.hsms.firstIndex(where: { $0.settings.name == name }) else { return nil }
-            return state.effects(of: state.machine.drain(hsm, isDrained, now: now), now: now)
+            guard state.place(of: name) != nil else { return nil }
+            var effects: [PoolEffect] = []
+            // The one with other settings that is to take over, too.
+            for hsm in state.hsms.indices where state.hsms[hsm].settings.name == name {
+                effects += state.effects(of: state.machine.drain(hsm, isDrained, now: now), now: now)
+            }
+            return effects
         }
         guard let effects else { return false }
         journal.setDrained(name, isDrained)

@@ -8,11 +8,14 @@ struct KeyView {
     private let proof: KeyProof
     private let catalogue: KeyCatalogue
     private let useCounts: KeyUseCounts
+    /// Those of the configuration, in its order: place and name.
+    private let hsms: [(place: Int, name: String)]
 
     init(_ state: borrowing PoolState) {
         proof = state.proof
         catalogue = state.catalogue
         useCounts = state.useCounts
+        hsms = state.shown.map { ($0, state.hsms[$0].settings.name) }
     }
 
     /// The matrix key × HSM, sorted by label.
@@ -20,8 +23,9 @@ struct KeyView {
         proof.matrix().map { row in
             KeyStatus(
                 label: row.label, canaryMaker: row.canaryMaker, dispute: row.dispute,
-                cells: row.verdicts.enumerated().map { hsm, verdict in
-                    var status = KeyCellStatus(verdict)
+                cells: hsms.map { hsm, name in
+                    var status = KeyCellStatus(
+                        row.verdicts.indices.contains(hsm) ? row.verdicts[hsm] : nil, hsm: name)
                     status.usage = catalogue.usage(of: row.label, hsm: hsm)
                     (status.encrypts, status.decrypts) = useCounts.counts(of: row.label, hsm: hsm)
                     return status
@@ -31,14 +35,14 @@ struct KeyView {
 }
 
 extension KeyCellStatus {
-    fileprivate init(_ verdict: KeyVerdict?) {
+    fileprivate init(_ verdict: KeyVerdict?, hsm: String) {
         switch verdict {
-        case nil: self.init(.absent)
-        case .proven: self.init(.proven)
-        case .unproven: self.init(.unproven)
-        case .different(let maker): self.init(.different, detail: "not the key of \(maker)")
-        case .unprovable(let reason): self.init(.unprovable, detail: reason)
-        case .failing(let reason): self.init(.unproven, detail: reason)
+        case nil: self.init(.absent, hsm: hsm)
+        case .proven: self.init(.proven, hsm: hsm)
+        case .unproven: self.init(.unproven, hsm: hsm)
+        case .different(let maker): self.init(.different, hsm: hsm, detail: "not the key of \(maker)")
+        case .unprovable(let reason): self.init(.unprovable, hsm: hsm, detail: reason)
+        case .failing(let reason): self.init(.unproven, hsm: hsm, detail: reason)
         }
     }
 }

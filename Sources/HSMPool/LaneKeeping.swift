@@ -22,14 +22,20 @@ extension HSMPool {
 
     /// Lanes that the ledger grants.
     private func claim(_ hsm: Int, holding: Int) -> Int {
-        let member = settings.members[hsm]
-        let told = state.withLock { $0.hsms[hsm].identity?.sessionLimit ?? 0 }
+        let (member, told, beside) = state.withLock { state in
+            (state.hsms[hsm].settings, state.hsms[hsm].identity?.sessionLimit ?? 0, state.sessionsBeside(hsm))
+        }
         let limit = member.sessionLimit > 0 ? member.sessionLimit : Int(clamping: told)
         let grant = journal.claimLanes(
-            token: member.ledgerName, wanted: member.sessions + PoolMember.sessionsBesideLanes,
-            floor: Self.fewestLanes + PoolMember.sessionsBesideLanes, holding: holding,
+            token: member.ledgerName, wanted: member.sessions + PoolMember.sessionsBesideLanes + beside,
+            floor: Self.fewestLanes + PoolMember.sessionsBesideLanes + beside, holding: holding + beside,
             limit: limit > 0 ? limit : nil)
-        return min(grant.granted - PoolMember.sessionsBesideLanes, member.sessions)
+        return min(grant.granted - beside - PoolMember.sessionsBesideLanes, member.sessions)
+    }
+
+    /// Nobody here uses a token any more.
+    func releaseLedger(_ token: String) {
+        NIOThreadPool.singleton.submit { _ in self.journal.releaseLanes(token: token) }
     }
 
     /// Other processes hold all sessions: says so, and asks again soon.
@@ -48,7 +54,7 @@ extension HSMPool {
     func keepBooks() {
         guard !isKeepingBooks.exchange(true, ordering: .acquiringAndReleasing) else { return }
         NIOThreadPool.singleton.submit { _ in
-            for hsm in self.settings.members.indices { self.adjustLanes(hsm) }
+            for hsm in self.state.withLock({ $0.hsms.indices }) { self.adjustLanes(hsm) }
             self.journal.note(hsms: self.status(), keys: self.noted.withLock { $0.next(self.keys) })
             self.isKeepingBooks.store(false, ordering: .releasing)
         }
@@ -69,6 +75,17 @@ extension HSMPool {
             state.effects(of: state.machine.allow(hsm, lanes: lanes, now: now), now: now)
         }
         perform(effects)
+    }
+}
+
+extension PoolState {
+    /// Sessions that other workers of this process have with the token of an HSM: the ledger knows processes only.
+    fileprivate func sessionsBeside(_ hsm: Int) -> Int {
+        let token = hsms[hsm].settings.ledgerName
+        return hsms.indices.reduce(0) { sum, other in
+            guard other != hsm, hsms[other].worker != nil, hsms[other].settings.ledgerName == token else { return sum }
+            return sum + machine.lanes(of: other).open + PoolMember.sessionsBesideLanes
+        }
     }
 }
 

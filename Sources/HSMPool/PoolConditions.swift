@@ -13,7 +13,8 @@ extension PoolState {
     /// Brings every HSM's condition up to date. Returns those that changed.
     mutating func refreshConditions(now: UInt64) -> [HSMTransition] {
         var changes: [HSMTransition] = []
-        for index in hsms.indices {
+        // Of two places with one name people are told of the one that serves.
+        for index in hsms.indices where hsms[index].isShown {
             let (condition, reason) = condition(of: index, now: now)
             if hsms[index].conditionSince == 0 { hsms[index].conditionSince = now }
             guard condition != hsms[index].condition else { continue }

@@ -15,8 +15,10 @@ enum PoolEffect {
 
 /// One HSM as the driver holds it: its worker, if there is one, and what is known of the token.
 struct HSMEntry {
-    let settings: PoolMember
-    /// Counts the starts of the worker; what an earlier one still says is not listened to.
+    /// The worker's, from its start on.
+    var settings: PoolMember
+    var role = HSMRole.member
+    /// Counts the starts of workers in this place, whosever it is; what an earlier one still says is not listened to.
     var epoch: UInt64 = 0
     var worker: WorkerHandle?
     var identity: TokenIdentity?
@@ -43,6 +45,8 @@ struct HSMEntry {
     var lastProbed: UInt64 = 0
     /// Answers that were failures of the HSM.
     var failures: UInt64 = 0
+    /// It is retired, and its worker has been told to end.
+    var isLeaving = false
 
     init(settings: PoolMember) { self.settings = settings }
 }
@@ -72,36 +76,39 @@ struct PoolWaiter {
 struct PoolState {
     var machine: PoolMachine
     var proof: KeyProof
-    var hsms: [HSMEntry]
-    var catalogue: KeyCatalogue
-    var useCounts: KeyUseCounts
+    /// By place. A place is never taken away, only left (`HSMRole.vacant`).
+    var hsms: [HSMEntry] = []
+    var catalogue = KeyCatalogue()
+    var useCounts = KeyUseCounts()
+    /// The HSMs of the configuration, in its order.
+    var names: [String] = []
+    /// How often the HSMs have been given anew.
+    var generation: UInt64 = 0
     var operations: [OperationID: PendingOperation] = [:]
     let startPatience: UInt64
+    /// Nothing is started before the pool is.
+    var isStarted = false
     var isTicking = false
     var isStopping = false
     /// Starts of workers under way on threads of their own.
     var spawning = 0
     /// Workers that were killed and whose exit status has not been taken.
     var dying: Set<Int32> = []
+    /// Those of them whose HSM leaves with them: the place and its epoch.
+    var leaving: [Int32: (hsm: Int, epoch: UInt64)] = [:]
     var waiters: [PoolWaiter] = []
 
     init(
         settings: PoolSettings, groups: Int, canaries: [Canary], drained: Set<String>, seed: UInt64, now: UInt64,
         unixSeconds: Int64
     ) {
-        let members = settings.members
-        machine = PoolMachine(
-            members.map { HSMTraits(stuckAfter: $0.stuckAfter, tier: $0.tier, weight: $0.weight) }, groups: groups,
-            limits: settings.limits, seed: seed, now: now)
+        machine = PoolMachine([], groups: groups, limits: settings.limits, seed: seed, now: now)
         proof = KeyProof(
-            hsms: members.map(\.name), canaries: canaries, limits: settings.proofLimits, now: now,
-            unixSeconds: unixSeconds, seed: seed)
-        hsms = members.map(HSMEntry.init)
+            hsms: [], canaries: canaries, limits: settings.proofLimits, now: now, unixSeconds: unixSeconds, seed: seed)
         startPatience = settings.startPatience
-        catalogue = KeyCatalogue(hsmCount: members.count)
-        useCounts = KeyUseCounts(hsmCount: members.count)
-        for (index, member) in members.enumerated() where drained.contains(member.name) {
-            _ = machine.drain(index, true, now: now)
+        names = settings.members.map(\.name)
+        for member in settings.members {
+            _ = add(member, as: .member, to: .all, isDrained: drained.contains(member.name), now: now)
         }
     }
 
@@ -112,7 +119,7 @@ struct PoolState {
     var known: HSMSet { phases([.serving, .probing, .starting]) }
 
     private func phases(_ wanted: [HSMPhase]) -> HSMSet {
-        HSMSet(hsms.indices.filter { wanted.contains(machine.phase(of: $0)) })
+        HSMSet(hsms.indices.filter { hsms[$0].role.isMember && wanted.contains(machine.phase(of: $0)) })
     }
 
     /// Turns decisions into effects. `answer` is what came in with the event, if the event was an answer.

@@ -30,6 +30,17 @@ extension HSMPool {
         case .checkFailed(let label, let hsm, let reason):
             logger.warning(
                 "key check failed", metadata: ["key": "\(label)", "hsm": "\(hsm)", "reason": "\(reason)"])
+        case .adopted(let label, let node, let maker):
+            logger.notice(
+                "key proven by a peer's canary from now on",
+                metadata: ["key": "\(label)", "node": "\(node)", "canary_of": "\(maker)"])
+        case .disagrees(let label, let node, let hsm):
+            logger.log(
+                level: level, "KEY DIFFERS BETWEEN NODES: this HSM does not open the canary of a peer",
+                metadata: [
+                    "key": "\(label)", "hsm": "\(hsm)", "node": "\(node)",
+                    "mend": "claviger key trust \(label) --hsm NAME, on the node that holds the right key",
+                ])
         case .trusted(let label, let hsm):
             logger.notice("key trusted by an operator", metadata: ["key": "\(label)", "hsm": "\(hsm)"])
         }

@@ -26,7 +26,7 @@ extension HSMPool: ControlDelegate {
     }
 
     private func log(_ message: WorkerMessage, hsm: Int) {
-        let name = Logger.MetadataValue("\(settings.members[hsm].name)")
+        let name = Logger.MetadataValue("\(state.withLock { $0.hsms[hsm].settings.name })")
         switch message {
         case .ready(let readiness):
             let identity = readiness.identity

@@ -18,9 +18,13 @@ extension HSMPool {
     /// Starts a worker after a pause, nanoseconds.
     func startWorker(_ hsm: Int, after pause: UInt64) {
         let loop = loops[hsm % loops.count]
+        let before = state.withLock { $0.hsms[hsm].epoch }
         loop.scheduleTask(in: .nanoseconds(Int64(clamping: pause))) {
             let epoch = self.state.withLock { state -> UInt64? in
-                guard !state.isStopping else { return nil }
+                // The place may have been left meanwhile, and be another's.
+                guard !state.isStopping, state.hsms[hsm].epoch == before, state.hsms[hsm].role.isMember else {
+                    return nil
+                }
                 state.hsms[hsm].epoch += 1
                 state.machine.starting(hsm)
                 state.spawning += 1
@@ -36,7 +40,7 @@ extension HSMPool {
     }
 
     private func spawn(_ hsm: Int, epoch: UInt64) {
-        let settings = settings.members[hsm]
+        let settings = state.withLock { $0.hsms[hsm].settings }
         guard let openLanes = claimFirstLanes(hsm) else {
             return postpone(hsm, epoch: epoch)
         }
@@ -116,6 +120,7 @@ extension HSMPool {
             guard let (effects, changes) = found else { return task.cancel() }
             self.perform(effects)
             self.report(changes)
+            self.changeHSMs()
             self.resumeWaiters()
             self.keepBooks()
         }
@@ -123,10 +128,12 @@ extension HSMPool {
 
     /// Kills a worker that hangs or whose HSM needs a new process; its end is noticed by the closing socket.
     func replaceWorker(_ hsm: Int, reason: String) {
-        let (pid, epoch) = state.withLock { ($0.hsms[hsm].worker?.pid ?? 0, $0.hsms[hsm].epoch) }
+        let (pid, epoch, name) = state.withLock { state in
+            (state.hsms[hsm].worker?.pid ?? 0, state.hsms[hsm].epoch, state.hsms[hsm].settings.name)
+        }
         logger.warning(
             "worker killed",
-            metadata: ["hsm": "\(settings.members[hsm].name)", "pid": "\(pid)", "reason": "\(reason)"])
+            metadata: ["hsm": "\(name)", "pid": "\(pid)", "reason": "\(reason)"])
         if pid > 0 { WorkerProcess.kill(pid) }
         loops[hsm % loops.count].scheduleTask(in: Self.patienceWithTheDead) {
             self.ended(hsm: hsm, epoch: epoch, reason: reason)
@@ -135,7 +142,7 @@ extension HSMPool {
 
     func ended(hsm: Int, epoch: UInt64, reason: String) {
         let now = monotonicNanoseconds()
-        let ending = state.withLock { state -> (WorkerHandle?, pause: UInt64?, [PoolEffect], [HSMTransition])? in
+        let ending = state.withLock { state -> (WorkerHandle?, Bool, pause: UInt64?, [PoolEffect], [HSMTransition])? in
             guard state.hsms[hsm].epoch == epoch else { return nil }
             // Whatever this worker still says is not listened to.
             state.hsms[hsm].epoch += 1
@@ -143,6 +150,8 @@ extension HSMPool {
             state.hsms[hsm].worker = nil
             // In the same step: a pool that stops must not miss a worker that is in neither place.
             if let worker { state.dying.insert(worker.pid) }
+            let isRetired = state.hsms[hsm].role.isRetired
+            if isRetired, let worker { state.leaving[worker.pid] = (hsm, state.hsms[hsm].epoch) }
             state.hsms[hsm].lanesAnnounced = nil
             if state.machine.phase(of: hsm) == .serving { state.hsms[hsm].outReason = reason }
             if !state.hsms[hsm].hasServed, state.hsms[hsm].failure == nil {
@@ -160,25 +169,28 @@ extension HSMPool {
             }
             let changes = state.refreshConditions(now: now)
             // A node that stops ends its workers itself: that is no news about the HSMs.
-            return (worker, isPermanent || state.isStopping ? nil : pause, effects, state.isStopping ? [] : changes)
+            let mayReturn = !isPermanent && !isRetired && !state.isStopping
+            let isDismissed = state.hsms[hsm].isLeaving
+            return (worker, isDismissed, mayReturn ? pause : nil, effects, state.isStopping ? [] : changes)
         }
-        guard let (worker, pause, effects, changes) = ending else { return }
+        guard let (worker, isDismissed, pause, effects, changes) = ending else { return }
         perform(effects)
         report(changes)
         resumeWaiters()
         if let worker {
             worker.control.close()
             for lane in worker.lanes { lane.close() }
-            end(worker.pid)
+            // One whose HSM has left may log out first; `dismiss` has a limit to that.
+            end(worker.pid, byForce: !isDismissed)
         }
         if let pause { startWorker(hsm, after: pause) }
     }
 
     /// Makes sure that a process on its way out is gone, and takes its exit status. Never blocks.
-    private func end(_ pid: Int32) {
+    private func end(_ pid: Int32, byForce: Bool = true) {
         state.withLock { state in
             // Once its status has been taken, the number may be another process's.
-            if state.dying.contains(pid) { WorkerProcess.kill(pid) }
+            if byForce, state.dying.contains(pid) { WorkerProcess.kill(pid) }
         }
         loops[0].scheduleRepeatedTask(initialDelay: .milliseconds(1), delay: .milliseconds(20)) { task in
             if self.reap(pid) { task.cancel() }
@@ -187,12 +199,14 @@ extension HSMPool {
 
     /// Takes the exit status of a worker, once: the number may belong to another process afterwards.
     private func reap(_ pid: Int32) -> Bool {
-        state.withLock { state in
-            guard state.dying.contains(pid) else { return true }
-            guard WorkerProcess.reap(pid) else { return false }
+        let (isGone, place) = state.withLock { state -> (Bool, (hsm: Int, epoch: UInt64)?) in
+            guard state.dying.contains(pid) else { return (true, nil) }
+            guard WorkerProcess.reap(pid) else { return (false, nil) }
             state.dying.remove(pid)
-            return true
+            return (true, state.leaving.removeValue(forKey: pid))
         }
+        if let place { left(place.hsm, epoch: place.epoch) }
+        return isGone
     }
 
     /// Ends every worker: first by closing the sockets, then, after `grace`, by force.
@@ -223,7 +237,10 @@ extension HSMPool {
                 try? await Task.sleep(for: .milliseconds(5))
             }
         }
-        for hsm in settings.members { journal.releaseLanes(token: hsm.ledgerName) }
+        let tokens = state.withLock { state in
+            Set(state.hsms.filter { !$0.role.isVacant }.map(\.settings.ledgerName))
+        }
+        for token in tokens { journal.releaseLanes(token: token) }
         resumeWaiters()
     }
 }

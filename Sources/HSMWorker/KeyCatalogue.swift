@@ -51,7 +51,8 @@ package struct KeyCatalogue: Sendable {
             let identity = Identity(handle: key.handle, label: label, id: key.id)
             guard let reference = references[identity] ?? newReference() else { continue }
             kept[identity] = reference
-            state.entries.append(CatalogueEntry(reference: reference, label: label, usage: key.usage))
+            state.entries.append(
+                CatalogueEntry(reference: reference, label: label, usage: key.usage, validity: key.validity))
             state.places[reference] = .at(key.handle)
         }
         retire(keeping: kept)

@@ -131,6 +131,7 @@ extension WorkerMessage {
                 writer.write(entry.reference)
                 writer.write(entry.label)
                 writer.write(entry.usage.rawValue)
+                writer.write(entry.validity)
             }
             writer.write(UInt32(clamping: complaints.count))
             for complaint in complaints {
@@ -214,7 +215,7 @@ extension WorkerMessage {
             entries.append(
                 CatalogueEntry(
                     reference: try reader.integer(), label: try reader.text(),
-                    usage: KeyUsage(rawValue: try reader.integer())))
+                    usage: KeyUsage(rawValue: try reader.integer()), validity: try reader.validity()))
         }
         var complaints: [CatalogueComplaint] = []
         for _ in 0..<(try reader.integer(UInt32.self)) {

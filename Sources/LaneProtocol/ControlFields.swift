@@ -68,6 +68,12 @@ struct ControlWriter {
         if let profile { write(profile) }
     }
 
+    /// 0 stands for a day that is not set: no day has that number.
+    mutating func write(_ validity: KeyValidity) {
+        write(validity.start ?? 0)
+        write(validity.end ?? 0)
+    }
+
     mutating func write(_ canary: SealedCanary) {
         write(SecretBytes(canary.initializationVector))
         write(SecretBytes(canary.ciphertext))
@@ -153,6 +159,11 @@ struct ControlReader {
 
     mutating func optionalProfile() throws(MalformedControlMessage) -> GCMProfile? {
         try integer(UInt8.self) == 0 ? nil : try profile()
+    }
+
+    /// What is no day of the calendar is no bound.
+    mutating func validity() throws(MalformedControlMessage) -> KeyValidity {
+        KeyValidity(start: KeyValidity.day(try integer(UInt32.self)), end: KeyValidity.day(try integer(UInt32.self)))
     }
 
     mutating func sealedCanary() throws(MalformedControlMessage) -> SealedCanary {

@@ -99,11 +99,13 @@ package struct CatalogueEntry: Sendable, Equatable {
     /// CKA_LABEL.
     package var label: String
     package var usage: KeyUsage
+    package var validity: KeyValidity
 
-    package init(reference: UInt32, label: String, usage: KeyUsage) {
+    package init(reference: UInt32, label: String, usage: KeyUsage, validity: KeyValidity = KeyValidity()) {
         self.reference = reference
         self.label = label
         self.usage = usage
+        self.validity = validity
     }
 }
 

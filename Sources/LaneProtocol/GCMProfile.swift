@@ -97,6 +97,8 @@ package struct SealedCanary: Sendable, Hashable {
     package static let additionalData = "claviger canary 1"
     /// Length of the block, bytes.
     package static let blockLength = 32
+    /// Length of the block's ciphertext and its tag, bytes.
+    package static let sealedLength = 48
 
     package var initializationVector: [UInt8]
     /// Ciphertext ‖ tag.

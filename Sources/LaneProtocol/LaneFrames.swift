@@ -8,7 +8,7 @@
 /// What every lane frame begins with and how large it may be.
 package enum LaneFrame {
     /// Raised whenever the layout changes.
-    package static let version: UInt8 = 2
+    package static let version: UInt8 = 3
 
     /// Largest payload of a frame, bytes: 64 KiB of data, 65,535 + 23 bytes of AAD, IV and tag, rounded up.
     package static let largestPayload = 192 * 1024

@@ -46,7 +46,7 @@ extension Session {
     /// Stores an AES key of known value on the token: C_CreateObject. Private, sensitive, unextractable.
     /// Needs a read-write session and the user logged in.
     package func createAESKey(
-        label: String, id: [UInt8], value: SecretBytes, usage: KeyUsage
+        label: String, id: [UInt8], value: SecretBytes, usage: KeyUsage, validity: KeyValidity = KeyValidity()
     ) throws(PKCS11Error) -> ObjectHandle {
         var template = AttributeTemplate()
         template.set(UInt(CKA_CLASS), UInt(CKO_SECRET_KEY))
@@ -59,6 +59,8 @@ extension Session {
         template.set(UInt(CKA_ID), id)
         template.set(UInt(CKA_VALUE), value)
         template.set(usage)
+        if let start = validity.start { template.set(UInt(CKA_START_DATE), KeyValidity.date(start)) }
+        if let end = validity.end { template.set(UInt(CKA_END_DATE), KeyValidity.date(end)) }
         var object: UInt = 0
         try module.exclusively { functions throws(PKCS11Error) in
             let call = try present(functions.base.pointee.C_CreateObject, .createObject)

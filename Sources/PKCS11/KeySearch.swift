@@ -12,13 +12,19 @@ package struct KeyDescription: Sendable, Equatable {
     /// CKA_VALUE_LEN; `nil` when the token does not tell.
     package var size: Int?
     package var usage: KeyUsage
+    /// CKA_START_DATE and CKA_END_DATE.
+    package var validity: KeyValidity
 
-    package init(handle: ObjectHandle, label: String?, id: [UInt8], size: Int?, usage: KeyUsage) {
+    package init(
+        handle: ObjectHandle, label: String?, id: [UInt8], size: Int?, usage: KeyUsage,
+        validity: KeyValidity = KeyValidity()
+    ) {
         self.handle = handle
         self.label = label
         self.id = id
         self.size = size
         self.usage = usage
+        self.validity = validity
     }
 }
 
@@ -68,8 +74,9 @@ extension Session {
         let handles = try find(template, atMost: limit)
         var keys: [KeyDescription] = []
         keys.reserveCapacity(handles.count)
+        var tellsDates = true
         for handle in handles.prefix(limit) {
-            if let key = try describe(handle) { keys.append(key) }
+            if let key = try describe(handle, tellsDates: &tellsDates) { keys.append(key) }
         }
         return KeyFindings(keys: keys, isCut: handles.count > limit)
     }
@@ -108,9 +115,13 @@ extension Session {
     }
 
     /// Reads a key's attributes; `nil` when the object is gone.
-    private func describe(_ object: ObjectHandle) throws(PKCS11Error) -> KeyDescription? {
+    ///
+    /// - Parameter tellsDates: false once the token has shown that it knows no dates; then they are not asked for.
+    private func describe(
+        _ object: ObjectHandle, tellsDates: inout Bool
+    ) throws(PKCS11Error) -> KeyDescription? {
         do {
-            let values = try keyAttributes(of: object)
+            let values = try keyAttributes(of: object, tellsDates: &tellsDates)
             var usage: KeyUsage = []
             for (type, bit) in KeyUsage.attributes where values[type]?.first.map({ $0 != 0 }) ?? false {
                 usage.insert(bit)
@@ -118,7 +129,10 @@ extension Session {
             return KeyDescription(
                 handle: object, label: values[UInt(CKA_LABEL)].flatMap(Self.label),
                 id: values[UInt(CKA_ID)] ?? [], size: values[UInt(CKA_VALUE_LEN)].flatMap(Self.unsignedLong),
-                usage: usage)
+                usage: usage,
+                validity: KeyValidity(
+                    start: values[UInt(CKA_START_DATE)].flatMap { KeyValidity.day($0) },
+                    end: values[UInt(CKA_END_DATE)].flatMap { KeyValidity.day($0) }))
         } catch {
             if error.code == .objectHandleInvalid { return nil }
             throw error
@@ -138,12 +152,26 @@ extension Session {
 
     /// All attributes of interest in one call. Libraries differ in what they fill in when they refuse one of several,
     /// so after a refusal each is read on its own.
-    private func keyAttributes(of object: ObjectHandle) throws(PKCS11Error) -> [UInt: [UInt8]] {
+    private func keyAttributes(
+        of object: ObjectHandle, tellsDates: inout Bool
+    ) throws(PKCS11Error) -> [UInt: [UInt8]] {
         let wanted =
             [(UInt(CKA_VALUE_LEN), MemoryLayout<UInt>.size), (UInt(CKA_LABEL), 255), (UInt(CKA_ID), 255)]
             + KeyUsage.attributes.map { ($0.0, 1) }
-        let (code, values) = try read(wanted, of: object)
+        // Of all of them, dates are what a token may not know. CK_DATE has eight bytes.
+        let dates = [(UInt(CKA_START_DATE), 8), (UInt(CKA_END_DATE), 8)]
+        let (code, values) = try read(tellsDates ? wanted + dates : wanted, of: object)
         if code.isOK { return values }
+        guard tellsDates else { return try separately(wanted, of: object) }
+        let (withoutDates, others) = try read(wanted, of: object)
+        let told = try separately(dates, of: object)
+        if told.isEmpty { tellsDates = false }
+        return (withoutDates.isOK ? others : try separately(wanted, of: object)).merging(told) { first, _ in first }
+    }
+
+    private func separately(
+        _ wanted: [(UInt, Int)], of object: ObjectHandle
+    ) throws(PKCS11Error) -> [UInt: [UInt8]] {
         var separate: [UInt: [UInt8]] = [:]
         for attribute in wanted {
             let (_, value) = try read([attribute], of: object)

@@ -31,12 +31,16 @@ package struct NewKey: Sendable {
     /// 16, 24 or 32 bytes.
     package var value: SecretBytes
     package var usage: KeyUsage
+    package var validity: KeyValidity
 
-    package init(label: String, id: [UInt8], value: SecretBytes, usage: KeyUsage) {
+    package init(
+        label: String, id: [UInt8], value: SecretBytes, usage: KeyUsage, validity: KeyValidity = KeyValidity()
+    ) {
         self.label = label
         self.id = id
         self.value = value
         self.usage = usage
+        self.validity = validity
     }
 }
 
@@ -109,7 +113,8 @@ package struct TokenProvisioner: Sendable {
         defer { try? session.close() }
         try session.login(pin: userPIN)
         for key in keys {
-            _ = try session.createAESKey(label: key.label, id: key.id, value: key.value, usage: key.usage)
+            _ = try session.createAESKey(
+                label: key.label, id: key.id, value: key.value, usage: key.usage, validity: key.validity)
         }
     }
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A set of HSMs of the pool, by their place in the configuration. One machine word: choosing allocates nothing.
+/// A set of HSMs of the pool, by their place in the pool. One machine word: choosing allocates nothing.
 package struct HSMSet: Sendable, Hashable, ExpressibleByArrayLiteral {
-    /// Most HSMs that one node can have.
+    /// Most HSMs that one node can have at a time, those on their way in or out included.
     package static let capacity = 64
+
+    /// Every place.
+    package static let all = HSMSet(0..<capacity)
 
     private var bits: UInt64 = 0
 
@@ -59,7 +62,7 @@ package struct HSMSet: Sendable, Hashable, ExpressibleByArrayLiteral {
     /// The member with so many smaller ones before it; `nil` when there are not so many.
     package func member(after smaller: Int) -> Int? {
         var rest = bits
-        for _ in 0..<max(smaller, 0) { rest &= rest &- 1 }
+        for _ in 0..<min(max(smaller, 0), Self.capacity) { rest &= rest &- 1 }
         return rest == 0 ? nil : rest.trailingZeroBitCount
     }
 

@@ -101,6 +101,10 @@ package protocol KeyOperationPool: Sendable {
     /// What the HSMs of `hsms` say about the key `label`.
     func knowledge(of label: String, on hsms: HSMSet) -> KeyKnowledge
 
+    /// Between which days the key may be used to encrypt: the latest start and the earliest end that those of `hsms`
+    /// which serve it tell.
+    func validity(of label: String, on hsms: HSMSet) -> KeyValidity
+
     /// Every HSM, in the order of the configuration.
     func status() -> [HSMStatus]
 }

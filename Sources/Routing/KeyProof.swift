@@ -8,23 +8,28 @@ import LaneProtocol
 /// clock), and so is the seed that spreads the checks. The driver computes the digests, makes the checks, and feeds
 /// their answers back with their tickets. docs/internals/key-proof.md has the rules and the reasons.
 package struct KeyProof: Sendable {
-    let names: [String]
+    /// One for each place that was ever taken; empty where it is nobody's.
+    var names: [String] = []
     let limits: ProofLimits
     var records: [KeyRecord] = []
     /// Places in `records` that are free.
     var vacant: [Int] = []
     var places: [String: Int] = [:]
-    var hsms: [ProofHSM]
+    var hsms: [ProofHSM] = []
     var tickets: [UInt64: CheckTicket] = [:]
     var due = KeyProofDueQueue()
     /// HSMs that have neither told their keys nor failed to come up.
-    var unsettled: HSMSet
+    var unsettled: HSMSet = []
+    /// Records whose key a peer proves by a canary that no HSM here opens.
+    var contested: Set<Int> = []
+    /// Grows whenever what is shared with peers changes.
+    package internal(set) var sharedVersion: UInt64 = 0
     private var lastTicket: UInt64 = 0
     private var lastStamp: UInt64 = 0
     private var dice: UInt64
 
     /// - Parameters:
-    ///   - hsms: their names, in the order of the configuration (`HSMSet.capacity` at most).
+    ///   - hsms: the names of those to begin with, by place (`HSMSet.capacity` at most).
     ///   - canaries: what was stored, one for each label.
     ///   - unixSeconds: the time of day, to tell how old the canaries are.
     ///   - seed: of the random numbers that spread the checks.
@@ -32,11 +37,9 @@ package struct KeyProof: Sendable {
         hsms names: [String], canaries: [Canary], limits: ProofLimits = ProofLimits(), now: UInt64, unixSeconds: Int64,
         seed: UInt64
     ) {
-        self.names = Array(names.prefix(HSMSet.capacity))
         self.limits = limits
-        hsms = self.names.map { _ in ProofHSM() }
-        unsettled = HSMSet(self.names.indices)
         dice = seed
+        for (hsm, name) in names.enumerated() { joined(hsm: hsm, name: name) }
         for canary in canaries {
             let record = place(for: canary.label)
             if let other = records[record].canary, other.madeAt > canary.madeAt { continue }
@@ -74,7 +77,8 @@ package struct KeyProof: Sendable {
     /// only open must still be opened.
     ///
     /// To decrypt with a wrong key yields nothing, so that is always allowed. To encrypt is allowed where no canary
-    /// was ever made and no HSM's copy may both encrypt and decrypt: where there is anything to prove, it must be proven.
+    /// was ever made and no HSM's copy may both encrypt and decrypt: where there is anything to prove, it must be
+    /// proven.
     package func withoutProof(of label: String, for operation: LaneOperation) -> HSMSet {
         guard let place = places[label] else { return [] }
         let record = records[place]
@@ -118,6 +122,18 @@ package struct KeyProof: Sendable {
             }
         }
         return .pending
+    }
+
+    /// Labels that none of these HSMs may be given an operation for, the first ones in order. Those that no HSM may be
+    /// given any for, because their own attributes forbid it, are nothing that another node could make good.
+    package func unserved(by usable: HSMSet, limit: Int) -> [String] {
+        let unserved = places.filter { label, record in
+            if records[record].isOfNoUse { return false }
+            if records[record].served.contains(where: usable.contains) { return false }
+            return withoutProof(of: label, for: .decrypt).union(withoutProof(of: label, for: .encrypt))
+                .intersection(usable).isEmpty
+        }
+        return Array(unserved.keys.sorted().prefix(max(limit, 0)))
     }
 
     /// The canary that decides, or that a dispute is about.
@@ -203,6 +219,7 @@ package struct KeyProof: Sendable {
         guard records[record].canary == nil, !records[record].isRemembered else { return }
         for hsm in names.indices { due.clear(check(of: record, hsm)) }
         due.clear(timer(of: record))
+        contested.remove(record)
         places[records[record].label] = nil
         records[record] = KeyRecord(label: "", hsms: names.count)
         vacant.append(record)

@@ -13,6 +13,7 @@ extension KeyProof {
             proof.records[record].draft = Canary(
                 label: proof.records[record].label, sealed: sealed, digest: digest, maker: proof.names[hsm],
                 madeAt: unixSeconds, isTrusted: proof.records[record].trusting == hsm)
+            proof.records[record].draftedBy = hsm
             // A canary that its own maker cannot open would be evidence against everybody else.
             proof.enqueue(record, hsm: hsm, isUrgent: true)
         }
@@ -23,6 +24,7 @@ extension KeyProof {
         answer(ticket, now: now) { proof, check, actions in
             switch check.purpose {
             case .make: proof.failed(check, Self.wrongAnswer, now, &actions)
+            case .trial: proof.tried(check, digest: digest, now: now, into: &actions)
             case .confirm:
                 if proof.records[check.record].draft?.digest == digest {
                     proof.adopt(check.record, maker: check.hsm, now: now, into: &actions)
@@ -47,6 +49,7 @@ extension KeyProof {
             switch (refusal, check.purpose) {
             case (.keyGone, _): proof.keyIsGone(check, now, &actions)
             case (.wrongKey, .open): proof.differ(check.record, hsm: check.hsm, now: now, into: &actions)
+            case (.wrongKey, .trial): proof.tried(check, digest: nil, now: now, into: &actions)
             case (.wrongKey, .confirm): proof.failed(check, Self.ownCanary, now, &actions)
             case (.wrongKey, .make), (.failed, _): proof.failed(check, reason, now, &actions)
             }
@@ -89,6 +92,9 @@ extension KeyProof {
         if canary.isTrusted {
             records[record].trusting = nil
             records[record].stage = .decided
+            // What peers offer may fit this one.
+            records[record].refused = [:]
+            contested.remove(record)
             due.clear(timer(of: record))
             // Whatever was found out with the canary before says nothing about this one.
             for hsm in names.indices where records[record].slots[hsm].isPresent { forget(record, hsm: hsm) }
@@ -101,7 +107,7 @@ extension KeyProof {
         prove(record, hsm: maker, now: now, into: &actions)
     }
 
-    private mutating func prove(_ record: Int, hsm: Int, now: UInt64, into actions: inout ProofActions) {
+    mutating func prove(_ record: Int, hsm: Int, now: UInt64, into actions: inout ProofActions) {
         due.set(check(of: record, hsm), at: now &+ recheckPause())
         records[record].slots[hsm].failures = 0
         guard records[record].slots[hsm].verdict != .proven, let canary = records[record].canary else { return }
@@ -119,11 +125,14 @@ extension KeyProof {
         records[record].slots[hsm].failures = 0
         records[record].slots[hsm].verdict = verdict
         records[record].proven.remove(hsm)
+        recant(record, hsm: hsm)
         switch records[record].stage {
         case .agreeing, .provisional:
             let text = "\(names[hsm]) and \(canary.maker) hold different keys under this label"
             records[record].stage = .disputed(text)
             records[record].canary?.dispute = text
+            // Only an operator decides from now on, not what a peer said before.
+            records[record].offer = nil
             due.clear(timer(of: record))
             if let disputed = records[record].canary { actions.canaries.append(disputed) }
             actions.news.append(.disputed(label: canary.label, hsm: names[hsm], maker: canary.maker))
@@ -137,12 +146,13 @@ extension KeyProof {
         _ check: CheckTicket, _ reason: String, _ now: UInt64, _ actions: inout ProofActions
     ) {
         let (record, hsm) = (check.record, check.hsm)
-        if check.purpose != .open { records[record].draft = nil }
+        let isAboutKey = check.purpose == .open || check.purpose == .trial
+        if !isAboutKey { records[record].draft = nil }
         let failures = records[record].slots[hsm].failures + 1
         records[record].slots[hsm].failures = failures
         due.set(self.check(of: record, hsm), at: now &+ limits.retry(afterFailures: failures))
         let slot = records[record].slots[hsm]
-        let isKnown = check.purpose == .open && (slot.verdict == .proven || slot.isDifferent)
+        let isKnown = isAboutKey && (slot.verdict == .proven || slot.isDifferent)
         if !isKnown {
             records[record].slots[hsm].verdict = .failing(reason)
             records[record].proven.remove(hsm)

@@ -21,11 +21,15 @@ extension KeyProof {
                     chooseMaker(record)
                 }
             case .agreeing:
+                askToTry(record)
                 askToOpen(record)
                 if !records[record].slots.contains(where: \.isUndecided) {
                     endStage(record, now: now, into: &actions)
                 }
-            case .provisional, .decided, .disputed: askToOpen(record)
+            case .provisional, .decided:
+                askToTry(record)
+                askToOpen(record)
+            case .disputed: askToOpen(record)
             }
         }
         publish(record, into: &actions)
@@ -44,7 +48,9 @@ extension KeyProof {
             due.set(timer(of: record), at: now &+ limits.provisional)
             if let canary = records[record].canary { actions.canaries.append(canary) }
             publish(record, into: &actions)
-        case .provisional: records[record].stage = .decided
+        case .provisional:
+            records[record].stage = .decided
+            publish(record, into: &actions)
         case .unseen, .making, .decided, .disputed: break
         }
     }
@@ -119,6 +125,10 @@ extension KeyProof {
 
     /// Says who may serve from now on, and who may no more.
     private mutating func publish(_ record: Int, into actions: inout ProofActions) {
+        if records[record].shared != records[record].shareable?.sealed {
+            records[record].shared = records[record].shareable?.sealed
+            sharedVersion &+= 1
+        }
         let before = records[record].served
         let after = records[record].mayServe
         guard before != after else { return }
@@ -131,9 +141,10 @@ extension KeyProof {
 
     /// Nothing is known any more about a key on an HSM; an answer under way is about something else.
     mutating func forget(_ record: Int, hsm: Int) {
-        if records[record].draft?.maker == names[hsm] { records[record].draft = nil }
+        if records[record].draftedBy == hsm { records[record].draft = nil }
         records[record].slots[hsm].forget()
         records[record].proven.remove(hsm)
+        if records[record].offer?.hsm == hsm { records[record].offer?.hsm = nil }
         due.clear(check(of: record, hsm))
     }
 
@@ -193,8 +204,11 @@ extension KeyProof {
     }
 
     private func question(_ record: Int, hsm: Int) -> (ProofCheck.Kind, CheckTicket.Purpose)? {
+        if let offer = records[record].offer, offer.hsm == hsm, records[record].canary != nil {
+            return (.open(offer.canary.sealed), .trial)
+        }
         if records[record].makesCanary(hsm) {
-            guard let draft = records[record].draft, draft.maker == names[hsm] else { return (.make, .make) }
+            guard let draft = records[record].draft, records[record].draftedBy == hsm else { return (.make, .make) }
             return (.open(draft.sealed), .confirm)
         }
         guard let canary = records[record].canary else { return nil }

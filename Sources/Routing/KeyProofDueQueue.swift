@@ -56,6 +56,13 @@ struct KeyProofDueQueue: Sendable {
         return first.thing
     }
 
+    /// Gives every thing another number. No two may get the same.
+    mutating func renumber(_ number: (Int) -> Int) {
+        for entry in heap.indices { heap[entry].thing = number(heap[entry].thing) }
+        places = Array(repeating: -1, count: (heap.map(\.thing).max() ?? -1) + 1)
+        for (place, entry) in heap.enumerated() { places[entry.thing] = place }
+    }
+
     private mutating func rise(_ start: Int) {
         var place = start
         while place > 0 {

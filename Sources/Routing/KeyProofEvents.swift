@@ -6,7 +6,7 @@ extension KeyProof {
     /// An HSM has told all its keys.
     package mutating func listed(hsm: Int, entries: [CatalogueEntry], now: UInt64) -> ProofActions {
         var actions = ProofActions()
-        guard names.indices.contains(hsm) else { return actions }
+        guard isThere(hsm) else { return actions }
         hsms[hsm].round &+= 1
         let round = hsms[hsm].round
         let before = hsms[hsm].catalogue
@@ -41,6 +41,7 @@ extension KeyProof {
 
     private mutating func vanish(_ record: Int, hsm: Int, now: UInt64, into actions: inout ProofActions) {
         forget(record, hsm: hsm)
+        recant(record, hsm: hsm)
         records[record].slots[hsm].isListed = false
         records[record].slots[hsm].isRemembered = false
         actions.news.append(.vanished(label: records[record].label, hsm: names[hsm]))
@@ -52,7 +53,7 @@ extension KeyProof {
     /// not be answered.
     package mutating func workerEnded(hsm: Int, now: UInt64) -> ProofActions {
         var actions = ProofActions()
-        guard names.indices.contains(hsm) else { return actions }
+        guard isThere(hsm) else { return actions }
         unsettled.insert(hsm)
         if hsms[hsm].outstanding > 0 { tickets = tickets.filter { $0.value.hsm != hsm } }
         hsms[hsm].outstanding = 0
@@ -70,13 +71,13 @@ extension KeyProof {
     /// An HSM has failed to come up: keys seen for the first time do not wait for it.
     package mutating func settled(hsm: Int, now: UInt64) -> ProofActions {
         var actions = ProofActions()
-        guard names.indices.contains(hsm) else { return actions }
+        guard isThere(hsm) else { return actions }
         settle(hsm, now: now, into: &actions)
         issueChecks(into: &actions)
         return actions
     }
 
-    private mutating func settle(_ hsm: Int, now: UInt64, into actions: inout ProofActions) {
+    mutating func settle(_ hsm: Int, now: UInt64, into actions: inout ProofActions) {
         guard unsettled.contains(hsm) else { return }
         unsettled.remove(hsm)
         guard unsettled.isEmpty else { return }
@@ -123,7 +124,7 @@ extension KeyProof {
     /// An operator says that this HSM holds the right key. It makes a new canary, which decides; until then nothing
     /// serves the key.
     package mutating func trust(_ label: String, hsm: Int, now: UInt64) -> Result<ProofActions, TrustRefusal> {
-        guard names.indices.contains(hsm) else { return .failure(.unknownHSM) }
+        guard isThere(hsm) else { return .failure(.unknownHSM) }
         guard let record = places[label], records[record].slots[hsm].isPresent else { return .failure(.notListed) }
         guard records[record].slots[hsm].canMake else { return .failure(.usageNotPermitted) }
         var actions = ProofActions()
@@ -133,6 +134,7 @@ extension KeyProof {
         }
         records[record].slots[hsm].failures = 0
         records[record].draft = nil
+        records[record].offer = nil
         records[record].trusting = hsm
         assess(record, now: now, into: &actions)
         issueChecks(into: &actions)

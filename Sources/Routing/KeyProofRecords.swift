@@ -70,8 +70,16 @@ struct KeyRecord: Sendable {
     var canary: Canary?
     /// A canary whose maker has not opened it yet.
     var draft: Canary?
+    /// The place of the draft's maker. Its name does not tell: two HSMs bear one while settings change.
+    var draftedBy: Int?
     /// The HSM that shall make the canary that decides, by an operator's word.
     var trusting: Int?
+    /// A peer's canary that is better than ours, to be tried by an HSM that holds the key.
+    var offer: CanaryOffer?
+    /// By the peer's name: its canary, which an HSM here does not open.
+    var refused: [String: RefusedCanary] = [:]
+    /// What peers were last told of it.
+    var shared: SealedCanary?
     var slots: [KeySlot]
     /// HSMs that opened the canary.
     var proven = HSMSet()
@@ -85,6 +93,16 @@ struct KeyRecord: Sendable {
 
     var isListed: Bool { slots.contains { $0.isListed } }
     var isRemembered: Bool { slots.contains { $0.isRemembered } }
+
+    /// The canary, where it decides and nobody disputes it: what peers may have.
+    var shareable: Canary? { stage == .decided && trusting == nil ? canary : nil }
+
+    /// Every HSM that lists it says that it may neither encrypt nor decrypt.
+    var isOfNoUse: Bool {
+        let listed = slots.filter(\.isPresent)
+        return !listed.isEmpty
+            && listed.allSatisfy { $0.isUnprovable && $0.usage.isDisjoint(with: [.encrypt, .decrypt]) }
+    }
 
     /// What `served` should be.
     var mayServe: HSMSet {
@@ -131,8 +149,25 @@ struct LineOfChecks: Sendable {
     mutating func removeAll() { self = LineOfChecks() }
 }
 
+/// A peer's canary that is to be tried.
+struct CanaryOffer: Sendable {
+    var canary: Canary
+    var node: String
+    /// Who tries it; `nil` while there is nobody who could.
+    var hsm: Int?
+}
+
+/// A peer's canary that was tried and not opened.
+struct RefusedCanary: Sendable {
+    var canary: Canary
+    /// Name of the HSM that tried.
+    var hsm: String
+}
+
 /// One HSM.
 struct ProofHSM: Sendable {
+    /// No HSM has this place.
+    var isVacant = false
     /// Keys that a request waits for.
     var urgent = LineOfChecks()
     var ordinary = LineOfChecks()
@@ -145,7 +180,16 @@ struct ProofHSM: Sendable {
 
 /// What an answer is for.
 struct CheckTicket: Sendable {
-    enum Purpose: Sendable { case make, confirm, open }
+    enum Purpose: Sendable {
+        /// Make a canary.
+        case make
+        /// Open the one that it has made itself.
+        case confirm
+        /// Open the key's canary.
+        case open
+        /// Open a peer's.
+        case trial
+    }
 
     var record: Int
     var hsm: Int

@@ -8,7 +8,7 @@ package struct Canary: Sendable, Equatable {
     package var sealed: SealedCanary
     /// SHA-256 of the block.
     package var digest: [UInt8]
-    /// Name of the HSM that made it.
+    /// Name of the HSM that made it; of a peer's HSM where a peer has told the canary.
     package var maker: String
     /// Unix seconds.
     package var madeAt: Int64
@@ -46,11 +46,13 @@ package struct ProofLimits: Sendable, Equatable {
     /// First pause after a failed check; it doubles up to `longestRetry`.
     package var shortestRetry: UInt64
     package var longestRetry: UInt64
+    /// Most labels without an HSM that lists them for which a peer's canary is taken.
+    package var unlisted: Int
 
     package init(
         outstanding: Int = 4, recheck: UInt64 = 3_600_000_000_000, firstSight: UInt64 = 5_000_000_000,
         provisional: UInt64 = 10_000_000_000, shortestRetry: UInt64 = 1_000_000_000,
-        longestRetry: UInt64 = 30_000_000_000
+        longestRetry: UInt64 = 30_000_000_000, unlisted: Int = 4_096
     ) {
         self.outstanding = max(outstanding, 1)
         self.recheck = max(recheck, 2)
@@ -58,6 +60,7 @@ package struct ProofLimits: Sendable, Equatable {
         self.provisional = provisional
         self.shortestRetry = max(shortestRetry, 1)
         self.longestRetry = max(longestRetry, self.shortestRetry)
+        self.unlisted = unlisted
     }
 
     /// Pause after the nth failure in a row, counted from 1.
@@ -102,7 +105,7 @@ package struct KeyProofRow: Sendable, Equatable {
     /// Name of the HSM that made the canary; `nil` while there is none.
     package var canaryMaker: String?
     package var dispute: String?
-    /// One for each HSM, in the order of the configuration; `nil` where the HSM does not list the key.
+    /// One for each place of the pool; `nil` where its HSM does not list the key, or there is none.
     package var verdicts: [KeyVerdict?]
 }
 
@@ -145,12 +148,16 @@ package enum ProofNews: Sendable, Equatable {
     case checkFailed(label: String, hsm: String, reason: String)
     /// An operator's word holds: `hsm` has made the canary that decides.
     case trusted(label: String, hsm: String)
+    /// From now on the key is proven by a canary that a peer has told; `maker` is an HSM of the cluster.
+    case adopted(label: String, node: String, maker: String)
+    /// A peer proves the key by a canary that `hsm` does not open. Nothing changes here.
+    case disagrees(label: String, node: String, hsm: String)
 
     /// True when a person has to look.
     package var isAlarm: Bool {
         switch self {
-        case .differs, .disputed, .vanished: true
-        case .canaryMade, .proven, .checkFailed, .trusted: false
+        case .differs, .disputed, .vanished, .disagrees: true
+        case .canaryMade, .proven, .checkFailed, .trusted, .adopted: false
         }
     }
 }

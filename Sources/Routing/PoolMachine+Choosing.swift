@@ -36,7 +36,7 @@ extension PoolMachine {
         guard let operation = operations[id], !isServed(by: operation.willing) else { return false }
         var chosen: Int?
         operation.willing.forEach { hsm in
-            guard hsms.indices.contains(hsm), hsms[hsm].phase == .probing, !hsms[hsm].isDrained,
+            guard hsms.indices.contains(hsm), hsms[hsm].phase == .probing, hsms[hsm].isOpen,
                 hsms[hsm].freeCount > 0, hsms[hsm].lastResorts < limits.lastResort
             else { return }
             // One that has not failed at it yet before one that has.
@@ -55,14 +55,14 @@ extension PoolMachine {
     /// True when one of them gets requests, whether it has a free lane or not. One whose every lane is silent does not.
     func isServed(by set: HSMSet) -> Bool {
         set.contains {
-            hsms.indices.contains($0) && hsms[$0].phase == .serving && !hsms[$0].isDrained
+            hsms.indices.contains($0) && hsms[$0].phase == .serving && hsms[$0].isOpen
                 && hsms[$0].open > hsms[$0].overdue
         }
     }
 
     /// True when one of them serves, or may do so soon.
     func hasHope(_ set: HSMSet) -> Bool {
-        set.contains { hsms.indices.contains($0) && hsms[$0].phase != .down && !hsms[$0].isDrained }
+        set.contains { hsms.indices.contains($0) && hsms[$0].phase != .down && hsms[$0].isOpen }
     }
 
     /// Those without an overdue call.
@@ -81,7 +81,7 @@ extension PoolMachine {
         var best: HSMSet = []
         var bestRank = (1, Int.max)
         candidates.forEach { hsm in
-            guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving, !hsms[hsm].isDrained,
+            guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving, hsms[hsm].isOpen,
                 hsms[hsm].freeCount > 0
             else { return }
             let rank = (hsms[hsm].overdue > 0 ? 1 : 0, hsms[hsm].traits.tier)
@@ -144,7 +144,7 @@ extension PoolMachine {
     /// A lane of `hsm` may have become free: gives it to the first in the line that can use it.
     mutating func serveWaiting(hsm: Int, now: UInt64, into actions: inout PoolActions) {
         guard !waiting.isEmpty else { return }
-        while hsms[hsm].phase == .serving, !hsms[hsm].isDrained, hsms[hsm].freeCount > 0 {
+        while hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].freeCount > 0 {
             let ready = waiting.first { id in
                 guard let operation = operations[id], operation.deadline > now else { return false }
                 return candidates(for: operation).contains(hsm)

@@ -12,10 +12,13 @@ import LaneProtocol
 /// hedge, when it is slower than 19 of 20 of its answers; all within a budget.
 ///
 /// This file has the events. `PoolMachine+Judging` says what answers and silence mean, `PoolMachine+Choosing` where a
-/// request goes, `PoolMachine+Lanes` how lanes come and go. docs/internals/routing.md has the numbers and the reasons.
+/// request goes, `PoolMachine+Lanes` how lanes come and go, `PoolMachine+Members` how HSMs do.
+/// docs/internals/routing.md has the numbers and the reasons.
 package struct PoolMachine: Sendable {
     let limits: PoolLimits
-    var hsms: [HSMRecord]
+    let groups: Int
+    /// One for each place that was ever taken. What names an HSM is its place, for all of its life.
+    var hsms: [HSMRecord] = []
     var operations: [OperationID: OperationRecord] = [:]
     var waiting = WaitingLine()
     var budget: RetryBudget
@@ -25,15 +28,16 @@ package struct PoolMachine: Sendable {
     package internal(set) var counters = PoolCounters()
 
     /// - Parameters:
-    ///   - traits: one for each HSM, `HSMSet.capacity` at most.
+    ///   - traits: one for each HSM to begin with, `HSMSet.capacity` at most.
     ///   - groups: how many groups (event loops) the lanes are spread over; a lane's group is its number modulo this.
     ///     An operation is put on a lane of its own group where one is free.
     ///   - seed: for the choice between HSMs.
     package init(_ traits: [HSMTraits], groups: Int, limits: PoolLimits, seed: UInt64, now: UInt64 = 0) {
         self.limits = limits
+        self.groups = groups
         budget = RetryBudget(now: now)
         random = RandomChoice(seed: seed)
-        hsms = traits.prefix(HSMSet.capacity).map { HSMRecord(traits: $0, groups: groups) }
+        for trait in traits { _ = add(trait) }
     }
 
     // MARK: Operations
@@ -69,8 +73,8 @@ package struct PoolMachine: Sendable {
         return actions
     }
 
-    /// An HSM turned out not to hold the key of an operation, or has lost its proof of it; `isHopeful` when it may prove
-    /// it anew in a moment. What it is doing already goes on.
+    /// An HSM turned out not to hold the key of an operation, or has lost its proof of it; `isHopeful` when it may
+    /// prove it anew in a moment. What it is doing already goes on.
     package mutating func left(
         _ hsm: Int, holdersOf id: OperationID, isHopeful: Bool = false, now: UInt64
     ) -> PoolActions {
@@ -222,7 +226,7 @@ package struct PoolMachine: Sendable {
         hsms[hsm].isDrained = isDrained
         if isDrained {
             abandonHopeless(into: &actions)
-        } else {
+        } else if hsms[hsm].isMember {
             hsms[hsm].backSince = now
             serveWaiting(hsm: hsm, now: now, into: &actions)
         }

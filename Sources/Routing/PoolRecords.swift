@@ -108,9 +108,19 @@ struct Flights: Sendable {
     }
 }
 
+/// Whether a place belongs to an HSM.
+enum Membership: Sendable {
+    case member
+    /// It is on its way out: gets nothing new, and finishes what it has. → `vacant`
+    case retired
+    /// Nobody's. → `member`
+    case vacant
+}
+
 /// One HSM: its phase, its lanes, and what its answers have shown.
 struct HSMRecord: Sendable {
-    let traits: HSMTraits
+    var traits: HSMTraits
+    var membership = Membership.member
     var phase: HSMPhase = .down
     var isDrained = false
     var lanes: [LaneState] = []
@@ -150,6 +160,11 @@ struct HSMRecord: Sendable {
         self.traits = traits
         freeLanes = Array(repeating: [], count: max(groups, 1))
     }
+
+    var isMember: Bool { membership == .member }
+
+    /// True when it may be given requests, as far as people have a say.
+    var isOpen: Bool { isMember && !isDrained }
 
     /// Begins anew: `open` free lanes, then parked ones, `total` in all.
     mutating func begin(open count: Int, of total: Int) {

@@ -83,6 +83,8 @@ package enum KeyCell: String, Sendable, CaseIterable {
 
 /// One cell of the matrix key × HSM.
 package struct KeyCellStatus: Sendable, Equatable {
+    /// Name of the HSM.
+    package var hsm: String
     package var cell: KeyCell
     /// What there is to say beside it, in words; may be empty.
     package var detail: String
@@ -93,8 +95,10 @@ package struct KeyCellStatus: Sendable, Equatable {
     package var decrypts: UInt64
 
     package init(
-        _ cell: KeyCell, detail: String = "", usage: KeyUsage = [], encrypts: UInt64 = 0, decrypts: UInt64 = 0
+        _ cell: KeyCell, hsm: String, detail: String = "", usage: KeyUsage = [], encrypts: UInt64 = 0,
+        decrypts: UInt64 = 0
     ) {
+        self.hsm = hsm
         self.cell = cell
         self.detail = detail
         self.usage = usage

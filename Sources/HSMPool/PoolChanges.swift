@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import NIOCore
+import Routing
+
+/// What came of giving the pool its HSMs anew. Names, in the order of the configuration.
+package struct PoolChange: Sendable, Equatable {
+    package var added: [String] = []
+    package var removed: [String] = []
+    /// HSMs whose settings are others now. One that needs another worker for them serves by the old ones until that one
+    /// is up.
+    package var changed: [String] = []
+    /// There was no place for these: places are given anew once more HSMs than the pool has room for have left.
+    package var refused: [String] = []
+
+    package init() {}
+}
+
+extension PoolState {
+    /// What is to be done after the lock has been let go of.
+    struct Change {
+        var told = PoolChange()
+        var effects: [PoolEffect] = []
+        /// Places whose workers are to be started.
+        var starts: [Int] = []
+    }
+
+    /// From now on these are the HSMs of the configuration.
+    mutating func apply(_ members: [PoolMember], drained: Set<String>, now: UInt64) -> Change {
+        var change = Change()
+        generation &+= 1
+        let wanted = Set(members.map(\.name))
+        for name in names where !wanted.contains(name) {
+            change.told.removed.append(name)
+            remove(name, now: now, &change)
+        }
+        names = members.map(\.name)
+        for member in members {
+            if let place = place(of: member.name) {
+                if alter(place, to: member, now: now, &change) { change.told.changed.append(member.name) }
+            } else if let hsm = add(new: member, isDrained: drained.contains(member.name), now: now) {
+                change.told.added.append(member.name)
+                change.starts.append(hsm)
+            } else {
+                change.told.refused.append(member.name)
+            }
+        }
+        names.removeAll { change.told.refused.contains($0) }
+        return change
+    }
+
+    private mutating func remove(_ name: String, now: UInt64, _ change: inout Change) {
+        for hsm in hsms.indices where hsms[hsm].settings.name == name && !hsms[hsm].role.isVacant {
+            change.effects += retire(hsm, now: now)
+        }
+    }
+
+    /// Returns whether anything is to change for the HSM.
+    private mutating func alter(_ place: Int, to member: PoolMember, now: UInt64, _ change: inout Change) -> Bool {
+        switch hsms[place].role {
+        case .vacant: return false
+        case .retired(let before):
+            hsms[place].role = .retired(successor: member)
+            return before.map { !$0.hasSameWorker(as: member) || !$0.hasSameTerms(as: member) } ?? true
+        case .outgoing(let new):
+            if hsms[new].settings.hasSameWorker(as: member) { return changeTerms(new, to: member) }
+            change.effects += retire(new, now: now)
+            hsms[place].role = .member
+            return alter(place, to: member, now: now, &change)
+        case .member, .incoming:
+            if hsms[place].settings.hasSameWorker(as: member) { return changeTerms(place, to: member) }
+            if let new = add(successor: member, of: place, until: now &+ startPatience, now: now) {
+                change.starts.append(new)
+            } else {
+                change.effects += retire(place, successor: member, now: now)
+            }
+            return true
+        }
+    }
+
+    private mutating func changeTerms(_ hsm: Int, to member: PoolMember) -> Bool {
+        guard !hsms[hsm].settings.hasSameTerms(as: member) else { return false }
+        change(hsm, to: member)
+        return true
+    }
+
+    /// Workers of retired HSMs that may end, and places that can be left at once.
+    mutating func releaseFinished(now: UInt64) -> (workers: [WorkerHandle], effects: [PoolEffect], starts: [Int]) {
+        var workers: [WorkerHandle] = []
+        var (effects, starts): ([PoolEffect], [Int]) = ([], [])
+        for hsm in finished() {
+            if let worker = hsms[hsm].worker {
+                hsms[hsm].isLeaving = true
+                workers.append(worker)
+            } else {
+                let left = vacate(hsm, now: now)
+                effects += left.effects
+                if left.isTaken { starts.append(hsm) }
+            }
+        }
+        return (workers, effects, starts)
+    }
+}
+
+extension HSMPool {
+    /// How long a worker of an HSM that has left may take to log out and end by itself.
+    private static let farewell = TimeAmount.seconds(2)
+
+    /// From now on these are the HSMs. Those that stay as they are notice nothing; one that leaves finishes what it is
+    /// doing; one with other settings serves until its successor does. Returns at once.
+    package func apply(_ members: [PoolMember]) -> PoolChange {
+        let now = monotonicNanoseconds()
+        let drained = journal.drainedHSMs()
+        let (change, isStarted) = state.withLock { ($0.apply(members, drained: drained, now: now), $0.isStarted) }
+        perform(change.effects)
+        if isStarted { for hsm in change.starts { startWorker(hsm, after: 0) } }
+        resumeWaiters()
+        return change.told
+    }
+
+    /// The pool's numbers for HSMs of these names; `nil` means every HSM. They hold until `apply`, and have to be asked
+    /// for anew after it.
+    package func hsmSet(_ names: [String]?) -> HSMSet { state.withLock { $0.places(of: names) } }
+
+    /// Hands over to HSMs with new settings that serve by now, and lets go of those that are not needed any more.
+    func changeHSMs() {
+        let now = monotonicNanoseconds()
+        let (effects, released, late) = state.withLock { state in
+            var effects: [PoolEffect] = []
+            var late: [String] = []
+            for (old, new, isReady) in state.fulfilled(now: now) {
+                if !isReady { late.append(state.hsms[new].settings.name) }
+                effects += state.handOver(from: old, to: new, now: now)
+            }
+            return (effects, state.releaseFinished(now: now), late)
+        }
+        for name in late {
+            logger.warning(
+                "hsm with new settings has not come up in time: it takes over all the same",
+                metadata: ["hsm": "\(name)"])
+        }
+        perform(effects + released.effects)
+        for worker in released.workers { dismiss(worker) }
+        for hsm in released.starts { startWorker(hsm, after: 0) }
+    }
+
+    /// A worker whose sockets close logs out and ends.
+    private func dismiss(_ worker: WorkerHandle) {
+        worker.control.close()
+        for lane in worker.lanes { lane.close() }
+        loops[0].scheduleTask(in: Self.farewell) {
+            self.state.withLock { state in
+                let isThere = state.hsms.contains { $0.worker?.pid == worker.pid } || state.dying.contains(worker.pid)
+                if isThere { WorkerProcess.kill(worker.pid) }
+            }
+        }
+    }
+
+    /// A worker of an HSM that has left is gone: its place is free, and so are its sessions.
+    func left(_ hsm: Int, epoch: UInt64) {
+        let now = monotonicNanoseconds()
+        let left = state.withLock { state -> (effects: [PoolEffect], isTaken: Bool, unused: String?)? in
+            guard state.hsms[hsm].epoch == epoch, state.hsms[hsm].role.isRetired else { return nil }
+            let token = state.hsms[hsm].settings.ledgerName
+            let (effects, isTaken) = state.vacate(hsm, now: now)
+            let isUsed = state.hsms.contains { !$0.role.isVacant && $0.settings.ledgerName == token }
+            return (effects, isTaken, isUsed ? nil : token)
+        }
+        guard let left else { return }
+        perform(left.effects)
+        if left.isTaken { startWorker(hsm, after: 0) }
+        if let token = left.unused { releaseLedger(token) }
+        resumeWaiters()
+    }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Routing
+
+// Whose the places of the pool are. An HSM keeps its place for its life: what names it elsewhere, in key stores and in
+// operations, must not come to mean another. So a place is given to an HSM of another name only when the HSMs have been
+// given anew twice since it was left: whoever keeps places has asked for them again by then.
+
+/// What an HSM is to the pool. A name of the configuration has one place, or two while its settings change.
+enum HSMRole {
+    case member
+    /// Has the new settings of the HSM at `old`, and takes over when it serves, at the latest at `until`.
+    case incoming(old: Int, until: UInt64)
+    /// Serves until its successor at `new` does.
+    case outgoing(new: Int)
+    /// Gets nothing new, and goes when nobody waits for it any more. `successor` begins in the same place afterwards.
+    case retired(successor: PoolMember?)
+    /// Nobody's since that generation.
+    case vacant(since: UInt64)
+
+    /// True while it belongs to the configuration, and may be given requests.
+    var isMember: Bool {
+        switch self {
+        case .member, .incoming, .outgoing: true
+        case .retired, .vacant: false
+        }
+    }
+
+    var isRetired: Bool { if case .retired = self { true } else { false } }
+    var isVacant: Bool { if case .vacant = self { true } else { false } }
+    var isIncoming: Bool { if case .incoming = self { true } else { false } }
+}
+
+extension PoolState {
+    // MARK: Names
+
+    /// The place that a name of the configuration is shown by: the HSM that serves, until its successor does.
+    func place(of name: String) -> Int? {
+        let places = hsms.indices.filter { hsms[$0].settings.name == name && !hsms[$0].role.isVacant }
+        if let member = places.first(where: { hsms[$0].role.isMember && !hsms[$0].role.isIncoming }) { return member }
+        return places.first { hsms[$0].role.isIncoming } ?? places.first { hsms[$0].successor != nil }
+    }
+
+    /// The places of all HSMs of the configuration, in its order.
+    var shown: [Int] { names.compactMap { place(of: $0) } }
+
+    /// Every place of the HSMs of these names; of all that are in the configuration when there are none.
+    func places(of wanted: [String]?) -> HSMSet {
+        HSMSet(
+            hsms.indices.filter { hsm in
+                let belongs = hsms[hsm].role.isMember || hsms[hsm].successor != nil
+                return belongs && wanted?.contains(hsms[hsm].settings.name) ?? true
+            })
+    }
+
+    /// Places that an HSM may be given whose name none of the earlier ones had.
+    private var freePlaces: HSMSet {
+        HSMSet(
+            (0..<HSMSet.capacity).filter { place in
+                guard hsms.indices.contains(place) else { return true }
+                guard case .vacant(let since) = hsms[place].role else { return false }
+                return generation >= since &+ 2
+            })
+    }
+
+    // MARK: Coming
+
+    /// Gives an HSM a place, and returns it; its worker is still to be started.
+    mutating func add(
+        _ member: PoolMember, as role: HSMRole, to places: HSMSet, isDrained: Bool, now: UInt64
+    ) -> Int? {
+        guard let hsm = machine.add(HSMTraits(member), to: places) else { return nil }
+        var entry = HSMEntry(settings: member)
+        entry.role = role
+        if hsms.indices.contains(hsm) {
+            entry.epoch = hsms[hsm].epoch &+ 1
+            hsms[hsm] = entry
+        } else {
+            hsms.append(entry)
+        }
+        proof.joined(hsm: hsm, name: member.name)
+        _ = machine.drain(hsm, isDrained, now: now)
+        return hsm
+    }
+
+    /// An HSM of a name that has no place.
+    mutating func add(new member: PoolMember, isDrained: Bool, now: UInt64) -> Int? {
+        add(member, as: .member, to: freePlaces, isDrained: isDrained, now: now)
+    }
+
+    /// An HSM with other settings than the one at `old`, beside it; `nil` when there is no place for it.
+    mutating func add(successor member: PoolMember, of old: Int, until: UInt64, now: UInt64) -> Int? {
+        let role = HSMRole.incoming(old: old, until: until)
+        guard let new = add(member, as: role, to: freePlaces, isDrained: machine.isDrained(old), now: now) else {
+            return nil
+        }
+        hsms[old].role = .outgoing(new: new)
+        return new
+    }
+
+    /// Settings that take effect while the worker goes on.
+    mutating func change(_ hsm: Int, to member: PoolMember) {
+        hsms[hsm].settings = member
+        machine.change(hsm, to: HSMTraits(member))
+    }
+
+    // MARK: Going
+
+    /// An HSM gets no more requests.
+    mutating func retire(_ hsm: Int, successor: PoolMember? = nil, now: UInt64) -> [PoolEffect] {
+        hsms[hsm].role = .retired(successor: successor)
+        return effects(of: machine.retire(hsm, now: now), now: now)
+    }
+
+    /// HSMs with new settings whose predecessors are not needed any more, with those.
+    func fulfilled(now: UInt64) -> [(old: Int, new: Int, inTime: Bool)] {
+        hsms.indices.compactMap { new in
+            guard case .incoming(let old, let until) = hsms[new].role else { return nil }
+            let isReady = machine.phase(of: new) == .serving && !proof.isUndecided(hsm: new)
+            return isReady || until <= now ? (old, new, isReady) : nil
+        }
+    }
+
+    /// The HSM at `new` stands for both from now on.
+    mutating func handOver(from old: Int, to new: Int, now: UInt64) -> [PoolEffect] {
+        hsms[new].role = .member
+        // People are told of one HSM: what it was like until now is what they know.
+        (hsms[new].condition, hsms[new].conditionSince) = (hsms[old].condition, hsms[old].conditionSince)
+        return retire(old, now: now)
+    }
+
+    /// Retired HSMs that nobody waits for.
+    func finished() -> [Int] {
+        hsms.indices.filter { hsms[$0].role.isRetired && !hsms[$0].isLeaving && !machine.isNeeded($0) }
+    }
+
+    /// The worker of a retired HSM is gone, or there was none: its place is left. Returns what follows, and whether its
+    /// successor has begun in it.
+    mutating func vacate(_ hsm: Int, now: UInt64) -> (effects: [PoolEffect], isTaken: Bool) {
+        guard case .retired(let successor) = hsms[hsm].role else { return ([], false) }
+        let name = hsms[hsm].settings.name
+        let isDrained = machine.isDrained(hsm)
+        hsms[hsm].role = .vacant(since: generation)
+        hsms[hsm].epoch &+= 1
+        hsms[hsm].isLeaving = false
+        var effects = effects(of: proof.removed(hsm: hsm, now: now), now: now)
+        effects += self.effects(of: machine.free(hsm, now: now), now: now)
+        catalogue.replace(hsm: hsm, entries: [], complaints: [])
+        guard let successor, !isStopping else {
+            useCounts.vacate(hsm, heir: place(of: name))
+            for id in operations.keys { operations[id]?.permitted.remove(hsm) }
+            return (effects, false)
+        }
+        let place = add(successor, as: .member, to: [hsm], isDrained: isDrained, now: now)
+        return (effects, place != nil)
+    }
+}
+
+extension HSMEntry {
+    /// True where people know the HSM by this place.
+    var isShown: Bool { role.isMember && !role.isIncoming || successor != nil }
+
+    /// What begins in its place when it has gone.
+    var successor: PoolMember? { if case .retired(let successor) = role { successor } else { nil } }
+}
+
+extension HSMTraits {
+    init(_ member: PoolMember) {
+        self.init(stuckAfter: member.stuckAfter, tier: member.tier, weight: member.weight)
+    }
+}
+
+extension PoolMember {
+    /// True when a worker started for one would do for the other.
+    func hasSameWorker(as other: PoolMember) -> Bool {
+        let hasSamePIN: Bool
+        switch (pin, other.pin) {
+        case (nil, nil): hasSamePIN = true
+        case (let mine?, let others?): hasSamePIN = mine.constantTimeEquals(others)
+        default: hasSamePIN = false
+        }
+        return hasSamePIN && name == other.name && module == other.module && token == other.token
+            && initializeArguments == other.initializeArguments && profile == other.profile
+            && sessions == other.sessions && environment == other.environment
+            && catalogueInterval == other.catalogueInterval && probeInterval == other.probeInterval
+    }
+
+    /// True when the rest is the same, too: what the node alone goes by.
+    func hasSameTerms(as other: PoolMember) -> Bool {
+        tier == other.tier && weight == other.weight && stuckAfter == other.stuckAfter
+            && sessionLimit == other.sessionLimit
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import SecureMemory
+import Testing
+
+/// A message as its reader gets it: without the length in front.
+private func body(_ message: WorkerMessage) -> [UInt8] {
+    message.encoded().withUnsafeBytes { Array($0.dropFirst(4)) }
+}
+
+private func read(_ bytes: [UInt8]) throws -> WorkerMessage { try WorkerMessage(decoding: SecretBytes(bytes)) }
+
+@Suite("Control messages: the catalogue")
+struct CatalogueMessageTests {
+    private func entry(_ label: String, _ validity: KeyValidity) -> CatalogueEntry {
+        CatalogueEntry(reference: 7, label: label, usage: [.encrypt, .wrap], validity: validity)
+    }
+
+    /// Where the two days of the one entry stand: behind them are only the number of complaints, which is none.
+    private func put(_ start: UInt32, _ end: UInt32, into bytes: inout [UInt8]) {
+        let days = withUnsafeBytes(of: start) { Array($0) } + withUnsafeBytes(of: end) { Array($0) }
+        bytes.replaceSubrange(bytes.count - 12..<bytes.count - 4, with: days)
+    }
+
+    @Test("a key's days arrive, each with and without the other")
+    func validity() throws {
+        for start: UInt32? in [nil, 1_01_01, 2024_02_29] {
+            for end: UInt32? in [nil, 2026_12_31, 9999_12_31] {
+                let message = WorkerMessage.catalogue(
+                    [entry("a", KeyValidity(start: start, end: end)), entry("b", KeyValidity())],
+                    complaints: [CatalogueComplaint(label: "c", reason: "d")])
+                #expect(try read(body(message)) == message)
+            }
+        }
+    }
+
+    @Test("a number that is no day of the calendar is no bound")
+    func noDay() throws {
+        var bytes = body(.catalogue([entry("a", KeyValidity(start: 2026_01_01, end: 2026_12_31))], complaints: []))
+        for (start, end, expected) in [
+            (0, 2026_12_31, KeyValidity(end: 2026_12_31)), (2026_13_01, 2026_12_31, KeyValidity(end: 2026_12_31)),
+            (2026_01_01, .max, KeyValidity(start: 2026_01_01)), (2023_02_29, 1, KeyValidity()),
+        ] as [(UInt32, UInt32, KeyValidity)] {
+            put(start, end, into: &bytes)
+            #expect(try read(bytes) == .catalogue([entry("a", expected)], complaints: []))
+        }
+    }
+
+    @Test("a catalogue that ends anywhere before its end, or goes on behind it, is refused")
+    func cut() throws {
+        let bytes = body(
+            .catalogue(
+                [entry("a", KeyValidity(start: 2026_01_01))], complaints: [CatalogueComplaint(label: "b", reason: "c")])
+        )
+        for length in bytes.indices {
+            #expect(throws: MalformedControlMessage.self) { try read(Array(bytes.prefix(length))) }
+        }
+        #expect(throws: MalformedControlMessage.self) { try read(bytes + [0]) }
+    }
+
+    @Test("a count of keys that the message does not hold is refused, however large")
+    func count() throws {
+        let bytes = body(.catalogue([entry("a", KeyValidity())], complaints: []))
+        for count: UInt32 in [0, 2, 3, 65_536, .max - 1, .max] {
+            var wrong = bytes
+            wrong.replaceSubrange(2..<6, with: withUnsafeBytes(of: count) { Array($0) })
+            #expect(throws: MalformedControlMessage.self, "\(count)") { try read(wrong) }
+        }
+    }
+
+    @Test("a message of another version, or of no kind, is refused")
+    func version() {
+        let bytes = body(.catalogue([], complaints: []))
+        #expect(bytes.starts(with: [LaneFrame.version, 2]))
+        for version in UInt8.min ... .max where version != LaneFrame.version {
+            #expect(throws: MalformedControlMessage.self) { try read([version] + bytes.dropFirst()) }
+        }
+        for kind: UInt8 in [0, 8, 9, .max] {
+            #expect(throws: MalformedControlMessage.self) { try read([bytes[0], kind] + bytes.dropFirst(2)) }
+        }
+    }
+
+    @Test("ten thousand keys with long names fit into one message")
+    func size() throws {
+        let entries = (0..<10_000).map {
+            CatalogueEntry(
+                reference: UInt32($0), label: String(repeating: "x", count: 100), usage: .encrypt,
+                validity: KeyValidity(start: 2026_01_01, end: 2026_12_31))
+        }
+        let bytes = body(.catalogue(entries, complaints: []))
+        #expect(bytes.count < largestControlMessage)
+        #expect(try read(bytes) == .catalogue(entries, complaints: []))
+    }
+}

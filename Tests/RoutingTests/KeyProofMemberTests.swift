@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Routing
+import Testing
+
+@Suite("Key proof: HSMs that come")
+struct KeyProofJoiningTests {
+    @Test("one that comes later proves its keys like any other, and those before it are not asked again")
+    func later() {
+        var bench = ProofBench(["a", "b"])
+        for hsm in 0..<2 { bench.put("k", 1, on: hsm) }
+        bench.settle()
+        let before = bench.tickets.count
+        bench.join(2, name: "c")
+        #expect(bench.verdicts("k") == [.proven, .proven, nil])
+        bench.put("k", 1, on: 2)
+        bench.list(2)
+        #expect(bench.holders("k") == [0, 1] && bench.proof.hopeful(of: "k") == [2])
+        bench.run()
+        #expect(bench.holders("k") == [0, 1, 2] && bench.tickets.count == before + 1)
+    }
+
+    @Test("after the canary has aged, one that holds another key is out, and the alarm has its name")
+    func different() {
+        var bench = ProofBench(["a"], canaries: [oldCanary("k", 1, maker: "a")])
+        bench.put("k", 1, on: 0)
+        bench.settle()
+        bench.join(1, name: "late")
+        bench.put("k", 2, on: 1)
+        bench.list(1)
+        bench.run()
+        #expect(bench.holders("k") == [0] && bench.verdicts("k") == [.proven, .different(than: "a")])
+        #expect(bench.alarms == [.differs(label: "k", hsm: "late", maker: "a")])
+    }
+
+    @Test("keys seen for the first time wait for one that has just come, until it tells its keys or is gone")
+    func firstSight() {
+        for isGone in [false, true] {
+            var bench = ProofBench(["a"])
+            bench.join(1, name: "b")
+            bench.put("k", 1, on: 0)
+            bench.put("k", 2, on: 1)
+            bench.list(0)
+            #expect(bench.checks.isEmpty, "b may hold another key")
+            if isGone { bench.remove(1) } else { bench.list(1) }
+            bench.run()
+            #expect(bench.holders("k") == (isGone ? [0] : []))
+            #expect(bench.alarms.count == (isGone ? 0 : 1))
+        }
+    }
+
+    @Test("a place is given once, without a gap, and there are 64 of them")
+    func places() {
+        var bench = ProofBench(["a"], canaries: [oldCanary("k", 1, maker: "a")])
+        bench.put("k", 1, on: 0)
+        bench.settle()
+        for place in [Int.min, -1, 0, 2, 64, .max] { bench.proof.joined(hsm: place, name: "x") }
+        #expect(bench.verdicts("k") == [.proven], "a stays, and nobody else has come")
+        for place in 1..<64 { bench.join(place, name: "h\(place)") }
+        bench.proof.joined(hsm: 64, name: "x")
+        #expect(bench.verdicts("k").count == 64)
+        bench.put("k", 1, on: 63)
+        bench.list(63)
+        bench.run()
+        #expect(bench.holders("k") == [0, 63])
+
+        let many = ProofBench((0..<70).map { "h\($0)" }, canaries: [oldCanary("k", 1, maker: "a")])
+        #expect(many.verdicts("k").count == 64)
+    }
+
+    @Test("what was due before stays due when places are added, each at its own time")
+    func due() {
+        var bench = ProofBench(["a", "b"])
+        for key in 0..<40 {
+            for hsm in 0..<2 { bench.put("k\(key)", 1, on: hsm) }
+        }
+        bench.settle()
+        var asked: [KeyPlacement: Int] = [:]
+        for minute in 0..<60 {
+            if minute % 20 == 5 { bench.join(bench.keys.count, name: "late-\(minute)") }
+            bench.wait(60)
+            for check in bench.checks { asked[KeyPlacement(label: check.label, hsm: check.hsm), default: 0] += 1 }
+            while !bench.checks.isEmpty {
+                let earlier = bench.checks.count
+                bench.answer(bench.checks.removeFirst())
+                for check in bench.checks.dropFirst(earlier - 1) {
+                    asked[KeyPlacement(label: check.label, hsm: check.hsm), default: 0] += 1
+                }
+            }
+        }
+        // Within the hour every key once on each of the two that list it; some a second time near its end.
+        #expect(asked.count == 80 && asked.values.allSatisfy { (1...2).contains($0) })
+        #expect(bench.alarms.isEmpty && bench.holders("k7") == [0, 1])
+    }
+
+    @Test("two HSMs that bear one name for a while do not take each other's part")
+    func twins() {
+        var bench = ProofBench(["a"])
+        bench.put("k", 1, on: 0)
+        bench.list(0)
+        bench.answer(bench.checks.removeFirst())
+        #expect(bench.checks.map(\.hsm) == [0], "a is to open what it has made")
+        // The same HSM with new settings comes beside the old one, and tells the key meanwhile.
+        bench.join(1, name: "a")
+        bench.put("k", 1, on: 1)
+        bench.list(1)
+        bench.run()
+        #expect(bench.holders("k") == [0, 1] && bench.alarms.isEmpty)
+        #expect(!bench.log.contains { if case .checkFailed = $0 { true } else { false } })
+        bench.remove(0)
+        #expect(bench.holders("k") == [1] && bench.proof.standing(of: "k") == .served)
+    }
+}
+
+@Suite("Key proof: HSMs that go")
+struct KeyProofLeavingTests {
+    private func pool() -> ProofBench {
+        var bench = ProofBench(["a", "b"], canaries: [oldCanary("k", 1, maker: "a")])
+        for hsm in 0..<2 { bench.put("k", 1, on: hsm) }
+        bench.settle()
+        return bench
+    }
+
+    @Test("it serves no more, and its keys are not missed")
+    func gone() {
+        var bench = pool()
+        bench.remove(0)
+        #expect(bench.holders("k") == [1] && bench.granted == [KeyPlacement(label: "k", hsm: 1)])
+        #expect(bench.alarms.isEmpty && bench.verdicts("k") == [nil, .proven])
+        bench.remove(1)
+        #expect(bench.proof.standing(of: "k") == .unlisted && bench.granted.isEmpty && bench.alarms.isEmpty)
+        #expect(bench.proof.canary(of: "k") != nil, "the canary is proof for later")
+        for hsm in 0..<2 {
+            #expect(bench.proof.removed(hsm: hsm, now: bench.now) == ProofActions())
+            #expect(bench.proof.listed(hsm: hsm, entries: [], now: bench.now) == ProofActions())
+            #expect(!bench.proof.isUndecided(hsm: hsm))
+        }
+        bench.wait(7_200)
+        #expect(bench.checks.isEmpty, "nobody is asked any more")
+    }
+
+    @Test("whoever comes to its place has everything to prove, whatever its name")
+    func proofsAreForgotten() {
+        for name in ["a", "new"] {
+            var bench = pool()
+            bench.wait(3_600)
+            let old = bench.checks.filter { $0.hsm == 0 }
+            bench.remove(0)
+            bench.join(0, name: name)
+            #expect(bench.holders("k") == [1] && bench.verdicts("k")[0] == nil)
+            bench.put("k", 2, on: 0)
+            bench.list(0)
+            for check in old {
+                guard case .open(let sealed) = check.kind else { continue }
+                bench.take(
+                    bench.proof.opened(ticket: check.ticket, digest: ProofBench.digest(of: sealed), now: bench.now))
+            }
+            #expect(!old.isEmpty && bench.holders("k") == [1], "what the other one opened counts for nothing")
+            #expect(bench.proof.isUndecided(hsm: 0) && !bench.proof.isUndecided(hsm: 1))
+            bench.run()
+            #expect(bench.verdicts("k") == [.different(than: "a"), .proven] && !bench.proof.isUndecided(hsm: 0))
+            #expect(bench.alarms == [.differs(label: "k", hsm: name, maker: "a")])
+        }
+    }
+
+    @Test("a maker that goes leaves the making to another")
+    func maker() {
+        for answers in 0..<2 {
+            var bench = ProofBench(["a", "b"])
+            for hsm in 0..<2 { bench.put("k", 1, on: hsm) }
+            for hsm in 0..<2 { bench.list(hsm) }
+            for _ in 0..<answers { bench.answer(bench.checks.removeFirst()) }
+            bench.remove(0)
+            bench.run()
+            #expect(bench.holders("k") == [1] && bench.stored["k"]?.maker == "b" && bench.alarms.isEmpty)
+        }
+    }
+
+    @Test("a label that only it told, and that has no canary, is forgotten; its number serves another label")
+    func labels() {
+        var bench = ProofBench(["a", "b"])
+        bench.put("only-a", 1, on: 0)
+        bench.list(0)
+        #expect(bench.proof.matrix().map(\.label) == ["only-a"])
+        bench.remove(0)
+        #expect(bench.proof.matrix().isEmpty && bench.proof.nextDue == nil)
+        bench.put("only-b", 1, on: 1)
+        bench.settle()
+        #expect(bench.holders("only-b") == [1] && bench.holders("only-a").isEmpty)
+    }
+
+    @Test("an operator's word about it lapses with it")
+    func trust() throws {
+        var bench = pool()
+        bench.take(try bench.proof.trust("k", hsm: 0, now: bench.now).get())
+        #expect(bench.holders("k").isEmpty)
+        bench.remove(0)
+        bench.run()
+        #expect(bench.holders("k") == [1] && bench.stored["k"]?.isTrusted != true)
+        #expect(bench.proof.trust("k", hsm: 0, now: bench.now) == .failure(.unknownHSM))
+    }
+
+    @Test("a key whose own attributes forbid every use is not called unserved, one that is out is")
+    func unserved() {
+        var bench = ProofBench(["a", "b"], canaries: [oldCanary("out", 1, maker: "a")])
+        bench.put("served", 1, on: 0)
+        bench.put("out", 2, on: 0)
+        bench.put("nothing", 1, on: 0, usage: [])
+        bench.put("wraps", 1, on: 0, usage: [.wrap, .unwrap, .sign])
+        bench.put("opens", 1, on: 0, usage: .decrypt)
+        bench.settle()
+        #expect(bench.proof.unserved(by: [0], limit: 9) == ["out"])
+        #expect(bench.proof.unserved(by: [1], limit: 9) == ["opens", "out", "served"])
+        #expect(bench.proof.unserved(by: [1], limit: 1) == ["opens"] && bench.proof.unserved(by: [1], limit: -1) == [])
+        bench.remove(0)
+        #expect(bench.proof.unserved(by: [], limit: 9) == ["out", "served"], "what is left has canaries")
+    }
+}
