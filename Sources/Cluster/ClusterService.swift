@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+import AccessControl
+import Glibc
+import Gossip
+import Logging
+import NIOCore
+import NIOPosix
+import SecureMemory
+import Synchronization
+import XKSProtocol
+
+/// This node's part in the cluster: the listener for peers, gossip, and what is exchanged with them.
+///
+/// It has a thread of its own, so that no load of the data plane makes this node late for the others.
+package final class ClusterService: Sendable {
+    /// Between two looks at what this node says of itself.
+    private static let factsInterval = TimeAmount.milliseconds(200)
+    /// Between two looks at the TLS files, and at old connections.
+    private static let cleaningInterval = TimeAmount.seconds(5)
+    /// Between two resolutions of the seeds' names.
+    private static let seedInterval = TimeAmount.seconds(5)
+    /// How long peers may take to be told goodbye.
+    private static let farewellTime = TimeAmount.seconds(1)
+
+    /// The port of the listener.
+    package let port: Int
+    private let settings: ClusterSettings
+    private let group: MultiThreadedEventLoopGroup
+    private let loop: any EventLoop
+    private let tls: ClusterTLS
+    private let book: AddressBook
+    private let connections: ConnectionTable
+    private let counters: ClusterCounters
+    private let pool: PeerPool
+    private let gossip: GossipDriver
+    private let blocks: BlockExchange
+    private let forwarder: Forwarder
+    private let server: ClusterServer
+    private let delegate: any ClusterDelegate
+    private let seeds: Mutex<[String]>
+    private let timers = Mutex<[RepeatedTask]>([])
+
+    /// Listens and begins to look for peers.
+    ///
+    /// - Parameters:
+    ///   - incarnation: above that of the last run.
+    ///   - remembered: peers of the last run.
+    package static func start(
+        settings: ClusterSettings, incarnation: UInt64, remembered: [NodeIdentity], delegate: any ClusterDelegate,
+        logger: Logger
+    ) async throws(ClusterError) -> ClusterService {
+        let tls = try ClusterTLS(settings.tls, node: settings.node)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        do throws(ClusterError) {
+            return try await ClusterService(
+                settings, incarnation: incarnation, remembered: remembered, delegate: delegate, tls: tls, group: group,
+                logger: logger)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+    }
+
+    private init(
+        _ settings: ClusterSettings, incarnation: UInt64, remembered: [NodeIdentity], delegate: any ClusterDelegate,
+        tls: ClusterTLS, group: MultiThreadedEventLoopGroup, logger: Logger
+    ) async throws(ClusterError) {
+        let loop = group.next()
+        let (book, counters, connections) = (AddressBook(), ClusterCounters(), ConnectionTable())
+        let limits = BodyLimits(maxForwardBytes: settings.maxForwardBytes)
+        // What peers ask before this node has begun is not answered.
+        let responder = LateResponder()
+        let server = try await ClusterServer.start(
+            host: settings.listenHost, port: settings.listenPort, tls: tls, connections: connections,
+            counters: counters, limits: limits, group: group, logger: logger,
+            respond: { await responder.respond(to: $0) })
+        let pool = await PeerPool.make(loop: loop, tls: tls, book: book, counters: counters)
+        let blocks = BlockExchange(pool: pool, limits: limits, delegate: delegate, counters: counters)
+        let canaries = CanaryExchange(pool: pool, limits: limits, delegate: delegate, counters: counters)
+        let identity = NodeIdentity(
+            name: settings.node, address: settings.advertised(port: server.port), site: settings.site,
+            incarnation: incarnation)
+        let gossip = GossipDriver(
+            machine: GossipMachine(
+                identity: identity, facts: delegate.facts(), remembered: remembered,
+                seed: UInt64.random(in: 0 ... .max), now: monotonicNanoseconds()),
+            loop: loop, pool: pool, limits: limits, counters: counters
+        ) { event in
+            switch event {
+            case .blocksDiffer(let peer): blocks.reconcile(with: peer)
+            case .canariesDiffer(let peer): canaries.reconcile(with: peer)
+            case .changed, .refuted, .twin, .configurationDiffers: break
+            }
+            delegate.noted(event)
+        }
+        forwarder = Forwarder(
+            loop: loop, pool: pool, limits: limits, gossip: gossip, delegate: delegate, counters: counters)
+        port = server.port
+        self.settings = settings
+        self.group = group
+        self.loop = loop
+        self.tls = tls
+        self.book = book
+        self.connections = connections
+        self.counters = counters
+        self.pool = pool
+        self.gossip = gossip
+        self.blocks = blocks
+        self.server = server
+        self.delegate = delegate
+        seeds = Mutex(settings.seeds)
+        responder.begin(
+            Answering(
+                gossip: gossip, blocks: blocks, canaries: canaries, forwarder: forwarder, counters: counters))
+        gossip.start()
+        startTimers()
+    }
+
+    private func startTimers() {
+        let tasks = [
+            loop.scheduleRepeatedTask(initialDelay: .zero, delay: Self.factsInterval) { _ in self.tellFacts() },
+            loop.scheduleRepeatedTask(initialDelay: .zero, delay: Self.seedInterval) { _ in self.findSeeds() },
+            loop.scheduleRepeatedTask(initialDelay: Self.cleaningInterval, delay: Self.cleaningInterval) { _ in
+                self.clean()
+            },
+        ]
+        timers.withLock { $0 = tasks }
+    }
+
+    // MARK: Questions
+
+    /// All other nodes that are known, by name.
+    package var members: [Member] { gossip.members }
+
+    /// This node; its incarnation may have grown.
+    package var identity: NodeIdentity { gossip.identity }
+
+    package var statistics: ClusterStatistics { counters.statistics(with: gossip.gossipCounters) }
+
+    // MARK: Orders
+
+    /// This node has something new to say of itself: peers are told at once.
+    package func factsChanged() { loop.execute { self.tellFacts() } }
+
+    private func tellFacts() { gossip.set(delegate.facts()) }
+
+    /// Whether a peer could serve the key.
+    package func canForward(label: String) -> Bool { forwarder.canForward(label: label) }
+
+    /// Whether a peer has an HSM that serves.
+    package var canForwardAny: Bool { gossip.choice.canServeAny }
+
+    /// Passes a request on. `completion` is called exactly once, on any thread.
+    ///
+    /// - Parameter deadline: CLOCK_MONOTONIC, nanoseconds.
+    package func forward(
+        _ request: ProxyRequest, label: String, deadline: UInt64,
+        completion: @escaping @Sendable (ForwardResult) -> Void
+    ) {
+        forwarder.forward(request, label: label, deadline: deadline, completion: completion)
+    }
+
+    /// Gives this node's block list to every node that has not left, and says what came of each.
+    package func pushBlocks(timeout: Duration) -> AsyncStream<BlockDelivery> {
+        blocks.push(to: members.filter { $0.liveness != .left }, timeout: timeout)
+    }
+
+    /// Throws what is wrong with TLS files for this node's name.
+    package static func check(_ files: ClusterTLSFiles, node: String) throws(ClusterError) {
+        _ = try ClusterTLS(files, node: node)
+    }
+
+    /// Throws what is wrong with TLS files that could take the place of those in use.
+    package func checkCertificates(_ files: ClusterTLSFiles) throws(ClusterError) { try tls.check(files) }
+
+    /// From now on these TLS files and seeds are used. Throws, and changes nothing, when the files cannot be used.
+    package func replace(tls files: ClusterTLSFiles, seeds new: [String]) throws(ClusterError) {
+        try tls.replace(with: files)
+        seeds.withLock { $0 = new }
+        renewConnections()
+        loop.execute { self.findSeeds() }
+    }
+
+    /// Says goodbye; returns when peers have heard it, or after a second. This node goes on answering.
+    package func leave() async {
+        let left = loop.makePromise(of: Void.self)
+        loop.scheduleTask(in: Self.farewellTime) { left.succeed() }
+        gossip.leave().cascade(to: left)
+        try? await left.futureResult.get()
+    }
+
+    /// Ends everything.
+    package func stop() async {
+        for task in timers.withLock({ $0 }) { task.cancel() }
+        gossip.stop()
+        pool.stop()
+        await server.stop()
+        await book.stop()
+        try? await group.shutdownGracefully()
+    }
+
+    // MARK: Now and then
+
+    private func findSeeds() {
+        let names = seeds.withLock { $0 }.compactMap { HostAndPort($0) }
+        let found = names.map { seed in
+            book.resolve(seed.host, on: loop)
+                .flatMapError { _ in self.book.addresses(of: seed.host, on: self.loop) }
+                .map { $0.map { HostAndPort(host: $0, port: seed.port).description } }
+                .flatMapErrorThrowing { _ in [] }
+        }
+        EventLoopFuture.whenAllSucceed(found, on: loop).whenSuccess { self.gossip.discovered($0.flatMap { $0 }) }
+    }
+
+    private func clean() {
+        switch tls.followFiles() {
+        case .unchanged: break
+        case .replaced:
+            renewConnections()
+            delegate.noted(ClusterTLSChange.replaced)
+        case .failed(let error): delegate.noted(ClusterTLSChange.failed(error))
+        }
+        pool.clean()
+    }
+
+    private func renewConnections() {
+        connections.close(before: tls.generation)
+        pool.clean()
+    }
+}
+
+extension ClusterSettings {
+    /// `advertise`, with the port that was bound in the place of 0.
+    fileprivate func advertised(port: Int) -> String {
+        guard var address = HostAndPort(advertise), address.port == 0 else { return advertise }
+        address.port = port
+        return address.description
+    }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import Gossip
+import NIOCore
+import SecureMemory
+import XKSProtocol
+
+/// Passes KMS requests on to peers that can serve them, and answers those of peers.
+final class Forwarder: Sendable {
+    /// Peers that are asked for one request, one after another.
+    private static let mostPeers = 3
+    /// What must be left of a request's time for a peer to be asked, nanoseconds.
+    private static let least: UInt64 = 5_000_000
+    /// What is kept of the time for the way back and for the answer to KMS, nanoseconds.
+    private static let reserve: UInt64 = 2_000_000
+
+    private let loop: any EventLoop
+    private let pool: PeerPool
+    private let limits: BodyLimits
+    private let gossip: GossipDriver
+    private let delegate: any ClusterDelegate
+    private let counters: ClusterCounters
+
+    init(
+        loop: any EventLoop, pool: PeerPool, limits: BodyLimits, gossip: GossipDriver, delegate: any ClusterDelegate,
+        counters: ClusterCounters
+    ) {
+        self.loop = loop
+        self.pool = pool
+        self.limits = limits
+        self.gossip = gossip
+        self.delegate = delegate
+        self.counters = counters
+    }
+
+    // MARK: To peers
+
+    func canForward(label: String) -> Bool { gossip.choice.canServe(label) }
+
+    func forward(
+        _ request: ProxyRequest, label: String, deadline: UInt64,
+        completion: @escaping @Sendable (ForwardResult) -> Void
+    ) {
+        let peers = gossip.choice.members(for: label).prefix(Self.mostPeers).map(\.identity)
+        guard let body = ForwardWire.encode(request) else { return completion(.failed("its head is too long")) }
+        attempt(body, peers[...], deadline, last: .failed("no peer can serve the key")) { result in
+            self.counters.note { counts in
+                if case .answered = result { counts.forwardsOut += 1 } else { counts.forwardsFailed += 1 }
+            }
+            completion(result)
+        }
+    }
+
+    /// The next peer, as long as there is time: one that is silent must leave some to the one after it.
+    private func attempt(
+        _ body: SecretBytes, _ peers: ArraySlice<NodeIdentity>, _ deadline: UInt64, last: ForwardResult,
+        completion: @escaping @Sendable (ForwardResult) -> Void
+    ) {
+        let left = remaining(until: deadline)
+        guard let peer = peers.first, left > Self.least else { return completion(last) }
+        let rest = peers.dropFirst()
+        let time = (left - Self.reserve) / (rest.isEmpty ? 1 : 2)
+        let call = PeerCall(path: .forward, body: body, budget: time / 1_000, limit: limits.limit(.forward))
+        pool.perform(call, to: peer.address, name: peer.name, timeout: time).whenComplete { result in
+            let mine: ForwardResult
+            switch result {
+            case .success(let answer):
+                guard answer.status == 200, let status = answer.forwardStatus else {
+                    mine = .failed("\(peer.name): \(PeerFailure.refused(answer.status))")
+                    break
+                }
+                mine = .answered(ProxyResponse(status: status, body: answer.body), by: peer.name)
+                // What its HSMs cannot do now, those of another may.
+                guard status == 500 || status == 503 || status == 429 else { return completion(mine) }
+            case .failure(let error): mine = .failed("\(peer.name): \(error)")
+            }
+            // An answer, whichever, says more than none.
+            if case .answered = last, case .failed = mine {
+                self.attempt(body, rest, deadline, last: last, completion: completion)
+            } else {
+                self.attempt(body, rest, deadline, last: mine, completion: completion)
+            }
+        }
+    }
+
+    // MARK: From peers
+
+    func received(_ request: PeerRequest) async -> PeerReply {
+        guard let budget = request.budget.flatMap({ UInt64($0) }), budget <= Self.mostBudget,
+            let forwarded = ForwardWire.decode(request.body, receivedAt: request.receivedAt)
+        else {
+            counters.dropped(.malformed)
+            return .refusal(400)
+        }
+        counters.note { $0.forwardsIn += 1 }
+        let promise = loop.makePromise(of: ProxyResponse.self)
+        // Whoever asked has given up by then: nothing is kept for them.
+        let timer = loop.scheduleTask(in: TimeAmount(clampingNanoseconds: budget * 1_000)) {
+            promise.succeed(.failure(XKSError(.dependencyTimeout, "the time that the peer left is over")))
+        }
+        delegate.serve(forwarded, forwardedBy: request.peer, deadline: request.receivedAt &+ budget * 1_000) {
+            promise.succeed($0)
+        }
+        guard let answer = try? await promise.futureResult.get() else { return .refusal(500) }
+        timer.cancel()
+        return PeerReply(status: 200, body: answer.body, forwardStatus: answer.status)
+    }
+
+    /// A minute, microseconds: more than any request has.
+    private static let mostBudget: UInt64 = 60_000_000
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+import Gossip
+import NIOCore
+import SecureMemory
+import Synchronization
+
+/// Steps a `GossipMachine` and does what it says. All steps are taken on one event loop, so that events are told in
+/// their order; what is known can be read on any thread.
+final class GossipDriver: Sendable {
+    /// What the machine says besides sends and replies, in its order. Called on the event loop.
+    typealias EventSink = @Sendable (GossipEvent) -> Void
+
+    private typealias Reply = (promise: EventLoopPromise<GossipMessage?>, message: GossipMessage)
+
+    private struct State {
+        var machine: GossipMachine
+        var replies: [UInt64: EventLoopPromise<GossipMessage?>] = [:]
+        var lastReply: UInt64 = 0
+        var choice: ForwardingChoice
+        var choiceMadeAt: UInt64 = 0
+        /// When the next tick has been arranged for.
+        var armedFor = UInt64.max
+        var isStopped = false
+    }
+
+    /// Between two looks at members for `ForwardingChoice`, unless somebody has come or gone.
+    private static let choiceAge: UInt64 = 50_000_000
+    /// More requests of peers than can be waiting for an answer: `pingRequest` alone waits.
+    private static let mostReplies = 1_024
+
+    private let loop: any EventLoop
+    private let pool: PeerPool
+    private let limits: BodyLimits
+    private let counters: ClusterCounters
+    private let sink: EventSink
+    private let state: Mutex<State>
+
+    init(
+        machine: GossipMachine, loop: any EventLoop, pool: PeerPool, limits: BodyLimits, counters: ClusterCounters,
+        sink: @escaping EventSink
+    ) {
+        self.loop = loop
+        self.pool = pool
+        self.limits = limits
+        self.counters = counters
+        self.sink = sink
+        state = Mutex(State(machine: machine, choice: ForwardingChoice(machine)))
+    }
+
+    // MARK: Questions
+
+    var members: [Member] { state.withLock { $0.machine.members } }
+    func member(named name: String) -> Member? { state.withLock { $0.machine.member(named: name) } }
+    var identity: NodeIdentity { state.withLock { $0.machine.identity } }
+    var choice: ForwardingChoice { state.withLock { $0.choice } }
+    var gossipCounters: GossipCounters { state.withLock { $0.machine.counters } }
+
+    // MARK: Orders
+
+    func start() { step { machine, now in machine.tick(now: now) } }
+
+    /// From now on nothing is done any more, and who waits for a reply gets none.
+    func stop() {
+        let waiting = state.withLock { state in
+            state.isStopped = true
+            let waiting = Array(state.replies.values)
+            state.replies = [:]
+            return waiting
+        }
+        for promise in waiting { promise.succeed(nil) }
+    }
+
+    func set(_ facts: NodeFacts) { step { machine, now in machine.setFacts(facts, now: now) } }
+
+    func discovered(_ addresses: [String]) {
+        step { machine, now in machine.discovered(addresses: addresses, now: now) }
+    }
+
+    /// Says goodbye; done when those who are told have answered, or did not.
+    func leave() -> EventLoopFuture<Void> {
+        loop.flatSubmit {
+            let sends = self.take { machine, now in machine.leave(now: now) }
+            return EventLoopFuture.andAllComplete(sends, on: self.loop)
+        }
+    }
+
+    /// A peer's message; gives the reply to it, `nil` where it was dropped.
+    func received(_ message: GossipMessage, from peer: String) async -> GossipMessage? {
+        let promise = loop.makePromise(of: GossipMessage?.self)
+        loop.execute {
+            guard let ticket = self.await(promise) else { return promise.succeed(nil) }
+            self.take { machine, now in
+                switch machine.received(message, from: peer, ticket: ticket, now: now) {
+                case .success(let actions): return actions
+                case .failure:
+                    promise.succeed(nil)
+                    return GossipActions()
+                }
+            }
+        }
+        promise.futureResult.whenComplete { _ in self.forget(promise) }
+        return try? await promise.futureResult.get()
+    }
+
+    private func await(_ promise: EventLoopPromise<GossipMessage?>) -> UInt64? {
+        state.withLock { state in
+            guard !state.isStopped, state.replies.count < Self.mostReplies else { return nil }
+            state.lastReply += 1
+            state.replies[state.lastReply] = promise
+            return state.lastReply
+        }
+    }
+
+    private func forget(_ promise: EventLoopPromise<GossipMessage?>) {
+        state.withLock { state in
+            guard let ticket = state.replies.first(where: { $0.value == promise })?.key else { return }
+            state.replies[ticket] = nil
+        }
+    }
+
+    // MARK: Steps
+
+    /// Takes a step on the event loop.
+    private func step(_ body: @escaping @Sendable (inout GossipMachine, UInt64) -> GossipActions) {
+        loop.execute { self.take(body) }
+    }
+
+    /// On the event loop: one event, then all that follows from it. Returns what was sent, done when an answer has come
+    /// or cannot come any more.
+    @discardableResult
+    private func take(_ body: (inout GossipMachine, UInt64) -> GossipActions) -> [EventLoopFuture<Void>] {
+        let now = monotonicNanoseconds()
+        let (actions, replies, due) = state.withLock { state -> (GossipActions, [Reply], UInt64?) in
+            guard !state.isStopped else { return (GossipActions(), [], nil) }
+            let actions = body(&state.machine, now)
+            let hasChanged = actions.events.contains { if case .changed = $0 { true } else { false } }
+            if hasChanged || now &- state.choiceMadeAt > Self.choiceAge {
+                state.choice = ForwardingChoice(state.machine)
+                state.choiceMadeAt = now
+            }
+            let replies = actions.replies.compactMap { reply in
+                state.replies.removeValue(forKey: reply.ticket).map { ($0, reply.message) }
+            }
+            let due = max(state.machine.nextDue, now &+ 1_000_000)
+            guard due < state.armedFor else { return (actions, replies, nil) }
+            state.armedFor = due
+            return (actions, replies, due)
+        }
+        if let due { arm(due, now) }
+        for (promise, message) in replies { promise.succeed(message) }
+        for event in actions.events { sink(event) }
+        return actions.sends.map(send)
+    }
+
+    /// Timers are not cancelled: one that comes when nothing is due does no harm.
+    private func arm(_ due: UInt64, _ now: UInt64) {
+        loop.scheduleTask(in: TimeAmount(clampingNanoseconds: due - now)) {
+            let isLatest = self.state.withLock { state in
+                guard state.armedFor == due else { return false }
+                state.armedFor = .max
+                return true
+            }
+            if isLatest { self.take { machine, now in machine.tick(now: now) } }
+        }
+    }
+
+    private func send(_ send: GossipSend) -> EventLoopFuture<Void> {
+        guard let body = try? ClusterJSON.encode(send.message) else {
+            step { machine, now in machine.failed(ticket: send.ticket, now: now) }
+            return loop.makeSucceededVoidFuture()
+        }
+        let call = PeerCall(path: .gossip, body: body, limit: limits.limit(.gossip))
+        let answer = pool.perform(
+            call, to: send.destination.address, name: send.destination.name, timeout: send.timeout)
+        return answer.map { answer in
+            guard answer.status == 200, let message = try? ClusterJSON.decode(GossipMessage.self, answer.body) else {
+                if answer.status == 200 { self.counters.dropped(.malformed) }
+                self.take { machine, now in machine.failed(ticket: send.ticket, now: now) }
+                return
+            }
+            self.take { machine, now in
+                machine.answered(
+                    ticket: send.ticket, message: message, from: answer.peer, roundTrip: answer.roundTrip, now: now)
+            }
+        }.flatMapErrorThrowing { _ in
+            self.take { machine, now in machine.failed(ticket: send.ticket, now: now) }
+        }
+    }
+}
+
+extension ForwardingChoice {
+    fileprivate init(_ machine: GossipMachine) {
+        self.init(
+            members: machine.members, node: machine.identity.name, site: machine.identity.site,
+            configuration: machine.facts.configuration)
+    }
+}

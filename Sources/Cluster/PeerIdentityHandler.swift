@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import NIOSSL
+import NIOTLS
+
+/// Looks at the certificate of a finished handshake, on either side of a connection; nothing else passes before. Who
+/// shows no node's name, or takes too long, is closed.
+final class PeerIdentityHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    /// How long a handshake may take. Longer than a lost packet's second repetition by TCP.
+    static let handshakeTime = TimeAmount.seconds(5)
+
+    /// Given the node's name, or why there is none; exactly once.
+    private var report: ((Result<String, PeerFailure>) -> Void)?
+    private var timer: Scheduled<Void>?
+
+    /// - Parameter report: called on the event loop, exactly once.
+    init(report: @escaping (Result<String, PeerFailure>) -> Void) { self.report = report }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(in: Self.handshakeTime) {
+            let (handler, context) = bound.value
+            handler.end(.failure(.handshake("the TLS handshake took too long")), context)
+        }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { end(.failure(.closed), context) }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case TLSUserEvent.handshakeCompleted = event { end(name(context), context) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        end(.failure(.handshake("\(error)")), context)
+        context.fireErrorCaught(error)
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        end(.failure(.closed), context)
+        context.fireChannelInactive()
+    }
+
+    private func name(_ context: ChannelHandlerContext) -> Result<String, PeerFailure> {
+        let pipeline = context.pipeline.syncOperations
+        let certificate =
+            (try? pipeline.handler(type: NIOSSLServerHandler.self))?.peerCertificate
+            ?? (try? pipeline.handler(type: NIOSSLClientHandler.self))?.peerCertificate
+        guard let name = certificate.flatMap(NodeName.of) else {
+            return .failure(.handshake("the certificate bears no node's name"))
+        }
+        return .success(name)
+    }
+
+    private func end(_ result: Result<String, PeerFailure>, _ context: ChannelHandlerContext) {
+        guard let report else { return }
+        self.report = nil
+        timer?.cancel()
+        report(result)
+        if case .failure = result { context.close(promise: nil) }
+    }
+}
+
+/// Why a peer did not answer, in words for the log.
+enum PeerFailure: Error, Sendable, Equatable, CustomStringConvertible {
+    case badAddress(String)
+    case unreachable(String)
+    case handshake(String)
+    /// Another node answers at the address.
+    case foreign(found: String)
+    case closed
+    case timeout
+    case oversized
+    /// HTTP status of an answer that is not what was asked for.
+    case refused(Int)
+    case malformed
+    case busy
+
+    var description: String {
+        switch self {
+        case .badAddress(let address): "\"\(address)\" is no address"
+        case .unreachable(let reason): "no connection: \(reason)"
+        case .handshake(let reason): reason
+        case .foreign(let found): "the node \(found) answers at its address"
+        case .closed: "it closed the connection"
+        case .timeout: "no answer in time"
+        case .oversized: "its answer is too long"
+        case .refused(let status): "it answered with status \(status)"
+        case .malformed: "its answer is not of the form"
+        case .busy: "too many requests are under way to it"
+        }
+    }
+}
+
+/// Overwrites what has been encrypted: bodies may hold plaintext of KMS requests. Stands right above TLS.
+final class OverwritingHandler: ChannelOutboundHandler {
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        let buffer = unwrapOutboundIn(data)
+        let written = promise ?? context.eventLoop.makePromise()
+        written.futureResult.whenComplete { _ in buffer.overwrite() }
+        context.write(wrapOutboundOut(buffer), promise: written)
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import Cluster
+import ClusterCertificates
+import Foundation
+import Gossip
+import Testing
+
+@Suite("Cluster: certificates", .timeLimit(.minutes(2)))
+struct CertificateTests {
+    private func problem(_ cluster: TestCluster, _ files: ClusterTLSFiles, node: String) -> String {
+        do throws(ClusterError) {
+            try ClusterService.check(files, node: node)
+            return ""
+        } catch {
+            return error.description
+        }
+    }
+
+    @Test("files that cannot be used are refused with the file and the mend")
+    func problems() throws {
+        let cluster = try TestCluster()
+        let good = try cluster.files("a")
+        #expect(problem(cluster, good, node: "a") == "")
+        #expect(problem(cluster, good, node: "b").contains("is for the node a, and this node is b"))
+        var files = good
+        files.ca = cluster.directory + "/nothing.pem"
+        #expect(problem(cluster, files, node: "a").contains("nothing.pem cannot be read: No such file"))
+        files = good
+        files.certificate = good.key
+        #expect(problem(cluster, files, node: "a").contains("holds no certificate"))
+        files = good
+        files.key = good.certificate
+        #expect(problem(cluster, files, node: "a").contains("holds no usable private key"))
+        files.key = try cluster.files("b").key
+        #expect(problem(cluster, files, node: "a").contains("is not that of the certificate"))
+        files = good
+        files.certificate = good.ca
+        #expect(problem(cluster, files, node: "a").contains("bears no node's name"))
+        files.certificate = cluster.directory
+        #expect(problem(cluster, files, node: "a").contains("no regular file"))
+    }
+
+    @Test("a node does not start with an address that is taken, and says so")
+    func taken() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let settings = ClusterSettings(
+                node: "b", site: "", listenHost: "127.0.0.1", listenPort: a.service.port, advertise: "127.0.0.1:0",
+                seeds: [], tls: try cluster.files("b"), forwarding: true, maxForwardBytes: 1_000)
+            await #expect(throws: ClusterError.self) {
+                _ = try await ClusterService.start(
+                    settings: settings, incarnation: 1, remembered: [], delegate: ScriptedNode(),
+                    logger: .init(label: "test"))
+            }
+        }
+    }
+
+    @Test("certificates that are replaced on disk are used without a restart, and bad ones leave the old in use")
+    func replaced() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            try await eventually("b is there") { a.service.liveness(of: "b") == .alive }
+            let files = try cluster.files("b")
+            try await eventually("b has read them anew") { b.delegate.get { $0.tlsChanges.contains(.replaced) } }
+            try Data("nonsense".utf8).write(to: URL(fileURLWithPath: files.certificate))
+            try await eventually("b says what is wrong") {
+                b.delegate.get { $0.tlsChanges.contains(.failed(.noCertificate(file: files.certificate))) }
+            }
+            #expect(a.service.liveness(of: "b") == .alive)
+        }
+    }
+
+    @Test("who answers at an address with another node's name is not believed")
+    func impostor() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address], incarnation: 1)
+            try await eventually("b is there") { a.service.liveness(of: "b") == .alive }
+            let identity = NodeIdentity(
+                name: "c", address: b.service.address, site: "here", incarnation: 1)
+            // It is remembered as c, and answers as b.
+            let d = try await cluster.start("d", remembered: [identity])
+            try await eventually("d has found b by c's address") { d.service.liveness(of: "b") == .alive }
+            #expect(d.service.liveness(of: "c") == nil)
+        }
+    }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import AccessControl
+import Cluster
+import Foundation
+import Gossip
+import Testing
+
+@Suite("Cluster: blocks and canaries", .timeLimit(.minutes(2)))
+struct ExchangeTests {
+    private func block(_ key: String, in node: ScriptedNode) throws {
+        try node.state.withLock { state in
+            _ = try state.blocks.block(
+                try BlockTarget.parse(everything: false, keyStore: nil, key: key, principal: nil),
+                id: UUID().uuidString.replacing("-", with: "").lowercased(), reason: "test", madeBy: "me@here",
+                now: 1_700_000_000,
+                expiresInSeconds: nil)
+            state.facts.blocks = state.blocks.digest
+        }
+    }
+
+    private func deliveries(_ node: ClusterService, within time: Duration) async -> [String: BlockDelivery.Outcome] {
+        var found: [String: BlockDelivery.Outcome] = [:]
+        for await delivery in node.pushBlocks(timeout: time) { found[delivery.node] = delivery.outcome }
+        return found
+    }
+
+    @Test("a list that is pushed is confirmed by who has it on disk, and both sides have the union then")
+    func push() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            let c = try await cluster.start("c", seeds: [a.service.address])
+            try await eventually("all are there") { a.service.members.count == 2 }
+            c.delegate.set { $0.isDurable = false }
+            try block("of-a", in: a.delegate)
+            try block("of-b", in: b.delegate)
+            let outcomes = await deliveries(a.service, within: .seconds(5))
+            #expect(outcomes == ["b": .confirmed, "c": .unwritten])
+            #expect(a.delegate.blocks().blocks.count == 2 && b.delegate.blocks() == a.delegate.blocks())
+        }
+    }
+
+    @Test("who cannot be reached is named, with the reason")
+    func unreachable() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            _ = try await cluster.start("b", seeds: [a.service.address])
+            try await eventually("b is there") { a.service.liveness(of: "b") == .alive }
+            await cluster.stop("b")
+            let outcomes = await deliveries(a.service, within: .milliseconds(600))
+            guard case .unreachable(let reason) = outcomes["b"] else {
+                Issue.record("\(outcomes)")
+                return
+            }
+            #expect(!reason.isEmpty)
+        }
+    }
+
+    @Test("lists that differ find together by gossip")
+    func gossip() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            try block("early", in: a.delegate)
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            let c = try await cluster.start("c", seeds: [b.service.address])
+            try block("late", in: c.delegate)
+            try await eventually("all have both blocks") {
+                [a, b, c].allSatisfy { $0.delegate.blocks().blocks.count == 2 }
+            }
+        }
+    }
+
+    @Test("canaries go both ways, page by page")
+    func canaries() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            // More than two pages on one side, and another label on the other.
+            let many = (0..<600).map { canary("key-\(String(format: "%04d", $0))") }
+            a.delegate.set { state in
+                state.canaries = many
+                state.facts.canaries = "many"
+            }
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            b.delegate.set { state in
+                state.canaries = [canary("only-b")]
+                state.facts.canaries = "one"
+            }
+            try await eventually("b has heard all of a's") {
+                Set(b.delegate.get { $0.offers["a"]?.map(\.label) ?? [] }) == Set(many.map(\.label))
+            }
+            try await eventually("a has heard b's") {
+                a.delegate.get { $0.offers["b"]?.map(\.label) ?? [] }.contains("only-b")
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import Cluster
+import Foundation
+import Gossip
+import SecureMemory
+import Synchronization
+import Testing
+import XKSProtocol
+
+@Suite("Cluster: requests that are passed on", .timeLimit(.minutes(2)))
+struct ForwardingTests {
+    private let request = ProxyRequest(
+        method: "POST", target: "/p/kms/xks/v1/keys/foo/encrypt?x=%20",
+        headers: [
+            HeaderField(name: "Host", value: "a \u{E9}"), HeaderField(name: "x-amz-date", value: "20260101T000000Z"),
+        ], body: SecretBytes(Array(0...255)), receivedAt: 0, peer: "192.0.2.7:443")
+
+    private func response(_ status: Int, _ text: String) -> ProxyResponse {
+        ProxyResponse(status: status, body: SecretBytes(Array(text.utf8)))
+    }
+
+    private func forward(_ node: ClusterService, within milliseconds: UInt64) async -> ForwardResult {
+        await withCheckedContinuation { continuation in
+            let now = clock_gettime_nsec()
+            node.forward(request, label: "foo", deadline: now + milliseconds * 1_000_000) {
+                continuation.resume(returning: $0)
+            }
+        }
+    }
+
+    @Test("the peer gets the request as it was, and its answer comes back as it is")
+    func answered() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            let seen = Mutex<(ProxyRequest, String)?>(nil)
+            let answer = response(400, #"{"errorName":"ValidationException"}"#)
+            b.delegate.set { state in
+                state.answer = { request, peer in
+                    seen.withLock { $0 = (request, peer) }
+                    return answer
+                }
+            }
+            try await eventually("b is there") { a.service.canForward(label: "foo") }
+            guard case .answered(let got, let node) = await forward(a.service, within: 2_000) else {
+                Issue.record("not answered")
+                return
+            }
+            #expect(node == "b" && got.status == 400)
+            #expect(got.body.constantTimeEquals(answer.body))
+            let (forwarded, peer) = try #require(seen.withLock { $0 })
+            #expect(peer == "a" && forwarded.target == request.target && forwarded.headers == request.headers)
+            #expect(forwarded.body.constantTimeEquals(request.body) && forwarded.peer == request.peer)
+            #expect(a.service.statistics.forwardsOut == 1 && b.service.statistics.forwardsIn == 1)
+        }
+    }
+
+    @Test("who cannot do it now is passed over for the next one; a refusal is an answer")
+    func next() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let (failing, good) = (response(500, "failing"), response(200, "good"))
+            for name in ["b", "c"] {
+                let node = try await cluster.start(name, seeds: [a.service.address])
+                node.delegate.set { $0.answer = { _, _ in name == "b" ? failing : good } }
+            }
+            try await eventually("both are there") {
+                a.service.members.count(where: { $0.facts?.canServe == true }) == 2
+            }
+            for _ in 0..<10 {
+                guard case .answered(let got, let node) = await forward(a.service, within: 2_000) else {
+                    Issue.record("not answered")
+                    return
+                }
+                #expect(node == "c" && got.status == 200)
+            }
+        }
+    }
+
+    @Test("nobody answers within the deadline: said so, within it")
+    func late() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            _ = try await cluster.start("b", seeds: [a.service.address])
+            try await eventually("b is there") { a.service.canForward(label: "foo") }
+            guard case .failed(let reason) = await forward(a.service, within: 150) else {
+                Issue.record("answered")
+                return
+            }
+            #expect(reason.contains("b:") && reason.contains("in time"))
+            #expect(a.service.statistics.forwardsFailed == 1)
+        }
+    }
+
+    @Test("nobody is asked who has no HSM, does not serve the key, or ends")
+    func nobody() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            try await eventually("b is there") { a.service.canForward(label: "foo") && a.service.canForwardAny }
+            let changes: [(String, (inout NodeFacts) -> Void)] = [
+                ("unserved", { $0.unservedKeys = ["foo"] }), ("drained", { $0.hsms[0].isDrained = true }),
+                ("draining", { $0.isDraining = true }), ("without", { $0.hsms = [] }),
+            ]
+            for (what, change) in changes {
+                let before = b.delegate.facts()
+                b.delegate.set { change(&$0.facts) }
+                try await eventually(what) { !a.service.canForward(label: "foo") }
+                #expect(a.service.canForwardAny == (what == "unserved"))
+                b.delegate.set { $0.facts = before }
+                try await eventually("back after \(what)") { a.service.canForward(label: "foo") }
+            }
+        }
+    }
+}
+
+private func clock_gettime_nsec() -> UInt64 {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
+}
