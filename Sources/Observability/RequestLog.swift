@@ -31,6 +31,10 @@ package struct RequestRecord: Sendable {
     package var totalMicroseconds: Int
     /// Inside the HSM's library, the used attempt only, microseconds.
     package var hsmMicroseconds: Int?
+    /// The node that passed the request on to this one.
+    package var forwardedBy: String?
+    /// The node that answered it for this one.
+    package var forwardedTo: String?
     /// HTTP status.
     package var status: Int
     /// `ok`, or the API's error name.
@@ -44,7 +48,8 @@ package struct RequestRecord: Sendable {
         kmsRequestID: String? = nil, operation: String, keyStore: String? = nil, key: String? = nil,
         principal: String? = nil, kmsOperation: String? = nil, kmsKeyARN: String? = nil, viaService: String? = nil,
         accessKeyID: String? = nil, hsm: String? = nil, attempts: Int = 0, totalMicroseconds: Int,
-        hsmMicroseconds: Int? = nil, status: Int, outcome: String, reason: String? = nil, peer: String
+        hsmMicroseconds: Int? = nil, forwardedBy: String? = nil, forwardedTo: String? = nil, status: Int,
+        outcome: String, reason: String? = nil, peer: String
     ) {
         self.kmsRequestID = kmsRequestID
         self.operation = operation
@@ -59,6 +64,8 @@ package struct RequestRecord: Sendable {
         self.attempts = attempts
         self.totalMicroseconds = totalMicroseconds
         self.hsmMicroseconds = hsmMicroseconds
+        self.forwardedBy = forwardedBy
+        self.forwardedTo = forwardedTo
         self.status = status
         self.outcome = outcome
         self.reason = reason
@@ -76,6 +83,8 @@ package struct RequestRecord: Sendable {
         line.add("attempts", attempts)
         line.add("total_us", totalMicroseconds)
         if let hsmMicroseconds { line.add("hsm_us", hsmMicroseconds) }
+        line.add("forwardedBy", forwardedBy)
+        line.add("forwardedTo", forwardedTo)
         line.add("outcome", outcome)
         line.add("status", status)
         line.add("peer", peer)

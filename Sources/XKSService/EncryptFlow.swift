@@ -8,38 +8,44 @@ import XKSProtocol
 extension XKSService {
     /// Encrypt (XKS 1.0.3, "Encrypt").
     func encrypt(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
-        let request = try EncryptRequest(body: exchange.request.body, limits: settings.limits)
+        let request = try EncryptRequest(body: exchange.request.body, limits: exchange.setup.settings.limits)
         exchange.trace.metadata = request.metadata
-        do throws(XKSError) {
-            let label = try label(externalKeyID, in: store)
-            let usage = try usage(ofKey: label, in: store, purpose: .encrypt)
-            guard usage.contains(.encrypt) else {
-                throw XKSError(.invalidKeyUsage, "the key does not allow Encrypt")
-            }
-            guard !request.wantsIntegrityValue || usage.contains(.decrypt) else {
-                throw XKSError(
+        do throws(Refusal) {
+            let key = try admit(exchange, store, externalKeyID, for: .encrypt)
+            guard !request.wantsIntegrityValue || key.usage.contains(.decrypt) else {
+                throw .everywhere(
                     .invalidKeyUsage,
                     "the key does not allow Decrypt, without which a ciphertextDataIntegrityValue cannot be vouched for"
                 )
             }
-            let operation = KeyOperation(
-                kind: .encrypt, label: label,
-                additionalData: try HSMAdditionalData.specification(
-                    aad: request.additionalAuthenticatedData, metadata: CiphertextMetadata.current),
-                initializationVector: SecretBytes(), data: request.plaintext)
+            let operation = try operation(request, key)
             let encryption = Encryption(exchange: exchange, store: store, request: request, operation: operation)
             pool.submit(operation, on: store.hsms, deadline: exchange.deadline) { result in
                 self.encrypted(encryption, result)
             }
         } catch {
-            finish(exchange, refusing: error)
+            refuse(exchange, error, label: exchange.label)
+        }
+    }
+
+    private func operation(_ request: EncryptRequest, _ key: AdmittedKey) throws(Refusal) -> KeyOperation {
+        do throws(XKSError) {
+            return KeyOperation(
+                kind: .encrypt, label: key.label,
+                additionalData: try HSMAdditionalData.specification(
+                    aad: request.additionalAuthenticatedData, metadata: CiphertextMetadata.current),
+                initializationVector: SecretBytes(), data: request.plaintext)
+        } catch {
+            throw Refusal(error: error, isOnlyHere: false)
         }
     }
 
     private func encrypted(_ encryption: Encryption, _ result: OperationResult) {
         encryption.exchange.note(result)
+        if let refusal = Refusal(result.outcome, of: .encrypt) {
+            return refuse(encryption.exchange, refusal, label: encryption.operation.label)
+        }
         do throws(XKSError) {
-            if let error = XKSError(result.outcome, of: .encrypt) { throw error }
             guard let output = result.output else { throw XKSError(.internalFailure, "an HSM's answer was empty") }
             var fields = try Self.fields(from: output, plaintextLength: encryption.request.plaintext.count)
             guard encryption.request.wantsIntegrityValue else {
@@ -76,7 +82,9 @@ extension XKSService {
             let message = "the ciphertext just made does not decrypt; it was not handed out"
             return finish(exchange, refusing: XKSError(.internalFailure, message))
         }
-        if let error = XKSError(result.outcome, of: .decrypt) { return finish(exchange, refusing: error) }
+        if let refusal = Refusal(result.outcome, of: .decrypt) {
+            return refuse(exchange, refusal, label: exchange.label)
+        }
         guard let plaintext = result.output?.data, plaintext.constantTimeEquals(encryption.request.plaintext) else {
             let message = "the ciphertext just made decrypts to something else; it was not handed out"
             return finish(exchange, refusing: XKSError(.internalFailure, message))

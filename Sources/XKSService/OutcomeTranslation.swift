@@ -26,3 +26,14 @@ extension XKSError {
         }
     }
 }
+
+extension Refusal {
+    /// `nil` when the operation was done.
+    init?(_ outcome: OperationOutcome, of operation: LaneOperation) {
+        guard let error = XKSError(outcome, of: operation) else { return nil }
+        switch outcome {
+        case .unavailable, .callersFault(.keyIsGone): self.init(error: error, isOnlyHere: true)
+        case .done, .callersFault, .timedOut, .overloaded: self.init(error: error, isOnlyHere: false)
+        }
+    }
+}

@@ -20,6 +20,9 @@ package struct RequestTrace: Sendable {
     package var attempts = 0
     /// Time in the deciding HSM's library, microseconds.
     package var hsmMicroseconds: UInt64 = 0
+    /// The node that passed the request on to this one, and the node that answered it for this one.
+    package var forwardedBy: String?
+    package var forwardedTo: String?
     package var status = 0
     package var error: XKSError.Name?
     /// Why it was refused, in words for the operator.

@@ -22,7 +22,7 @@ package struct ServedKeyStore: Sendable {
     }
 }
 
-/// What the service is told once, at start.
+/// What the service works by; may be replaced while it runs.
 package struct ServiceSettings: Sendable {
     package var keyStores: [ServedKeyStore]
     package var limits: XKSLimits
@@ -36,6 +36,17 @@ package struct ServiceSettings: Sendable {
         self.limits = limits
         self.deadline = deadline
         self.version = version
+    }
+}
+
+/// Settings, with the table to find key stores by. A class: each request holds the one it began with.
+final class ServiceSetup: Sendable {
+    let settings: ServiceSettings
+    let directory: KeyStoreDirectory
+
+    init(_ settings: ServiceSettings) throws(AccessControlError) {
+        self.settings = settings
+        directory = try KeyStoreDirectory(settings.keyStores.map(\.keyStore))
     }
 }
 

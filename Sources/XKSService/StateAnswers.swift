@@ -5,65 +5,58 @@ import XKSProtocol
 // What is answered from what the node knows, without asking an HSM.
 
 extension XKSService {
-    /// GetKeyMetadata (XKS 1.0.3, "GetKeyMetadata").
+    /// GetKeyMetadata (XKS 1.0.3, "GetKeyMetadata"). A key that is blocked, or outside its dates, is DISABLED: KMS then
+    /// makes no key of it, and tells people so.
     func keyMetadata(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
         exchange.trace.metadata = try GetKeyMetadataRequest(
-            body: exchange.request.body, limits: settings.limits
+            body: exchange.request.body, limits: exchange.setup.settings.limits
         ).metadata
-        do throws(XKSError) {
-            let usage = try usage(ofKey: try label(externalKeyID, in: store), in: store, purpose: [])
+        do throws(Refusal) {
+            let label = try label(externalKeyID, in: store)
+            exchange.label = label
+            let block = blockVerdict(exchange, store, externalKeyID)
+            exchange.trace.reason = block?.logText
+            let isEnabled = block == nil && isWithinDates(label, in: store)
+            let usage = try usage(ofKey: label, in: store, purpose: [])
             finish(
                 exchange,
-                .success(XKSResponse.keyMetadata(usage: XKSKeyUsage(rawValue: usage.rawValue), status: .enabled)))
+                .success(
+                    XKSResponse.keyMetadata(
+                        usage: XKSKeyUsage(rawValue: usage.rawValue), status: isEnabled ? .enabled : .disabled)))
         } catch {
-            finish(exchange, refusing: error)
+            refuse(exchange, error, label: exchange.label)
         }
     }
 
-    /// GetHealthStatus (XKS 1.0.3, "GetHealthStatus"): the state that the workers' known-answer probes keep fresh.
-    /// With every HSM out it is still an answer, and says so.
+    /// GetHealthStatus (XKS 1.0.3, "GetHealthStatus"): the state that the workers' known-answer probes keep fresh, of
+    /// all nodes. With every HSM out it is still an answer, and says so. No block touches it.
     func health(_ exchange: Exchange) throws(XKSError) {
+        let settings = exchange.setup.settings
         exchange.trace.metadata = try HealthRequest(body: exchange.request.body, limits: settings.limits).metadata
         do throws(XKSError) {
-            let hsms = pool.status().sorted { severity($0.condition) > severity($1.condition) }
+            let fleet = neighbours.fleet.fleet()
+            let vendors = Set(fleet.hsms.compactMap(\.manufacturer)).sorted()
             let report = HealthReport(
-                fleetSize: 1, proxyVendor: "Claviger", proxyModel: settings.version,
-                keyManagerVendor: vendor(of: hsms), keyManagers: hsms.map(keyManager))
+                fleetSize: fleet.nodes, proxyVendor: "Claviger", proxyModel: settings.version,
+                keyManagerVendor: vendors.isEmpty ? "unknown" : vendors.joined(separator: ", "),
+                keyManagers: fleet.hsms.map(keyManager))
             finish(exchange, .success(try report.body()))
         } catch {
             finish(exchange, refusing: error)
         }
     }
 
-    private func keyManager(_ hsm: HSMStatus) -> HealthReport.KeyManager {
-        let model = hsm.identity.map { "\($0.manufacturer) \($0.model), firmware \($0.firmware)" }
-        return HealthReport.KeyManager(
-            id: hsm.identity.map { "\(hsm.name) (\($0.serial))" } ?? hsm.name,
-            model: model ?? "unknown: its token has not been reached",
-            status: healthStatus(hsm.condition))
-    }
-
-    private func vendor(of hsms: [HSMStatus]) -> String {
-        let vendors = Set(hsms.compactMap { $0.identity?.manufacturer }).sorted()
-        return vendors.isEmpty ? "unknown" : vendors.joined(separator: ", ")
+    private func keyManager(_ hsm: FleetHSM) -> HealthReport.KeyManager {
+        HealthReport.KeyManager(
+            id: hsm.id, model: hsm.model ?? "unknown: its token has not been reached",
+            status: healthStatus(hsm.health))
     }
 }
 
-private func healthStatus(_ condition: HSMCondition) -> HealthReport.Status {
-    switch condition {
+private func healthStatus(_ health: FleetHSM.Health) -> HealthReport.Status {
+    switch health {
     case .active: .active
     case .degraded: .degraded
-    case .starting, .probing, .unavailable: .unavailable
-    }
-}
-
-/// What a person must look at comes first: the API names ten HSMs at most.
-private func severity(_ condition: HSMCondition) -> Int {
-    switch condition {
-    case .unavailable: 4
-    case .probing: 3
-    case .starting: 2
-    case .degraded: 1
-    case .active: 0
+    case .unavailable: .unavailable
     }
 }

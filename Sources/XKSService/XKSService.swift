@@ -4,6 +4,7 @@ import LaneProtocol
 import Routing
 import SecureMemory
 import SigV4
+import Synchronization
 import XKSProtocol
 
 /// The way of a request: path, key store, signature, body, key, HSM, answer.
@@ -11,24 +12,60 @@ import XKSProtocol
 /// Everything up to the HSM is decided where the request came in, without waiting; what comes after runs where the
 /// HSM's answer came in. Errors are translated into the API's names in one place (`OutcomeTranslation`).
 package final class XKSService: ProxyRequestHandler {
-    let settings: ServiceSettings
     let pool: any KeyOperationPool
-    private let directory: KeyStoreDirectory
+    let neighbours: ServiceNeighbours
+    let clocks: ServiceClocks
+    private let setup: Mutex<ServiceSetup>
     private let observer: any RequestObserver
-    private let clocks: ServiceClocks
+    private let inFlight = Atomic<Int>(0)
 
     package init(
-        settings: ServiceSettings, pool: any KeyOperationPool, observer: any RequestObserver, clocks: ServiceClocks
+        settings: ServiceSettings, pool: any KeyOperationPool, neighbours: ServiceNeighbours,
+        observer: any RequestObserver, clocks: ServiceClocks
     ) throws(AccessControlError) {
-        self.settings = settings
+        setup = Mutex(try ServiceSetup(settings))
         self.pool = pool
+        self.neighbours = neighbours
         self.observer = observer
         self.clocks = clocks
-        directory = try KeyStoreDirectory(settings.keyStores.map(\.keyStore))
     }
 
+    /// Works by other settings from the next request on; requests under way end by those they began with.
+    package func replace(settings: ServiceSettings) throws(AccessControlError) {
+        let new = try ServiceSetup(settings)
+        setup.withLock { $0 = new }
+    }
+
+    /// Requests that have not been answered.
+    package var requestsInFlight: Int { inFlight.load(ordering: .relaxed) }
+
     package func handle(_ request: ProxyRequest, reply: @escaping @Sendable (ProxyResponse) -> Void) {
-        let exchange = Exchange(request: request, deadline: request.receivedAt &+ settings.deadline, reply: reply)
+        let setup = setup.withLock { $0 }
+        handle(
+            Exchange(
+                request: request, deadline: request.receivedAt &+ setup.settings.deadline, setup: setup, reply: reply))
+    }
+
+    /// Answers a request that a peer has passed on. It is checked like any other, and not passed on again.
+    ///
+    /// - Parameters:
+    ///   - peer: name of the node.
+    ///   - deadline: what the peer leaves of the request's time, CLOCK_MONOTONIC of this host, nanoseconds.
+    package func handle(
+        _ request: ProxyRequest, forwardedBy peer: String, deadline: UInt64,
+        reply: @escaping @Sendable (ProxyResponse) -> Void
+    ) {
+        let setup = setup.withLock { $0 }
+        let exchange = Exchange(
+            request: request, deadline: min(deadline, request.receivedAt &+ setup.settings.deadline), setup: setup,
+            reply: reply)
+        exchange.forwardedBy = peer
+        exchange.trace.forwardedBy = peer
+        handle(exchange)
+    }
+
+    private func handle(_ exchange: Exchange) {
+        inFlight.add(1, ordering: .relaxed)
         do throws(XKSError) {
             try begin(exchange)
         } catch {
@@ -44,10 +81,10 @@ package final class XKSService: ProxyRequestHandler {
         exchange.trace.keyStore = route.prefix
         exchange.trace.externalKeyID = route.externalKeyID
         guard request.method == "POST" else { throw .methodNotAllowed }
-        guard let position = directory.position(ofPrefix: route.prefix) else {
+        guard let position = exchange.setup.directory.position(ofPrefix: route.prefix) else {
             throw XKSError(.invalidURIPath, "there is no key store under this path prefix")
         }
-        let store = settings.keyStores[position]
+        let store = exchange.setup.settings.keyStores[position]
         try authenticate(exchange, store)
         switch route.operation {
         case .health: try health(exchange)
@@ -68,39 +105,12 @@ package final class XKSService: ProxyRequestHandler {
         }
     }
 
-    /// The label of the key that is meant.
-    func label(_ externalKeyID: String?, in store: ServedKeyStore) throws(XKSError) -> String {
-        guard let externalKeyID, let label = store.keyStore.resolve(externalKeyID: externalKeyID) else {
-            throw XKSError(.keyNotFound, "this key store serves no key of this id")
-        }
-        return label
-    }
-
-    /// The usage of a key that at least one HSM holds. What `purpose` needs and the key's own attributes forbid is the
-    /// caller's to say, whether HSMs may serve the key or not: a key that may not encrypt is no matter of state.
-    ///
-    /// - Parameter purpose: nothing for the key's metadata.
-    func usage(
-        ofKey label: String, in store: ServedKeyStore, purpose: KeyUsage
-    ) throws(XKSError) -> KeyUsage {
-        switch pool.knowledge(of: label, on: store.hsms) {
-        case .held(let usage): return usage
-        case .refused(let reason, let usage):
-            let isForbidden = !usage.isSuperset(of: purpose)
-            let isOnlyTold = purpose.isEmpty && !usage.isSuperset(of: [.encrypt, .decrypt])
-            guard isForbidden || isOnlyTold else { throw XKSError(.invalidState, reason) }
-            return usage
-        case .absent(let detail):
-            throw XKSError(.keyNotFound, detail ?? "every HSM that can be asked says that it has no key of this id")
-        case .unknown: throw XKSError(.internalFailure, "no HSM can be asked at the moment")
-        }
-    }
-
     // MARK: Answering
 
     func finish(_ exchange: Exchange, _ response: ProxyResponse, error: XKSError? = nil) {
         exchange.trace.status = response.status
         exchange.trace.error = error?.name
+        inFlight.subtract(1, ordering: .relaxed)
         if exchange.trace.reason == nil { exchange.trace.reason = error?.message }
         exchange.reply(response)
         let now = clocks.monotonic()
@@ -121,11 +131,21 @@ final class Exchange: @unchecked Sendable {
     let request: ProxyRequest
     /// CLOCK_MONOTONIC, nanoseconds.
     let deadline: UInt64
+    /// What the service worked by when the request came in.
+    let setup: ServiceSetup
     let reply: @Sendable (ProxyResponse) -> Void
+    /// The node that passed it on to this one.
+    var forwardedBy: String?
+    /// Of the key that is meant; empty until it is known.
+    var label = ""
     var trace = RequestTrace()
 
-    init(request: ProxyRequest, deadline: UInt64, reply: @escaping @Sendable (ProxyResponse) -> Void) {
+    init(
+        request: ProxyRequest, deadline: UInt64, setup: ServiceSetup,
+        reply: @escaping @Sendable (ProxyResponse) -> Void
+    ) {
         self.request = request
+        self.setup = setup
         self.deadline = deadline
         self.reply = reply
         trace.peer = request.peer

@@ -14,11 +14,15 @@ final class ScriptedPool: KeyOperationPool {
 
     private let script: Script
     private let told: KeyKnowledge
+    private let dates: KeyValidity
     private let hsms: [HSMStatus]
     private let seen = Mutex<[KeyOperation]>([])
 
-    init(knowledge: KeyKnowledge, hsms: [HSMStatus] = [], script: @escaping Script) {
+    init(
+        knowledge: KeyKnowledge, hsms: [HSMStatus] = [], validity: KeyValidity = KeyValidity(), script: @escaping Script
+    ) {
         told = knowledge
+        dates = validity
         self.hsms = hsms
         self.script = script
     }
@@ -35,6 +39,8 @@ final class ScriptedPool: KeyOperationPool {
 
     func knowledge(of label: String, on hsms: HSMSet) -> KeyKnowledge { told }
 
+    func validity(of label: String, on hsms: HSMSet) -> KeyValidity { dates }
+
     func status() -> [HSMStatus] { hsms }
 }
 
@@ -45,40 +51,100 @@ final class TraceKeeper: RequestObserver {
     func answered(_ trace: RequestTrace, totalMicroseconds: UInt64) { kept.withLock { $0.append(trace) } }
 }
 
+/// A block list that a test can change.
+final class HeldBlocks: BlockSource {
+    private let list: Mutex<BlockList>
+    init(_ list: BlockList) { self.list = Mutex(list) }
+    func current() -> BlockList { list.withLock { $0 } }
+    func set(_ list: BlockList) { self.list.withLock { $0 = list } }
+}
+
+/// A peer that answers as the test says, at once.
+final class ScriptedForwarder: RequestForwarder {
+    private let outcome: ForwardOutcome
+    private let isThere: Bool
+    private let seen = Mutex<[String]>([])
+
+    init(_ outcome: ForwardOutcome, isThere: Bool = true) {
+        self.outcome = outcome
+        self.isThere = isThere
+    }
+
+    /// Labels of the keys of the requests that were passed on.
+    var labels: [String] { seen.withLock { $0 } }
+
+    func canForward(label: String) -> Bool { isThere }
+
+    func forward(
+        _ request: ProxyRequest, label: String, deadline: UInt64,
+        completion: @escaping @Sendable (ForwardOutcome) -> Void
+    ) {
+        seen.withLock { $0.append(label) }
+        completion(outcome)
+    }
+}
+
 /// A service over a scripted pool, and signed requests to it.
 struct ServiceBench {
     static let now: Int64 = 1_700_000_000
     static let prefix = "/example"
     let pool: ScriptedPool
     let observer = TraceKeeper()
+    let blocks: HeldBlocks
     let service: XKSService
     let credential: Credential
+    private let foreignForm: AADForm
 
     init(
         knowledge: KeyKnowledge = .held(usage: [.encrypt, .decrypt]), hsms: [HSMStatus] = [],
-        foreignForm: AADForm = .specification, script: @escaping ScriptedPool.Script
+        foreignForm: AADForm = .specification, validity: KeyValidity = KeyValidity(), blocks: BlockList = BlockList(),
+        forwarder: ScriptedForwarder? = nil, script: @escaping ScriptedPool.Script
     ) throws {
         credential = try Credential(
             accessKeyID: "ABCDEFGHIJKLMNOPQRST", secret: SecretBytes(String(repeating: "s", count: 43).utf8))
-        pool = ScriptedPool(knowledge: knowledge, hsms: hsms, script: script)
-        let store = ServedKeyStore(
-            keyStore: try KeyStore(pathPrefix: Self.prefix, keys: [try KeyPattern("foo"), try KeyPattern("prod-*")]),
-            verifier: try SigV4Verifier(credentials: [credential]), hsms: [0], foreignForm: foreignForm)
+        pool = ScriptedPool(knowledge: knowledge, hsms: hsms, validity: validity, script: script)
+        self.blocks = HeldBlocks(blocks)
+        self.foreignForm = foreignForm
         service = try XKSService(
-            settings: ServiceSettings(
-                keyStores: [store], limits: .standard, deadline: 200_000_000, version: "Claviger test"),
-            pool: pool, observer: observer,
+            settings: Self.settings(["foo", "prod-*"], credential, foreignForm),
+            pool: pool,
+            neighbours: ServiceNeighbours(blocks: self.blocks, forwarder: forwarder, fleet: LocalFleet(pool: pool)),
+            observer: observer,
             clocks: ServiceClocks(monotonic: { 1_000_000_000 }, wall: { Self.now }))
     }
 
+    private static func settings(
+        _ keys: [String], _ credential: Credential, _ foreignForm: AADForm
+    ) throws -> ServiceSettings {
+        let store = ServedKeyStore(
+            keyStore: try KeyStore(pathPrefix: prefix, keys: try keys.map { try KeyPattern($0) }),
+            verifier: try SigV4Verifier(credentials: [credential]), hsms: [0], foreignForm: foreignForm)
+        return ServiceSettings(
+            keyStores: [store], limits: .standard, deadline: 200_000_000, version: "Claviger test")
+    }
+
+    /// As a reload does.
+    func replaceKeys(_ keys: [String]) throws {
+        try service.replace(settings: Self.settings(keys, credential, foreignForm))
+    }
+
     /// Sends a signed request and returns what comes back.
-    func post(_ path: String, _ body: String, method: String = "POST", sign: Bool = true) throws -> (Int, String) {
+    ///
+    /// - Parameter forwardedBy: the peer that passes it on, with all of the request's time.
+    func post(
+        _ path: String, _ body: String, method: String = "POST", sign: Bool = true, forwardedBy: String? = nil
+    ) throws -> (Int, String) {
         var request = ProxyRequest(
             method: method, target: path, headers: [HeaderField(name: "Host", value: "localhost")],
             body: SecretBytes(body.utf8), receivedAt: 999_000_000, peer: "127.0.0.1:1")
         if sign { request = try signed(request) }
         let answers = Mutex<[ProxyResponse]>([])
-        service.handle(request) { response in answers.withLock { $0.append(response) } }
+        let reply: @Sendable (ProxyResponse) -> Void = { response in answers.withLock { $0.append(response) } }
+        if let forwardedBy {
+            service.handle(request, forwardedBy: forwardedBy, deadline: .max, reply: reply)
+        } else {
+            service.handle(request, reply: reply)
+        }
         let all = answers.withLock { $0 }
         guard all.count == 1, let answer = all.first else { throw WrongNumberOfAnswers(count: all.count) }
         return (answer.status, answer.body.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+import AccessControl
+import LaneProtocol
+import Routing
+import XKSProtocol
+
+// Whether a key may be used at all: blocks, the key's own dates, and what the HSMs say of it.
+
+/// A key that a request means, found and not blocked.
+struct AdmittedKey {
+    var label: String
+    var usage: KeyUsage
+}
+
+extension XKSService {
+    /// The key that is meant, for an operation that uses it.
+    ///
+    /// Blocks come first: they hold for keys that are not there, too, and before anything else is told about a key.
+    func admit(
+        _ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?, for purpose: KeyUsage
+    ) throws(Refusal) -> AdmittedKey {
+        if let verdict = blockVerdict(exchange, store, externalKeyID) {
+            exchange.trace.reason = verdict.logText
+            throw .everywhere(.invalidState, verdict.clientMessage)
+        }
+        let label = try label(externalKeyID, in: store)
+        exchange.label = label
+        // Dates forbid new encryptions, never to open what was made before (NIST SP 800-57 part 1, section 7).
+        if purpose == .encrypt, !isWithinDates(label, in: store) {
+            throw .everywhere(.invalidState, "the key is outside its CKA_START_DATE and CKA_END_DATE")
+        }
+        let usage = try usage(ofKey: label, in: store, purpose: purpose)
+        guard usage.isSuperset(of: purpose) else {
+            throw .everywhere(.invalidKeyUsage, "the key does not allow \(purpose == .encrypt ? "Encrypt" : "Decrypt")")
+        }
+        return AdmittedKey(label: label, usage: usage)
+    }
+
+    /// The block that stands against the request, if there is one.
+    func blockVerdict(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) -> BlockVerdict? {
+        neighbours.blocks.current().verdict(
+            keyStore: store.keyStore.pathPrefix, externalKeyID: externalKeyID ?? "",
+            label: externalKeyID.flatMap { store.keyStore.resolve(externalKeyID: $0) } ?? "",
+            principal: exchange.trace.metadata?.awsPrincipalArn ?? "", now: clocks.wall())
+    }
+
+    /// Whether today, in UTC, lies between the key's dates; a missing one is no bound.
+    func isWithinDates(_ label: String, in store: ServedKeyStore) -> Bool {
+        pool.validity(of: label, on: store.hsms).contains(day: CivilDay.number(ofUnixSeconds: clocks.wall()))
+    }
+
+    /// The label of the key that is meant.
+    func label(_ externalKeyID: String?, in store: ServedKeyStore) throws(Refusal) -> String {
+        guard let externalKeyID, let label = store.keyStore.resolve(externalKeyID: externalKeyID) else {
+            throw .everywhere(.keyNotFound, "this key store serves no key of this id")
+        }
+        return label
+    }
+
+    /// The usage of a key that at least one HSM holds. What `purpose` needs and the key's own attributes forbid is the
+    /// caller's to say, whether HSMs may serve the key or not: a key that may not encrypt is no matter of state.
+    ///
+    /// - Parameter purpose: nothing for the key's metadata.
+    func usage(
+        ofKey label: String, in store: ServedKeyStore, purpose: KeyUsage
+    ) throws(Refusal) -> KeyUsage {
+        switch pool.knowledge(of: label, on: store.hsms) {
+        case .held(let usage): return usage
+        case .refused(let reason, let usage):
+            let isForbidden = !usage.isSuperset(of: purpose)
+            let isOnlyTold = purpose.isEmpty && !usage.isSuperset(of: [.encrypt, .decrypt])
+            guard isForbidden || isOnlyTold else { throw .here(.invalidState, reason) }
+            return usage
+        case .absent(let detail):
+            throw .here(.keyNotFound, detail ?? "every HSM that can be asked says that it has no key of this id")
+        case .unknown: throw .here(.internalFailure, "no HSM can be asked at the moment")
+        }
+    }
+}
+
+/// Days as PKCS#11 writes them (CK_DATE), as one number.
+enum CivilDay {
+    /// The day of a moment, UTC, as yyyymmdd. Moments outside the years 1 to 9999 count as the nearest day within.
+    static func number(ofUnixSeconds seconds: Int64) -> UInt32 {
+        let bounded = min(max(seconds, -62_135_596_800), 253_402_300_799)
+        // Days since 0000-03-01, so that the leap day is a year's last (H. Hinnant, "chrono-compatible low-level date
+        // algorithms", civil_from_days).
+        let days = (bounded - ((bounded % 86_400) + 86_400) % 86_400) / 86_400 + 719_468
+        let era = days / 146_097
+        let dayOfEra = days - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let shiftedMonth = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
+        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        return UInt32(clamping: year * 10_000 + month * 100 + day)
+    }
+}

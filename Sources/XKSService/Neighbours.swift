@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import AccessControl
+import XKSProtocol
+
+// What the service needs of the rest of the node and of other nodes.
+
+/// Passes requests on to other nodes.
+package protocol RequestForwarder: Sendable {
+    /// Has a peer answer `request`, which this node has authenticated and cannot serve. Never blocks; `completion` is
+    /// called exactly once, on any thread.
+    ///
+    /// - Parameters:
+    ///   - label: of the key that is meant.
+    ///   - deadline: CLOCK_MONOTONIC, nanoseconds.
+    func forward(
+        _ request: ProxyRequest, label: String, deadline: UInt64,
+        completion: @escaping @Sendable (ForwardOutcome) -> Void)
+
+    /// Whether a peer could be asked at the moment.
+    func canForward(label: String) -> Bool
+}
+
+package enum ForwardOutcome: Sendable {
+    /// The answer of the node of this name, to be handed on as it is.
+    case answered(ProxyResponse, by: String)
+    /// No node could be asked, or none answered in time. Says why.
+    case failed(String)
+}
+
+/// The block list as it is at the moment. Asked at each request: never waits.
+package protocol BlockSource: Sendable {
+    func current() -> BlockList
+}
+
+/// All HSMs behind the endpoint, for GetHealthStatus.
+package protocol FleetSource: Sendable {
+    func fleet() -> Fleet
+}
+
+package struct Fleet: Sendable, Equatable {
+    /// Nodes that live, this one included: at least 1.
+    package var nodes: Int
+    /// Each HSM once, by serial number; the ones that a person must look at first.
+    package var hsms: [FleetHSM]
+
+    package init(nodes: Int, hsms: [FleetHSM]) {
+        self.nodes = nodes
+        self.hsms = hsms
+    }
+}
+
+package struct FleetHSM: Sendable, Equatable {
+    package enum Health: Int, Sendable, Comparable {
+        case active, degraded, unavailable
+        package static func < (left: Health, right: Health) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    package var id: String
+    package var manufacturer: String?
+    /// Manufacturer, model and firmware; `nil` while the token has not been reached.
+    package var model: String?
+    package var health: Health
+
+    package init(id: String, manufacturer: String?, model: String?, health: Health) {
+        self.id = id
+        self.manufacturer = manufacturer
+        self.model = model
+        self.health = health
+    }
+}

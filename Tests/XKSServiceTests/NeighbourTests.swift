@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+import AccessControl
+import LaneProtocol
+import Routing
+import SecureMemory
+import Testing
+import XKSProtocol
+import XKSService
+
+private let metadata = """
+    {"awsPrincipalArn":"arn:aws:iam::123456789012:user/Alice","kmsKeyArn":"arn:aws:kms:eu-central-1:1:key/1",\
+    "kmsOperation":"Encrypt","kmsRequestId":"4112f4d6"}
+    """
+private let keyPath = "/example/kms/xks/v1/keys/foo"
+private let encryptBody =
+    #"{"requestMetadata":\#(metadata),"plaintext":"SGVsbG8gV29ybGQh","encryptionAlgorithm":"AES_GCM"}"#
+private let decryptBody =
+    #"{"requestMetadata":\#(metadata),"ciphertext":"ghxkK1txeDNn3q8Y","initializationVector":"HMrlRw85cAJUd5Ax","#
+    + #""authenticationTag":"vBxN2ncH1oEkR8WVXpmyYQ==","encryptionAlgorithm":"AES_GCM"}"#
+private let metadataBody = #"{"requestMetadata":\#(metadata)}"#
+
+private let encrypted = OperationResult.done([UInt8](repeating: 7, count: 12 + 16), iv: [UInt8](1...12))
+private let unavailable = OperationResult(outcome: .unavailable("all out"), attempts: 2)
+
+private func answer(_ status: Int, _ text: String) -> ForwardOutcome {
+    .answered(ProxyResponse(status: status, body: SecretBytes(text.utf8)), by: "iad-1")
+}
+
+private func list(_ target: BlockTarget, expiresAt: Int64? = nil) -> BlockList {
+    BlockList(
+        blocks: [
+            Block(
+                id: "0123456789abcdef0123456789abcdef", target: target, reason: "incident 7", madeAt: 1_600_000_000,
+                expiresAt: expiresAt, madeBy: "ada@fra-1")
+        ], lifts: [])
+}
+
+@Suite("Blocks, dates and peers")
+struct NeighbourTests {
+    @Test(
+        "a block refuses encrypt and decrypt before an HSM is asked, and the key shows as disabled",
+        arguments: [
+            BlockTarget.everything, .keyStore("/example"), .key("foo"), .principal("arn:aws:iam::*:user/Al*"),
+        ])
+    func blocked(target: BlockTarget) throws {
+        let bench = try ServiceBench(blocks: list(target)) { _ in encrypted }
+        for (path, body) in [("/encrypt", encryptBody), ("/decrypt", decryptBody)] {
+            let (status, text) = try bench.post(keyPath + path, body)
+            #expect(status == 400 && text.contains("InvalidStateException") && text.contains("01234567"))
+        }
+        #expect(bench.pool.operations.isEmpty)
+        let (status, text) = try bench.post(keyPath + "/metadata", metadataBody)
+        #expect(status == 200 && text.contains("DISABLED"))
+        #expect(bench.observer.traces.allSatisfy { $0.reason?.contains("incident 7") == true })
+        #expect(bench.observer.traces.count == 3)
+    }
+
+    @Test(
+        "a block of something else, or one that has expired, changes nothing",
+        arguments: [
+            list(.keyStore("/other")), list(.key("bar")), list(.principal("arn:aws:iam::*:role/*")),
+            list(.everything, expiresAt: ServiceBench.now),
+        ])
+    func notBlocked(list: BlockList) throws {
+        let bench = try ServiceBench(blocks: list) { _ in encrypted }
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody).0 == 200)
+        #expect(try bench.post(keyPath + "/metadata", metadataBody).1.contains("ENABLED"))
+    }
+
+    @Test("a block holds from the next request on, for keys that are not there too, and health goes on")
+    func blockAtOnce() throws {
+        let bench = try ServiceBench { _ in encrypted }
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody).0 == 200)
+        bench.blocks.set(list(.everything))
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody).0 == 400)
+        #expect(
+            try bench.post("/example/kms/xks/v1/keys/nothing/encrypt", encryptBody).1.contains("InvalidStateException"))
+        let health = #"{"requestMetadata":{"kmsOperation":"KmsHealthCheck","kmsRequestId":"1"}}"#
+        #expect(try bench.post("/example/kms/xks/v1/health", health).0 != 400)
+    }
+
+    @Test("a block is not forwarded around")
+    func blockIsNotForwarded() throws {
+        let peer = ScriptedForwarder(answer(200, "{}"))
+        let bench = try ServiceBench(blocks: list(.everything), forwarder: peer) { _ in unavailable }
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody).0 == 400)
+        #expect(peer.labels.isEmpty)
+    }
+
+    // 1,700,000,000 s is 2023-11-14.
+    @Test(
+        "a key outside its dates is disabled and encrypts nothing; it still opens what was made",
+        arguments: [KeyValidity(start: 20_231_115, end: nil), KeyValidity(start: nil, end: 20_231_113)])
+    func outsideDates(validity: KeyValidity) throws {
+        let bench = try ServiceBench(validity: validity) { operation in
+            operation.kind == .encrypt ? encrypted : .done([1])
+        }
+        #expect(try bench.post(keyPath + "/metadata", metadataBody).1.contains("DISABLED"))
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody).1.contains("InvalidStateException"))
+        #expect(try bench.post(keyPath + "/decrypt", decryptBody).0 == 200)
+    }
+
+    @Test("on its first and last day a key serves")
+    func withinDates() throws {
+        let bench = try ServiceBench(validity: KeyValidity(start: 20_231_114, end: 20_231_114)) { _ in encrypted }
+        #expect(try bench.post(keyPath + "/metadata", metadataBody).1.contains("ENABLED"))
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody).0 == 200)
+    }
+
+    @Test(
+        "without a usable HSM for the key, a peer's answer is handed on as it is",
+        arguments: [
+            KeyKnowledge.unknown, .absent(nil), .refused("another key", usage: [.encrypt, .decrypt]),
+            .held(usage: [.encrypt, .decrypt]),
+        ])
+    func forwarded(knowledge: KeyKnowledge) throws {
+        let peer = ScriptedForwarder(answer(200, #"{"plaintext":"AQ=="}"#))
+        let bench = try ServiceBench(knowledge: knowledge, forwarder: peer) { _ in unavailable }
+        let (status, body) = try bench.post(keyPath + "/decrypt", decryptBody)
+        #expect(status == 200 && body == #"{"plaintext":"AQ=="}"#)
+        #expect(peer.labels == ["foo"])
+        let trace = try #require(bench.observer.traces.first)
+        #expect(trace.forwardedTo == "iad-1" && trace.error == nil && bench.observer.traces.count == 1)
+        #expect(bench.service.requestsInFlight == 0)
+    }
+
+    @Test("a peer's refusal keeps its status and name")
+    func forwardedRefusal() throws {
+        let peer = ScriptedForwarder(answer(404, #"{"errorName":"KeyNotFoundException"}"#))
+        let bench = try ServiceBench(knowledge: .unknown, forwarder: peer) { _ in unavailable }
+        #expect(try bench.post(keyPath + "/metadata", metadataBody).0 == 404)
+        #expect(bench.observer.traces.first?.error == .keyNotFound)
+    }
+
+    @Test("what was forwarded once is not forwarded again")
+    func oneHop() throws {
+        let peer = ScriptedForwarder(answer(200, "{}"))
+        let bench = try ServiceBench(knowledge: .unknown, forwarder: peer) { _ in unavailable }
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody, forwardedBy: "fra-2").0 == 500)
+        #expect(peer.labels.isEmpty)
+        #expect(bench.observer.traces.first?.forwardedBy == "fra-2")
+    }
+
+    @Test("a peer's request is authenticated here like any other")
+    func forwardedIsChecked() throws {
+        let bench = try ServiceBench { _ in encrypted }
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody, sign: false, forwardedBy: "fra-2").0 == 401)
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody, forwardedBy: "fra-2").0 == 200)
+    }
+
+    @Test("without a peer, or when none answers, the answer is this node's own")
+    func nobody() throws {
+        let absent = ScriptedForwarder(answer(200, "{}"), isThere: false)
+        let alone = try ServiceBench(knowledge: .unknown, forwarder: absent) { _ in unavailable }
+        #expect(try alone.post(keyPath + "/encrypt", encryptBody).1.contains("InternalException"))
+        #expect(absent.labels.isEmpty)
+        let silent = try ServiceBench(
+            knowledge: .unknown, forwarder: ScriptedForwarder(.failed("iad-1: no answer in time"))
+        ) { _ in unavailable }
+        #expect(try silent.post(keyPath + "/encrypt", encryptBody).0 == 500)
+        #expect(silent.observer.traces.first?.reason?.contains("iad-1: no answer in time") == true)
+    }
+
+    @Test(
+        "what is the caller's fault stays here",
+        arguments: [
+            OperationResult(outcome: .callersFault(.ciphertextIsInvalid), attempts: 1),
+            OperationResult(outcome: .timedOut, attempts: 1), OperationResult(outcome: .overloaded, attempts: 1),
+        ])
+    func notForwarded(result: OperationResult) throws {
+        let peer = ScriptedForwarder(answer(200, "{}"))
+        let bench = try ServiceBench(forwarder: peer) { _ in result }
+        #expect(try bench.post(keyPath + "/decrypt", decryptBody).0 != 200)
+        #expect(peer.labels.isEmpty)
+    }
+
+    @Test("settings that are replaced hold from the next request on")
+    func replaced() throws {
+        let bench = try ServiceBench { _ in encrypted }
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody).0 == 200)
+        try bench.replaceKeys(["bar"])
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody).1.contains("KeyNotFoundException"))
+        #expect(try bench.post("/example/kms/xks/v1/keys/bar/encrypt", encryptBody).0 == 200)
+    }
+}
