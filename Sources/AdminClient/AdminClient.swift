@@ -37,12 +37,12 @@ package struct AdminClient: Sendable {
         self.timeout = TimeAmount(timeout)
     }
 
-    package init(stateDirectory: String) { self.init(socket: "\(stateDirectory)/\(Self.socketName)") }
+    package init(stateDirectory: String, timeout: Duration = .seconds(30)) {
+        self.init(socket: "\(stateDirectory)/\(Self.socketName)", timeout: timeout)
+    }
 
     package func status() async throws(AdminClientError) -> AdminStatus {
-        let (code, body) = try await ask(.GET, "/status")
-        guard code == 200 else { throw try Self.refusal(code, body) }
-        return try Self.decoded(AdminStatus.self, body)
+        try await get("/status")
     }
 
     /// What the node says about it, for people.
@@ -58,7 +58,54 @@ package struct AdminClient: Sendable {
         try await tell("/key/\(Self.encoded(key))/trust?hsm=\(Self.encoded(hsm))")
     }
 
+    /// Returns when the node has it on its disk, or is known not to be able to.
+    package func block(_ order: BlockOrder) async throws(AdminClientError) -> BlockReceipt {
+        try await send(order, to: "/blocks")
+    }
+
+    package func lift(_ order: LiftOrder) async throws(AdminClientError) -> BlockReceipt {
+        try await send(order, to: "/blocks/lift")
+    }
+
+    /// - Parameter number: of the receipt.
+    package func progress(ofOrder number: UInt64) async throws(AdminClientError) -> BlockProgress {
+        try await get("/blocks/orders/\(number)")
+    }
+
+    package func blocks() async throws(AdminClientError) -> BlockListing {
+        try await get("/blocks")
+    }
+
+    package func clusterHealth() async throws(AdminClientError) -> ClusterHealth {
+        try await get("/cluster")
+    }
+
+    /// What has changed, for people.
+    package func reload() async throws(AdminClientError) -> String {
+        try await tell("/reload")
+    }
+
+    /// Has the node end as on SIGTERM; returns before it has.
+    package func drainNode() async throws(AdminClientError) -> String {
+        try await tell("/drain")
+    }
+
     // MARK: -
+
+    private func get<Value: Decodable>(_ path: String) async throws(AdminClientError) -> Value {
+        let (code, body) = try await ask(.GET, path)
+        guard code == 200 else { throw try Self.refusal(code, body) }
+        return try Self.decoded(Value.self, body)
+    }
+
+    private func send<Value: Decodable>(
+        _ order: some Encodable, to path: String
+    ) async throws(AdminClientError) -> Value {
+        guard let text = try? JSONEncoder().encode(order) else { throw .unusable("the order cannot be written") }
+        let (code, body) = try await ask(.POST, path, body: text)
+        guard code == 200 else { throw try Self.refusal(code, body) }
+        return try Self.decoded(Value.self, body)
+    }
 
     private func tell(_ path: String) async throws(AdminClientError) -> String {
         let (code, body) = try await ask(.POST, path)
@@ -69,12 +116,18 @@ package struct AdminClient: Sendable {
         return message
     }
 
-    private func ask(_ method: HTTPMethod, _ path: String) async throws(AdminClientError) -> (UInt, ByteBuffer) {
+    private func ask(
+        _ method: HTTPMethod, _ path: String, body: Data? = nil
+    ) async throws(AdminClientError) -> (UInt, ByteBuffer) {
         guard let url = URL(httpURLWithSocketPath: socket, uri: path) else {
             throw .unusable("\(socket) is no path of a socket")
         }
         var request = HTTPClientRequest(url: url.absoluteString)
         request.method = method
+        if let body {
+            request.headers.add(name: "Content-Type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: body))
+        }
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         // An error is told at once: the node runs, or it does not.
         configuration.connectionPool.retryConnectionEstablishment = false

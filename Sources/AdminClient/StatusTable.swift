@@ -31,11 +31,21 @@ package enum StatusTable {
         if status.running { line += ": \(status.verdict.rawValue)" }
         if node.draining { line += ", ending: it takes no new requests" }
         lines += Terminal.wrapped(line, columns: columns, indent: 2)
-        if case .failing(let reason) = node.store {
-            lines += Terminal.wrapped("store: failing: \(Terminal.plain(reason))", columns: columns, indent: 2)
+        if let reason = node.blocksUnknown {
+            lines += paragraph(
+                "every request is refused: the list of blocks is lost (\(Terminal.plain(reason))). Another node tells "
+                    + "it, or you do: claviger unblock --confirm-unknown")
         }
+        if status.running, !node.hasUsableHSM, node.canForward {
+            lines.append("no HSM here can serve: requests are passed on to other nodes")
+        }
+        if case .failing(let reason) = node.store { lines += paragraph("store: failing: \(Terminal.plain(reason))") }
+        for text in node.disagreements { lines += paragraph(Terminal.plain(text)) }
         return lines
     }
+
+    /// A sentence under the heading.
+    static func paragraph(_ text: String) -> [String] { Terminal.wrapped(text, columns: columns, indent: 2) }
 
     // MARK: HSMs
 

@@ -43,14 +43,15 @@ package struct AdminStatus: Sendable, Equatable {
         self.asOfUnixSeconds = asOfUnixSeconds
     }
 
-    /// A node that does not run cannot serve, whatever its HSMs could.
+    /// A node that does not run cannot serve, whatever it could.
     package var verdict: NodeStatus.Verdict { running ? status.verdict : .unavailable }
 }
 
 /// One flat object. The verdict is told, and follows from the rest when it is read back.
 extension AdminStatus: Codable {
     private enum CodingKeys: String, CodingKey {
-        case node, version, draining, hsms, store, keys, transitions, running, asOfUnixSeconds, verdict
+        case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements
+        case transitions, running, asOfUnixSeconds, verdict
     }
 
     package init(from decoder: any Decoder) throws {
@@ -61,7 +62,10 @@ extension AdminStatus: Codable {
             draining: try container.decode(Bool.self, forKey: .draining),
             hsms: try container.decode([HSMStatus].self, forKey: .hsms),
             store: try container.decode(StoreStatus.self, forKey: .store),
-            keys: try container.decode([KeyStatus].self, forKey: .keys))
+            keys: try container.decode([KeyStatus].self, forKey: .keys),
+            canForward: try container.decode(Bool.self, forKey: .canForward),
+            blocksUnknown: try container.decodeIfPresent(String.self, forKey: .blocksUnknown),
+            disagreements: try container.decode([String].self, forKey: .disagreements))
         self.init(
             status: status, transitions: try container.decode([HSMTransition].self, forKey: .transitions),
             running: try container.decode(Bool.self, forKey: .running),
@@ -76,6 +80,9 @@ extension AdminStatus: Codable {
         try container.encode(status.hsms, forKey: .hsms)
         try container.encode(status.store, forKey: .store)
         try container.encode(status.keys, forKey: .keys)
+        try container.encode(status.canForward, forKey: .canForward)
+        try container.encodeIfPresent(status.blocksUnknown, forKey: .blocksUnknown)
+        try container.encode(status.disagreements, forKey: .disagreements)
         try container.encode(transitions, forKey: .transitions)
         try container.encode(running, forKey: .running)
         try container.encode(asOfUnixSeconds, forKey: .asOfUnixSeconds)

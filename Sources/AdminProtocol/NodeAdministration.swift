@@ -23,6 +23,28 @@ package protocol NodeAdministration: Sendable {
     /// Declares that what `hsm` holds under the label `key` is the key: its canary is made anew there, and the others
     /// have to open it.
     func trust(key: String, hsm: String) async -> AdminAnswer
+
+    /// Refuses requests from now on. Returns when it is on this node's disk, or is known not to be.
+    func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt>
+    func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt>
+    /// `nil` for a number that was not given out.
+    func progress(ofOrder number: UInt64) -> BlockProgress?
+    func blocks() -> BlockListing
+    func clusterHealth() -> ClusterHealth
+
+    /// Reads the configuration anew and works by it; on any error nothing changes. The text says what changed.
+    func reload() async -> AdminAnswer
+    /// Ends the node as SIGTERM does. Answers before it has ended.
+    func drainNode() async -> AdminAnswer
+}
+
+/// A value, or why there is none.
+package enum AdminResult<Value: Sendable>: Sendable {
+    case done(Value)
+    /// The order itself is wrong: the text names the thing, the value and the mend.
+    case malformed(String)
+    /// What it names does not exist.
+    case unknown(String)
 }
 
 /// The body of an answer to a command: exactly one of `message` and `error`.

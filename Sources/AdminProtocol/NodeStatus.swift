@@ -6,9 +6,9 @@ package struct NodeStatus: Sendable, Equatable {
     package enum Verdict: String, Sendable, Codable {
         /// Every HSM is active and has every key, and the store works.
         case active = "ACTIVE"
-        /// The node serves, and somebody should look at an HSM, a key or the store.
+        /// The node serves, and somebody should look at an HSM, a key, the store, or what other nodes say.
         case degraded = "DEGRADED"
-        /// No HSM can serve.
+        /// No HSM can serve and nothing can be passed on to another node, or every request is refused.
         case unavailable = "UNAVAILABLE"
     }
 
@@ -23,10 +23,16 @@ package struct NodeStatus: Sendable, Equatable {
     package var store: StoreStatus
     /// The keys that key stores offer, by label.
     package var keys: [KeyStatus]
+    /// Whether requests that no HSM here can serve are passed on to another node that can serve.
+    package var canForward: Bool
+    /// Why every request is refused: the list of blocks has been lost. `nil` while it is known.
+    package var blocksUnknown: String?
+    /// Keys that other nodes prove otherwise than this one, a sentence each that names the key and both nodes.
+    package var disagreements: [String]
 
     package init(
         node: String, version: String, draining: Bool, hsms: [HSMStatus], store: StoreStatus = .ok,
-        keys: [KeyStatus] = []
+        keys: [KeyStatus] = [], canForward: Bool = false, blocksUnknown: String? = nil, disagreements: [String] = []
     ) {
         self.node = node
         self.version = version
@@ -34,17 +40,26 @@ package struct NodeStatus: Sendable, Equatable {
         self.hsms = hsms
         self.store = store
         self.keys = keys
+        self.canForward = canForward
+        self.blocksUnknown = blocksUnknown
+        self.disagreements = disagreements
     }
 
     package var verdict: Verdict {
-        if !hsms.contains(where: \.canServe) { return .unavailable }
+        if blocksUnknown != nil { return .unavailable }
+        guard hasUsableHSM else { return canForward ? .degraded : .unavailable }
         let isWhole =
             hsms.allSatisfy { $0.state == .active && !$0.drained } && store == .ok && keys.allSatisfy(\.isWhole)
+            && disagreements.isEmpty
         return isWhole ? .active : .degraded
     }
 
-    /// Whether a load balancer should send requests here.
+    /// Whether a load balancer should send requests here: an HSM of this node can serve, or another node can for it. A
+    /// node that refuses everything wants none: its peers may know the blocks that it has lost.
     package var isReady: Bool { !draining && verdict != .unavailable }
+
+    /// Whether an HSM of this node is given requests.
+    package var hasUsableHSM: Bool { hsms.contains(where: \.canServe) }
 
     /// Keys that at least one HSM may serve.
     package var keysServed: Int { keys.count(where: \.isServed) }
@@ -92,4 +107,6 @@ extension StoreStatus: Codable {
 /// Tells the node's status from what is known at the moment. Never asks an HSM, and never waits.
 package protocol NodeStatusSource: Sendable {
     func status() -> NodeStatus
+    /// The cluster as this node sees it; without a cluster, this node alone.
+    func clusterHealth() -> ClusterHealth
 }

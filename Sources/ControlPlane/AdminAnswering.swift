@@ -3,18 +3,24 @@ import AdminProtocol
 
 extension ControlAnswer {
     /// What the admin socket answers, and the methods that its path allows.
+    ///
+    /// - Parameter body: `nil` when it is longer than `AdminRequest.longestBody`.
     static func make(
-        method: String, path: String, query: String?, administration: any NodeAdministration
+        method: String, path: String, query: String?, body: [UInt8]?, administration: any NodeAdministration
     ) async -> (answer: ControlAnswer, allowed: String) {
+        guard let body else {
+            let text = "the body is longer than \(AdminRequest.longestBody) bytes"
+            return (json(413, AdminReply(error: text)), "")
+        }
         do throws(AdminRequest.Refusal) {
-            let request = try AdminRequest.parse(method: method, path: path, query: query)
+            let request = try AdminRequest.parse(method: method, path: path, query: query, body: body)
             return (await perform(request, administration), "")
         } catch {
             switch error {
             case .noSuchPath:
                 let text =
-                    "no such path; there are /status, /hsm/NAME/drain, /hsm/NAME/undrain and "
-                    + "/key/LABEL/trust?hsm=NAME"
+                    "no such path; there are /status, /cluster, /blocks, /blocks/lift, /blocks/orders/NUMBER, /reload, "
+                    + "/drain, /hsm/NAME/drain, /hsm/NAME/undrain and /key/LABEL/trust?hsm=NAME"
                 return (json(404, AdminReply(error: text)), "")
             case .methodNotAllowed(let allowed):
                 return (json(405, AdminReply(error: "only \(allowed) is allowed")), allowed)
@@ -29,6 +35,13 @@ extension ControlAnswer {
     ) async -> ControlAnswer {
         switch request {
         case .status: json(200, administration.status())
+        case .cluster: json(200, administration.clusterHealth())
+        case .blocks: json(200, administration.blocks())
+        case .progress(let order): progress(order, administration)
+        case .block(let order): reply(await administration.block(order))
+        case .lift(let order): reply(await administration.lift(order))
+        case .reload: reply(await administration.reload())
+        case .drainNode: reply(await administration.drainNode())
         case .drain(let hsm): reply(await administration.drain(hsm))
         case .undrain(let hsm): reply(await administration.undrain(hsm))
         case .trust(let key, let hsm): reply(await administration.trust(key: key, hsm: hsm))
@@ -42,5 +55,21 @@ extension ControlAnswer {
         case .refused(let error): json(409, AdminReply(error: error))
         case .failed(let error): json(500, AdminReply(error: error))
         }
+    }
+
+    private static func reply(_ result: AdminResult<some Encodable & Sendable>) -> ControlAnswer {
+        switch result {
+        case .done(let value): json(200, value)
+        case .malformed(let error): json(400, AdminReply(error: error))
+        case .unknown(let error): json(404, AdminReply(error: error))
+        }
+    }
+
+    private static func progress(_ order: UInt64, _ administration: any NodeAdministration) -> ControlAnswer {
+        guard let progress = administration.progress(ofOrder: order) else {
+            let text = "this node has no order of the number \(order): it forgets old ones, and all when it ends"
+            return json(404, AdminReply(error: text))
+        }
+        return json(200, progress)
     }
 }

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
 
 /// What is asked of the admin socket, as values.
 enum AdminRequest: Equatable {
     case status
+    case cluster
     case drain(hsm: String)
     case undrain(hsm: String)
     case trust(key: String, hsm: String)
+    case block(BlockOrder)
+    case lift(LiftOrder)
+    case blocks
+    case progress(order: UInt64)
+    case reload
+    case drainNode
 
     /// Why a request is none of these.
     enum Refusal: Error, Equatable {
@@ -16,23 +24,60 @@ enum AdminRequest: Equatable {
 
     /// Longest name in a path or query, bytes once decoded: the longest label that the configuration takes.
     static let longestName = 255
+    /// Longest body, bytes.
+    static let longestBody = 64 * 1024
 
     /// - Parameters:
     ///   - path: percent-encoded, as it came.
     ///   - query: without its question mark, percent-encoded; `nil` or empty when there is none.
-    static func parse(method: String, path: String, query: String?) throws(Refusal) -> AdminRequest {
+    ///   - body: looked at where the request takes one.
+    static func parse(
+        method: String, path: String, query: String?, body: [UInt8]
+    ) throws(Refusal) -> AdminRequest {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map { $0 }
-        switch (parts.count, parts.first) {
-        case (1, "status"):
-            guard method == "GET" || method == "HEAD" else { throw .methodNotAllowed(allowed: "GET, HEAD") }
-            return .status
-        case (3, "hsm") where parts[2] == "drain" || parts[2] == "undrain":
+        switch parts.count {
+        case 1: return try parse(method, parts[0], body: body)
+        case 2 where parts[0] == "blocks" && parts[1] == "lift":
+            guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
+            return .lift(try OrderBody.lift(body))
+        case 3: return try parse(method, parts, query: query ?? "")
+        default: throw .noSuchPath
+        }
+    }
+
+    /// Paths of one part.
+    private static func parse(_ method: String, _ part: Substring, body: [UInt8]) throws(Refusal) -> AdminRequest {
+        let isGet = method == "GET" || method == "HEAD"
+        switch part {
+        case "status", "cluster":
+            guard isGet else { throw .methodNotAllowed(allowed: "GET, HEAD") }
+            return part == "status" ? .status : .cluster
+        case "blocks":
+            if isGet { return .blocks }
+            guard method == "POST" else { throw .methodNotAllowed(allowed: "GET, HEAD, POST") }
+            return .block(try OrderBody.block(body))
+        case "reload", "drain":
+            guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
+            return part == "reload" ? .reload : .drainNode
+        default: throw .noSuchPath
+        }
+    }
+
+    /// Paths of three parts.
+    private static func parse(
+        _ method: String, _ parts: [Substring], query: String
+    ) throws(Refusal) -> AdminRequest {
+        switch parts[0] {
+        case "hsm" where parts[2] == "drain" || parts[2] == "undrain":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             let hsm = try name(parts[1], of: "HSM")
             return parts[2] == "drain" ? .drain(hsm: hsm) : .undrain(hsm: hsm)
-        case (3, "key") where parts[2] == "trust":
+        case "key" where parts[2] == "trust":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
-            return .trust(key: try name(parts[1], of: "key"), hsm: try hsmOfQuery(query ?? ""))
+            return .trust(key: try name(parts[1], of: "key"), hsm: try hsmOfQuery(query))
+        case "blocks" where parts[1] == "orders":
+            guard method == "GET" || method == "HEAD" else { throw .methodNotAllowed(allowed: "GET, HEAD") }
+            return .progress(order: try number(parts[2]))
         default:
             throw .noSuchPath
         }
@@ -44,6 +89,13 @@ enum AdminRequest: Equatable {
             throw .malformed("the query must be hsm=NAME, and nothing else")
         }
         return try name(field.dropFirst(4), of: "HSM")
+    }
+
+    private static func number(_ text: Substring) throws(Refusal) -> UInt64 {
+        guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt64(text) else {
+            throw .malformed("the number of an order is a whole number, as the answer to the order tells it")
+        }
+        return number
     }
 
     private static func name(_ text: Substring, of thing: String) throws(Refusal) -> String {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import HTTPServing
 import Hummingbird
 import Logging
 import NIOCore
@@ -34,10 +35,12 @@ package final class AdminServer: Sendable {
         do {
             application = try await RunningApplication.start(
                 at: .unixDomainSocket(path: socket.stagingPath), logger: logger, eventLoopGroup: eventLoopGroup
-            ) { request in
+            ) { (request, _: BasicRequestContext) in
                 let method = request.method.rawValue
+                let body = try? await request.body.collect(upTo: AdminRequest.longestBody)
                 let (answer, allowed) = await ControlAnswer.make(
-                    method: method, path: request.uri.path, query: request.uri.query, administration: administration)
+                    method: method, path: request.uri.path, query: request.uri.query,
+                    body: body.map { Array($0.readableBytesView) }, administration: administration)
                 return Response(answer, to: method, allowed: allowed)
             }
         } catch {

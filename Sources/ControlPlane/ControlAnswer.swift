@@ -13,8 +13,10 @@ struct ControlAnswer: Equatable {
     ///
     /// - `/ping`: the process is up.
     /// - `/livez`: as `/ping`, in JSON; a supervisor that restarts the process asks this.
-    /// - `/readyz`: 200 when the node can serve, else 503; a load balancer asks this.
+    /// - `/readyz`: 200 when the node can serve, by an HSM of its own or by another node, else 503; a load balancer
+    ///   asks this.
     /// - `/health`: the status, with keys only as counts, always 200; people ask this.
+    /// - `/cluster/health`: every node as this one sees it, always 200; people and monitoring ask this.
     static func make(method: String, path: String, source: some NodeStatusSource) -> ControlAnswer {
         let answer: ControlAnswer
         switch path {
@@ -27,8 +29,11 @@ struct ControlAnswer: Equatable {
             answer = json(status.isReady ? 200 : 503, Readiness(status))
         case "/health":
             answer = json(200, Health(source.status()))
+        case "/cluster/health":
+            answer = json(200, source.clusterHealth().withoutNames)
         default:
-            return json(404, AdminReply(error: "no such path; there are /ping, /livez, /readyz and /health"))
+            let text = "no such path; there are /ping, /livez, /readyz, /health and /cluster/health"
+            return json(404, AdminReply(error: text))
         }
         guard method == "GET" || method == "HEAD" else {
             return json(405, AdminReply(error: "only GET and HEAD are allowed"))
@@ -60,11 +65,15 @@ private struct Readiness: Encodable {
 
     var ready: Bool
     var draining: Bool
+    var canForward: Bool
+    var blocksUnknown: String?
     var hsms: [HSM]
 
     init(_ status: NodeStatus) {
         ready = status.isReady
         draining = status.draining
+        canForward = status.canForward
+        blocksUnknown = status.blocksUnknown
         hsms = status.hsms.map { HSM(name: $0.name, state: $0.state, reason: $0.reason) }
     }
 }
@@ -81,6 +90,10 @@ private struct Health: Encodable {
     var store: StoreStatus
     var keysServed: Int
     var keysExcluded: Int
+    var canForward: Bool
+    var blocksUnknown: String?
+    /// How many: their texts name keys.
+    var disagreements: Int
 
     init(_ status: NodeStatus) {
         node = status.node
@@ -92,5 +105,8 @@ private struct Health: Encodable {
         store = status.store
         keysServed = status.keysServed
         keysExcluded = status.keysExcluded
+        canForward = status.canForward
+        blocksUnknown = status.blocksUnknown
+        disagreements = status.disagreements.count
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import HTTPServing
 import Hummingbird
 import Logging
 import NIOCore
@@ -29,7 +30,7 @@ package final class ControlServer: Sendable {
     ) async throws -> ControlServer {
         let application = try await RunningApplication.start(
             at: .hostname(host, port: port), logger: logger, eventLoopGroup: eventLoopGroup
-        ) { request in
+        ) { (request, _: BasicRequestContext) in
             let method = request.method.rawValue
             let answer = ControlAnswer.make(method: method, path: request.uri.path, source: source)
             return Response(answer, to: method, allowed: "GET, HEAD")

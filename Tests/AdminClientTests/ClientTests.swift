@@ -59,6 +59,62 @@ import Testing
         }
     }
 
+    @Test func ordersComeAsTheyWereGiven() async throws {
+        let node = ScriptedNode(.done("it is done"))
+        let block = BlockOrder(key: "ü \"/\\", reason: "why\nnot", expiresInSeconds: 7, user: "anna")
+        let lift = LiftOrder(confirmUnknown: true, user: "anna")
+        try await withNode(node) { client in
+            let receipts = [try await client.block(block), try await client.lift(lift)]
+            let receipt = BlockReceipt(message: "it is done", order: 7, durable: false)
+            #expect(receipts == [receipt, receipt])
+            let answers = [try await client.reload(), try await client.drainNode()]
+            #expect(answers == ["it is done", "it is done"])
+            #expect(node.commands == ["\(block)", "\(lift)", "reload", "drain node"])
+        }
+    }
+
+    @Test func blocksAndClusterComeAsTheyWereTold() async throws {
+        try await withNode(ScriptedNode()) { client in
+            let (blocks, cluster) = (try await client.blocks(), try await client.clusterHealth())
+            #expect(blocks == Example.blocks && cluster == Example.cluster)
+            let progress = try await client.progress(ofOrder: 7)
+            #expect(progress == Example.progress)
+            let error = await #expect(throws: AdminClientError.self) { try await client.progress(ofOrder: 8) }
+            guard case .unknown(let text, nil, []) = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(text.contains("8"))
+        }
+    }
+
+    @Test func anOrderThatCannotBeIsAnError() async throws {
+        let order = BlockOrder(key: "k", reason: "r", user: "u")
+        try await withNode(ScriptedNode(.refused("the path is wrong"))) { client in
+            await #expect(throws: AdminClientError.refused("the path is wrong")) { try await client.block(order) }
+        }
+        try await withNode(ScriptedNode(.unknown("no such block", known: []))) { client in
+            await #expect(throws: AdminClientError.unknown("no such block", name: nil, known: [])) {
+                try await client.lift(LiftOrder(id: "x", user: "u"))
+            }
+        }
+        try await withNode(ScriptedNode()) { client in
+            let error = await #expect(throws: AdminClientError.self) {
+                try await client.block(BlockOrder(key: "k", principal: "p", reason: "r", user: "u"))
+            }
+            #expect(
+                error == .refused("key and principal are given: give one of everything, keyStore, key, principal"))
+        }
+        let client = AdminClient(stateDirectory: directory.path)
+        await #expect(throws: AdminClientError.notRunning(socket: client.socket)) { try await client.block(order) }
+    }
+
+    @Test func theServingProcessIsSeen() async throws {
+        try await withNode(ScriptedNode()) { client in #expect(client.servingProcess() == getpid()) }
+        #expect(AdminClient(stateDirectory: directory.path).servingProcess() == nil)
+        #expect(AdminClient(stateDirectory: "/" + String(repeating: "x", count: 200)).servingProcess() == nil)
+    }
+
     @Test(
         arguments: [
             (.unknown("no x", name: "x", known: ["a"]), .unknown("no x", name: "x", known: ["a"])),

@@ -61,6 +61,26 @@ import Testing
                 .hasPrefix("node fra-1, version 0.1.0: DEGRADED, ending: it takes no new requests\n"))
     }
 
+    @Test func whatTheClusterMeansForTheNodeIsSaid() {
+        let text = text { status in
+            status.status.hsms = [Example.hsm("a", .unavailable, since: Example.now, tier: 0)]
+            status.status.canForward = true
+            status.status.blocksUnknown = "the file was corrupt"
+            status.status.disagreements = ["payments: fra-1 and iad-1 hold different keys"]
+        }
+        #expect(
+            text.hasPrefix(
+                """
+                node fra-1, version 0.1.0: UNAVAILABLE
+                every request is refused: the list of blocks is lost (the file was corrupt). Another node tells it,
+                  or you do: claviger unblock --confirm-unknown
+                no HSM here can serve: requests are passed on to other nodes
+                store: failing: the disk is full
+                payments: fra-1 and iad-1 hold different keys
+
+                """))
+    }
+
     @Test(
         arguments: [
             (-5, "0 s"), (0, "0 s"), (119, "119 s"), (120, "2 m"), (7199, "119 m"), (7200, "2 h"), (172_799, "47 h"),

@@ -25,6 +25,28 @@ final class ScriptedNode: NodeAdministration {
 
     func trust(key: String, hsm: String) async -> AdminAnswer { note("trust \(key) on \(hsm)") }
 
+    func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt> { give("\(order)") }
+
+    func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt> { give("\(order)") }
+
+    func progress(ofOrder number: UInt64) -> BlockProgress? { number == 7 ? Example.progress : nil }
+
+    func blocks() -> BlockListing { Example.blocks }
+
+    func clusterHealth() -> ClusterHealth { Example.cluster }
+
+    func reload() async -> AdminAnswer { note("reload") }
+
+    func drainNode() async -> AdminAnswer { note("drain node") }
+
+    private func give(_ order: String) -> AdminResult<BlockReceipt> {
+        switch note(order) {
+        case .done(let message): .done(BlockReceipt(message: message, order: 7, durable: false))
+        case .unknown(let text, _, _): .unknown(text)
+        case .refused(let text), .failed(let text): .malformed(text)
+        }
+    }
+
     private func note(_ command: String) -> AdminAnswer {
         told.withLock { $0.append(command) }
         return answer
@@ -124,5 +146,68 @@ enum Example {
             name: name, state: state, reason: reason, sinceUnixSeconds: since,
             lanes: .init(open: open, inUse: inUse, overdue: overdue), keys: 3, tier: tier, weight: 100,
             drained: drained, latencyMicroseconds: latency)
+    }
+}
+
+/// A cluster with one of everything.
+extension Example {
+    static let progress = BlockProgress(
+        nodes: [
+            .init(node: "fra-1", state: .confirmed, afterMilliseconds: 2),
+            .init(node: "iad-1", state: .unreachable, detail: "connection refused"),
+        ], isFinished: true)
+
+    static let blocks = BlockListing(
+        blocks: [
+            BlockView(
+                id: "0123456789abcdef0123456789abcdef", target: "--key payments", reason: "stolen laptop, ticket 4711",
+                madeAtUnixSeconds: now - 3600, expiresAtUnixSeconds: nil, madeBy: "anna@fra-1"),
+            BlockView(
+                id: "fedcba9876543210fedcba9876543210", target: "--principal arn:aws:iam::111122223333:role/*",
+                reason: "drill", madeAtUnixSeconds: now - 60, expiresAtUnixSeconds: now + 7_200, madeBy: "ben@iad-1"),
+        ], unknown: nil)
+
+    static let cluster = ClusterHealth(
+        node: "fra-1", verdict: .degraded,
+        reasons: ["node iad-1 (site iad) is dead, for 34 s", "hsm luna-a (serial 12345) is unavailable on fra-2"],
+        notes: ["2 blocks are in force"], isClustered: true,
+        nodes: [
+            node("fra-1") { $0.hsms = [member("luna-a"), member("luna-b")] },
+            node("fra-2") { node in
+                node.roundTripMicroseconds = 412
+                node.hsms = [
+                    member("luna-b", drained: true), member("luna-a", serial: "12345", model: "Luna 7", .unavailable),
+                ]
+                node.drift = ["configuration", "canaries", "blocks"]
+                node.unservedKeys = ["orders", "payments"]
+                node.inFlight = 17
+            },
+            node("fra-3") { node in
+                node.roundTripMicroseconds = 700
+                node.draining = true
+                node.version = "0.2.0"
+            },
+            node("iad-1") { node in
+                node.liveness = .dead
+                node.sinceUnixSeconds = now - 34
+                node.hsms = [member("dead-hsm", .unavailable)]
+            },
+        ],
+        keys: [], blocks: blocks, asOfUnixSeconds: now)
+
+    static func node(_ name: String, change: (inout ClusterNode) -> Void = { _ in }) -> ClusterNode {
+        var node = ClusterNode(
+            name: name, site: String(name.prefix(3)), address: "10.0.0.1:7443", liveness: .alive,
+            sinceUnixSeconds: now - 300_000, draining: false, version: "0.1.0", incarnation: 1,
+            roundTripMicroseconds: nil, inFlight: 0, encrypts: 0, decrypts: 0, drift: [], hsms: [], unservedKeys: [])
+        change(&node)
+        return node
+    }
+
+    static func member(
+        _ name: String, serial: String = "", model: String = "", _ state: HSMStatus.State = .active,
+        drained: Bool = false
+    ) -> ClusterNode.HSM {
+        ClusterNode.HSM(name: name, serial: serial, model: model, state: state, drained: drained)
     }
 }

@@ -99,7 +99,8 @@ import Testing
                             "latencyMicroseconds": ["p50": 900, "p95": 1500, "p99": 4000],
                         ] as NSDictionary
                     ],
-                    "store": ["state": "ok"], "keysServed": 0, "keysExcluded": 0,
+                    "store": ["state": "ok"], "keysServed": 0, "keysExcluded": 0, "canForward": false,
+                    "disagreements": 0,
                 ])
         }
     }
@@ -121,6 +122,70 @@ import Testing
             #expect(!String(decoding: body, as: UTF8.self).contains("secret-plans"))
             let ready = try await ask(server, "/readyz")
             #expect(ready.answer.statusCode == 200, "a node with a full disk serves")
+        }
+    }
+
+    @Test func aNodeThatPassesRequestsOnIsReady() async throws {
+        let source = StatusSource([.unavailable])
+        source.change { $0.canForward = true }
+        try await withServer(source) { server in
+            let ready = try await ask(server, "/readyz")
+            #expect(ready.answer.statusCode == 200)
+            #expect(try json(ready.body)["canForward"] as? Bool == true)
+            let health = try json(try await ask(server, "/health").body)
+            #expect(health["verdict"] as? String == "DEGRADED" && health["canForward"] as? Bool == true)
+            source.change { $0.draining = true }
+            let draining = try await ask(server, "/readyz")
+            #expect(draining.answer.statusCode == 503)
+        }
+    }
+
+    @Test func aNodeThatRefusesEverythingIsNotReady() async throws {
+        let source = StatusSource([.active])
+        source.change { status in
+            status.blocksUnknown = "the store was lost"
+            status.disagreements = ["secret-plans: iad-1 proves another key"]
+        }
+        try await withServer(source) { server in
+            let ready = try await ask(server, "/readyz")
+            #expect(ready.answer.statusCode == 503)
+            #expect(try json(ready.body)["blocksUnknown"] as? String == "the store was lost")
+            let (_, body) = try await ask(server, "/health")
+            let health = try json(body)
+            #expect(health["verdict"] as? String == "UNAVAILABLE" && health["disagreements"] as? Int == 1)
+            #expect(health["blocksUnknown"] as? String == "the store was lost")
+            #expect(!String(decoding: body, as: UTF8.self).contains("secret-plans"))
+        }
+    }
+
+    @Test func theClusterIsToldWithoutKeysAndBlocksNames() async throws {
+        let source = StatusSource([.active])
+        source.change { status in
+            status.keys = [
+                KeyStatus(label: "secret-plans", canaryBy: "nshield-a", cells: ["nshield-a": .proven, "b": .absent])
+            ]
+            status.disagreements = ["secret-plans: iad-1 proves another key"]
+        }
+        try await withServer(source) { server in
+            let (answer, body) = try await ask(server, "/cluster/health")
+            #expect(answer.statusCode == 200)
+            #expect(answer.value(forHTTPHeaderField: "Content-Type") == "application/json")
+            let text = String(decoding: body, as: UTF8.self)
+            for name in ["secret-plans", "Mr. X", "anna"] { #expect(!text.contains(name), "\(text)") }
+            let health = try JSONDecoder().decode(ClusterHealth.self, from: body)
+            #expect(health.schema == 1 && health.node == "fra-1" && health.verdict == .degraded)
+            #expect(
+                health.nodes.map(\.name) == ["fra-1", "iad-1"] && health.keysServed == 1 && health.keysExcluded == 1)
+            #expect(health.blocks.blocks.map(\.target) == ["--key"])
+            #expect(health.blocks.blocks.map(\.id) == ["0123456789abcdef0123456789abcdef"])
+        }
+    }
+
+    @Test func theClusterIsToldWhateverItsState() async throws {
+        try await withServer(StatusSource([.unavailable], draining: true)) { server in
+            let (answer, body) = try await ask(server, "/cluster/health")
+            #expect(answer.statusCode == 200)
+            #expect(try json(body)["verdict"] as? String == "UNAVAILABLE")
         }
     }
 

@@ -12,6 +12,8 @@ final class StatusSource: NodeStatusSource {
 
     func status() -> NodeStatus { current.withLock { $0 } }
 
+    func clusterHealth() -> ClusterHealth { Scene.health(status()) }
+
     func change(_ body: (inout NodeStatus) -> Void) { current.withLock { body(&$0) } }
 }
 
@@ -44,8 +46,74 @@ final class ScriptedNode: NodeAdministration {
 
     func trust(key: String, hsm: String) async -> AdminAnswer { note("trust \(key) on \(hsm)") }
 
+    func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt> { give("\(order)") }
+
+    func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt> { give("\(order)") }
+
+    func progress(ofOrder number: UInt64) -> BlockProgress? {
+        number == 7 ? BlockProgress(nodes: [.init(node: "fra-1", state: .confirmed)], isFinished: true) : nil
+    }
+
+    func blocks() -> BlockListing { Scene.blocks }
+
+    func clusterHealth() -> ClusterHealth { Scene.health(status().status) }
+
+    func reload() async -> AdminAnswer { note("reload") }
+
+    func drainNode() async -> AdminAnswer { note("drain node") }
+
+    private func give(_ order: String) -> AdminResult<BlockReceipt> {
+        switch note(order) {
+        case .done(let message): .done(BlockReceipt(message: message, order: 7, durable: true))
+        case .unknown(let text, _, _): .unknown(text)
+        case .refused(let text), .failed(let text): .malformed(text)
+        }
+    }
+
     private func note(_ command: String) -> AdminAnswer {
         told.withLock { $0.append(command) }
         return answer
+    }
+}
+
+/// A cluster of two nodes, with a block and a key that is not served.
+enum Scene {
+    static let now: Int64 = 1_700_000_000
+
+    static let blocks = BlockListing(
+        blocks: [
+            BlockView(
+                id: "0123456789abcdef0123456789abcdef", target: "--key secret-plans", reason: "the laptop of Mr. X",
+                madeAtUnixSeconds: now - 60, expiresAtUnixSeconds: now + 60, madeBy: "anna@fra-1")
+        ], unknown: nil)
+
+    static func health(_ here: NodeStatus) -> ClusterHealth {
+        let hsms = here.hsms.map { hsm in
+            ClusterNode.HSM(
+                name: hsm.name, serial: hsm.serial ?? "", model: hsm.model ?? "", state: hsm.state,
+                drained: hsm.drained)
+        }
+        return ClusterHealth(
+            here: here, isClustered: true,
+            nodes: [node("fra-1", hsms: hsms), node("iad-1", hsms: hsms) { $0.unservedKeys = ["secret-plans"] }],
+            blocks: blocks, asOfUnixSeconds: now)
+    }
+
+    static func node(
+        _ name: String, hsms: [ClusterNode.HSM] = [hsm("a")], change: (inout ClusterNode) -> Void = { _ in }
+    ) -> ClusterNode {
+        var node = ClusterNode(
+            name: name, site: String(name.prefix(3)), address: "10.0.0.1:7443", liveness: .alive,
+            sinceUnixSeconds: now - 300, draining: false, version: "1.2.3", incarnation: 4,
+            roundTripMicroseconds: 800, inFlight: 2, encrypts: 10, decrypts: 20, drift: [], hsms: hsms,
+            unservedKeys: [])
+        change(&node)
+        return node
+    }
+
+    static func hsm(
+        _ name: String, serial: String = "", _ state: HSMStatus.State = .active, drained: Bool = false
+    ) -> ClusterNode.HSM {
+        ClusterNode.HSM(name: name, serial: serial, model: "m", state: state, drained: drained)
     }
 }

@@ -33,8 +33,27 @@ import Testing
         #expect(drained.verdict == .unavailable && !drained.isReady)
         let probing = node { status in for index in status.hsms.indices { status.hsms[index].state = .probing } }
         #expect(probing.verdict == .unavailable && !probing.isReady)
+        let forwarding = node { status in
+            for index in status.hsms.indices { status.hsms[index].state = .unavailable }
+            status.canForward = true
+        }
+        #expect(forwarding.verdict == .degraded && forwarding.isReady)
+        #expect(node { $0.canForward = true }.verdict == .active, "an ability that is not needed")
         let half = node { $0.hsms[0].drained = true }
         #expect(half.isReady)
+    }
+
+    @Test func whoHasLostTheBlocksServesNothing() {
+        let lost = node { status in
+            status.blocksUnknown = "the store was lost"
+            status.canForward = true
+        }
+        #expect(lost.verdict == .unavailable && !lost.isReady)
+    }
+
+    @Test func whatOtherNodesProveOtherwiseIsToBeLookedAt() {
+        let status = node { $0.disagreements = ["k: fra-1 and iad-1 hold different keys"] }
+        #expect(status.verdict == .degraded && status.isReady)
     }
 
     @Test func keysAreCounted() {
@@ -57,6 +76,8 @@ import Testing
         for store in [StoreStatus.ok, .failing(reason: "full")] {
             var status = node { $0.store = store }
             status.keys.append(key(["x": .different, "y": .absent], disputed: "x and y differ"))
+            status.canForward = store == .ok
+            status.disagreements = ["k: y holds another key"]
             let whole = AdminStatus(status: status, transitions: transitions, asOfUnixSeconds: 7)
             #expect(whole.transitions.count == 50)
             let data = try JSONEncoder().encode(whole)
@@ -64,6 +85,10 @@ import Testing
             let object = try #require(try JSONSerialization.jsonObject(with: data) as? NSDictionary)
             #expect(object["verdict"] as? String == "DEGRADED" && object["node"] as? String == "n")
         }
+        let lost = AdminStatus(
+            status: node { $0.blocksUnknown = "lost" }, transitions: [], asOfUnixSeconds: 7)
+        let told = try JSONDecoder().decode(AdminStatus.self, from: try JSONEncoder().encode(lost))
+        #expect(told == lost && told.verdict == .unavailable)
         let ended = AdminStatus(status: node { _ in }, transitions: [], running: false, asOfUnixSeconds: 7)
         #expect(ended.verdict == .unavailable)
     }

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+
+/// Shows how an order reaches the nodes, a line for each as it comes to be known: a pure machine that is fed what the
+/// node says each time it is asked.
+package struct BlockDisplay: Sendable {
+    /// What became of an order.
+    package enum Outcome: Sendable, Equatable {
+        /// Every node of the cluster has it on its disk.
+        case everywhere
+        /// It is done here; these nodes have not confirmed it.
+        case unconfirmed([String])
+        /// This node does not have it on its disk: it may be gone after a restart.
+        case notDurable
+    }
+
+    private static let nameColumns = 32
+
+    private let isDurable: Bool
+    private var shown: [String: BlockProgress.Node.State] = [:]
+    private var latest: BlockProgress?
+
+    package init(_ receipt: BlockReceipt) { isDurable = receipt.durable }
+
+    /// Whether nothing more will come.
+    package var isFinished: Bool { latest?.isFinished ?? false }
+
+    /// The lines that are new, none while nothing is. A node that is waited for has none before the end.
+    package mutating func lines(_ progress: BlockProgress) -> [String] {
+        latest = progress
+        let width = progress.nodes.map { Terminal.width(Self.name($0)) }.max() ?? 0
+        return progress.nodes.reduce(into: []) { lines, node in
+            // An unreachable node is tried again as long as the order lasts: it is named when that is over.
+            guard node.state == .confirmed || node.state == .unwritten || progress.isFinished else { return }
+            guard shown[node.node] != node.state else { return }
+            shown[node.node] = node.state
+            lines += Self.lines(node, width)
+        }
+    }
+
+    /// What is left to be said at the end: the nodes that no line has told of yet, and the result.
+    package mutating func lastLines() -> [String] {
+        let nodes = latest?.nodes ?? []
+        let width = nodes.map { Terminal.width(Self.name($0)) }.max() ?? 0
+        let rest = nodes.filter { shown[$0.node] == nil }.flatMap { Self.lines($0, width) }
+        return rest + StatusTable.paragraph(summary(nodes))
+    }
+
+    package var outcome: Outcome {
+        guard isDurable else { return .notDurable }
+        guard let nodes = latest?.nodes else { return .unconfirmed([]) }
+        let missing = nodes.filter { $0.state != .confirmed }.map(\.node)
+        return missing.isEmpty ? .everywhere : .unconfirmed(missing)
+    }
+
+    // MARK: Words
+
+    private func summary(_ nodes: [BlockProgress.Node]) -> String {
+        switch outcome {
+        case .everywhere:
+            return nodes.count == 1 ? "The only node has it on disk." : "All \(nodes.count) nodes have it on disk."
+        case .notDurable:
+            return "This node could not write it: it holds until the node ends. Mend the store (claviger status says "
+                + "what ails it) and say it again."
+        case .unconfirmed(let missing):
+            guard !missing.isEmpty else { return "It is done here; whether other nodes have it is not known." }
+            let names = missing.map(Terminal.plain).joined(separator: ", ")
+            return "\(nodes.count - missing.count) of \(nodes.count) nodes have it on disk. NOT CONFIRMED: \(names). "
+                + "A node that cannot be reached gets it as soon as it can; until then it goes by what it knew before. "
+                + "claviger cluster status shows where it stands."
+        }
+    }
+
+    private static func lines(_ node: BlockProgress.Node, _ width: Int) -> [String] {
+        let time = node.afterMilliseconds.map { "\(max($0, 0)) ms" } ?? ""
+        let words =
+            switch node.state {
+            case .confirmed: "confirmed"
+            case .unwritten: "holds it, and could not write it"
+            case .waiting: "has not answered yet"
+            case .unreachable: "cannot be reached"
+            }
+        var line = "  " + Terminal.left(name(node), width) + "  " + Terminal.right(time, 8) + "  " + words
+        if let detail = node.detail, !detail.isEmpty { line += ": \(Terminal.plain(detail))" }
+        return hanging(line, indent: 14 + width)
+    }
+
+    /// Wrapped, but for the blanks that the line begins and is filled with.
+    private static func hanging(_ line: String, indent: Int) -> [String] {
+        guard Terminal.width(line) > StatusTable.columns else { return [line] }
+        let head = String(line.prefix(indent))
+        let rest = Terminal.wrapped(
+            String(line.dropFirst(indent)), columns: max(StatusTable.columns - indent, 20), indent: 2)
+        return rest.enumerated().map {
+            $0.offset == 0 ? head + $0.element : String(repeating: " ", count: indent) + $0.element
+        }
+    }
+
+    private static func name(_ node: BlockProgress.Node) -> String {
+        Terminal.shortened(Terminal.plain(node.node), to: nameColumns)
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What an operator orders: `POST /blocks` on the admin socket. Exactly one of the targets is given.
+package struct BlockOrder: Sendable, Equatable, Codable {
+    package var everything: Bool?
+    /// A key store's path prefix.
+    package var keyStore: String?
+    /// An external key id or a label.
+    package var key: String?
+    /// A pattern of principals' ARNs.
+    package var principal: String?
+    package var reason: String
+    /// Seconds from now until it ends by itself; `nil`: never.
+    package var expiresInSeconds: Int64?
+    /// The user who orders it.
+    package var user: String
+
+    package init(
+        everything: Bool? = nil, keyStore: String? = nil, key: String? = nil, principal: String? = nil, reason: String,
+        expiresInSeconds: Int64? = nil, user: String
+    ) {
+        self.everything = everything
+        self.keyStore = keyStore
+        self.key = key
+        self.principal = principal
+        self.reason = reason
+        self.expiresInSeconds = expiresInSeconds
+        self.user = user
+    }
+}
+
+/// What an operator lifts: `POST /blocks/lift`. Either an id, or a target as in `BlockOrder` (all blocks of that target
+/// that this node knows), or `confirmUnknown`: "there are no other blocks than those shown", after a lost store.
+package struct LiftOrder: Sendable, Equatable, Codable {
+    package var id: String?
+    package var everything: Bool?
+    package var keyStore: String?
+    package var key: String?
+    package var principal: String?
+    package var confirmUnknown: Bool?
+    package var user: String
+
+    package init(
+        id: String? = nil, everything: Bool? = nil, keyStore: String? = nil, key: String? = nil,
+        principal: String? = nil, confirmUnknown: Bool? = nil, user: String
+    ) {
+        self.id = id
+        self.everything = everything
+        self.keyStore = keyStore
+        self.key = key
+        self.principal = principal
+        self.confirmUnknown = confirmUnknown
+        self.user = user
+    }
+}
+
+/// The answer to both: what was done here, and under which number the other nodes' confirmations can be asked for.
+package struct BlockReceipt: Sendable, Equatable, Codable {
+    package var message: String
+    /// Ask `GET /blocks/orders/NUMBER` for it.
+    package var order: UInt64
+    /// False when it holds in memory, and the store could not be written.
+    package var durable: Bool
+
+    package init(message: String, order: UInt64, durable: Bool) {
+        self.message = message
+        self.order = order
+        self.durable = durable
+    }
+}
+
+/// How far an order has come: `GET /blocks/orders/NUMBER`.
+package struct BlockProgress: Sendable, Equatable, Codable {
+    package struct Node: Sendable, Equatable, Codable {
+        package enum State: String, Sendable, Codable {
+            /// It has the order on its disk.
+            case confirmed
+            /// It has it in memory, but could not write it.
+            case unwritten
+            case waiting
+            /// It cannot be reached; it gets the order when it can be.
+            case unreachable
+        }
+
+        package var node: String
+        package var state: State
+        /// Milliseconds from the order to the confirmation.
+        package var afterMilliseconds: Int64?
+        /// Why not, for people.
+        package var detail: String?
+
+        package init(node: String, state: State, afterMilliseconds: Int64? = nil, detail: String? = nil) {
+            self.node = node
+            self.state = state
+            self.afterMilliseconds = afterMilliseconds
+            self.detail = detail
+        }
+    }
+
+    /// Every node of the cluster that has not left, this one first.
+    package var nodes: [Node]
+    /// Nothing more will be heard without a change in the cluster.
+    package var isFinished: Bool
+
+    package init(nodes: [Node], isFinished: Bool) {
+        self.nodes = nodes
+        self.isFinished = isFinished
+    }
+}
+
+/// One block, for people and scripts: `GET /blocks`, and in `/cluster/health`.
+package struct BlockView: Sendable, Equatable, Codable {
+    package var id: String
+    /// In words that `claviger block` takes: `--all`, `--keystore /p`, `--key k`, `--principal a`.
+    package var target: String
+    package var reason: String
+    package var madeAtUnixSeconds: Int64
+    package var expiresAtUnixSeconds: Int64?
+    package var madeBy: String
+
+    package init(
+        id: String, target: String, reason: String, madeAtUnixSeconds: Int64, expiresAtUnixSeconds: Int64?,
+        madeBy: String
+    ) {
+        self.id = id
+        self.target = target
+        self.reason = reason
+        self.madeAtUnixSeconds = madeAtUnixSeconds
+        self.expiresAtUnixSeconds = expiresAtUnixSeconds
+        self.madeBy = madeBy
+    }
+}
+
+/// `GET /blocks`
+package struct BlockListing: Sendable, Equatable, Codable {
+    /// Those in force, newest first.
+    package var blocks: [BlockView]
+    /// Why everything is refused until an operator or a peer says what the list is; `nil` when the list is known.
+    package var unknown: String?
+
+    package init(blocks: [BlockView], unknown: String?) {
+        self.blocks = blocks
+        self.unknown = unknown
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The whole cluster as one node sees it: `GET /cluster/health`. docs/reference/http-api.md documents the schema.
+package struct ClusterHealth: Sendable, Equatable, Codable {
+    /// Of this schema. Fields are added within a version; one that changes its meaning makes another.
+    package static let schemaVersion = 1
+
+    package var schema: Int
+    /// The node that says this.
+    package var node: String
+    package var verdict: NodeStatus.Verdict
+    /// Why the verdict is not ACTIVE, one sentence each, the gravest first.
+    package var reasons: [String]
+    /// What people should know besides, and nobody has to mend: one sentence each.
+    package var notes: [String]
+    /// False when `[cluster]` is not configured: then the only node is this one.
+    package var isClustered: Bool
+    /// This node first, then by name.
+    package var nodes: [ClusterNode]
+    /// The keys of this node.
+    package var keys: [KeyStatus]
+    /// Keys of this node that at least one of its HSMs may serve, and keys that one of them may not, or that are
+    /// disputed.
+    package var keysServed: Int
+    package var keysExcluded: Int
+    package var blocks: BlockListing
+    package var asOfUnixSeconds: Int64
+
+    package init(
+        node: String, verdict: NodeStatus.Verdict, reasons: [String], notes: [String] = [], isClustered: Bool,
+        nodes: [ClusterNode], keys: [KeyStatus], blocks: BlockListing, asOfUnixSeconds: Int64
+    ) {
+        schema = Self.schemaVersion
+        self.node = node
+        self.verdict = verdict
+        self.reasons = reasons
+        self.notes = notes
+        self.isClustered = isClustered
+        self.nodes = nodes
+        self.keys = keys
+        keysServed = keys.count(where: \.isServed)
+        keysExcluded = keys.count { !$0.isWhole }
+        self.blocks = blocks
+        self.asOfUnixSeconds = asOfUnixSeconds
+    }
+
+    /// As it is told to everybody who reaches the control listener. Which keys there are, and whom an operator has cut
+    /// off and why, is told at the admin socket only: labels and reasons may say more of an owner's business than
+    /// everybody in the network need know. Reasons and notes name neither.
+    package var withoutNames: ClusterHealth {
+        var health = self
+        health.keys = []
+        for index in health.nodes.indices { health.nodes[index].unservedKeys = [] }
+        for index in health.blocks.blocks.indices {
+            let block = health.blocks.blocks[index]
+            // What kind of target it is stands before the first blank.
+            health.blocks.blocks[index].target = String(block.target.prefix { $0 != " " })
+            health.blocks.blocks[index].reason = ""
+            health.blocks.blocks[index].madeBy = ""
+        }
+        return health
+    }
+}
+
+/// One node of it.
+package struct ClusterNode: Sendable, Equatable, Codable {
+    package enum Liveness: String, Sendable, Codable {
+        case alive, suspect, dead, left
+    }
+
+    package struct HSM: Sendable, Equatable, Codable {
+        package var name: String
+        package var serial: String
+        package var model: String
+        package var state: HSMStatus.State
+        package var drained: Bool
+
+        package init(name: String, serial: String, model: String, state: HSMStatus.State, drained: Bool) {
+            self.name = name
+            self.serial = serial
+            self.model = model
+            self.state = state
+            self.drained = drained
+        }
+    }
+
+    package var name: String
+    package var site: String
+    package var address: String
+    package var liveness: Liveness
+    package var sinceUnixSeconds: Int64
+    package var draining: Bool
+    package var version: String
+    package var incarnation: UInt64
+    /// Of a probe and its answer; `nil` for this node, and until one was measured.
+    package var roundTripMicroseconds: UInt32?
+    package var inFlight: UInt32
+    /// Operations that its HSMs have done since it started.
+    package var encrypts: UInt64
+    package var decrypts: UInt64
+    /// What differs from this node: `configuration`, `canaries`, `blocks`.
+    package var drift: [String]
+    package var hsms: [HSM]
+    /// Labels of keys that it offers and cannot serve at the moment.
+    package var unservedKeys: [String]
+
+    package init(
+        name: String, site: String, address: String, liveness: Liveness, sinceUnixSeconds: Int64, draining: Bool,
+        version: String, incarnation: UInt64, roundTripMicroseconds: UInt32?, inFlight: UInt32, encrypts: UInt64,
+        decrypts: UInt64, drift: [String], hsms: [HSM], unservedKeys: [String]
+    ) {
+        self.name = name
+        self.site = site
+        self.address = address
+        self.liveness = liveness
+        self.sinceUnixSeconds = sinceUnixSeconds
+        self.draining = draining
+        self.version = version
+        self.incarnation = incarnation
+        self.roundTripMicroseconds = roundTripMicroseconds
+        self.inFlight = inFlight
+        self.encrypts = encrypts
+        self.decrypts = decrypts
+        self.drift = drift
+        self.hsms = hsms
+        self.unservedKeys = unservedKeys
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminClient
+import AdminProtocol
+import Testing
+
+@Suite struct BlockDisplayTests {
+    private typealias Node = BlockProgress.Node
+
+    private func display(durable: Bool = true) -> BlockDisplay {
+        BlockDisplay(BlockReceipt(message: "done", order: 1, durable: durable))
+    }
+
+    private func progress(_ nodes: [Node], isFinished: Bool = false) -> BlockProgress {
+        BlockProgress(nodes: nodes, isFinished: isFinished)
+    }
+
+    @Test func eachNodeIsShownOnceAsItConfirms() {
+        var display = display()
+        let here = Node(node: "fra-1", state: .confirmed, afterMilliseconds: 2)
+        let waiting = Node(node: "iad-10", state: .waiting)
+        let late = Node(node: "iad-10", state: .confirmed, afterMilliseconds: 1250)
+        #expect(display.lines(progress([here, waiting])) == ["  fra-1       2 ms  confirmed"])
+        #expect(display.lines(progress([here, waiting])).isEmpty)
+        #expect(!display.isFinished && display.outcome == .unconfirmed(["iad-10"]))
+        #expect(display.lines(progress([here, late], isFinished: true)) == ["  iad-10   1250 ms  confirmed"])
+        #expect(display.isFinished && display.outcome == .everywhere)
+        #expect(display.lastLines() == ["All 2 nodes have it on disk."])
+    }
+
+    @Test func thoseThatCannotBeReachedAreNamedAtTheEnd() {
+        var display = display()
+        let here = Node(node: "fra-1", state: .confirmed, afterMilliseconds: 2)
+        let gone = Node(node: "iad-1", state: .unreachable, detail: "connection\nrefused")
+        let full = Node(node: "iad-2", state: .unwritten, afterMilliseconds: 31, detail: "the disk is full")
+        #expect(
+            display.lines(progress([here, gone, full])) == [
+                "  fra-1      2 ms  confirmed", "  iad-2     31 ms  holds it, and could not write it: the disk is full",
+            ])
+        #expect(
+            display.lines(progress([here, gone, full], isFinished: true))
+                == ["  iad-1            cannot be reached: connection\\u{a}refused"])
+        #expect(display.outcome == .unconfirmed(["iad-1", "iad-2"]))
+        let last = display.lastLines().first
+        #expect(last?.hasPrefix("1 of 3 nodes have it on disk. NOT CONFIRMED: iad-1, iad-2. A node that") == true)
+    }
+
+    @Test func whenTheTimeIsOverTheRestIsNamed() {
+        var display = display()
+        let nodes = [Node(node: "a", state: .confirmed), Node(node: "b", state: .waiting)]
+        #expect(display.lines(progress(nodes)) == ["  a            confirmed"])
+        let last = display.lastLines()
+        #expect(last.first == "  b            has not answered yet")
+        #expect(last.dropFirst().first?.hasPrefix("1 of 2 nodes have it on disk. NOT CONFIRMED: b.") == true)
+        #expect(display.outcome == .unconfirmed(["b"]))
+    }
+
+    @Test func aNodeThatComesBackIsShownAgain() {
+        var display = display()
+        let gone = [Node(node: "a", state: .confirmed), Node(node: "b", state: .unwritten)]
+        #expect(display.lines(progress(gone)).count == 2)
+        let back = [Node(node: "a", state: .confirmed), Node(node: "b", state: .confirmed)]
+        #expect(display.lines(progress(back, isFinished: true)) == ["  b            confirmed"])
+        #expect(display.outcome == .everywhere)
+    }
+
+    @Test func aNodeAlone() {
+        var display = display()
+        _ = display.lines(progress([Node(node: "a", state: .confirmed, afterMilliseconds: -1)], isFinished: true))
+        #expect(display.lastLines() == ["The only node has it on disk."] && display.outcome == .everywhere)
+    }
+
+    @Test func whatIsNotOnThisDiskIsNotDone() {
+        var display = display(durable: false)
+        _ = display.lines(
+            progress([Node(node: "a", state: .unwritten), Node(node: "b", state: .confirmed)], isFinished: true))
+        #expect(display.outcome == .notDurable)
+        #expect(display.lastLines().first?.hasPrefix("This node could not write it") == true)
+    }
+
+    @Test func withoutAnyProgressNothingIsPromised() {
+        var display = display()
+        #expect(display.outcome == .unconfirmed([]) && !display.isFinished)
+        #expect(display.lastLines() == ["It is done here; whether other nodes have it is not known."])
+    }
+
+    @Test func linesAreBounded() {
+        var display = display()
+        let nodes = (0..<5).map { number in
+            Node(
+                node: String(repeating: "n", count: 63) + "\(number)", state: .unreachable, afterMilliseconds: .max,
+                detail: String(repeating: "why ", count: 80))
+        }
+        let lines = display.lines(progress(nodes, isFinished: true)) + display.lastLines()
+        for line in lines { #expect(line.count <= 100, "\(line)") }
+        #expect(lines.contains { $0.hasPrefix("  " + String(repeating: "n", count: 31) + "…") })
+    }
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+import Foundation
+import Testing
+
+@Suite struct ClusterJudgementTests {
+    private static let noBlocks = BlockListing(blocks: [], unknown: nil)
+
+    private func status(_ change: (inout NodeStatus) -> Void) -> NodeStatus {
+        var status = NodeStatus(node: "fra-1", version: "1.2.3", draining: false, hsms: [hsm(.active)])
+        change(&status)
+        return status
+    }
+
+    private func judge(
+        blocks: BlockListing = noBlocks, here: NodeStatus? = nil, _ change: (inout [ClusterNode]) -> Void = { _ in }
+    ) -> ClusterJudgement {
+        var nodes = [Scene.node("fra-1"), Scene.node("fra-2"), Scene.node("iad-1")]
+        change(&nodes)
+        return ClusterHealth.judge(
+            here: here ?? status { _ in }, nodes: nodes, blocks: blocks, nowUnixSeconds: Scene.now)
+    }
+
+    private func unavailable(_ node: inout ClusterNode) {
+        for index in node.hsms.indices { node.hsms[index].state = .unavailable }
+    }
+
+    @Test func nothingIsWrong() {
+        #expect(judge() == ClusterJudgement(verdict: .active, reasons: [], notes: []))
+        let alone = judge { $0.removeLast(2) }
+        #expect(alone.verdict == .active && alone.reasons.isEmpty)
+    }
+
+    @Test func aDeadNodeIsNamed() {
+        let result = judge { nodes in
+            nodes[2].liveness = .dead
+            nodes[2].sinceUnixSeconds = Scene.now - 34
+            // What it said of itself before is no news.
+            unavailable(&nodes[2])
+            nodes[2].drift = ["configuration", "canaries"]
+            nodes[2].unservedKeys = ["k"]
+            nodes[2].version = "0.1"
+        }
+        #expect(result.verdict == .degraded)
+        #expect(result.reasons == ["node iad-1 (site iad) is dead, for 34 s"] && result.notes.isEmpty)
+    }
+
+    @Test func oneThatHasLeftIsNotMissed() {
+        let result = judge { nodes in
+            nodes[1].liveness = .left
+            unavailable(&nodes[1])
+        }
+        #expect(result == ClusterJudgement(verdict: .active, reasons: [], notes: []))
+    }
+
+    @Test func aSuspectIsStillAMember() {
+        let result = judge { nodes in
+            nodes[1].liveness = .suspect
+            nodes[1].sinceUnixSeconds = Scene.now
+            nodes.remove(at: 2)
+            unavailable(&nodes[0])
+        }
+        #expect(result.verdict == .degraded, "a suspect serves")
+        #expect(
+            result.reasons.contains(
+                "node fra-2 (site fra) does not answer, for 0 s; it is given time to say that it lives"))
+    }
+
+    @Test func aNodeWithoutHSMsDependsOnTheOthers() {
+        let other = judge { unavailable(&$0[1]) }
+        #expect(other.verdict == .degraded)
+        #expect(
+            other.reasons == [
+                "no HSM of node fra-2 (site fra) can serve; it depends on passing requests on to others",
+                "hsm a is unavailable on fra-2",
+            ])
+        let forwarding = judge(here: status { $0.canForward = true }) { unavailable(&$0[0]) }
+        #expect(forwarding.verdict == .degraded)
+        #expect(
+            forwarding.reasons.first == "no HSM of node fra-1 (site fra) can serve; it passes requests on to others")
+        let stranded = judge { unavailable(&$0[0]) }
+        #expect(stranded.verdict == .degraded)
+        #expect(
+            stranded.reasons.first == "no HSM of node fra-1 (site fra) can serve; it passes none on to others")
+    }
+
+    @Test func withoutAnyThatServesThereIsNothing() {
+        let result = judge { nodes in
+            unavailable(&nodes[0])
+            nodes[1].liveness = .dead
+            nodes[2].hsms = []
+        }
+        #expect(result.verdict == .unavailable)
+        #expect(result.reasons.first == "no live node can serve: every request fails")
+        #expect(result.reasons.contains("no HSM of node iad-1 (site iad) can serve"))
+        #expect(judge { $0 = [] }.verdict == .unavailable)
+        let ending = judge { nodes in for index in nodes.indices { nodes[index].draining = true } }
+        #expect(ending.verdict == .unavailable)
+    }
+
+    @Test func aNodeThatEndsIsNoted() {
+        let result = judge { nodes in
+            nodes[1].draining = true
+            nodes[1].hsms = []
+        }
+        #expect(result.verdict == .active && result.reasons.isEmpty)
+        #expect(result.notes == ["fra-2 is ending: no new requests go there"])
+    }
+
+    @Test func anHSMIsNamedOnceWithAllWhoSeeItSo() {
+        let result = judge { nodes in
+            let good = Scene.hsm("good", serial: "1")
+            nodes[0].hsms = [good, Scene.hsm("luna-a", serial: "12345", .unavailable)]
+            nodes[1].hsms = [good, Scene.hsm("luna-x", serial: "12345", .unavailable)]
+            nodes[2].hsms = [
+                Scene.hsm("slow", serial: "7", .degraded), Scene.hsm("luna-a", serial: "12345"),
+                Scene.hsm("b", serial: "8", drained: true), Scene.hsm("c", .probing, drained: true),
+            ]
+        }
+        #expect(result.verdict == .degraded)
+        #expect(
+            result.reasons == [
+                "hsm luna-a (serial 12345) is unavailable on fra-1, fra-2", "hsm b (serial 8) is drained on iad-1",
+                "hsm c is probing and drained on iad-1", "hsm slow (serial 7) is degraded on iad-1",
+            ])
+    }
+
+    @Test func withoutASerialNumberHSMsAreTold() {
+        let result = judge { nodes in
+            for index in [0, 1] { nodes[index].hsms.append(Scene.hsm("x", .starting)) }
+        }
+        #expect(result.reasons == ["hsm x is starting on fra-1", "hsm x is starting on fra-2"])
+    }
+
+    @Test func whatShouldBeAlikeIsCompared() {
+        let result = judge { nodes in
+            nodes[1].drift = ["configuration", "blocks", "canaries"]
+            nodes[2].drift = ["configuration"]
+        }
+        #expect(result.verdict == .degraded)
+        #expect(
+            result.reasons == [
+                "the configuration of fra-2, iad-1 differs from that of node fra-1",
+                "the list of blocks of fra-2 differs from that of node fra-1",
+            ])
+        #expect(result.notes == ["node fra-1 and fra-2 prove keys by different canaries"])
+        #expect(judge { $0[1].drift = ["canaries"] }.verdict == .active)
+    }
+
+    @Test func anUpgradeIsNoted() {
+        let result = judge { nodes in
+            nodes[1].version = "1.3.0"
+            nodes[2].version = ""
+        }
+        #expect(result.verdict == .active && result.notes == ["versions differ: 1.2.3, 1.3.0"])
+    }
+
+    @Test func blocksAreNoted() {
+        let one = judge(blocks: Scene.blocks)
+        #expect(one.verdict == .active && one.notes == ["1 block is in force"])
+        let two = judge(blocks: BlockListing(blocks: Scene.blocks.blocks + Scene.blocks.blocks, unknown: nil))
+        #expect(two.notes == ["2 blocks are in force"])
+    }
+
+    @Test func lostBlocksAreTheGravest() {
+        let lost = BlockListing(blocks: [], unknown: "corrupt")
+        let withOthers = judge(blocks: lost) { $0[2].liveness = .dead }
+        #expect(withOthers.verdict == .degraded, "the others serve")
+        #expect(
+            withOthers.reasons.first?.hasPrefix(
+                "node fra-1 refuses every request, because it has lost its list of blocks (corrupt)") == true)
+        #expect(withOthers.reasons.count == 2)
+        let alone = judge(here: status { $0.blocksUnknown = "corrupt" }) { $0.removeLast(2) }
+        #expect(alone.verdict == .unavailable && alone.reasons.count == 2)
+    }
+
+    @Test func keysAreCountedAndNotNamed() {
+        let here = status { status in
+            status.keys = [
+                KeyStatus(label: "SECRET", canaryBy: nil, disputed: "SECRET", cells: ["x": .different]),
+                KeyStatus(label: "SECRET", canaryBy: nil, cells: ["x": .absent]),
+                KeyStatus(label: "SECRET", canaryBy: nil, cells: ["x": .proven]),
+            ]
+            status.disagreements = ["SECRET", "SECRET"]
+        }
+        let result = judge(here: here) { $0[1].unservedKeys = ["SECRET", "SECRET"] }
+        #expect(result.verdict == .degraded)
+        #expect(
+            result.reasons == [
+                "1 key is refused on node fra-1, because HSMs hold different keys under one label: `claviger status` "
+                    + "names them, `claviger key trust` decides",
+                "node fra-1 and others hold different keys under 2 labels: `claviger status` names the keys and the "
+                    + "nodes",
+                "2 keys are offered by node fra-2 (site fra) and not served by its HSMs",
+                "1 key is missing or different on an HSM of node fra-1 that should serve it: `claviger status` shows "
+                    + "which",
+            ])
+    }
+
+    @Test func aStoreThatFailsIsSaid() {
+        let result = judge(here: status { $0.store = .failing(reason: "the disk is full") })
+        #expect(result.verdict == .degraded)
+        #expect(result.reasons == ["the store of node fra-1 cannot be written: the disk is full"])
+    }
+
+    @Test func theListHasABound() {
+        let result = judge { nodes in
+            nodes += (0..<100).map { number in Scene.node("gone-\(number)") { $0.liveness = .dead } }
+            nodes += (0..<30).map { number in Scene.node("odd-\(number)") { $0.drift = ["configuration"] } }
+        }
+        #expect(result.reasons.count == 41 && result.reasons.last == "61 further things are wrong")
+        let odd = judge { nodes in
+            nodes += (0..<30).map { number in Scene.node("odd-\(number)") { $0.drift = ["configuration"] } }
+        }
+        #expect(odd.reasons.first?.contains("odd-9 and 20 more differs") == true)
+    }
+
+    @Test(
+        arguments: [
+            (-5, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (172_800, "2 days"), (.max, "0 s"),
+        ] as [(Int64, String)])
+    func agesAreTold(seconds: Int64, age: String) {
+        let result = judge { nodes in
+            nodes[2].liveness = .dead
+            nodes[2].sinceUnixSeconds = seconds == .max ? .min : Scene.now - seconds
+        }
+        #expect(result.reasons == ["node iad-1 (site iad) is dead, for \(age)"])
+    }
+
+    @Test func healthIsReadBackAsItWasWritten() throws {
+        let health = Scene.health(NodeStatus(node: "fra-1", version: "1", draining: false, hsms: [hsm(.active)]))
+        let data = try JSONEncoder().encode(health)
+        #expect(try JSONDecoder().decode(ClusterHealth.self, from: data) == health)
+        #expect(health.withoutNames.withoutNames == health.withoutNames)
+    }
+}
