@@ -44,14 +44,18 @@ struct DurationKey: Sendable {
     let range: ClosedRange<Duration>
     let standard: Duration
 
-    init(_ name: String, _ range: ClosedRange<Duration>, standard: Duration, _ meaning: String, cost: String) {
+    /// - Parameter standardText: in place of `standard`, where the default depends on something.
+    init(
+        _ name: String, _ range: ClosedRange<Duration>, standard: Duration, standardText: String? = nil,
+        _ meaning: String, cost: String
+    ) {
         self.range = range
         self.standard = standard
         let lowest = SettingDuration.text(range.lowerBound)
         let highest = SettingDuration.text(range.upperBound)
         key = ConfigurationKey(
-            name, "duration, `\"\(lowest)\"` to `\"\(highest)\"`", standard: "\"\(SettingDuration.text(standard))\"",
-            meaning, cost: cost)
+            name, "duration, `\"\(lowest)\"` to `\"\(highest)\"`",
+            standard: standardText ?? "\"\(SettingDuration.text(standard))\"", meaning, cost: cost)
     }
 }
 
@@ -61,4 +65,7 @@ package struct ConfigurationTable: Sendable {
     package var title: String
     package var introduction: String
     package var keys: [ConfigurationKey]
+
+    /// The title without brackets: what stands before a key's name in messages.
+    package var path: String { title.filter { $0 != "[" && $0 != "]" } }
 }

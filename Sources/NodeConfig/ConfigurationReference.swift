@@ -21,6 +21,12 @@ package enum ConfigurationReference {
                 + "out.",
             keys: ControlKeys.all),
         ConfigurationTable(
+            title: "[cluster]",
+            introduction:
+                "The nodes that stand behind one load balancer as one endpoint know of one another over mutual TLS. "
+                + "Without the table the node is alone.",
+            keys: ClusterKeys.all),
+        ConfigurationTable(
             title: "[[hsm]]",
             introduction: "One PKCS#11 token, served by a worker process of its own. One table for each, up to 64.",
             keys: HSMKeys.all),
@@ -57,10 +63,14 @@ package enum ConfigurationReference {
         var text = "\n## \(title)\n\n\(table.introduction)\n"
         for key in table.keys {
             text += "\n### `\(key.name)`\n\n"
-            text += "Type: \(key.type). \(standard(key))\n\n\(key.meaning)\n"
+            text += "Type: \(key.type). \(standard(key))\(restart(table, key))\n\n\(key.meaning)\n"
             if !key.cost.isEmpty { text += "\nCost: \(key.cost)\n" }
         }
         return text
+    }
+
+    private static func restart(_ table: ConfigurationTable, _ key: ConfigurationKey) -> String {
+        NodeSettings.needsRestart(table.path + "." + key.name) ? " Changed by a restart." : ""
     }
 
     /// A value is shown as code; `required`, `none: …` and the like are words.
@@ -68,7 +78,7 @@ package enum ConfigurationReference {
         if key.standard.hasPrefix("required") { return "R" + key.standard.dropFirst() + "." }
         let isValue =
             (key.standard.hasPrefix("\"") && key.standard.hasSuffix("\"")) || Int(key.standard) != nil
-            || key.standard == "false"
+            || key.standard == "false" || key.standard == "true"
         return "Default: " + (isValue ? "`\(key.standard)`" : key.standard) + "."
     }
 
@@ -80,6 +90,9 @@ package enum ConfigurationReference {
 
         Durations are a whole number and a unit (`ms`, `s`, `m`, `h`) in quotes: `"200ms"`, `"5s"`. Relative paths begin
         at the directory of the file.
+
+        `claviger reload` and SIGHUP take the file over without dropping a connection. Where a key is *changed by a
+        restart*, a reload with another value is refused and says so; tables of HSMs and key stores may come and go.
 
         ```toml
         [node]

@@ -34,6 +34,14 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
+    /// True for the addresses that mean every interface.
+    package var isWildcard: Bool { host == "0.0.0.0" || host == "::" }
+
+    /// True when the two cannot both be listened to: the same port, at the same address or at one that means all.
+    func overlaps(_ other: ListenAddress) -> Bool {
+        port != 0 && port == other.port && (host == other.host || isWildcard || other.isWildcard)
+    }
+
     private static func isIPv4OrName(_ host: String) -> Bool {
         var address = in_addr()
         if inet_pton(AF_INET, host, &address) == 1 { return true }

@@ -6,18 +6,21 @@ package struct NodeSettings: Sendable, Equatable {
     package var node: NodeIdentitySettings
     package var xks: XKSSettings
     package var control: ControlSettings
+    /// `nil` for a node that is alone.
+    package var cluster: ClusterTableSettings?
     /// At least one; names differ.
     package var hsms: [HSMSettings]
     /// At least one; prefixes differ.
     package var keyStores: [KeyStoreSettings]
 
     package init(
-        node: NodeIdentitySettings, xks: XKSSettings, control: ControlSettings, hsms: [HSMSettings],
-        keyStores: [KeyStoreSettings]
+        node: NodeIdentitySettings, xks: XKSSettings, control: ControlSettings, cluster: ClusterTableSettings? = nil,
+        hsms: [HSMSettings], keyStores: [KeyStoreSettings]
     ) {
         self.node = node
         self.xks = xks
         self.control = control
+        self.cluster = cluster
         self.hsms = hsms
         self.keyStores = keyStores
     }
@@ -39,10 +42,12 @@ enum RootKeys {
     static let control = ConfigurationKey(
         "control", "table", standard: "the defaults of its keys",
         "The listener for people, load balancers and monitoring.")
+    static let cluster = ConfigurationKey(
+        "cluster", "table", standard: "none: the node is alone", "How the nodes of a cluster reach one another.")
     static let hsms = ConfigurationKey("hsm", "list of tables", standard: "required", "The HSMs, 1 to 64.")
     static let keyStores = ConfigurationKey(
         "keystore", "list of tables", standard: "required", "The key stores, 1 to 1024.")
-    static let all = [node, xks, control, hsms, keyStores]
+    static let all = [node, xks, control, cluster, hsms, keyStores]
 }
 
 extension TableReader {
@@ -50,6 +55,7 @@ extension TableReader {
         let node = required(RootKeys.node, keys: NodeKeys.all)
         let xks = required(RootKeys.xks, keys: XKSKeys.all)
         let control = table(RootKeys.control, keys: ControlKeys.all)
+        let cluster = table(RootKeys.cluster, keys: ClusterKeys.all)
         let hsmReaders = requiredList(RootKeys.hsms, keys: HSMKeys.all, atMost: 64)
         let hsms = hsmReaders.map { $0.hsm(resolve: resolve) }
         let names = hsms.map(\.name)
@@ -58,15 +64,33 @@ extension TableReader {
         reportTwins(hsms, hsmReaders)
         reportTwins(keyStores, keyStoreReaders)
         let settings = NodeSettings(
-            node: node.nodeIdentity(resolve: resolve), xks: xks.xks(resolve: resolve),
+            node: node.nodeIdentity(isClustered: has(RootKeys.cluster), resolve: resolve),
+            xks: xks.xks(resolve: resolve),
             control: control?.control() ?? empty(RootKeys.control, keys: ControlKeys.all).control(),
-            hsms: hsms, keyStores: keyStores)
-        if settings.control.listen.port != 0, settings.control.listen == settings.xks.listen {
-            problems.add(
-                "control.listen", value: Shown.quoted("\(settings.control.listen)"),
-                "is the address of the XKS listener", fix: "choose another port")
-        }
+            cluster: cluster?.cluster(resolve: resolve), hsms: hsms, keyStores: keyStores)
+        reportClashes(settings)
         return settings
+    }
+
+    /// Listeners that cannot both have their port.
+    private func reportClashes(_ settings: NodeSettings) {
+        var listeners = [
+            (path: "xks.listen", name: "XKS", address: settings.xks.listen),
+            (path: "control.listen", name: "control", address: settings.control.listen),
+        ]
+        if let cluster = settings.cluster { listeners.append(("cluster.listen", "cluster", cluster.listen)) }
+        for (index, listener) in listeners.enumerated() {
+            guard let other = listeners.prefix(index).first(where: { $0.address.overlaps(listener.address) }) else {
+                continue
+            }
+            let isSame = other.address == listener.address
+            problems.add(
+                listener.path, value: Shown.quoted("\(listener.address)"),
+                isSame
+                    ? "is the address of the \(other.name) listener"
+                    : "overlaps with the address of the \(other.name) listener, \(other.address)",
+                fix: "choose another port")
+        }
     }
 
     private func required(_ key: ConfigurationKey, keys: [ConfigurationKey]) -> TableReader {

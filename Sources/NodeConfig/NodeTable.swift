@@ -9,35 +9,49 @@ package struct NodeIdentitySettings: Sendable, Equatable {
     package var site: String
     /// Absolute path.
     package var stateDirectory: String
+    /// How long the node goes on accepting requests after it has turned unready: 0 s to 5 min.
+    package var drainDelay: Duration
 
-    package init(id: String, site: String, stateDirectory: String) {
+    package init(id: String, site: String, stateDirectory: String, drainDelay: Duration = .zero) {
         self.id = id
         self.site = site
         self.stateDirectory = stateDirectory
+        self.drainDelay = drainDelay
     }
 }
 
 enum NodeKeys {
     static let id = ConfigurationKey(
         "id", "string, 1 to 64 of `A-Z a-z 0-9 . _ -`", standard: "required",
-        "Name of this node, in logs and status. No two nodes may share one.")
+        "Name of this node, in logs and status, and in its certificate where there is a `[cluster]`. No two nodes may "
+            + "share one.")
     static let site = ConfigurationKey(
         "site", "string, 1 to 64 of `A-Z a-z 0-9 . _ -`", standard: "\"default\"",
-        "Name of the place where the node stands, in logs and status.")
+        "Name of the place where the node stands, in logs and status. Nodes of one site take one another for near: they "
+            + "are sooner found dead, and are first asked for help.")
     static let stateDirectory = ConfigurationKey(
         "state_dir", "path", standard: "\"\(NodeIdentitySettings.standardStateDirectory)\"",
         "Directory for what the node keeps. It must be writable by the node, and by nobody else.")
-    static let all = [id, site, stateDirectory]
+    static let drainDelay = DurationKey(
+        "drain_delay", .zero...(.seconds(300)), standard: .zero, standardText: "`\"0s\"`; with `[cluster]` `\"3s\"`",
+        "How long the node goes on accepting requests after SIGTERM or `claviger drain`, while `/readyz` says 503: the time "
+            + "that load balancers need to see it. Then it finishes what is in flight, and ends.",
+        cost: "Each stop takes so much longer. Less than a load balancer's interval of checks, times the failures it "
+            + "waits for, and it sends requests to a closed port.")
+    static let clusterDrainDelay = Duration.seconds(3)
+    static let all = [id, site, stateDirectory, drainDelay.key]
 }
 
 extension TableReader {
-    func nodeIdentity(resolve: (String) -> String) -> NodeIdentitySettings {
+    func nodeIdentity(isClustered: Bool, resolve: (String) -> String) -> NodeIdentitySettings {
         let id = name(NodeKeys.id, example: "fra-1")
         let site = has(NodeKeys.site) ? name(NodeKeys.site, example: "fra") : nil
         let directory = filePath(NodeKeys.stateDirectory, resolve: resolve)
         return NodeIdentitySettings(
             id: id ?? "", site: site ?? "default",
-            stateDirectory: directory ?? NodeIdentitySettings.standardStateDirectory)
+            stateDirectory: directory ?? NodeIdentitySettings.standardStateDirectory,
+            drainDelay: isClustered && !has(NodeKeys.drainDelay.key)
+                ? NodeKeys.clusterDrainDelay : duration(NodeKeys.drainDelay))
     }
 
     /// A name that people give to a thing and that appears in logs, paths and status.

@@ -22,6 +22,7 @@ enum SettingDuration {
     /// The shortest text that reads back as `duration`; whole milliseconds.
     static func text(_ duration: Duration) -> String {
         let milliseconds = duration.inMilliseconds
+        if milliseconds == 0 { return "0s" }
         for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1000)] as [(String, Int64)]
         where milliseconds >= size && milliseconds % size == 0 {
             return "\(milliseconds / size)\(unit)"

@@ -6,7 +6,10 @@ import Testing
 @Suite struct GoodFileTests {
     @Test func theLeastFileGetsTheDefaults() throws {
         let settings = try parse(goodFile)
-        #expect(settings.node == .init(id: "fra-1", site: "default", stateDirectory: "/var/lib/claviger"))
+        #expect(
+            settings.node
+                == .init(id: "fra-1", site: "default", stateDirectory: "/var/lib/claviger", drainDelay: .zero))
+        #expect(settings.cluster == nil)
         #expect(settings.control.listen == ListenAddress(host: "127.0.0.1", port: 8080))
         let xks = settings.xks
         #expect(xks.listen == ListenAddress(host: "127.0.0.1", port: 8443))

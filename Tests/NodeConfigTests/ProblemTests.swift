@@ -34,6 +34,10 @@ struct Mistake: CustomStringConvertible {
         (xks, "listen = \"::1:8443\"", "xks.listen", "is not an address and a port"),
         (xks, "listen = \"a:65536\"", "xks.listen", "is not an address and a port"),
         (xks, "listen = \"127.0.0.1:8080\"", "control.listen", "is the address of the XKS listener"),
+        (
+            xks, "listen = \"0.0.0.0:8080\"", "control.listen",
+            "= \"127.0.0.1:8080\": overlaps with the address of the XKS listener, 0.0.0.0:8080; choose another port"
+        ),
         ("certificate = \"tls/cert.pem\"", "certificate = \"\"", "xks.certificate", "is not a path"),
         ("name = \"hsm-a\"", "name = \"\"", "hsm[0].name", "must be 1 to 64"),
         (token, "token = \"one\"", "hsm[0].token", "must be a table, and is a string"),
@@ -186,8 +190,8 @@ struct Mistake: CustomStringConvertible {
     @Test func everyProblemIsReportedAtOnceInTheOrderOfLines() throws {
         var text = goodFile.replacingOccurrences(of: "\"fra-1\"", with: "\"\"")
         text = text.replacingOccurrences(of: Self.token, with: Self.token + "\nsessions = -1")
-        text += "aad = \"x\"\n[cluster]\nlisten = \"0.0.0.0:1\"\n"
-        #expect(problems(text).map(\.path) == ["node.id", "hsm[0].sessions", "keystore[0].aad", "cluster"])
+        text += "aad = \"x\"\n[clusters]\nlisten = \"0.0.0.0:1\"\n"
+        #expect(problems(text).map(\.path) == ["node.id", "hsm[0].sessions", "keystore[0].aad", "clusters"])
         #expect(problems(text).compactMap(\.line) == [2, 13, 20, 21])
     }
 
