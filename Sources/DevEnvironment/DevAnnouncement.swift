@@ -17,25 +17,24 @@ package struct DevAnnouncement: Sendable {
     package var workers: [Int32]
     package var stateDirectory: String
     package var controlURL: String
+    /// What there is to say of several nodes; `nil` for a single one.
+    package var cluster: ClusterAnnouncement?
 
     private var secret: String { credential.secret.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
 
     /// One JSON object without a newline: `url`, `prefix`, `access_key_id`, `secret`, `ca`, `client_certificate`,
-    /// `client_key`, `keys`, `worker_pids`, `state_directory`, `control_url`.
+    /// `client_key`, `keys`, `worker_pids`, `state_directory`, `control_url`; of a cluster also `nodes`, a list of objects
+    /// with `name`, `pid`, `url`, `control_url`, `cluster_address`, `config` and `state_dir`, and, where there is a load
+    /// balancer, `haproxy_pid` and `haproxy_config`.
     package func jsonLine() throws -> String {
-        struct Line: Encodable {
-            var url, prefix, access_key_id, secret, ca, client_certificate, client_key: String
-            var keys: [String]
-            var worker_pids: [Int32]
-            var state_directory, control_url: String
-        }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let line = Line(
+        let line = AnnouncementLine(
             url: url, prefix: prefix, access_key_id: credential.accessKeyID, secret: secret,
             ca: certificates.authority, client_certificate: certificates.clientCertificate,
             client_key: certificates.clientKey, keys: keys, worker_pids: workers, state_directory: stateDirectory,
-            control_url: controlURL)
+            control_url: controlURL, nodes: cluster?.nodes.map(AnnouncementLine.Node.init),
+            haproxy_pid: cluster?.balancer?.pid, haproxy_config: cluster?.balancer?.configurationFile)
         return String(decoding: try encoder.encode(line), as: UTF8.self)
     }
 
@@ -64,6 +63,7 @@ package struct DevAnnouncement: Sendable {
 
     /// The text for people.
     package func text() -> String {
+        if let cluster { return text(of: cluster) }
         let workerList = workers.map(String.init).joined(separator: ", ")
         return """
             A development node is running: \(url)\(prefix)/kms/xks/v1
@@ -81,6 +81,33 @@ package struct DevAnnouncement: Sendable {
 
             """
     }
+}
+
+/// The line of JSON.
+private struct AnnouncementLine: Encodable {
+    struct Node: Encodable {
+        var name: String
+        var pid: Int32
+        var url, control_url, cluster_address, config, state_dir: String
+
+        init(_ node: ClusterAnnouncement.Node) {
+            name = node.node.name
+            pid = node.pid
+            url = node.url
+            control_url = node.node.controlURL
+            cluster_address = node.node.clusterAddress
+            config = node.node.configurationFile
+            state_dir = node.node.stateDirectory
+        }
+    }
+
+    var url, prefix, access_key_id, secret, ca, client_certificate, client_key: String
+    var keys: [String]
+    var worker_pids: [Int32]
+    var state_directory, control_url: String
+    var nodes: [Node]?
+    var haproxy_pid: Int32?
+    var haproxy_config: String?
 }
 
 /// Text for a POSIX shell.

@@ -1,34 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
+import ClusterCertificates
 
 /// Writes the configuration file of a development node, in the form that `claviger serve` reads.
-enum DevConfiguration {
-    static func text(
-        options: DevOptions, state: DevState, certificates: DevCertificates, accessKeyID: String, hsms: [DevHSM],
-        module: String
+struct DevConfiguration {
+    /// `[cluster]`
+    struct Cluster {
+        /// `host:port`, for listening and dialling.
+        var address: String
+        var seeds: [String]
+        /// The CA's certificate.
+        var authority: String
+        var pair: CertificatePair
+    }
+
+    var node: String
+    var stateDirectory: String
+    /// `host:port`
+    var listen: String
+    var controlListen: String
+    var cluster: Cluster?
+    var hsms: [DevHSM]
+
+    func text(
+        options: DevOptions, secretFile: String, certificates: DevCertificates, accessKeyID: String, module: String
     ) -> String {
         """
         # Made by `claviger dev`, anew at each of its starts: changes here do not last.
         # A copy of it is a working configuration for `claviger serve --config`.
 
         [node]
-        id = "dev"
+        id = \(Self.toml(node))
         site = "dev"
-        state_dir = \(toml(state.nodeDirectory))
+        state_dir = \(Self.toml(stateDirectory))
 
         [xks]
-        listen = \(toml(options.listen))
-        \(transport(options: options, certificates: certificates))
+        listen = \(Self.toml(listen))
+        \(Self.transport(options: options, certificates: certificates))
 
         [control]
-        listen = \(toml(options.controlListen))
+        listen = \(Self.toml(controlListen))
 
-        \(hsms.map { table(of: $0, module: module, sessions: options.sessions) }.joined(separator: "\n"))
+        \(clusterTable)\(hsms.map { Self.table(of: $0, module: module, sessions: options.sessions) }
+            .joined(separator: "\n"))
         [[keystore]]
-        path_prefix = \(toml(DevNode.pathPrefix))
-        keys = [\(DevKeys.labels.map(toml).joined(separator: ", "))]
-        credentials = [{ access_key_id = \(toml(accessKeyID)), secret = { file = \(toml(state.secretFile)) } }]
+        path_prefix = \(Self.toml(DevNode.pathPrefix))
+        keys = [\(Self.list(DevKeys.labels))]
+        credentials = [{ access_key_id = \(Self.toml(accessKeyID)), secret = { file = \(Self.toml(secretFile)) } }]
 
         """
+    }
+
+    private var clusterTable: String {
+        guard let cluster else { return "" }
+        return """
+            [cluster]
+            listen = \(Self.toml(cluster.address))
+            advertise = \(Self.toml(cluster.address))
+            seeds = [\(Self.list(cluster.seeds))]
+            ca = \(Self.toml(cluster.authority))
+            certificate = \(Self.toml(cluster.pair.certificate))
+            key = \(Self.toml(cluster.pair.key))
+
+
+            """
     }
 
     private static func transport(options: DevOptions, certificates: DevCertificates) -> String {
@@ -56,6 +90,8 @@ enum DevConfiguration {
 
         """
     }
+
+    private static func list(_ texts: [String]) -> String { texts.map(toml).joined(separator: ", ") }
 
     /// A TOML basic string (TOML 1.0, "String").
     static func toml(_ text: String) -> String {

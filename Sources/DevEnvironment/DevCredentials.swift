@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import KeyStoreCredentials
+import PrivateFiles
 import SecureMemory
 import SigV4
 
@@ -14,13 +15,13 @@ package enum DevCredentials {
     /// Reads `credential.json`, or makes it; writes the file that the configuration takes the secret from.
     package static func ensure(in state: DevState) throws -> Credential {
         let credential: Credential
-        if let content = try StateFiles.read(state.credentialFile) {
+        if let content = try PrivateFiles.read(state.credentialFile) {
             credential = try read(content, from: state.credentialFile)
         } else {
             credential = .generate()
-            try StateFiles.write(credential.document(), to: state.credentialFile)
+            try PrivateFiles.write(credential.document(), to: state.credentialFile)
         }
-        try StateFiles.write(credential.secret, to: state.secretFile)
+        try PrivateFiles.write(credential.secret, to: state.secretFile)
         return credential
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import PrivateFiles
 import SecureMemory
 
 /// One SoftHSM token with a directory and a configuration of its own, so that it behaves as a separate HSM.
@@ -15,13 +16,20 @@ package struct DevHSM: Sendable, Equatable {
     package var pinFile: String { directory + "/pin" }
     package var soPINFile: String { directory + "/so-pin" }
 
+    /// How many a node may have.
+    static let numbers = 1...16
+
+    static func all(_ count: Int, in directory: String) -> [DevHSM] {
+        (1...count).map { DevHSM(number: $0, stateDirectory: directory) }
+    }
+
     package init(number: Int, stateDirectory: String) {
         name = "hsm-\(number)"
         directory = "\(stateDirectory)/hsm-\(number)"
     }
 
     /// True once the token has been filled. The directory gets its name as the last step, so it is never half done.
-    package var isComplete: Bool { StateFiles.exists(directory) }
+    package var isComplete: Bool { PrivateFiles.exists(directory) }
 }
 
 /// What the process that fills one token is given.
@@ -36,9 +44,21 @@ package struct ProvisioningOrder: Sendable {
 }
 
 extension DevHSM {
+    /// Fills the tokens that are missing, one after another, all with the same keys.
+    static func ensure(
+        _ hsms: [DevHSM], state: DevState, module: String, provision: (ProvisioningOrder) throws -> Void
+    ) throws {
+        let missing = hsms.filter { !$0.isComplete }
+        if !missing.isEmpty {
+            let keys = try DevKeys.ensure(in: state)
+            for hsm in missing { try TokenStaging(hsm: hsm, module: module).run(keys: keys, provision: provision) }
+        }
+        for hsm in hsms { try hsm.writeConfiguration() }
+    }
+
     /// Writes SoftHSM's configuration of the finished token; at each start, because the state directory may have moved.
     func writeConfiguration() throws {
-        try StateFiles.write(Self.configuration(tokens: tokensDirectory), to: configurationFile)
+        try PrivateFiles.write(Self.configuration(tokens: tokensDirectory), to: configurationFile)
     }
 
     fileprivate static func configuration(tokens: String) -> String {
@@ -62,21 +82,21 @@ struct TokenStaging {
 
     /// Fills the HSM's token through `provision`; whatever an interrupted attempt left is removed first.
     func run(keys: DevKeys, provision: (ProvisioningOrder) throws -> Void) throws {
-        try StateFiles.removeTree(partialDirectory)
-        try StateFiles.makeDirectory(partialDirectory)
-        try StateFiles.makeDirectory(partialDirectory + "/tokens")
+        try PrivateFiles.removeTree(partialDirectory)
+        try PrivateFiles.makeDirectory(partialDirectory)
+        try PrivateFiles.makeDirectory(partialDirectory + "/tokens")
         let soPIN = Self.makePIN()
         let userPIN = Self.makePIN()
-        try StateFiles.write(soPIN, to: partialDirectory + "/so-pin")
-        try StateFiles.write(userPIN, to: partialDirectory + "/pin")
+        try PrivateFiles.write(soPIN, to: partialDirectory + "/so-pin")
+        try PrivateFiles.write(userPIN, to: partialDirectory + "/pin")
         let configuration = partialDirectory + "/softhsm2.conf"
-        try StateFiles.write(DevHSM.configuration(tokens: partialDirectory + "/tokens"), to: configuration)
+        try PrivateFiles.write(DevHSM.configuration(tokens: partialDirectory + "/tokens"), to: configuration)
         try provision(
             ProvisioningOrder(
                 name: hsm.name, module: module, environment: ["SOFTHSM2_CONF": configuration],
                 plan: TokenPlan(label: hsm.tokenLabel, soPIN: soPIN, userPIN: userPIN, keys: keys.keys)))
         // The token's files name no path, so they may move. SoftHSM's configuration does: it is written after the move.
-        try StateFiles.rename(partialDirectory, to: hsm.directory)
+        try PrivateFiles.rename(partialDirectory, to: hsm.directory)
     }
 
     /// 120 random bits in 24 characters that any library takes for a PIN.

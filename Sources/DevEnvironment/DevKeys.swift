@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
+import PrivateFiles
 import SecureMemory
 
 /// The AES-256 keys that every token of a development node holds.
@@ -28,11 +29,25 @@ package struct DevKeys: Sendable {
 
         """
 
+    /// The key values; new ones only while no token exists that could hold others under the same names.
+    static func ensure(in state: DevState) throws -> DevKeys {
+        if let keys = try load(from: state) { return keys }
+        let directories = [state.directory] + DevState.nodes.map(state.directory(ofNode:))
+        let existing = directories.flatMap { DevHSM.all(DevHSM.numbers.upperBound, in: $0) }.filter(\.isComplete)
+        guard existing.isEmpty else {
+            throw DevError(
+                "\(state.keysFile) is missing, so no HSM can be added with the keys that "
+                    + "\(existing.map(\.directory).joined(separator: ", ")) hold. Start without more HSMs, or remove "
+                    + "\(state.directory) to begin anew with other keys.")
+        }
+        return try make(in: state)
+    }
+
     /// Reads the key file.
     /// - Returns: `nil` when there is none.
     /// - Throws: `DevError` when it cannot be read, or lacks a key.
     package static func load(from state: DevState) throws -> DevKeys? {
-        guard let content = try StateFiles.read(state.keysFile) else { return nil }
+        guard let content = try PrivateFiles.read(state.keysFile) else { return nil }
         let values = content.withUnsafeBytes(parse)
         let keys = usages.compactMap { label, usage in
             values?[label].map { PlannedKey(label: label, id: Array(label.utf8), value: $0, usage: usage) }
@@ -65,7 +80,7 @@ package struct DevKeys: Sendable {
             }
             content.append(UInt8(ascii: "\n"))
         }
-        try StateFiles.write(content, to: state.keysFile)
+        try PrivateFiles.write(content, to: state.keysFile)
         return DevKeys(keys: keys)
     }
 

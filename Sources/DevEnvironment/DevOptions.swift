@@ -2,11 +2,13 @@
 
 /// What may be chosen about a development node.
 package struct DevOptions: Sendable, Equatable {
-    /// Number of SoftHSM tokens, 1 to 16.
+    /// Number of nodes, 1 to 9.
+    package var nodes: Int
+    /// Number of SoftHSM tokens of each node, 1 to 16.
     package var hsms: Int
-    /// `host:port` of the XKS listener; port 0 lets the system choose.
+    /// `host:port` of the XKS listener, or of the load balancer before several nodes; port 0 lets the system choose.
     package var listen: String
-    /// `host:port` of the control listener. By default 127.0.0.1:8480; where the system chooses the XKS listener's port,
+    /// `host:port` of the control listener; several nodes have the ports after it. By default 127.0.0.1:8480; where the system chooses the XKS listener's port,
     /// it chooses this one's as well, so that several nodes can run side by side.
     package var controlListen: String
     /// Plain HTTP instead of TLS.
@@ -17,9 +19,10 @@ package struct DevOptions: Sendable, Equatable {
     package var sessions: Int
 
     package init(
-        hsms: Int = 3, listen: String = "127.0.0.1:8443", controlListen: String? = nil,
+        nodes: Int = 1, hsms: Int = 3, listen: String = "127.0.0.1:8443", controlListen: String? = nil,
         plaintext: Bool = false, mutualTLS: Bool = false, sessions: Int = 4
     ) {
+        self.nodes = nodes
         self.hsms = hsms
         self.listen = listen
         self.controlListen = controlListen ?? (listen.hasSuffix(":0") ? "127.0.0.1:0" : "127.0.0.1:8480")
@@ -34,8 +37,20 @@ package struct DevOptions: Sendable, Equatable {
         return host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host)
     }
 
+    /// A URL by which clients on this host reach the listener at that port.
+    func url(port: some CustomStringConvertible) -> String {
+        let wildcard = listenHost == "0.0.0.0" || listenHost == "::" || listenHost.isEmpty
+        let host = wildcard ? "localhost" : listenHost
+        return "\(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    }
+
+    var scheme: String { plaintext ? "http" : "https" }
+
     func validate() throws {
-        guard (1...16).contains(hsms) else {
+        guard DevState.nodes.contains(nodes) else {
+            throw DevError("\(nodes) nodes cannot be had: a development cluster has 1 to 9 (--nodes).")
+        }
+        guard DevHSM.numbers.contains(hsms) else {
             throw DevError("\(hsms) HSMs cannot be had: a development node has 1 to 16 (--hsms).")
         }
         guard (1...256).contains(sessions) else {

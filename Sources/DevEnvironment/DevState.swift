@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Glibc
+import PrivateFiles
 
 /// The state directory of a development node, held by this process.
 ///
@@ -12,6 +13,10 @@ import Glibc
 /// tls/                        CA, server and client certificate with their keys
 /// node/                       the node's own state
 /// hsm-1/                      one SoftHSM token: softhsm2.conf tokens/ pin so-pin
+///
+/// node-1/                     one node of a cluster: claviger.toml, certificate and key, node/, hsm-1/ …
+/// cluster/                    the cluster's CA
+/// haproxy.cfg                 the load balancer before the nodes
 /// ```
 /// All of it is for development: whoever can read the directory has every key.
 package struct DevState: Sendable {
@@ -25,6 +30,15 @@ package struct DevState: Sendable {
     package var keysFile: String { directory + "/keys" }
     package var tlsDirectory: String { directory + "/tls" }
     package var nodeDirectory: String { directory + "/node" }
+    package var clusterDirectory: String { directory + "/cluster" }
+    package var balancerConfigurationFile: String { directory + "/haproxy.cfg" }
+
+    /// How many nodes a cluster may have.
+    static let nodes = 1...9
+
+    static func nodeName(_ number: Int) -> String { "node-\(number)" }
+
+    func directory(ofNode number: Int) -> String { "\(directory)/\(Self.nodeName(number))" }
 
     /// Where the state is kept when nobody says otherwise: `claviger/dev` under `XDG_STATE_HOME`, or `~/.local/state`.
     /// `nil` when the environment names no home.
@@ -42,8 +56,8 @@ package struct DevState: Sendable {
         let directory = try absolutePath(path)
         try makeRoot(directory)
         let state = DevState(directory: directory, lock: try StateLock(path: directory + "/lock"))
-        try StateFiles.makeDirectory(state.tlsDirectory)
-        try StateFiles.makeDirectory(state.nodeDirectory)
+        try PrivateFiles.makeDirectory(state.tlsDirectory)
+        try PrivateFiles.makeDirectory(state.nodeDirectory)
         return state
     }
 
@@ -70,9 +84,9 @@ package struct DevState: Sendable {
         } catch {
             throw DevError("Cannot create the directory \(parent): \(error.localizedDescription)")
         }
-        try StateFiles.makeDirectory(directory)
+        try PrivateFiles.makeDirectory(directory)
         var status = stat()
-        guard lstat(directory, &status) == 0 else { throw StateFiles.failure("read", directory) }
+        guard lstat(directory, &status) == 0 else { throw PrivateFiles.failure("read", directory) }
         guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid() else {
             throw DevError("\(directory) is not a directory of this user's. Choose another with --state.")
         }
@@ -84,7 +98,7 @@ package struct DevState: Sendable {
                     + "Choose an empty or new directory with --state.")
         }
         guard status.st_mode & 0o077 == 0 || chmod(directory, 0o700) == 0 else {
-            throw StateFiles.failure("set the mode of", directory)
+            throw PrivateFiles.failure("set the mode of", directory)
         }
     }
 }

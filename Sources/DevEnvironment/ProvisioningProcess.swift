@@ -2,6 +2,7 @@
 import Dispatch
 import Foundation
 import Glibc
+import PrivateFiles
 import SecureMemory
 
 /// Runs a child process that fills one token: the plan on its standard input, SoftHSM's configuration in its
@@ -27,7 +28,7 @@ package struct ProvisioningProcess: Sendable {
         let errors = Pipe()
         // The plan is smaller than any pipe's buffer and its reading end is open here: this neither blocks nor raises
         // SIGPIPE, whatever becomes of the child.
-        try StateFiles.writeAll(
+        try PrivateFiles.writeAll(
             try order.plan.encoded(), to: input.fileHandleForWriting.fileDescriptor, named: "the token plan")
         try? input.fileHandleForWriting.close()
 

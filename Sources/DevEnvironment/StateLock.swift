@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import PrivateFiles
 
 /// Holds a state directory for one development node; given back when the last reference goes, or the process ends.
 ///
@@ -10,10 +11,10 @@ final class StateLock: Sendable {
 
     init(path: String) throws {
         let descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw StateFiles.failure("open", path) }
+        guard descriptor >= 0 else { throw PrivateFiles.failure("open", path) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let busy = errno == EWOULDBLOCK
-            let failure = StateFiles.failure("lock", path)
+            let failure = PrivateFiles.failure("lock", path)
             close(descriptor)
             guard busy else { throw failure }
             throw DevError(

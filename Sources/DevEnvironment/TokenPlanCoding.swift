@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
+import PrivateFiles
 import SecureMemory
 
 // The bytes: "CVTP", a version byte, then label, SO PIN, user PIN, the number of keys (2 bytes), and for each key label,
@@ -38,7 +39,7 @@ extension TokenPlan {
     /// Reads a plan to the end of the descriptor.
     /// - Throws: `DevError` when there is none, or one of another version.
     package static func read(fromDescriptor descriptor: Int32) throws -> TokenPlan {
-        let bytes = try StateFiles.readAll(descriptor, limit: largestEncoding, named: "the token plan")
+        let bytes = try PrivateFiles.readAll(descriptor, limit: largestEncoding, named: "the token plan")
         guard let plan = TokenPlan(decoding: bytes) else {
             throw DevError("Standard input holds no token plan of this version.")
         }
