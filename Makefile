@@ -11,7 +11,8 @@ RELEASE := $(SWIFT) build -c release --static-swift-stdlib --product claviger
 FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run release test format check-format bench scaling drills sim conformance clean
+.PHONY: help setup build run cluster release test format check-format bench scaling drills cluster-drills cluster-sim sim \
+    conformance clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,7 @@ release: setup ## Build for release: one self-contained program.
 # any other child in the same process can disturb.
 test: setup ## All tests, one after another: many of them wait for processes and sockets.
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover --start-directory Benchmarks
+	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover --start-directory deploy
 ifeq ($(ARGS),)
 	$(SWIFT) test --no-parallel --filter '^ModuleTests'
 	$(SWIFT) test --skip-build --no-parallel --skip '^ModuleTests'
@@ -61,6 +63,19 @@ drills: setup ## Every fault an HSM can have, under load (release build), with a
 	$(FAULTY)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/drills.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
+
+cluster: setup ## Three nodes in this terminal behind HAProxy; ARGS="--hsms 2 …" passes options on.
+	$(SWIFT) run claviger dev --nodes 3 $(ARGS)
+
+# Network namespaces need root.
+cluster-drills: setup ## What clients notice when nodes die, stop, restart, lose HSMs or their peers (release build, as root).
+	$(RELEASE)
+	$(FAULTY)
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/cluster_drills.py \
+	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
+
+cluster-sim: ## Clusters of 3 to 1,000 nodes in virtual time: how soon deaths are known, false ones, bytes.
+	CLAVIGER_CLUSTER_TABLE=1 $(SWIFT) test --filter ClusterSimulationTests $(ARGS)
 
 SEEDS ?= 20000
 sim: ## Pools of HSMs under random faults in virtual time; SEEDS=100000 runs more.

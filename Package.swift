@@ -20,6 +20,7 @@ let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
@@ -41,6 +42,7 @@ let pureRooms: [Target] = [
     room("LaneProtocol", ["SecureMemory"]),
     room("Routing", ["LaneProtocol", "SecureMemory"]),
     room("AdminProtocol"),
+    room("Gossip"),
 ]
 
 let effectRooms: [Target] = [
@@ -53,12 +55,27 @@ let effectRooms: [Target] = [
     room(
         "XKSListener", ["SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, nioTLS]),
     room("XKSService", ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", crypto]),
+    room("PrivateFiles", ["SecureMemory"]),
     room("Observability", [logging]),
-    room("ControlPlane", ["AdminProtocol", hummingbird, hummingbirdCore, lifecycle, logging, nioCore]),
+    room("HTTPServing", [hummingbird, hummingbirdCore, lifecycle, logging, nioCore]),
+    room("ControlPlane", ["AdminProtocol", "HTTPServing", hummingbird, logging, nioCore]),
     room("AdminClient", ["AdminProtocol", asyncHTTPClient, nioCore, nioHTTP1, nioPosix]),
+    room(
+        "Cluster",
+        [
+            "AccessControl", "Gossip", "HTTPServing", "SecureMemory", "XKSProtocol", httpTypes, hummingbird,
+            hummingbirdCore,
+            logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS,
+        ]),
+    room("ClusterCertificates", ["PrivateFiles", "SecureMemory", x509, asn1, crypto]),
     room("NodeConfig", ["SecureMemory", "XKSProtocol", toml]),
     room("KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
-    room("DevEnvironment", ["KeyStoreCredentials", "LaneProtocol", "SecureMemory", "SigV4", x509, asn1, crypto]),
+    room(
+        "DevEnvironment",
+        [
+            "ClusterCertificates", "KeyStoreCredentials", "LaneProtocol", "PrivateFiles", "SecureMemory", "SigV4", x509,
+            crypto,
+        ]),
 ]
 
 /// A PKCS#11 library that wraps a real one and fails as it is told; TestSupport/FaultyPKCS11/README.md.
@@ -75,6 +92,13 @@ let roomTests: [Target] = [
     tests("RoutingTests", ["LaneProtocol", "Routing"]),
     tests("SimulationTests", ["LaneProtocol", "Routing"]),
     tests("NodeStoreTests", ["NodeStore", grdb]),
+    tests("GossipTests", ["AccessControl", "Gossip"]),
+    tests("ClusterSimulationTests", ["AccessControl", "Gossip"]),
+    tests(
+        "ClusterTests",
+        ["AccessControl", "Cluster", "ClusterCertificates", "Gossip", "SecureMemory", "XKSProtocol", logging]),
+    tests("ClusterCertificatesTests", ["ClusterCertificates", "SecureMemory", x509]),
+    tests("PrivateFilesTests", ["PrivateFiles", "SecureMemory"]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),
     tests("HSMWorkerTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory"]),
     tests("HSMPoolTests", ["HSMPool", "LaneProtocol", "Routing", "SecureMemory", logging, nioPosix]),
@@ -88,7 +112,12 @@ let roomTests: [Target] = [
     tests("NodeConfigTests", ["LaneProtocol", "NodeConfig", "SecureMemory"]),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
     tests(
-        "DevEnvironmentTests", ["DevEnvironment", "KeyStoreCredentials", "LaneProtocol", "SecureMemory", "SigV4", x509]),
+        "DevEnvironmentTests",
+        [
+            "ClusterCertificates", "DevEnvironment", "KeyStoreCredentials", "LaneProtocol", "NodeConfig",
+            "SecureMemory",
+            "SigV4", x509,
+        ]),
 ]
 
 /// Tests with real parts: a PKCS#11 library in child processes, and the program as its user runs it.
@@ -109,6 +138,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-asn1.git", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-certificates.git", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
@@ -123,11 +153,11 @@ let package = Package(
         .executableTarget(
             name: "claviger",
             dependencies: [
-                "AccessControl", "AdminClient", "AdminProtocol", "CPlatform", "ControlPlane", "DevEnvironment",
-                "HSMPool", "HSMWorker",
-                "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore", "Observability", "PKCS11", "Routing",
-                "SecureMemory", "SigV4", "XKSListener", "XKSProtocol", "XKSService", argumentParser, logging, nioCore,
-                nioPosix,
+                "AccessControl", "AdminClient", "AdminProtocol", "CPlatform", "Cluster", "ClusterCertificates",
+                "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker", "KeyStoreCredentials",
+                "LaneProtocol", "NodeConfig", "NodeStore", "Observability", "PKCS11", "PrivateFiles", "Routing",
+                "SecureMemory", "SigV4", "XKSListener", "XKSProtocol", "XKSService", argumentParser, asyncHTTPClient,
+                crypto, logging, nioCore, nioPosix,
             ],
             swiftSettings: strict)
     ] + [faultyModule] + roomTests + wholeTests

@@ -16,7 +16,9 @@ struct Claviger: AsyncParsableCommand {
             + "claviger serve.",
         version: Product.name,
         subcommands: [
-            ServeCommand.self, CheckCommand.self, StatusCommand.self, DevCommand.self, KeyStoreCommand.self,
+            ServeCommand.self, CheckCommand.self, StatusCommand.self, DrainCommand.self, ReloadCommand.self,
+            BlockCommand.self, UnblockCommand.self, BlocksCommand.self, ClusterCommand.self, DevCommand.self,
+            KeyStoreCommand.self,
             HSMCommand.self, KeyCommand.self, HSMWorkerCommand.self, HSMProvisionCommand.self,
         ])
 }

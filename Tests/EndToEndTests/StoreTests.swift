@@ -96,6 +96,9 @@ extension EndToEnd {
             let names = try FileManager.default.contentsOfDirectory(atPath: configuration.stateDirectory)
             let aside = try #require(names.first { $0.hasPrefix("claviger.sqlite.corrupt-") })
             #expect(try Data(contentsOf: URL(fileURLWithPath: "\(configuration.stateDirectory)/\(aside)")) == garbage)
+            // Whoever was blocked may have stood in what is lost: nothing is served on a guess.
+            #expect(try XKSClient(node).encrypt([1]).refusal == "400 InvalidStateException")
+            try op.done("unblock", "--confirm-unknown")
             let load = Load(node, connections: 4)
             try load.more(50)
             try expectKept(node, load, configuration)

@@ -34,11 +34,14 @@ struct AdminOptions: ParsableArguments {
 
     /// Tells the running node something, and prints what it says.
     ///
-    /// - Parameter names: what the command names, for a proposal where the node does not know it.
+    /// - Parameters:
+    ///   - names: what the command names, for a proposal where the node does not know it.
+    ///   - timeout: for the node's answer.
     func tell(
-        naming names: String..., command: (AdminClient) async throws(AdminClientError) -> String
+        naming names: String..., timeout: Duration = .seconds(30),
+        command: (AdminClient) async throws(AdminClientError) -> String
     ) async throws {
-        let client = AdminClient(stateDirectory: stateDirectory(try settings()))
+        let client = AdminClient(stateDirectory: stateDirectory(try settings()), timeout: timeout)
         do throws(AdminClientError) {
             printLine(try await command(client))
         } catch {

@@ -26,12 +26,13 @@ struct CheckCommand: AsyncParsableCommand {
             secrets: SecretReader(taking: configuration.settings.secretVariables), now: Int64(time(nil)))
         var findings = Findings(configuration)
         var poolSettings = translation.pool(&findings)
-        let service = translation.service(&findings)
+        let keyStores = translation.keyStores(&findings)
         _ = translation.listener(&findings)
+        translation.checkCluster(&findings)
         // Where a PIN could not be read, no login is tried without it.
         if findings.problems.isEmpty {
             for index in poolSettings.members.indices { poolSettings.members[index].sessions = 1 }
-            await checkHSMs(poolSettings, service, &findings)
+            await checkHSMs(poolSettings, keyStores, &findings)
         }
         findings.takeFatalWarnings()
         for warning in findings.warnings { printError("warning: \(warning)") }
@@ -42,7 +43,9 @@ struct CheckCommand: AsyncParsableCommand {
         print("\(config): good")
     }
 
-    private func checkHSMs(_ settings: PoolSettings, _ service: ServiceSettings, _ findings: inout Findings) async {
+    private func checkHSMs(
+        _ settings: PoolSettings, _ keyStores: [PlannedKeyStore], _ findings: inout Findings
+    ) async {
         var quiet = Logger(label: "check") { _ in SwiftLogNoOpLogHandler() }
         quiet.logLevel = .critical
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -55,7 +58,7 @@ struct CheckCommand: AsyncParsableCommand {
         for (index, hsm) in inventory.enumerated() {
             report(hsm, index: index, &findings)
         }
-        reportMissingKeys(inventory, service, &findings)
+        reportMissingKeys(inventory, keyStores, &findings)
     }
 
     private func report(_ hsm: HSMInventory, index: Int, _ findings: inout Findings) {
@@ -86,17 +89,16 @@ struct CheckCommand: AsyncParsableCommand {
 
     /// Keys that the configuration names one by one must be on every HSM that is to serve them.
     private func reportMissingKeys(
-        _ inventory: [HSMInventory], _ service: ServiceSettings, _ findings: inout Findings
+        _ inventory: [HSMInventory], _ keyStores: [PlannedKeyStore], _ findings: inout Findings
     ) {
-        for (index, store) in service.keyStores.enumerated() {
+        for (index, store) in keyStores.enumerated() {
             for (position, key) in store.keyStore.keys.enumerated() {
                 guard let label = key.singleLabel else { continue }
-                let lacking = inventory.indices.filter { hsm in
-                    store.hsms.contains(hsm) && inventory[hsm].condition == .active
-                        && !inventory[hsm].labels.contains(label)
+                let lacking = inventory.filter { hsm in
+                    store.hsms?.contains(hsm.name) ?? true && hsm.condition == .active && !hsm.labels.contains(label)
                 }
                 guard !lacking.isEmpty else { continue }
-                let names = lacking.map { inventory[$0].name }.joined(separator: " and ")
+                let names = lacking.map(\.name).joined(separator: " and ")
                 findings.report(
                     "keystore[\(index)].keys[\(position)]", "there is no AES-256 key of label \"\(label)\" on \(names)",
                     fix: "put the same key on it, or name the HSMs that hold it in the key store's hsms")

@@ -4,26 +4,35 @@ import CPlatform
 import DevEnvironment
 import Foundation
 import NodeConfig
-import Observability
 
 /// `claviger dev`: the embedded default.
 struct DevCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dev",
-        abstract: "Run a development node over SoftHSM tokens that it makes itself.",
+        abstract: "Run a development node, or a cluster of them, over SoftHSM tokens that it makes itself.",
         discussion: "Makes tokens, keys, certificates and credentials once, under the state directory, and prints a "
-            + "curl command that encrypts something. Everything it makes is for development only.")
+            + "curl command that encrypts something. Everything it makes is for development only. With --nodes, each "
+            + "node is a process of its own, and HAProxy stands before them where it is installed.")
 
-    @Option(help: "Number of HSMs, 1 to 16: SoftHSM tokens, each with a worker process of its own.")
+    @Option(help: "Number of nodes, 1 to 9; several make a cluster.")
+    var nodes = 1
+
+    @Option(help: "Number of HSMs of each node, 1 to 16: SoftHSM tokens, each with a worker process of its own.")
     var hsms = 3
 
     @Option(help: "State directory. Default: $XDG_STATE_HOME/claviger/dev, or ~/.local/state/claviger/dev.")
     var state: String?
 
-    @Option(help: "Address and port of the XKS listener; port 0 lets the system choose.")
+    @Option(
+        help: ArgumentHelp(
+            "Address and port of the XKS listener; port 0 lets the system choose. Several nodes have the ports after it, "
+                + "and HAProxy this one."))
     var listen = "127.0.0.1:8443"
 
-    @Option(help: "Address and port of the control listener. Default: 127.0.0.1:8480; with --listen …:0 a free port.")
+    @Option(
+        help: ArgumentHelp(
+            "Address and port of the control listener. Default: 127.0.0.1:8480; with --listen …:0 a free port. Several "
+                + "nodes have up to 20 ports after it."))
     var control: String?
 
     @Option(help: "Sessions (lanes) on each HSM, 1 to 256. SoftHSM computes on this machine: a few per core are best.")
@@ -35,34 +44,56 @@ struct DevCommand: AsyncParsableCommand {
     @Flag(help: "Ask clients for a certificate of the development CA.")
     var mutualTLS = false
 
-    @Flag(help: "Print one line of JSON, then the line 'ready' when every HSM has come up, instead of text.")
+    @Flag(
+        help: ArgumentHelp(
+            "Print one line of JSON, then the line 'ready' when every HSM has come up, instead of text. Of a cluster both "
+                + "come when every node serves and sees all others."))
     var json = false
 
     func run() async throws {
-        let signals = StopSignal.prepare()
+        let signals = NodeSignals.prepare()
         _ = claviger_forbid_dumps()
+        if nodes == 1 {
+            try await runNode(signals)
+        } else {
+            let cluster = try prepare { options, state, module, provisioning in
+                try DevCluster.prepare(
+                    options, state: state, module: module,
+                    haproxy: HAProxyConfiguration.find(path: ProcessInfo.processInfo.environment["PATH"]),
+                    provision: provisioning.run)
+            }
+            try await DevClusterRun(cluster: cluster, json: json).run(signals: signals)
+            withExtendedLifetime(cluster) {}
+        }
+    }
+
+    private func runNode(_ signals: NodeSignals) async throws {
         let log = NodeLog.start()
-        let dev = try prepare()
-        let node = try await startNode(try loadConfiguration(dev.configurationFile), log: log)
+        let dev = try prepare { options, state, module, provisioning in
+            try DevNode.prepare(options, state: state, module: module, provision: provisioning.run)
+        }
+        let node = try await startNode(try loadConfiguration(dev.configurationFile), log: log, signals: signals)
         await announce(dev, node)
-        for await _ in signals { break }
+        await signals.untilStop { _ in _ = await node.reload() }
         await node.stop()
         log.flush()
         withExtendedLifetime(dev) {}
     }
 
-    private func prepare() throws -> DevNode {
+    private func prepare<Environment>(
+        _ make: (DevOptions, DevState, _ module: String, ProvisioningProcess) throws -> Environment
+    ) throws -> Environment {
         do {
             guard let directory = state ?? DevState.defaultDirectory(environment: ProcessInfo.processInfo.environment)
             else { throw DevError("There is no $HOME to keep the state under: name a directory with --state.") }
-            let provisioning = ProvisioningProcess(executable: ownExecutable(), arguments: ["hsm-provision"])
-            return try DevNode.prepare(
+            return try make(
                 DevOptions(
-                    hsms: hsms, listen: listen, controlListen: control, plaintext: plaintext, mutualTLS: mutualTLS,
-                    sessions: sessions),
-                state: try DevState.open(directory), module: try SoftHSMLibrary.find(), provision: provisioning.run)
-        } catch let error as DevError {
-            throw failure(error.description, status: ExitStatus.start)
+                    nodes: nodes, hsms: hsms, listen: listen, controlListen: control, plaintext: plaintext,
+                    mutualTLS: mutualTLS, sessions: sessions),
+                try DevState.open(directory), try SoftHSMLibrary.find(),
+                ProvisioningProcess(executable: ownExecutable(), arguments: ["hsm-provision"]))
+        } catch {
+            throw failure("\(error)", status: ExitStatus.start)
         }
     }
 

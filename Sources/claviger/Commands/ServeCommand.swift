@@ -11,18 +11,22 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Run a node.",
         discussion: "Logs to standard error, one JSON object a line. SIGTERM finishes what is in flight (up to 15 s) "
-            + "and ends with status 0.")
+            + "and ends with status 0. SIGHUP reads the configuration anew.")
 
     @Option(name: [.long, .customShort("c")], help: "The configuration file (docs/reference/configuration.md).")
     var config: String
 
+    @Flag(help: ArgumentHelp("Stop as well when standard input ends.", visibility: .hidden))
+    var endWithStdin = false
+
     func run() async throws {
-        let signals = StopSignal.prepare()
+        let signals = NodeSignals.prepare()
+        if endWithStdin { signals.stopWithStandardInput() }
         // Secrets of all key stores will lie in this process's memory: no core dump, no debugger.
         _ = claviger_forbid_dumps()
         let log = NodeLog.start()
-        let node = try await startNode(try loadConfiguration(config), log: log)
-        for await _ in signals { break }
+        let node = try await startNode(try loadConfiguration(config), log: log, signals: signals)
+        await signals.untilStop { _ in _ = await node.reload() }
         await node.stop()
         log.flush()
     }
@@ -39,9 +43,11 @@ func loadConfiguration(_ file: String) throws -> NodeConfiguration {
 }
 
 /// Starts a node, or says why it cannot be.
-func startNode(_ configuration: NodeConfiguration, log: NodeLog) async throws -> NodeRuntime {
+func startNode(
+    _ configuration: NodeConfiguration, log: NodeLog, signals: NodeSignals
+) async throws -> NodeRuntime {
     do {
-        return try await NodeRuntime.start(configuration, log: log)
+        return try await NodeRuntime.start(configuration, log: log, signals: signals)
     } catch let problems as ConfigurationProblems {
         log.flush()
         printError(problems.description)

@@ -2,7 +2,7 @@
 import AdminClient
 import AdminProtocol
 import ArgumentParser
-import Foundation
+import Glibc
 import NodeConfig
 import NodeStore
 
@@ -17,7 +17,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     @OptionGroup var node: AdminOptions
 
-    @Flag(help: "Print JSON, on one line (docs/reference/control-api.md).")
+    @Flag(help: "Print JSON, on one line (docs/reference/http-api.md).")
     var json = false
 
     @Option(
@@ -43,25 +43,17 @@ struct StatusCommand: AsyncParsableCommand {
         while true {
             // A node that is just restarted is there again the next time.
             switch await place.look() {
-            case .success(let status): show(try text(status))
-            case .failure(let trouble): json ? printError("claviger: \(trouble.message)") : show(trouble.message)
+            case .success(let status): Picture.show(try text(status), isForPrograms: json)
+            case .failure(let trouble):
+                let message = trouble.message
+                json ? printError("claviger: \(message)") : Picture.show(message, isForPrograms: false)
             }
             try await Task.sleep(for: .seconds(watch))
         }
     }
 
     private func text(_ status: AdminStatus) throws -> String {
-        guard json else { return StatusTable.text(status, nowUnixSeconds: Int64(time(nil))) }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(status), as: UTF8.self)
-    }
-
-    /// One picture after another: over the last one on a terminal (ECMA-48: cursor home, erase to the end), below it in
-    /// a file.
-    private func show(_ text: String) {
-        let isTerminal = isatty(STDOUT_FILENO) == 1 && !json
-        printLine(isTerminal ? "\u{1B}[H\u{1B}[2J\(text)" : json ? text : text + "\n")
+        json ? try JSONLine.text(status) : StatusTable.text(status, nowUnixSeconds: Int64(time(nil)))
     }
 }
 

@@ -40,6 +40,8 @@ struct RequestLogAdapter: RequestObserver {
                 attempts: trace.attempts,
                 totalMicroseconds: Int(clamping: totalMicroseconds),
                 hsmMicroseconds: trace.hsm == nil ? nil : Int(clamping: trace.hsmMicroseconds),
+                forwardedBy: trace.forwardedBy,
+                forwardedTo: trace.forwardedTo,
                 status: trace.status,
                 outcome: trace.error?.rawValue ?? "ok",
                 reason: trace.reason,

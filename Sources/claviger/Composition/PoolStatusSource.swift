@@ -2,39 +2,56 @@
 import AdminProtocol
 import CPlatform
 import ControlPlane
+import Glibc
 import HSMPool
 import NodeConfig
 import NodeStore
 import Routing
 import Synchronization
-import XKSService
 
-/// Tells listeners what the pool and the store know.
+/// Tells listeners what the pool, the store and the other nodes say.
 final class PoolStatusSource: NodeStatusSource {
     private let node: NodeIdentitySettings
     private let pool: HSMPool
     private let store: NodeStore
-    private let keyStores: [ServedKeyStore]
-    private let hsmNames: [String]
+    private let neighbours: NodeNeighbours
+    private let blocks: BlockBook
+    private let keyStores: Mutex<[PlannedKeyStore]>
+    private let startedAt = Int64(time(nil))
     private let isDraining = Atomic(false)
 
     init(
-        node: NodeIdentitySettings, pool: HSMPool, store: NodeStore, keyStores: [ServedKeyStore], hsmNames: [String]
+        node: NodeIdentitySettings, pool: HSMPool, store: NodeStore, neighbours: NodeNeighbours, blocks: BlockBook,
+        keyStores: [PlannedKeyStore]
     ) {
         self.node = node
         self.pool = pool
         self.store = store
-        self.keyStores = keyStores
-        self.hsmNames = hsmNames
+        self.neighbours = neighbours
+        self.blocks = blocks
+        self.keyStores = Mutex(keyStores)
     }
 
     /// From now on load balancers are told to go elsewhere.
     func drain() { isDraining.store(true, ordering: .relaxed) }
 
+    /// From now on these are the key stores.
+    func serve(_ new: [PlannedKeyStore]) { keyStores.withLock { $0 = new } }
+
     func status() -> NodeStatus {
-        NodeStatus(
+        let keyStores = keyStores.withLock { $0 }
+        let keys = pool.keys().compactMap { view($0, keyStores) }
+        return NodeStatus(
             node: node.id, version: Product.version, draining: isDraining.load(ordering: .relaxed),
-            hsms: pool.status().map(view), store: storeStatus, keys: pool.keys().compactMap(view))
+            hsms: pool.status().map(view), store: storeStatus, keys: keys, canForward: neighbours.canForwardAny,
+            blocksUnknown: blocks.current().unknown, disagreements: pool.disagreements())
+    }
+
+    func clusterHealth() -> ClusterHealth {
+        let view = ClusterView(own: neighbours.facts(), identity: neighbours.identity, startedAt: startedAt)
+        return ClusterHealth(
+            here: status(), isClustered: neighbours.isClustered, nodes: view.nodes(neighbours.members),
+            blocks: blocks.listing(), asOfUnixSeconds: Int64(time(nil)))
     }
 
     private var storeStatus: StoreStatus {
@@ -56,13 +73,12 @@ final class PoolStatusSource: NodeStatusSource {
     }
 
     /// A key as far as key stores offer it; `nil` when none does. HSMs that are not to serve it are left out.
-    private func view(_ key: Routing.KeyStatus) -> AdminProtocol.KeyStatus? {
-        var offered: HSMSet = []
-        for store in keyStores where store.keyStore.offers(label: key.label) { offered = offered.union(store.hsms) }
-        guard !offered.isEmpty else { return nil }
+    private func view(_ key: Routing.KeyStatus, _ keyStores: [PlannedKeyStore]) -> AdminProtocol.KeyStatus? {
+        let offering = keyStores.filter { $0.keyStore.offers(label: key.label) }
+        guard !offering.isEmpty else { return nil }
         var cells: [String: AdminProtocol.KeyStatus.Verdict] = [:]
-        for (index, cell) in key.cells.enumerated() where offered.contains(index) && hsmNames.indices.contains(index) {
-            cells[hsmNames[index]] = AdminProtocol.KeyStatus.Verdict(cell.cell)
+        for cell in key.cells where offering.contains(where: { $0.hsms?.contains(cell.hsm) ?? true }) {
+            cells[cell.hsm] = AdminProtocol.KeyStatus.Verdict(cell.cell)
         }
         return AdminProtocol.KeyStatus(
             label: key.label, canaryBy: key.canaryMaker, disputed: key.dispute, cells: cells)

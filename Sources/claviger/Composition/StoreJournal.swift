@@ -9,8 +9,6 @@ import Routing
 /// Keeps in the store what the pool wants kept.
 struct StoreJournal: PoolJournal {
     let store: NodeStore
-    /// Names of the HSMs, in the order of the configuration.
-    let hsms: [String]
 
     func canaries() -> [Canary] {
         store.canaries().map { stored in
@@ -63,9 +61,9 @@ struct StoreJournal: PoolJournal {
     }
 
     private func stored(_ key: KeyStatus, now: Int) -> [StoredKey] {
-        zip(hsms, key.cells).map { hsm, cell in
+        key.cells.map { cell in
             StoredKey(
-                label: key.label, hsm: hsm, verdict: cell.cell.rawValue, detail: key.dispute ?? cell.detail,
+                label: key.label, hsm: cell.hsm, verdict: cell.cell.rawValue, detail: key.dispute ?? cell.detail,
                 usage: cell.usage.names.joined(separator: " "), checkedUnixSeconds: now,
                 encrypts: Int(clamping: cell.encrypts), decrypts: Int(clamping: cell.decrypts))
         }

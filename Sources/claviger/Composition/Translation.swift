@@ -47,6 +47,15 @@ struct Findings {
     }
 }
 
+/// A key store of the configuration, with its secrets read. Its HSMs have names; the pool gives them numbers.
+struct PlannedKeyStore: Sendable {
+    var keyStore: KeyStore
+    var verifier: SigV4Verifier
+    /// `nil` for all.
+    var hsms: [String]?
+    var foreignForm: AADForm
+}
+
 /// Reads the secrets and certificates that the configuration names, and makes the rooms' settings.
 struct Translation {
     let secrets: SecretReader
@@ -86,17 +95,11 @@ struct Translation {
 
     // MARK: Key stores
 
-    func service(_ findings: inout Findings) -> ServiceSettings {
-        let settings = findings.settings
-        let stores = settings.keyStores.indices.compactMap { keyStore($0, &findings) }
-        let limits = XKSLimits(
-            dataBytes: settings.xks.maxPlaintextBytes, additionalDataBytes: settings.xks.maxAADBytes)
-        return ServiceSettings(
-            keyStores: stores, limits: limits ?? .standard, deadline: nanoseconds(settings.xks.requestDeadline),
-            version: Product.name)
+    func keyStores(_ findings: inout Findings) -> [PlannedKeyStore] {
+        findings.settings.keyStores.indices.compactMap { keyStore($0, &findings) }
     }
 
-    private func keyStore(_ index: Int, _ findings: inout Findings) -> ServedKeyStore? {
+    private func keyStore(_ index: Int, _ findings: inout Findings) -> PlannedKeyStore? {
         let settings = findings.settings.keyStores[index]
         let path = "keystore[\(index)]"
         var credentials: [Credential] = []
@@ -112,11 +115,10 @@ struct Translation {
         }
         guard credentials.count == settings.credentials.count else { return nil }
         do {
-            return ServedKeyStore(
+            return PlannedKeyStore(
                 keyStore: try KeyStore(pathPrefix: settings.pathPrefix, keys: settings.keys.map(pattern)),
                 verifier: try SigV4Verifier(credentials: credentials, allowedRegions: settings.regions),
-                hsms: members(settings.hsms, of: findings.settings.hsms),
-                foreignForm: settings.aad == .digest ? .digest : .specification)
+                hsms: settings.hsms, foreignForm: settings.aad == .digest ? .digest : .specification)
         } catch {
             findings.report(path, "\(error)", fix: "correct this key store")
             return nil
@@ -129,10 +131,6 @@ struct Translation {
         case .glob(let glob): .glob(try Glob(glob))
         case .named(let id, let label): try KeyPattern(externalKeyID: id, label: label)
         }
-    }
-
-    private func members(_ names: [String]?, of hsms: [NodeConfig.HSMSettings]) -> HSMSet {
-        HSMSet(hsms.indices.filter { index in names.map { $0.contains(hsms[index].name) } ?? true })
     }
 
     // MARK: Listener
@@ -193,7 +191,7 @@ struct Translation {
 private func milliseconds(_ duration: Duration) -> UInt32 { UInt32(clamping: nanoseconds(duration) / 1_000_000) }
 
 /// Nanoseconds, saturating; a negative duration counts as none.
-private func nanoseconds(_ duration: Duration) -> UInt64 {
+func nanoseconds(_ duration: Duration) -> UInt64 {
     let (seconds, attoseconds) = duration.components
     let (whole, overflow) = UInt64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000_000)
     return overflow ? .max : whole &+ UInt64(clamping: attoseconds / 1_000_000_000)

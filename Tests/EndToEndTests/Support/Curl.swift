@@ -34,8 +34,10 @@ struct Curl {
         scratch = try Scratch()
     }
 
-    /// POSTs to a path of the API after `/kms/xks/v1`.
-    func post(_ path: String, _ body: String, options: [String] = ["--http1.1"]) throws -> CurlReply {
+    /// POSTs to a path of the API after `/kms/xks/v1`; at `base` in place of the node's own URL, where it is given.
+    func post(
+        _ path: String, _ body: String, options: [String] = ["--http1.1"], base: String? = nil
+    ) throws -> CurlReply {
         let bodyFile = try scratch.write(body, to: "body")
         let result = try run(
             [
@@ -43,7 +45,7 @@ struct Curl {
                 "--aws-sigv4", "aws:amz:us-east-1:kms-xks-proxy", "--user", "\(facts.access_key_id):\(facts.secret)",
                 "--header", "Content-Type: application/json", "--data-binary", "@" + bodyFile,
                 "--write-out", "\n%{http_code} %{http_version}",
-            ] + options + ["\(facts.url)\(facts.prefix)/kms/xks/v1\(path)"])
+            ] + options + ["\(base ?? facts.url)\(facts.prefix)/kms/xks/v1\(path)"])
         let lines = result.output.split(separator: "\n", omittingEmptySubsequences: false)
         let words = (lines.last ?? "").split(separator: " ")
         return CurlReply(

@@ -51,6 +51,28 @@ struct ServeConfiguration {
         }
     }
 
+    /// Adds tables at the end.
+    mutating func append(_ text: String) { lines += text.split(separator: "\n").map(String.init) }
+
+    /// Takes out the table of this header with this number, header and all.
+    mutating func removeTable(_ header: String, number: Int) {
+        let (start, end) = table(header, number)
+        guard start > 0, start <= end, lines[start - 1] == header else { return }
+        lines.removeSubrange((start - 1)..<end)
+    }
+
+    /// Everything anew, but for the addresses: a running node keeps them.
+    mutating func replaceLines(_ lines: [String]) { self.lines = lines }
+
+    mutating func keepAddresses(of other: ServeConfiguration) throws {
+        for header in ["[xks]", "[control]"] {
+            let (start, end) = other.table(header, 0)
+            guard let line = other.lines[start..<end].first(where: { $0.hasPrefix("listen =") }) else { continue }
+            set("listen", String(line.dropFirst("listen = ".count)), in: header)
+        }
+        facts = other.facts
+    }
+
     mutating func setInAll(_ header: String, _ key: String, _ value: String) {
         for number in lines.indices.filter({ lines[$0] == header }).indices {
             set(key, value, in: header, number: number)

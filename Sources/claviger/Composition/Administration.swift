@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+import Glibc
+import HSMPool
+import NodeStore
+import Routing
+
+/// Does what an operator asks for on the admin socket.
+struct Administration: NodeAdministration {
+    let parts: NodeParts
+    let reloader: NodeReloader
+    let signals: NodeSignals
+
+    // MARK: Showing
+
+    func status() -> AdminStatus {
+        let transitions = parts.store.transitions(limit: AdminStatus.transitionLimit).reversed().map { stored in
+            AdminProtocol.HSMTransition(
+                atUnixSeconds: Int64(stored.atUnixMilliseconds / 1_000), hsm: stored.hsm,
+                from: AdminProtocol.HSMStatus.State(rawValue: stored.from) ?? .unavailable,
+                to: AdminProtocol.HSMStatus.State(rawValue: stored.to) ?? .unavailable,
+                reason: stored.reason.isEmpty ? nil : stored.reason)
+        }
+        return AdminStatus(
+            status: parts.status.status(), transitions: Array(transitions), asOfUnixSeconds: Int64(time(nil)))
+    }
+
+    func clusterHealth() -> ClusterHealth { parts.status.clusterHealth() }
+
+    // MARK: HSMs and keys
+
+    func drain(_ hsm: String) async -> AdminAnswer {
+        guard parts.pool.drain(hsm, true) else { return unknown(hsm) }
+        parts.neighbours.factsChanged()
+        let rest = parts.status.status()
+        let durable = await parts.store.saved()
+        var words = ["\(hsm) is drained: it gets no new requests."]
+        if !rest.hasUsableHSM {
+            words.append(
+                rest.canForward
+                    ? "No other HSM of this node can serve: requests are passed on to other nodes."
+                    : "No other HSM can serve: every request fails until one can, or this one is undrained.")
+        }
+        if !durable { words.append("The store could not be written: a restart will forget it.") }
+        return .done(words.joined(separator: " "))
+    }
+
+    func undrain(_ hsm: String) async -> AdminAnswer {
+        guard parts.pool.drain(hsm, false) else { return unknown(hsm) }
+        parts.neighbours.factsChanged()
+        let durable = await parts.store.saved()
+        return .done(
+            "\(hsm) is back in use."
+                + (durable ? "" : " The store could not be written: a restart will drain it again."))
+    }
+
+    func trust(key: String, hsm: String) async -> AdminAnswer {
+        switch parts.pool.trust(key: key, hsm: hsm) {
+        case nil:
+            .done("\(key): what \(hsm) holds is taken for the key. The other HSMs are compared with it now.")
+        case .unknownHSM: unknown(hsm)
+        case .notListed:
+            .unknown(
+                "\(hsm) lists no key of label \(key)", name: key,
+                known: parts.pool.keys().prefix(100).map(\.label))
+        case .usageNotPermitted:
+            .refused(
+                "\(key) on \(hsm) may not both encrypt and decrypt (CKA_ENCRYPT, CKA_DECRYPT), so it can prove nothing")
+        }
+    }
+
+    private func unknown(_ hsm: String) -> AdminAnswer {
+        .unknown(
+            "there is no HSM of the name \(hsm)", name: hsm, known: parts.pool.status().map(\.name))
+    }
+
+    // MARK: Break glass
+
+    func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt> { await parts.blocks.order(order) }
+    func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt> { await parts.blocks.lift(order) }
+    func progress(ofOrder number: UInt64) -> BlockProgress? { parts.blocks.progress(of: number) }
+    func blocks() -> BlockListing { parts.blocks.listing() }
+
+    // MARK: The node
+
+    func reload() async -> AdminAnswer { await reloader.reload() }
+
+    func drainNode() async -> AdminAnswer {
+        signals.send(.stop)
+        return .done("The node leaves, finishes what is in flight, and ends.")
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+import Cluster
+import NodeConfig
+
+// From `[cluster]` to the settings of the room Cluster.
+
+extension ClusterSettings {
+    init(_ node: NodeIdentitySettings, _ table: ClusterTableSettings, xks: XKSSettings) {
+        self.init(
+            node: node.id, site: node.site, listenHost: table.listen.host, listenPort: table.listen.port,
+            advertise: table.advertise.description, seeds: table.seeds.map(\.description),
+            tls: ClusterTLSFiles(table), forwarding: table.forwarding, maxForwardBytes: xks.maxBodyBytes)
+    }
+}
+
+extension ClusterTLSFiles {
+    init(_ table: ClusterTableSettings) {
+        self.init(ca: table.ca, certificate: table.certificate, key: table.key)
+    }
+}
+
+extension Translation {
+    /// Reports what is wrong with the files of `[cluster]`.
+    func checkCluster(_ findings: inout Findings) {
+        guard let table = findings.settings.cluster else { return }
+        do throws(ClusterError) {
+            try ClusterService.check(ClusterTLSFiles(table), node: findings.settings.node.id)
+        } catch {
+            findings.report("cluster", error.description, fix: error.mend)
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+import Gossip
+
+/// The nodes of the cluster as people are shown them.
+struct ClusterView {
+    /// What this node says of itself.
+    let own: NodeFacts
+    let identity: NodeIdentity
+    /// When this node started, Unix seconds.
+    let startedAt: Int64
+
+    /// This node first, then the others by name.
+    func nodes(_ others: [Member]) -> [ClusterNode] {
+        [here] + others.sorted { $0.identity.name < $1.identity.name }.map(view)
+    }
+
+    private var here: ClusterNode {
+        node(identity, own, liveness: .alive, since: startedAt, roundTrip: nil, drift: [])
+    }
+
+    private func view(_ member: Member) -> ClusterNode {
+        let facts = member.facts ?? NodeFacts()
+        return node(
+            member.identity, facts, liveness: ClusterNode.Liveness(member.liveness),
+            since: UnixTime.seconds(ofMonotonic: member.since), roundTrip: member.roundTrip,
+            drift: member.isLive && member.facts != nil ? drift(facts) : [])
+    }
+
+    /// What a node has otherwise than this one.
+    private func drift(_ facts: NodeFacts) -> [String] {
+        var drift: [String] = []
+        if facts.configuration != own.configuration { drift.append("configuration") }
+        if facts.canaries != own.canaries { drift.append("canaries") }
+        if facts.blocks != own.blocks { drift.append("blocks") }
+        return drift
+    }
+
+    private func node(
+        _ identity: NodeIdentity, _ facts: NodeFacts, liveness: ClusterNode.Liveness, since: Int64, roundTrip: UInt32?,
+        drift: [String]
+    ) -> ClusterNode {
+        ClusterNode(
+            name: identity.name, site: identity.site, address: identity.address, liveness: liveness,
+            sinceUnixSeconds: since, draining: facts.isDraining, version: facts.version,
+            incarnation: identity.incarnation, roundTripMicroseconds: roundTrip, inFlight: facts.inFlight,
+            encrypts: facts.encrypts, decrypts: facts.decrypts, drift: drift,
+            hsms: facts.hsms.map { hsm in
+                ClusterNode.HSM(
+                    name: hsm.name, serial: hsm.serial,
+                    model: "\(hsm.manufacturer) \(hsm.model)", state: HSMStatus.State(hsm.state),
+                    drained: hsm.isDrained)
+            }, unservedKeys: facts.unservedKeys)
+    }
+}
+
+extension ClusterNode.Liveness {
+    fileprivate init(_ liveness: Liveness) {
+        self =
+            switch liveness {
+            case .alive: .alive
+            case .suspect: .suspect
+            case .dead: .dead
+            case .left: .left
+            }
+    }
+}
+
+extension HSMStatus.State {
+    fileprivate init(_ state: HSMFact.State) {
+        self =
+            switch state {
+            case .active: .active
+            case .degraded: .degraded
+            case .starting: .starting
+            case .probing: .probing
+            case .unavailable: .unavailable
+            }
+    }
+}

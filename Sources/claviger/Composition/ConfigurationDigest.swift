@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+import Crypto
+import NodeConfig
+
+/// What must be the same on all nodes of a cluster, as one short text: nodes compare it and name who differs.
+///
+/// Key stores with their keys, credentials, regions and AAD form; not what each node has of its own (HSMs, addresses,
+/// certificates). Secrets are not in it, only the ids of the credentials: the text is told to peers.
+enum ConfigurationDigest {
+    /// 32 lower-case hexadecimal digits.
+    static func text(of settings: NodeSettings) -> String {
+        var hash = SHA256()
+        for store in settings.keyStores.sorted(by: { $0.pathPrefix < $1.pathPrefix }) {
+            for field in fields(of: store) {
+                // With its length before it, no field can pass for another or for two.
+                hash.update(data: Array("\(field.utf8.count):".utf8) + Array(field.utf8))
+            }
+        }
+        return hash.finalize().prefix(16).map { byte in
+            String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+        }.joined()
+    }
+
+    private static func fields(of store: KeyStoreSettings) -> [String] {
+        ["keystore", store.pathPrefix, store.aad.rawValue]
+            + store.keys.map(text).sorted()
+            + ["credentials"] + store.credentials.map(\.accessKeyID).sorted()
+            + ["regions"] + (store.regions?.sorted() ?? ["any"])
+    }
+
+    private static func text(of key: KeyStoreSettings.KeySelector) -> String {
+        switch key {
+        case .label(let label): "label \(label)"
+        case .glob(let glob): "glob \(glob)"
+        case .named(let id, let label): "named \(id) \(label)"
+        }
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import CPlatform
+import Glibc
+import HSMPool
+import Logging
+import NIOCore
+import NIOPosix
+import NodeConfig
+import NodeStore
+import Observability
+import Routing
+import XKSService
+
+/// What a node consists of behind its listeners.
+struct NodeParts: Sendable {
+    let store: NodeStore
+    let pool: HSMPool
+    let service: XKSService
+    let blocks: BlockBook
+    let neighbours: NodeNeighbours
+    let status: PoolStatusSource
+    let group: MultiThreadedEventLoopGroup
+    let logger: Logger
+    /// Of this start: greater than of any before.
+    let incarnation: UInt64
+
+    /// Nothing of it runs yet, but for the event loops.
+    init(_ plan: NodePlan, log: NodeLog) throws {
+        let settings = plan.settings
+        let logger = log.logger
+        let group = MultiThreadedEventLoopGroup.threadPerCore()
+        let store = NodeStore.open(settings.node, logger: logger)
+        let pool = HSMPool(settings: plan.pool, journal: StoreJournal(store: store), group: group, logger: logger)
+        let blocks = BlockBook(store: store, node: settings.node.id, logger: logger)
+        let incarnation = store.beginIncarnation(of: settings.node.id)
+        let isForwarding = settings.cluster?.forwarding == true
+        let neighbours = NodeNeighbours(
+            pool: pool, store: store, blocks: blocks, node: settings.node, incarnation: incarnation,
+            isForwarding: isForwarding, logger: logger)
+        let service = try XKSService(
+            settings: plan.service(hsms: pool.hsmSet),
+            pool: pool,
+            neighbours: ServiceNeighbours(
+                blocks: blocks, forwarder: isForwarding ? neighbours : nil, fleet: neighbours),
+            observer: RequestLogAdapter(log: log.requests), clocks: .system)
+        neighbours.serve(with: service)
+        self.store = store
+        self.pool = pool
+        self.service = service
+        self.blocks = blocks
+        self.neighbours = neighbours
+        self.group = group
+        self.logger = logger
+        self.incarnation = incarnation
+        status = PoolStatusSource(
+            node: settings.node, pool: pool, store: store, neighbours: neighbours, blocks: blocks,
+            keyStores: plan.keyStores)
+        apply(plan)
+    }
+
+    /// Tells everybody who shows or compares the configuration about this one.
+    func apply(_ plan: NodePlan) {
+        status.serve(plan.keyStores)
+        neighbours.configured(plan.settings)
+    }
+
+    /// Ends the workers, closes the store, and ends the event loops: last of all.
+    func stop() async {
+        await pool.stop()
+        store.close()
+        try? await group.shutdownGracefully()
+    }
+}
+
+extension NodeStore {
+    /// The node serves with or without its store, and says when it cannot be used.
+    fileprivate static func open(_ node: NodeIdentitySettings, logger: Logger) -> NodeStore {
+        NodeStore.open(directory: node.stateDirectory) { health in
+            switch health {
+            case .ok: logger.notice("store works again")
+            case .failing(let reason, _): logger.error("store fails", metadata: ["reason": "\(reason)"])
+            }
+        }
+    }
+
+    /// Counts this start: each has an incarnation of its own, greater than those before. It begins with the time, so
+    /// that a node that has lost its store mostly goes beyond what it was; where it does not, its peers tell.
+    fileprivate func beginIncarnation(of node: String) -> UInt64 {
+        let incarnation = (nodes().first { $0.id == node }?.incarnation).map { $0 &+ 1 } ?? time(nil)
+        let process = ProcessIdentity.current
+        record(
+            node: StoredNode(
+                id: node, incarnation: incarnation, pid: Int(process.pid),
+                processStart: Int(clamping: process.startTicks), startedUnixSeconds: Int(time(nil)),
+                version: Product.version))
+        return UInt64(clamping: incarnation)
+    }
+}
+
+extension MultiThreadedEventLoopGroup {
+    /// One event loop for each processor that this process may use.
+    ///
+    /// With SCHED_BATCH, as the workers' lanes have: a loop that is at work is not interrupted for each lane that
+    /// answers, so more is done per turn (docs/internals/decisions/0004).
+    fileprivate static func threadPerCore() -> MultiThreadedEventLoopGroup {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        for loop in group.makeIterator() { loop.execute { _ = claviger_use_batch_scheduling() } }
+        return group
+    }
+}
+
+extension ServiceClocks {
+    fileprivate static let system = ServiceClocks(
+        monotonic: { claviger_monotonic_nanoseconds() }, wall: { Int64(time(nil)) })
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import HSMPool
+import Logging
+import NodeConfig
+import Routing
+import XKSListener
+import XKSProtocol
+import XKSService
+
+/// A configuration with everything that it points at, read: what a node starts by, and what a reload goes over to.
+struct NodePlan: Sendable {
+    let configuration: NodeConfiguration
+    let pool: PoolSettings
+    let keyStores: [PlannedKeyStore]
+    let listener: ListenerConfiguration
+
+    var settings: NodeSettings { configuration.settings }
+
+    /// Throws `ConfigurationProblems` with all that is wrong. Blocks: secrets may come from commands.
+    init(_ configuration: NodeConfiguration, secrets: SecretReader, logger: Logger) throws {
+        let translation = Translation(secrets: secrets, now: Int64(time(nil)))
+        var findings = Findings(configuration)
+        pool = translation.pool(&findings)
+        keyStores = translation.keyStores(&findings)
+        let listener = translation.listener(&findings)
+        translation.checkCluster(&findings)
+        for warning in findings.warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
+        if let error = findings.error { throw error }
+        guard let listener else { throw ConfigurationProblems(file: configuration.file, problems: []) }
+        self.configuration = configuration
+        self.listener = listener
+    }
+}
+
+extension NodePlan {
+    /// What the service works by.
+    ///
+    /// - Parameter hsms: the pool's numbers for names of HSMs; `nil` names all.
+    func service(hsms: ([String]?) -> HSMSet) -> ServiceSettings {
+        let xks = settings.xks
+        return ServiceSettings(
+            keyStores: keyStores.map { store in
+                ServedKeyStore(
+                    keyStore: store.keyStore, verifier: store.verifier, hsms: hsms(store.hsms),
+                    foreignForm: store.foreignForm)
+            },
+            limits: XKSLimits(dataBytes: xks.maxPlaintextBytes, additionalDataBytes: xks.maxAADBytes) ?? .standard,
+            deadline: nanoseconds(xks.requestDeadline), version: Product.name)
+    }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+import Cluster
+import HSMPool
+import Logging
+import NodeConfig
+import Synchronization
+import XKSListener
+import XKSService
+
+/// Goes over to what the configuration file says now: certificates, credentials, key stores, keys and HSMs, without a
+/// dropped connection. Whatever is wrong is found before anything is changed; then nothing is.
+final class NodeReloader: Sendable {
+    private struct State {
+        var plan: NodePlan
+        var isRunning = false
+    }
+
+    private let file: String
+    private let secrets: SecretReader
+    private let parts: NodeParts
+    private let listener: XKSListener
+    private let cluster: ClusterService?
+    private let state: Mutex<State>
+
+    init(plan: NodePlan, secrets: SecretReader, parts: NodeParts, listener: XKSListener, cluster: ClusterService?) {
+        file = plan.configuration.file
+        self.secrets = secrets
+        self.parts = parts
+        self.listener = listener
+        self.cluster = cluster
+        state = Mutex(State(plan: plan))
+    }
+
+    /// Says in the log, too, what came of it. One at a time.
+    func reload() async -> AdminAnswer {
+        let old = state.withLock { state -> NodePlan? in
+            guard !state.isRunning else { return nil }
+            state.isRunning = true
+            return state.plan
+        }
+        guard let old else { return .refused("the configuration is being read already") }
+        defer { state.withLock { $0.isRunning = false } }
+        do {
+            let new = try plan(after: old)
+            let words = try apply(new, after: old)
+            state.withLock { $0.plan = new }
+            parts.logger.notice("configuration reloaded", metadata: ["changes": "\(words)"])
+            return .done("\(file) has been read. \(words)")
+        } catch {
+            parts.logger.error("configuration not reloaded", metadata: ["reason": "\(error)"])
+            return .refused("Nothing has changed. \(error)")
+        }
+    }
+
+    /// What the file says now, with all that it points at read; throws what is wrong with it.
+    private func plan(after old: NodePlan) throws -> NodePlan {
+        let configuration = try NodeConfiguration.load(file: file)
+        let fixed = configuration.settings.restartOnly(changedFrom: old.settings)
+        guard fixed.isEmpty else { throw ReloadRefusal.needsRestart(keys: fixed) }
+        let plan = try NodePlan(configuration, secrets: secrets, logger: parts.logger)
+        if let cluster, let table = configuration.settings.cluster {
+            try cluster.checkCertificates(ClusterTLSFiles(table))
+        }
+        return plan
+    }
+
+    /// HSMs first: the key stores name them.
+    private func apply(_ new: NodePlan, after old: NodePlan) throws -> String {
+        if case .tls(let material) = new.listener.transport { try listener.replaceTLS(material) }
+        if let cluster, let table = new.settings.cluster {
+            try cluster.replace(tls: ClusterTLSFiles(table), seeds: table.seeds.map(\.description))
+        }
+        let change = parts.pool.apply(new.pool.members)
+        try parts.service.replace(settings: new.service(hsms: parts.pool.hsmSet))
+        parts.apply(new)
+        return ReloadReport.text(hsms: change, old: old.settings, new: new.settings)
+    }
+}
+
+enum ReloadRefusal: Error, CustomStringConvertible {
+    case needsRestart(keys: [String])
+
+    var description: String {
+        switch self {
+        case .needsRestart(let keys):
+            "\(keys.joined(separator: ", ")): a change there needs a restart of the node; take it back, or restart"
+        }
+    }
+}
+
+/// What a reload has changed, in words.
+enum ReloadReport {
+    static func text(hsms: PoolChange, old: NodeSettings, new: NodeSettings) -> String {
+        var words: [String] = []
+        for (verb, names) in [("added", hsms.added), ("removed", hsms.removed), ("changed", hsms.changed)]
+        where !names.isEmpty {
+            words.append("HSMs \(verb): \(names.joined(separator: ", ")).")
+        }
+        let before = Dictionary(old.keyStores.map { ($0.pathPrefix, $0) }) { first, _ in first }
+        let after = Dictionary(new.keyStores.map { ($0.pathPrefix, $0) }) { first, _ in first }
+        for (verb, prefixes) in [
+            ("added", after.keys.filter { before[$0] == nil }), ("removed", before.keys.filter { after[$0] == nil }),
+            ("changed", after.keys.filter { before[$0] != nil && before[$0] != after[$0] }),
+        ] where !prefixes.isEmpty {
+            words.append("Key stores \(verb): \(prefixes.sorted().joined(separator: ", ")).")
+        }
+        words.append("Certificates and secrets are those of the files now.")
+        return words.joined(separator: " ")
+    }
+}

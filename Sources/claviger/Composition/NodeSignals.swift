@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+@preconcurrency import Dispatch
+import Glibc
+
+/// What a running node is told from outside its listeners.
+enum NodeSignal: Sendable, Equatable {
+    /// End in good order: SIGTERM from a supervisor, SIGINT from a terminal, `claviger drain`.
+    case stop
+    /// Read the configuration anew: SIGHUP.
+    case reload
+}
+
+/// Signals of the operating system as a stream.
+struct NodeSignals: Sendable {
+    let stream: AsyncStream<NodeSignal>
+    private let continuation: AsyncStream<NodeSignal>.Continuation
+
+    /// From now on these signals do not end the process. Call it before anything is started: a signal that comes early
+    /// is then in the stream already.
+    static func prepare() -> NodeSignals {
+        let (stream, continuation) = AsyncStream.makeStream(of: NodeSignal.self)
+        let sources = [(SIGTERM, NodeSignal.stop), (SIGINT, .stop), (SIGHUP, .reload)].map { number, meaning in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number)
+            source.setEventHandler { continuation.yield(meaning) }
+            source.resume()
+            return source
+        }
+        continuation.onTermination = { _ in
+            for source in sources { source.cancel() }
+        }
+        return NodeSignals(stream: stream, continuation: continuation)
+    }
+
+    /// As if the signal had come.
+    func send(_ signal: NodeSignal) { continuation.yield(signal) }
+
+    /// Stops the node when standard input ends: the process that holds its other end has gone. A queue of
+    /// its own waits for that, for as long as the process lives.
+    func stopWithStandardInput() {
+        DispatchQueue(label: "claviger.standard-input").async {
+            var byte: UInt8 = 0
+            while true {
+                let count = read(STDIN_FILENO, &byte, 1)
+                if count == 0 || (count < 0 && errno != EINTR) { break }
+            }
+            send(.stop)
+        }
+    }
+
+    /// Returns when the node is to stop; everything else is handed to `perform` as it comes.
+    func untilStop(perform: (NodeSignal) async -> Void) async {
+        for await signal in stream {
+            guard signal != .stop else { return }
+            await perform(signal)
+        }
+    }
+}

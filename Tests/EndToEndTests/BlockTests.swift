@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Glibc
+import Testing
+
+extension EndToEnd {
+    @Suite("break glass", .devTokens(2))
+    struct BreakGlass {
+        private let trio: Trio
+        private let made: Encrypted
+
+        init() throws {
+            trio = try Trio(from: try sharedNode())
+            made = try XKSClient(trio.node("node-1")).encrypted([1, 2, 3])
+        }
+
+        /// What encrypt and decrypt are answered with on a node, over a new connection.
+        private func answers(_ name: String, key: String = "foo") throws -> [String] {
+            let client = try XKSClient(trio.node(name))
+            return [try client.encrypt([1], key: key), try client.decrypt(made, key: key)].map { reply in
+                reply.status == 200 ? "200" : reply.refusal
+            }
+        }
+
+        private func expect(_ answer: String, on names: [String] = Trio.names) throws {
+            for name in names {
+                try eventually("\(name) answers \(answer)") { try answers(name) == [answer, answer] }
+            }
+        }
+
+        private static let blocked = "400 InvalidStateException"
+
+        @Test("a block holds on every node, outlives kill -9 of all, and is lifted everywhere")
+        func life() throws {
+            let order = try trio.op("node-1").call("block", "--key", "foo", "--reason", "drill 1")
+            #expect(order.isSuccess, "\(order.output)\(order.errors)")
+            for name in Trio.names { #expect(order.output.contains(name)) }
+            // All have confirmed: it holds everywhere, now.
+            for name in Trio.names {
+                #expect(try answers(name) == [Self.blocked, Self.blocked])
+                let client = try XKSClient(trio.node(name))
+                #expect(try client.metadata(key: "foo").text.contains(#""keyStatus":"DISABLED""#))
+                #expect(try client.encrypt([1], key: "bar").status == 200, "other keys go on")
+            }
+            for name in Trio.names { trio.node(name).process.kill(SIGKILL) }
+            for name in Trio.names {
+                _ = try trio.node(name).process.end(within: 10)
+                try trio.restart(name)
+                #expect(try answers(name) == [Self.blocked, Self.blocked])
+            }
+            try trio.together()
+            let list = try trio.op("node-3").call("blocks")
+            #expect(list.output.contains("drill 1") && list.output.contains("--key foo"))
+            #expect(try trio.op("node-2").call("unblock", "--key", "foo").isSuccess)
+            try expect("200")
+            #expect(try trio.op("node-2").call("unblock", "--key", "foo").end != .exited(0))
+        }
+
+        @Test("a node that was away is named as unreached, and is blocked when it is back")
+        func away() throws {
+            let node = trio.node("node-3")
+            try Processes.stop(node.pid)
+            defer { Processes.resume(node.pid) }
+            let order = try trio.op("node-1").call("block", "--all", "--reason", "drill 2", "--timeout", "2s")
+            #expect(order.end == .exited(3), "\(order.output)\(order.errors)")
+            #expect((order.output + order.errors).contains("node-3"))
+            #expect(try answers("node-2") == [Self.blocked, Self.blocked])
+            Processes.resume(node.pid)
+            try expect(Self.blocked, on: ["node-3"])
+        }
+
+        @Test("a node whose store was destroyed refuses everything until a peer tells it the list")
+        func lostStore() throws {
+            #expect(try trio.op("node-1").call("block", "--key", "bar", "--reason", "drill 3").isSuccess)
+            for name in Trio.names {
+                trio.node(name).process.kill(SIGKILL)
+                _ = try trio.node(name).process.end(within: 10)
+            }
+            let database = try trio.stateDirectory("node-2") + "/claviger.sqlite"
+            for suffix in ["-wal", "-shm"] { unlink(database + suffix) }
+            try Data(repeating: 7, count: 8_192).write(to: URL(fileURLWithPath: database))
+            try trio.restart("node-2")
+            #expect(try answers("node-2") == [Self.blocked, Self.blocked])
+            #expect(try trio.node("node-2").control("/readyz").status == 503)
+            try trio.restart("node-1")
+            try expect("200", on: ["node-2"])
+            #expect(try answers("node-2", key: "bar").first == Self.blocked, "the peer has told the block, too")
+        }
+
+        @Test("without a peer, an operator's word opens a node that has lost its list")
+        func confirmed() throws {
+            for name in Trio.names {
+                trio.node(name).process.kill(SIGKILL)
+                _ = try trio.node(name).process.end(within: 10)
+            }
+            try FileManager.default.removeItem(atPath: try trio.stateDirectory("node-1") + "/claviger.sqlite")
+            for suffix in ["-wal", "-shm"] {
+                unlink(try trio.stateDirectory("node-1") + "/claviger.sqlite" + suffix)
+            }
+            try trio.restart("node-1")
+            #expect(try answers("node-1") == [Self.blocked, Self.blocked])
+            _ = try trio.op("node-1").call("unblock", "--confirm-unknown", "--timeout", "1s")
+            try expect("200", on: ["node-1"])
+        }
+
+        @Test("an order that cannot be is refused with its mend, and changes nothing")
+        func refused() throws {
+            for arguments in [
+                ["--principal", "user/Alice"], ["--key", ""], ["--keystore", "no-slash"], ["--key", "a", "--all"],
+            ] {
+                let result = try ClavigerBinary.run(
+                    ["block"] + arguments + ["--reason", "x", "--config", trio.op("node-1").configuration])
+                #expect(result.end != .exited(0) && !result.errors.isEmpty, "\(arguments)")
+            }
+            #expect(try answers("node-1") == ["200", "200"])
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Glibc
+import Testing
+
+extension EndToEnd {
+    @Suite("three nodes as one", .devTokens(2))
+    struct Cluster {
+        private let trio: Trio
+
+        init() throws { trio = try Trio(from: try sharedNode()) }
+
+        private func health(_ name: String) throws -> String {
+            try XKSClient(trio.node(name)).post(
+                "\(trio.node(name).facts.prefix)/kms/xks/v1/health", Body.health
+            ).text
+        }
+
+        @Test("nodes find each other, are one fleet for KMS, and know who dies, comes back and leaves")
+        func life() throws {
+            for name in Trio.names {
+                let report = try trio.report(name)
+                #expect(report.node == name && report.nodes.first?.name == name && report.nodes.count == 3)
+            }
+            try eventually("the fleet has three nodes") {
+                try Trio.names.allSatisfy { try health($0).contains(#""xksProxyFleetSize":3"#) }
+            }
+            // Two tokens, though six places of configuration name them: a serial number counts once.
+            #expect(try health("node-1").components(separatedBy: #""healthStatus":"ACTIVE""#).count == 3)
+
+            trio.node("node-3").process.kill(SIGKILL)
+            for name in ["node-1", "node-2"] {
+                try eventually("\(name) knows that node-3 is dead", every: 0.02) {
+                    try trio.report(name).liveness(of: "node-3") == "dead"
+                }
+                #expect(try trio.report(name).verdict == "DEGRADED")
+                #expect(try trio.report(name).reasons.contains { $0.contains("node-3") })
+            }
+            _ = try trio.node("node-3").process.end(within: 10)
+            try trio.restart("node-3")
+            try trio.together()
+
+            #expect(try trio.op("node-2").call("drain").isSuccess)
+            #expect(try trio.node("node-2").process.end(within: 20) == .exited(0))
+            for name in ["node-1", "node-3"] {
+                try eventually("\(name) knows that node-2 has left", every: 0.02) {
+                    try trio.report(name).liveness(of: "node-2") == "left"
+                }
+            }
+            let status = try trio.op("node-1").call("cluster", "status")
+            #expect(status.output.contains("node-3") && status.output.contains("left"))
+        }
+
+        @Test("a node that has lost its HSMs has a peer answer, and both name each other in the log")
+        func forwarding() throws {
+            let (poor, rich) = (trio.node("node-1"), ["node-2", "node-3"])
+            let client = try XKSClient(poor)
+            let before = try client.encrypted([1, 2, 3])
+            for hsm in ["hsm-1", "hsm-2"] { try trio.op("node-1").done("hsm", "drain", hsm) }
+            let identifier = UUID().uuidString
+            let answer = try client.encrypt([4, 5, 6], requestID: identifier)
+            #expect(answer.status == 200, "\(answer.text)")
+            #expect(try client.decrypted(try answer.decoded()) == [4, 5, 6])
+            #expect(try client.decrypted(before) == [1, 2, 3])
+            #expect(try client.metadata(key: "foo").text.contains("ENABLED"))
+            #expect(try client.metadata(key: "no-such-key").refusal == "404 KeyNotFoundException")
+            let entry = try poor.logEntry("the request") { $0["kmsRequestId"] == identifier }
+            let helper = try #require(entry["forwardedTo"])
+            #expect(rich.contains(helper))
+            let other = try trio.node(helper).logEntry("the forwarded request") { $0["kmsRequestId"] == identifier }
+            #expect(other["forwardedBy"] == "node-1" && other["hsm"] != nil)
+            #expect(try poor.control("/readyz").status == 200)
+            for name in rich { #expect(try trio.report(name).reasons.contains { $0.contains("node-1") }) }
+
+            // Without anybody to ask, it says so.
+            for name in rich {
+                for hsm in ["hsm-1", "hsm-2"] { try trio.op(name).done("hsm", "drain", hsm) }
+            }
+            try eventually("node-1 knows that no peer can serve") {
+                try client.encrypt([1]).status == 500
+            }
+            try eventually("and is not ready") { try poor.control("/readyz").status == 503 }
+        }
+
+        @Test("a tampered request is refused by the peer as it would be here")
+        func forwardedForgery() throws {
+            for hsm in ["hsm-1", "hsm-2"] { try trio.op("node-1").done("hsm", "drain", hsm) }
+            let client = try XKSClient(trio.node("node-1"))
+            let old = Int64(Date().timeIntervalSince1970) - 3_600
+            let reply = try client.post(client.target("encrypt", key: "foo"), Body.encrypt([1]), now: old)
+            #expect(reply.refusal == "401 AuthenticationFailedException")
+        }
+    }
+}

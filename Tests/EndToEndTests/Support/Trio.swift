@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Glibc
+
+/// `/cluster/health` of the control listener, as far as these tests look at it.
+struct ClusterReport: Decodable {
+    struct Member: Decodable {
+        var name: String
+        var liveness: String
+        var draining: Bool
+        var drift: [String]
+    }
+
+    var node: String
+    var verdict: String
+    var reasons: [String]
+    var nodes: [Member]
+
+    func liveness(of name: String) -> String? { nodes.first { $0.name == name }?.liveness }
+}
+
+/// Three nodes of `claviger serve` on this host that are one cluster. Each has a state directory of its own; the tokens
+/// are those of one development node, as if three sites reached the same HSMs.
+final class Trio {
+    static let names = ["node-1", "node-2", "node-3"]
+    private let scratch: Scratch
+    private(set) var configurations: [ServeConfiguration] = []
+    private(set) var nodes: [Node] = []
+
+    /// Makes CA and certificates by the program's own commands, and starts all three.
+    init(from origin: Node, hsms: Int = 2) throws {
+        scratch = try Scratch()
+        let ca = scratch.file("ca")
+        try Self.call("cluster", "new-ca", ca)
+        var ports: Set<Int> = []
+        while ports.count < 3 { ports.insert(try ServeConfiguration.freePort()) }
+        let addresses = ports.sorted().map { "127.0.0.1:\($0)" }
+        for (name, address) in zip(Self.names, addresses) {
+            try Self.call("cluster", "issue", name, "--ca", ca, "--host", "127.0.0.1", "--out", scratch.path)
+            var configuration = try ServeConfiguration(from: origin)
+            configuration.set("id", "\"\(name)\"", in: "[node]")
+            configuration.set("state_dir", "\"\(try stateDirectory(name))\"", in: "[node]")
+            configuration.set("drain_delay", "\"0s\"", in: "[node]")
+            configuration.set("request_deadline", "\"2s\"", in: "[xks]")
+            configuration.append(
+                """
+                [cluster]
+                listen = "\(address)"
+                advertise = "\(address)"
+                seeds = [\(addresses.map { "\"\($0)\"" }.joined(separator: ", "))]
+                ca = "\(ca)/ca.pem"
+                certificate = "\(scratch.file(name + ".pem"))"
+                key = "\(scratch.file(name + "-key.pem"))"
+                """)
+            configurations.append(configuration)
+        }
+        nodes = try configurations.map { try Node.serve($0, activeHSMs: hsms) }
+        self.hsms = hsms
+        try together()
+    }
+
+    private var hsms = 0
+
+    deinit { for node in nodes { node.process.kill(SIGKILL) } }
+
+    func stateDirectory(_ name: String) throws -> String {
+        let path = scratch.file("state-" + name)
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        return path
+    }
+
+    func configuration(_ name: String) -> ServeConfiguration { configurations[index(name)] }
+    func node(_ name: String) -> Node { nodes[index(name)] }
+    func op(_ name: String) -> Operator { Operator(configurations[index(name)]) }
+
+    private func index(_ name: String) -> Int { Self.names.firstIndex(of: name) ?? 0 }
+
+    /// Changes a node's configuration file where it stands; the node has not read it yet.
+    func edit(_ name: String, _ change: (inout ServeConfiguration) -> Void) throws {
+        change(&configurations[index(name)])
+        _ = try configurations[index(name)].write()
+    }
+
+    /// Starts a node that has ended, with the configuration and the state that it had.
+    func restart(_ name: String) throws {
+        nodes[index(name)] = try Node.serve(configurations[index(name)], activeHSMs: hsms)
+    }
+
+    func report(_ name: String) throws -> ClusterReport {
+        try JSONDecoder().decode(ClusterReport.self, from: Data(try node(name).control("/cluster/health").body))
+    }
+
+    /// Waits until every node sees all three alive.
+    func together() throws {
+        for name in Self.names {
+            try eventually("\(name) sees three nodes", within: 20, every: 0.05) {
+                try Self.names.allSatisfy { try report(name).liveness(of: $0) == "alive" }
+            }
+        }
+    }
+
+    private static func call(_ arguments: String...) throws {
+        let result = try ClavigerBinary.run(arguments)
+        guard result.isSuccess else { throw HarnessError("\(arguments): \(result.errors)") }
+    }
+}
