@@ -170,20 +170,27 @@ def remarks(result):
     return found
 
 
-def heading():
-    return " ".join(f"{name:<{width}}" if name == "drill" else f"{name:>{width}}" for name, width in COLUMNS)
+def heading(columns=COLUMNS):
+    return aligned([name for name, _ in columns], columns)
+
+
+def aligned(cells, columns=COLUMNS):
+    """A row of a table: the first cell from the left, the others from the right."""
+    return " ".join(
+        f"{cell:>{width}}" if number else f"{cell:<{width}}"
+        for number, (cell, (_, width)) in enumerate(zip(cells, columns, strict=True)))
+
+
+def seconds(value):
+    """A time as the tables show it: `None` is none, infinity never came."""
+    return "-" if value is None else "never" if value == math.inf else f"{value:.2f}"
 
 
 def line(result):
     """The table's row for a result."""
-    def seconds(value):
-        return "-" if value is None else "never" if value == math.inf else f"{value:.2f}"
     # What counts is what the drill's own requests were; those of the flood are told beside.
     own = [row for row in result["rows"] if row["kind"] != "flood"]
-    cells = [
+    return aligned([
         result["title"], f"{len(own):,}", str(len(failed(own))), str(len(result["wrong"])),
         str(sum(result["lost"].values())), f"{result['p50']:.1f}", f"{result['p99']:.1f}", f"{result['p999']:.1f}",
-        f"{result['slowest']:.1f}", seconds(result["out"]), seconds(result["back"])]
-    return " ".join(
-        f"{cell:<{width}}" if name == "drill" else f"{cell:>{width}}"
-        for cell, (name, width) in zip(cells, COLUMNS, strict=True))
+        f"{result['slowest']:.1f}", seconds(result["out"]), seconds(result["back"])])

@@ -15,6 +15,7 @@ import math
 import multiprocessing
 import random
 import resource
+import signal
 import time
 
 import connections
@@ -215,6 +216,9 @@ class Child:
 
     @staticmethod
     def _work(sender, function, arguments):
+        # Whoever interrupts the parent, the parent ends this process.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         try:
             sender.send((function(*arguments), None))
         except Exception as error:  # Whatever it is, the parent must be told.

@@ -199,7 +199,10 @@ class Node:
 
 
 class Tokens:
-    """SoftHSM tokens with the same keys, made by `claviger dev`, which is then ended; and what to do with them."""
+    """SoftHSM tokens with the same keys, made by `claviger dev`, which is then ended; and what to do with them.
+
+    `configuration` is that of `claviger dev`, `facts` what it said of itself.
+    """
 
     def __init__(self, claviger, directory, count, log):
         self._claviger, self._directory, self._log = claviger, directory, log
@@ -207,29 +210,29 @@ class Tokens:
         node = processes.Node(claviger, state, True, count, log, [])
         try:
             node.wait_until_ready()
-            self._facts = node.info
+            self.facts = node.info
         finally:
             node.stop()
         with open(os.path.join(state, "claviger.toml"), "rb") as file:
-            self._configuration = tomllib.load(file)
-        self.names = [hsm["name"] for hsm in self._configuration["hsm"]]
+            self.configuration = tomllib.load(file)
+        self.names = [hsm["name"] for hsm in self.configuration["hsm"]]
 
     def node(self, name, hsms):
         """Starts a node over some HSMs, given as tables of the configuration."""
         directory = os.path.join(self._directory, name)
-        return Node(self._claviger, directory, dict(self._configuration, hsm=hsms), self._facts, self._log)
+        return Node(self._claviger, directory, dict(self.configuration, hsm=hsms), self.facts, self._log)
 
     def faulty(self, module, faults, **settings):
         """The HSMs behind the fault-injecting module."""
         return [
             hsm | settings | {"module": module, "env": hsm["env"] | {
                 "FAULTY_PKCS11_MODULE": hsm["module"], "FAULTY_PKCS11_CONTROL": faults.file(hsm["name"])}}
-            for hsm in self._configuration["hsm"]]
+            for hsm in self.configuration["hsm"]]
 
     def copies(self):
         """The HSMs with copies of the tokens, and without faults."""
         result = []
-        for hsm in self._configuration["hsm"]:
+        for hsm in self.configuration["hsm"]:
             original = hsm["env"]["SOFTHSM2_CONF"]
             copy = os.path.join(self._directory, "copies", hsm["name"])
             shutil.copytree(os.path.dirname(original), copy)

@@ -66,21 +66,25 @@ class Workload:
         lines = [f"POST {path} HTTP/1.1"] + [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
 
-    def call(self, connection, operation, body):
-        """One request with its answer; raises RuntimeError unless it is 200."""
+    def ask(self, connection, operation, body):
+        """One request; returns status and text of its answer."""
         path, headers, data = self._signed(operation, body)
         connection.request("POST", path, data, headers)
         answer = connection.getresponse()
-        text = answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"{operation} was answered with {answer.status}: {text[:300]!r}")
+        return answer.status, answer.read()
+
+    def call(self, connection, operation, body):
+        """One request with its answer; raises RuntimeError unless it is 200."""
+        status, text = self.ask(connection, operation, body)
+        if status != 200:
+            raise RuntimeError(f"{operation} was answered with {status}: {text[:300]!r}")
         return json.loads(text)
 
-    def connect(self):
+    def connect(self, timeout=10):
         if self.scheme == "http":
-            return http.client.HTTPConnection(self.hostname, self.port, timeout=10)
+            return http.client.HTTPConnection(self.hostname, self.port, timeout=timeout)
         context = ssl.create_default_context(cafile=self.info["ca"])
-        return http.client.HTTPSConnection(self.hostname, self.port, timeout=10, context=context)
+        return http.client.HTTPSConnection(self.hostname, self.port, timeout=timeout, context=context)
 
     def _decrypt_bodies(self):
         # Ciphertexts stay good; only the signatures around them are made anew.

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking at a cluster from outside: what each node says of the others, what it answers, and whether the machine lets
+anybody work."""
+
+import collections
+import dataclasses
+import http.client
+import json
+import os
+import threading
+import time
+
+import cluster_nodes
+import load
+import serving
+import workload
+
+# Seconds between two questions to one control listener.
+SAMPLING = 0.05
+# Seconds between two requests of an asker to one node.
+ASKING = 0.02
+
+
+@dataclasses.dataclass
+class View:
+    """How a node saw the cluster at a moment of the monotonic clock: liveness by name, `None` where it said nothing."""
+
+    time: float
+    nodes: dict | None
+
+
+def view_of(health):
+    """The view that `/cluster/health` tells."""
+    return {node["name"]: node["liveness"] for node in health["nodes"]}
+
+
+class Watch:
+    """Asks every node every 50 ms how it sees the cluster, each on a thread of its own: one that hangs delays no other.
+
+    Use it as a context; `views` has what was seen, by node.
+    """
+
+    def __init__(self, addresses, port=cluster_nodes.CONTROL_PORT):
+        """`addresses` by node's name."""
+        self.views = {name: [] for name in addresses}
+        self._ending = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._look, args=(name, address, port), daemon=True)
+            for name, address in addresses.items()]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+
+    def latest(self, name):
+        views = self.views[name]
+        return views[-1].nodes if views else None
+
+    def _look(self, name, address, port):
+        connection = http.client.HTTPConnection(address, port, timeout=1)
+        due = time.monotonic()
+        while not self._ending.wait(max(due - time.monotonic(), 0)):
+            due = max(due + SAMPLING, time.monotonic())
+            try:
+                nodes = view_of(serving.ask(connection, "/cluster/health"))
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+                connection.close()
+                nodes = None
+            self.views[name].append(View(time.monotonic(), nodes))
+        connection.close()
+
+
+@dataclasses.dataclass
+class Answer:
+    """One request of an asker: monotonic times, status (0: none), and what a refusal says."""
+
+    sent: float
+    answered: float
+    status: int
+    name: str | None = None
+    message: str = ""
+
+
+class Askers:
+    """Encrypts with one key on each node directly, one request after another. Use it as a context."""
+
+    def __init__(self, infos, interval=ASKING):
+        """`infos` by node's name: what a workload needs to know, and `ca` for HTTPS."""
+        self.answers = {name: collections.deque() for name in infos}
+        self._interval = interval
+        self._ending = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._ask, args=(name, info), daemon=True) for name, info in infos.items()]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+
+    def so_far(self, name):
+        """A copy of the answers of a node."""
+        return list(self.answers[name])
+
+    def _ask(self, name, info):
+        work = workload.Workload(info, 32, 0)
+        connection = None
+        while not self._ending.wait(self._interval):
+            sent = time.monotonic()
+            try:
+                connection = connection or work.connect(timeout=1)
+                status, text = work.ask(connection, "encrypt", workload.encrypt_body(32, cdiv=False))
+                answer = Answer(sent, time.monotonic(), status, *refusal(status, text))
+            except (OSError, http.client.HTTPException) as error:
+                if connection:
+                    connection.close()
+                connection = None
+                answer = Answer(sent, time.monotonic(), 0, type(error).__name__)
+            self.answers[name].append(answer)
+        if connection:
+            connection.close()
+
+
+def refusal(status, text):
+    """Error name and message of an answer; neither of a good one."""
+    if status == 200:
+        return None, ""
+    try:
+        return load.error_name(status, text), str(json.loads(text).get("errorMessage", ""))
+    except (ValueError, AttributeError):
+        return load.error_name(status, text), ""
+
+
+def stolen_seconds():
+    """Time that the host has kept from this machine's CPUs since it started: proc_stat(5)."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
+def disturbance(until):
+    """Sleeps 5 ms over and over until a monotonic time.
+
+    Returns the most milliseconds by which it woke up late, and the seconds of CPU that the host kept.
+    """
+    before, worst = stolen_seconds(), 0.0
+    while (now := time.monotonic()) < until:
+        time.sleep(0.005)
+        worst = max(worst, time.monotonic() - now - 0.005)
+    return worst * 1000, stolen_seconds() - before
