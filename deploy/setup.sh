@@ -12,7 +12,7 @@ libsofthsm2-dev  header softhsm/pkcs11.h
 softhsm2         command -v softhsm2-util
 opensc           command -v pkcs11-tool
 libsqlite3-dev   header sqlite3.h
-libnss3          ls /usr/lib/*/libsoftokn3.so /usr/lib/*/nss/libsoftokn3.so 2>/dev/null | grep -q .
+libnss3          find /usr/lib -name libsoftokn3.so 2>/dev/null | grep -q .
 gcc              command -v cc
 make             command -v make
 curl             command -v curl
@@ -21,6 +21,11 @@ openssl          command -v openssl
 wrk              command -v wrk
 python3          command -v python3
 python3-botocore python3 -c "import botocore.auth"
+python3-yaml     python3 -c "import yaml"
+haproxy          command -v haproxy || test -x /usr/sbin/haproxy
+iproute2         command -v ip || test -x /usr/sbin/ip
+nftables         command -v nft || test -x /usr/sbin/nft
+systemd          command -v systemd-analyze
 LIST
 }
 

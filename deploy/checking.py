@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the files for operation share."""
+import os
+import shutil
+import subprocess
+import unittest
+from pathlib import Path
+
+DEPLOY = Path(__file__).resolve().parent
+ROOT = DEPLOY.parent
+
+
+def tool(name: str) -> str:
+    """The path of a program; skips the test, and says so, where there is none."""
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if path is None:
+        raise unittest.SkipTest(f"{name} is not installed")
+    return path
+
+
+def run(*command: str, **options) -> subprocess.CompletedProcess:
+    """Runs a program to its end, at most a minute."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+
+def library(name: str):
+    """A Python module of Debian's (python3-NAME); skips the test, and says so, where there is none."""
+    try:
+        return __import__(name)
+    except ImportError:
+        raise unittest.SkipTest(f"python3-{name} is not installed") from None
+
+
+def settings(path: Path) -> dict:
+    """A TOML file."""
+    try:
+        import tomllib
+    except ImportError:
+        raise unittest.SkipTest("Python is older than 3.11 and reads no TOML") from None
+    return tomllib.loads(path.read_text())
+
+
+def seconds(duration: str) -> int:
+    """`"20s"` → 20."""
+    return int(duration.removesuffix("s"))

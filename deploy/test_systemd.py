@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The systemd unit: that systemd understands it, and how much it leaves open."""
+import re
+import tempfile
+import unittest
+from pathlib import Path
+
+from checking import DEPLOY, ROOT, run, seconds, tool
+
+UNIT = DEPLOY / "systemd" / "claviger.service"
+
+
+class Systemd(unittest.TestCase):
+    def test_exposure_is_below_two(self):
+        result = run(tool("systemd-analyze"), "security", "--offline=true", "--no-pager", str(UNIT))
+        found = re.search(r"Overall exposure level for claviger\.service: ([0-9.]+)", result.stdout)
+        self.assertIsNotNone(found, result.stdout + result.stderr)
+        self.assertLess(float(found[1]), 2.0)
+
+    def test_systemd_understands_every_line(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            # The program is not installed where tests run.
+            unit = Path(scratch) / "claviger.service"
+            unit.write_text(UNIT.read_text().replace("=/usr/bin/claviger", "=/bin/true"))
+            result = run(tool("systemd-analyze"), "verify", "--man=no", str(unit))
+        self.assertEqual((result.returncode, result.stderr.strip()), (0, ""))
+
+    def test_systemd_makes_the_user(self):
+        path = DEPLOY / "systemd" / "claviger.sysusers.conf"
+        result = run(tool("systemd-sysusers"), "--dry-run", str(path))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(path.read_text(), r"(?m)^u claviger ")
+        self.assertIn("\nUser=claviger\n", UNIT.read_text())
+
+    def test_a_node_has_time_to_end(self):
+        unit = UNIT.read_text()
+        limit = seconds(re.search(r"^TimeoutStopSec=(\d+s)$", unit, re.MULTILINE)[1])
+        delay = re.search(r"^#? ?drain_delay = \"(\d+s)\"", (DEPLOY / "claviger.toml").read_text(), re.MULTILINE)[1]
+        self.assertGreater(limit, seconds(delay) + 15)
+        # Workers are told by the node, after the requests in flight.
+        self.assertIn("\nKillMode=mixed\n", unit)
+
+    def test_the_commands_exist(self):
+        source = "".join(path.read_text() for path in (ROOT / "Sources/claviger/Commands").glob("*.swift"))
+        for command in re.findall(r"^Exec\w+=/usr/bin/claviger (\w+)", UNIT.read_text(), re.MULTILINE):
+            self.assertIn(f'commandName: "{command}"', source)
