@@ -74,12 +74,13 @@ cluster-drills: setup ## What clients notice when nodes die, stop, restart, lose
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/cluster_drills.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
 
+CLUSTER_SEEDS ?= 500
 cluster-sim: ## Clusters of 3 to 1,000 nodes in virtual time: how soon deaths are known, false ones, bytes.
-	CLAVIGER_CLUSTER_TABLE=1 $(SWIFT) test --filter ClusterSimulationTests $(ARGS)
+	CLAVIGER_CLUSTER_TABLE=1 CLAVIGER_SIM_SEEDS=$(CLUSTER_SEEDS) $(SWIFT) test --filter ClusterSimulationTests $(ARGS)
 
 SEEDS ?= 20000
 sim: ## Pools of HSMs under random faults in virtual time; SEEDS=100000 runs more.
-	CLAVIGER_SIM_SEEDS=$(SEEDS) $(SWIFT) test --filter SimulationTests $(ARGS)
+	CLAVIGER_SIM_SEEDS=$(SEEDS) $(SWIFT) test --filter '^SimulationTests|KeyProofSimulation' $(ARGS)
 
 conformance: setup ## Run AWS's public test client, a checkout of which lies in CLIENT=…
 	@test -n "$(CLIENT)" || { echo "usage: make conformance CLIENT=path/to/aws-kms-xksproxy-test-client" >&2; exit 2; }

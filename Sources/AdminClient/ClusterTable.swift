@@ -35,7 +35,13 @@ package enum ClusterTable {
     private static func reasonLines(_ health: ClusterHealth) -> [String] {
         let reasons = health.reasons.flatMap { item("- ", $0) }
         let notes = health.notes.flatMap { item("", "note: \($0)") }
-        return (reasons.isEmpty ? [] : ["what is wrong, the gravest first"] + reasons) + notes
+        return (reasons.isEmpty ? [] : ["what is wrong, the gravest first"] + reasons) + notes + droppedLines(health)
+    }
+
+    private static func droppedLines(_ health: ClusterHealth) -> [String] {
+        guard !health.dropped.isEmpty else { return [] }
+        let counts = health.dropped.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+        return item("", "dropped by \(health.node)'s cluster listener: " + counts.joined(separator: ", "))
     }
 
     private static func item(_ mark: String, _ text: String) -> [String] {

@@ -24,11 +24,14 @@ package struct ClusterHealth: Sendable, Equatable, Codable {
     package var keysServed: Int
     package var keysExcluded: Int
     package var blocks: BlockListing
+    /// What this node's cluster listener has dropped since it began, by reason; reasons that never occurred are left out.
+    package var dropped: [String: UInt64]
     package var asOfUnixSeconds: Int64
 
     package init(
         node: String, verdict: NodeStatus.Verdict, reasons: [String], notes: [String] = [], isClustered: Bool,
-        nodes: [ClusterNode], keys: [KeyStatus], blocks: BlockListing, asOfUnixSeconds: Int64
+        nodes: [ClusterNode], keys: [KeyStatus], blocks: BlockListing, dropped: [String: UInt64] = [:],
+        asOfUnixSeconds: Int64
     ) {
         schema = Self.schemaVersion
         self.node = node
@@ -41,6 +44,7 @@ package struct ClusterHealth: Sendable, Equatable, Codable {
         keysServed = keys.count(where: \.isServed)
         keysExcluded = keys.count { !$0.isWhole }
         self.blocks = blocks
+        self.dropped = dropped
         self.asOfUnixSeconds = asOfUnixSeconds
     }
 

@@ -23,12 +23,14 @@ package struct ClusterJudgement: Sendable, Equatable {
 extension ClusterHealth {
     /// Judges, and puts everything together.
     package init(
-        here: NodeStatus, isClustered: Bool, nodes: [ClusterNode], blocks: BlockListing, asOfUnixSeconds: Int64
+        here: NodeStatus, isClustered: Bool, nodes: [ClusterNode], blocks: BlockListing,
+        dropped: [String: UInt64] = [:], asOfUnixSeconds: Int64
     ) {
         let judgement = Self.judge(here: here, nodes: nodes, blocks: blocks, nowUnixSeconds: asOfUnixSeconds)
         self.init(
             node: here.node, verdict: judgement.verdict, reasons: judgement.reasons, notes: judgement.notes,
-            isClustered: isClustered, nodes: nodes, keys: here.keys, blocks: blocks, asOfUnixSeconds: asOfUnixSeconds)
+            isClustered: isClustered, nodes: nodes, keys: here.keys, blocks: blocks, dropped: dropped,
+            asOfUnixSeconds: asOfUnixSeconds)
     }
 
     /// ACTIVE when there is nothing that somebody has to mend; UNAVAILABLE only when no live node can serve; DEGRADED

@@ -18,7 +18,17 @@ package enum GossipBounds {
 
     /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
     static func isName(_ name: String) -> Bool {
-        (1...longestName).contains(name.utf8.count) && name.utf8.allSatisfy(isNameByte)
+        (1...longestName).contains(name.utf8.count) && all(name, isNameByte)
+    }
+
+    /// Most of what a message costs is this loop.
+    private static func all(_ text: String, _ isFit: (UInt8) -> Bool) -> Bool {
+        var text = text
+        return text.withUTF8 { bytes in
+            var index = 0
+            while index < bytes.count, isFit(bytes[index]) { index += 1 }
+            return index == bytes.count
+        }
     }
 
     /// Host and port: a name or an IPv4 address, or an IPv6 address in brackets; a colon; 1 to 65535.
@@ -52,7 +62,7 @@ package enum GossipBounds {
 
     /// Short, and nothing that moves a terminal's cursor.
     static func isText(_ text: String, _ longest: Int) -> Bool {
-        text.utf8.count <= longest && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+        text.utf8.count <= longest && all(text) { $0 >= 0x20 && $0 != 0x7F }
     }
 
     /// What is left of a text of our own.

@@ -196,7 +196,10 @@ extension GossipMachine {
             probes[name] = nil
         case .left: probes[name] = nil
         }
-        spread(name, accuser: liveness == .suspect ? accuser ?? self.identity.name : nil, carriesFacts: false)
+        // Whom this node has never held for live is no news of its own.
+        if !isNew || liveness == .suspect {
+            spread(name, accuser: liveness == .suspect ? accuser ?? self.identity.name : nil, carriesFacts: false)
+        }
         guard isNew || liveness != old.member.liveness else { return }
         records[name]?.member.since = now
         callCouriers(now)

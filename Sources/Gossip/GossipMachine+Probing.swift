@@ -195,6 +195,7 @@ extension GossipMachine {
             wanRotation.remove(name)
             news.forget(name, accusers: [])
         }
-        owners = owners.filter { $0.value == identity.name || records[$0.value] != nil }
+        let asked = Set(seeds + remembered)
+        owners = owners.filter { asked.contains($0.key) && ($0.value == identity.name || records[$0.value] != nil) }
     }
 }

@@ -71,11 +71,13 @@ extension GossipMachine {
         let records = records
         updates += news.take(GossipMessage.mostUpdates - updates.count, repeats: repeats) { item, carriesFacts in
             guard item.name != receiver, item.name != target, let record = records[item.name] else { return nil }
-            if carriesFacts, let facts = record.member.facts {
-                guard facts.weight <= left else { return nil }
-                left -= facts.weight
+            // What no message has room for is left to exchanges.
+            guard carriesFacts, let weight = record.member.facts?.weight, weight <= Self.newsBytes else {
+                return Self.update(record, accuser: item.accuser, carriesFacts: false)
             }
-            return Self.update(record, accuser: item.accuser, carriesFacts: carriesFacts)
+            guard weight <= left else { return nil }
+            left -= weight
+            return Self.update(record, accuser: item.accuser, carriesFacts: true)
         }
         room = left
     }
@@ -89,6 +91,8 @@ extension GossipMachine {
             let name = names[exchangeCursor]
             exchangeCursor += 1
             guard name != receiver, let record = records[name] else { continue }
+            // Of the dead only those tell who have known them: newcomers would pass them on to newcomers for ever.
+            guard record.member.isLive || record.member.lastHeard != nil else { continue }
             room -= 200 + (record.member.facts?.weight ?? 0)
             updates.append(Self.update(record, accuser: record.suspicion?.accusers.first, carriesFacts: true))
         }
@@ -147,7 +151,8 @@ extension GossipMachine {
 
     mutating func exchange(_ now: UInt64, _ actions: inout GossipActions) {
         guard now >= exchangeDue, liveMembers > 0 else { return }
-        exchangeDue = now + settings.exchangeInterval * 4 / 5 + dice.below(settings.exchangeInterval * 2 / 5)
+        exchangeDue = now + exchangeWait * 4 / 5 + dice.below(exchangeWait * 2 / 5)
+        exchangeWait = min(2 * exchangeWait, max(settings.exchangeInterval, Self.firstExchangeWait))
         let wanted = exchangePartner.flatMap { records[$0]?.member.isLive == true ? $0 : nil }
         exchangePartner = nil
         guard let name = wanted ?? randomLive(1, except: []).first, let member = records[name]?.member else { return }
@@ -167,6 +172,8 @@ extension GossipMachine {
     }
 
     static let mostJoinExchanges = 64
+    /// A newcomer exchanges often at first: it has not heard the news of those who came just before it.
+    static let firstExchangeWait: UInt64 = 1_000 * ms
 
     // MARK: Seeds
 

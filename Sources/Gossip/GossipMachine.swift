@@ -36,6 +36,8 @@ package struct GossipMachine: Sendable {
     var relays: [UInt64: Relay] = [:]
 
     var exchangeDue: UInt64
+    /// Until the exchange after the next; grows to what the settings say.
+    var exchangeWait = GossipMachine.firstExchangeWait
     /// Whom to exchange with next; a random one where it is `nil`.
     var exchangePartner: String?
     /// Exchanges in a row, each of which brought somebody unknown.
@@ -77,7 +79,7 @@ package struct GossipMachine: Sendable {
         lastCall = now
         lanRotation = ProbeRotation(due: now + dice.below(settings.lan.longestInterval))
         wanRotation = ProbeRotation(due: now + dice.below(settings.wan.longestInterval))
-        exchangeDue = now + dice.below(settings.exchangeInterval)
+        exchangeDue = now + dice.below(Self.firstExchangeWait)
         revivalDue = now
         cleaningDue = now + Self.cleaningInterval
         contactDue = now

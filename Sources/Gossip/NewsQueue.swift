@@ -25,6 +25,8 @@ struct NewsQueue: Sendable {
     /// By how often they were told; within one heap the latest first.
     private var heaps: [[Slip]] = []
     private var lastEdition: UInt64 = 0
+    /// How many slips there are, void ones included.
+    private var slips = 0
 
     var isEmpty: Bool { states.isEmpty }
     var count: Int { states.count }
@@ -36,6 +38,16 @@ struct NewsQueue: Sendable {
         states[item] = State(edition: lastEdition, carriesFacts: carriesFacts)
         if heaps.isEmpty { heaps.append([]) }
         heaps[0].append(Slip(item: item, edition: lastEdition))
+        slips += 1
+        if slips > 2 * states.count + Self.spareSlips { throwVoidSlipsAway() }
+    }
+
+    private static let spareSlips = 64
+
+    /// News that follow each other faster than they are told would pile up below those that are told.
+    private mutating func throwVoidSlipsAway() {
+        for level in heaps.indices { heaps[level].removeAll { states[$0.item]?.edition != $0.edition } }
+        slips = heaps.reduce(0) { $0 + $1.count }
     }
 
     /// What was said of a node before holds no more.
@@ -65,6 +77,7 @@ struct NewsQueue: Sendable {
         var kept: [(Slip, Int)] = []
         for level in heaps.indices {
             while taken.count < most, kept.count < 4 * most, let slip = heaps[level].popLast() {
+                slips -= 1
                 guard let state = states[slip.item], state.edition == slip.edition else { continue }
                 guard let update = make(slip.item, state.carriesFacts) else {
                     kept.append((slip, level))
@@ -75,6 +88,7 @@ struct NewsQueue: Sendable {
             }
         }
         for (slip, level) in kept.reversed() { heaps[level].append(slip) }
+        slips += kept.count
         for (slip, level) in told {
             guard level < repeats else {
                 states[slip.item] = nil
@@ -82,6 +96,7 @@ struct NewsQueue: Sendable {
             }
             if level == heaps.count { heaps.append([]) }
             heaps[level].append(slip)
+            slips += 1
         }
         return taken
     }

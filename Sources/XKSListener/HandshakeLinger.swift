@@ -14,20 +14,28 @@ final class HandshakeLinger: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let patience: TimeAmount
     private var isLingering = false
+    private var isOver = false
 
     init(patience: TimeAmount) { self.patience = patience }
 
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        guard mode == .all, !isLingering, context.channel.isActive else {
+        guard mode == .all, !isOver, context.channel.isActive else {
             context.close(mode: mode, promise: promise)
             return
         }
+        // TLS and whoever hears of its failure close both: the second time must not cut the first one short.
+        if let promise { context.channel.closeFuture.cascade(to: promise) }
+        guard !isLingering else { return }
         isLingering = true
-        let channel = context.channel
+        let bound = NIOLoopBound((self, context.channel), eventLoop: context.eventLoop)
         context.close(mode: .output, promise: nil)
         context.read()
-        // Rare, so a task of its own may be scheduled for it. A channel that has closed by then fails the promise.
-        context.eventLoop.scheduleTask(in: patience) { channel.close(mode: .all, promise: promise) }
+        // Rare, so a task of its own may be scheduled for it.
+        context.eventLoop.scheduleTask(in: patience) {
+            let (linger, channel) = bound.value
+            linger.isOver = true
+            channel.close(mode: .all, promise: nil)
+        }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -80,7 +80,7 @@ extension BlockList {
         try block(target, id: id, reason: "test", madeBy: "me@here", now: now, expiresInSeconds: seconds)
     }
 
-    /// What stands against a request; of a key store, a key and a principal that nothing is about unless they are named.
+    /// What stands against a request: of a key store, a key and a principal that nothing is about, unless it is named.
     func verdict(
         keyStore: String = "/other", id: String = "other-id", label: String = "other-label",
         principal: String = "arn:aws:iam::0:user/other", at now: Int64 = blockTime

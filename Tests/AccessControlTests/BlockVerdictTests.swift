@@ -33,7 +33,8 @@ struct BlockVerdictTests {
     func log() throws {
         #expect(
             try verdict(.key("payments")).logText
-                == "block 5d1f0c8e9a7b4c3d5d1f0c8e9a7b4c3d: --key payments, by alice@fra-1, without an end: stolen laptop"
+                == "block 5d1f0c8e9a7b4c3d5d1f0c8e9a7b4c3d: --key payments, by alice@fra-1, "
+                + "without an end: stolen laptop"
         )
         #expect(
             try verdict(.everything, expiresAt: blockTime + 1).logText.contains(

@@ -36,9 +36,13 @@ struct ClusterCheckerTests {
         switch sabotage {
         case .silencesNodeZero: break
         case .forgetsIncarnations:
-            scenario.faults = [
-                (5 * second, .freeze(1, for: 4 * second)), (14 * second, .kill(1)),
-                (20 * second, .restart(1, remembers: true)),
+            // It contradicts twice; then all who have heard it forget it, and it contradicts once more.
+            scenario = ClusterScenario(seed: seed, nodes: 4, length: 60 * second)
+            scenario.faults = [(5 * second, .freeze(1, for: 4 * second)), (15 * second, .freeze(1, for: 4 * second))]
+            scenario.faults += (0..<4).map { (25 * second, .kill($0)) }
+            scenario.faults += [0, 2, 3].map { (27 * second, .restart($0, remembers: false)) }
+            scenario.faults += [
+                (35 * second, .restart(1, remembers: true)), (45 * second, .freeze(1, for: 4 * second)),
             ]
         case .neverHeals:
             scenario.faults = [(6 * second, .partition(side: [0], for: 10 * second))]

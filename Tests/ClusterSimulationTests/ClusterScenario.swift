@@ -31,6 +31,8 @@ struct ClusterScenario {
     var sites = 1
     var loss = 0
     var stragglers = 50
+    /// All know each other from the beginning.
+    var isSettled = false
     var faults: [(at: UInt64, fault: ClusterFault)] = []
     /// When the last fault is over, counted from the start.
     var calmFrom: UInt64

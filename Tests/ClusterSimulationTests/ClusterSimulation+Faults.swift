@@ -86,11 +86,14 @@ extension ClusterSimulation {
         let old = nodes[node].machine
         if !remembers { loseStore(node) }
         nodes[node].start(
-            incarnation: remembers ? (nodes[node].storedIncarnation ?? 0) + 1 : 1,
+            incarnation: remembers ? (nodes[node].storedIncarnation ?? 0) + 1 : unstoredIncarnation(),
             remembered: remembers ? old.members.map(\.identity) : [], settings: settings, seed: dice.next(), now: now)
         nodes[node].wellSince = now
         discoverSeeds(node)
     }
+
+    /// Seconds by the host's clock, which is wrong at times: then others know a later life.
+    private mutating func unstoredIncarnation() -> UInt64 { dice.chance(500) ? 0 : now / second }
 
     // MARK: Blocks
 

@@ -49,6 +49,7 @@ struct ClusterSimulation {
         network.loss = scenario.loss
         network.stragglers = scenario.stragglers
         for _ in 0..<scenario.nodes { addNode() }
+        if scenario.isSettled { introduceAll() }
         for index in scenario.faults.indices {
             queue.add(.fault(index), at: ClusterScenario.start + scenario.faults[index].at)
         }

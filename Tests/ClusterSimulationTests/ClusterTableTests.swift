@@ -55,16 +55,19 @@ struct ClusterTableTests {
     }
 
     private func scenario(_ item: Case, _ nodes: Int, _ seed: UInt64) -> ClusterScenario {
-        ClusterScenario(seed: seed, nodes: nodes, sites: min(item.sites, nodes), loss: item.loss, length: 0)
+        var scenario = ClusterScenario(
+            seed: seed, nodes: nodes, sites: min(item.sites, nodes), loss: item.loss, length: 0)
+        scenario.isSettled = nodes > 32
+        return scenario
     }
 
-    private func settle(_ nodes: Int) -> UInt64 { (nodes > 100 ? 60 : 20) * second }
+    private static let settling = 20 * second
 
     private func deaths(
         _ item: Case, _ nodes: Int, seed: UInt64, count: Int
     ) -> (first: [UInt64], all: [UInt64], falseDeaths: Int) {
         var simulation = ClusterSimulation(scenario(item, nodes, seed))
-        simulation.advance(to: simulation.now + settle(nodes) + seed * 37 * millisecond)
+        simulation.advance(to: simulation.now + Self.settling + seed * 37 * millisecond)
         var (first, all): ([UInt64], [UInt64]) = ([], [])
         for number in 0..<count {
             let victim = (3 + number * 3 + Int(seed)) % nodes
@@ -88,11 +91,11 @@ struct ClusterTableTests {
 
     private func idle(_ item: Case, _ nodes: Int) -> Idle {
         var simulation = ClusterSimulation(scenario(item, nodes, 4_711))
-        simulation.advance(to: simulation.now + settle(nodes))
+        simulation.advance(to: simulation.now + Self.settling)
         simulation.check.suspicions = 0
         simulation.meter = MessageMeter()
-        // Once an hour of nodes; of large clusters at least two minutes.
-        let length = max(UInt64(3_600 / nodes), 120) * second
+        // Once an hour of nodes; of large clusters at least a minute.
+        let length = max(UInt64(3_600 / nodes), 60) * second
         simulation.advance(to: simulation.now + length)
         let time = Double(length) / Double(second)
         let meter = simulation.meter ?? MessageMeter()

@@ -47,6 +47,14 @@ extension EndToEnd {
                     try trio.report(name).liveness(of: "node-2") == "left"
                 }
             }
+            // Who is no node is dropped, counted, and disturbs nobody.
+            let stranger = try run([
+                "/usr/bin/env", "curl", "--silent", "--insecure", "https://\(try trio.clusterAddress("node-1"))/",
+            ])
+            #expect(!stranger.isSuccess)
+            try eventually("the stranger is counted") {
+                try trio.op("node-1").call("cluster", "status").output.contains("1 unauthenticated")
+            }
             let status = try trio.op("node-1").call("cluster", "status")
             #expect(status.output.contains("node-3") && status.output.contains("left"))
         }

@@ -25,12 +25,17 @@ extension EndToEnd {
             #expect(reply.status == 0)
         }
 
-        @Test("a certificate of another CA ends in the handshake, though it bears the right name")
-        func otherAuthority() throws {
+        /// Over HTTP/2, too, where a client sends several pieces before it hears of the refusal.
+        @Test(
+            "a certificate of another CA ends in the handshake, though it bears the right name, and the client hears why",
+            arguments: ["--http1.1", "--http2"])
+        func otherAuthority(version: String) throws {
             let scratch = try Scratch()
-            let reply = try encrypt(try certificate(for: "claviger-dev-client", signedBy: nil, in: scratch))
+            let certificate = try certificate(for: "claviger-dev-client", signedBy: nil, in: scratch)
+            let reply = try encrypt(certificate + [version, "--verbose"])
             #expect(reply.exit != .exited(0))
             #expect(reply.status == 0)
+            #expect(reply.errors.contains("alert unknown ca"), "\(reply.errors)")
         }
 
         @Test("a certificate of the CA is let in by its name only", arguments: [true, false])

@@ -93,6 +93,30 @@ struct KeyProofJoiningTests {
         #expect(bench.alarms.isEmpty && bench.holders("k7") == [0, 1])
     }
 
+    @Test("what was waited for is waited for no longer when a place is added meanwhile")
+    func timers() {
+        for isYoung in [false, true] {
+            var bench = ProofBench(["a", "b"])
+            bench.put("k", 1, on: 0)
+            bench.list(0)
+            if isYoung {
+                bench.take(bench.proof.settled(hsm: 1, now: bench.now))
+                bench.run()
+                #expect(bench.holders("k") == [0], "for ten seconds who disagrees makes a dispute")
+            }
+            bench.join(2, name: "c")
+            bench.join(3, name: "d")
+            bench.wait(isYoung ? 10 : 5)
+            bench.run()
+            #expect(bench.holders("k") == [0])
+            bench.wait(isYoung ? 0 : 10)
+            bench.put("k", 2, on: 2)
+            bench.list(2)
+            bench.run()
+            #expect(bench.holders("k") == [0] && bench.alarms == [.differs(label: "k", hsm: "c", maker: "a")])
+        }
+    }
+
     @Test("two HSMs that bear one name for a while do not take each other's part")
     func twins() {
         var bench = ProofBench(["a"])
@@ -160,6 +184,21 @@ struct KeyProofLeavingTests {
             bench.run()
             #expect(bench.verdicts("k") == [.different(than: "a"), .proven] && !bench.proof.isUndecided(hsm: 0))
             #expect(bench.alarms == [.differs(label: "k", hsm: name, maker: "a")])
+        }
+    }
+
+    @Test("its catalogue is read as a first one, also where the one before had lost a key")
+    func firstCatalogue() {
+        var bench = pool()
+        bench.keys[0] = [:]
+        bench.list(0)
+        bench.remove(0)
+        bench.join(0, name: "new")
+        bench.put("k", 1, on: 0)
+        for _ in 0..<2 {
+            bench.list(0)
+            bench.run()
+            #expect(bench.holders("k") == [0, 1])
         }
     }
 

@@ -88,6 +88,12 @@ final class NodeNeighbours: Sendable {
 
     var isClustered: Bool { cluster != nil }
 
+    /// What the cluster listener has dropped, by reason.
+    var dropped: [String: UInt64] {
+        let counts = cluster?.statistics.dropped ?? [:]
+        return Dictionary(uniqueKeysWithValues: counts.filter { $0.value > 0 }.map { ($0.key.rawValue, $0.value) })
+    }
+
     /// Whether another node could serve some key for this one.
     var canForwardAny: Bool { isForwarding && cluster?.canForwardAny ?? false }
 }

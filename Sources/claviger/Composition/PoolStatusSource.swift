@@ -51,7 +51,7 @@ final class PoolStatusSource: NodeStatusSource {
         let view = ClusterView(own: neighbours.facts(), identity: neighbours.identity, startedAt: startedAt)
         return ClusterHealth(
             here: status(), isClustered: neighbours.isClustered, nodes: view.nodes(neighbours.members),
-            blocks: blocks.listing(), asOfUnixSeconds: Int64(time(nil)))
+            blocks: blocks.listing(), dropped: neighbours.dropped, asOfUnixSeconds: Int64(time(nil)))
     }
 
     private var storeStatus: StoreStatus {

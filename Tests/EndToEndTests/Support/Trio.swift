@@ -86,6 +86,13 @@ final class Trio {
         nodes[index(name)] = try Node.serve(configurations[index(name)], activeHSMs: hsms)
     }
 
+    /// Where its peers reach a node.
+    func clusterAddress(_ name: String) throws -> String {
+        let lines = configuration(name).lines
+        guard let line = lines.last(where: { $0.hasPrefix("advertise = ") }) else { throw HarnessError("no address") }
+        return String(line.dropFirst("advertise = ".count)).replacing("\"", with: "")
+    }
+
     func report(_ name: String) throws -> ClusterReport {
         try JSONDecoder().decode(ClusterReport.self, from: Data(try node(name).control("/cluster/health").body))
     }
