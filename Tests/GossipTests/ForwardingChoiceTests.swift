@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import Gossip
+import Testing
+
+@Suite("Gossip: which peer a request is passed on to")
+struct ForwardingChoiceTests {
+    private func member(
+        _ name: String, site: String = "here", _ liveness: Liveness = .alive, roundTrip: UInt32? = 1_000,
+        _ change: (inout NodeFacts) -> Void = { _ in }
+    ) -> Member {
+        var own = facts()
+        change(&own)
+        return Member(
+            identity: identity(name, site: site), liveness: liveness, facts: own, roundTrip: roundTrip, since: 0)
+    }
+
+    private func order(_ members: [Member], key: String = "k") -> [String] {
+        ForwardingChoice(members: members, node: "a", site: "here", configuration: "same")
+            .members(for: key).map(\.identity.name)
+    }
+
+    @Test("the unsuspected first, then those of the same configuration, the same site, and the nearest")
+    func ranks() {
+        let members = [
+            member("suspect", .suspect, roundTrip: 1), member("other", roundTrip: 1) { $0.configuration = "other" },
+            member("away", site: "there", roundTrip: 1), member("far", roundTrip: 9_000),
+            member("near", roundTrip: 100), member("unmeasured", roundTrip: nil),
+        ]
+        let expected = ["near", "far", "unmeasured", "away", "other", "suspect"]
+        #expect(order(members) == expected)
+        #expect(order(members.reversed()) == expected)
+    }
+
+    @Test("nobody is asked who cannot serve: dead, gone, ending, without an HSM, without the key, or this node")
+    func excluded() {
+        let members = [
+            member("dead", .dead), member("left", .left), member("ending") { $0.isDraining = true },
+            member("empty") { $0.hsms = [] }, member("out") { $0.hsms[0].state = .unavailable },
+            member("drained") { $0.hsms[0].isDrained = true }, member("a"),
+            member("without") { $0.unservedKeys = ["k"] }, member("probing") { $0.hsms[0].state = .probing },
+        ]
+        #expect(order(members).isEmpty)
+        #expect(order(members, key: "other") == ["without"])
+        let choice = ForwardingChoice(members: members, node: "a", site: "here", configuration: "same")
+        #expect(!choice.canServe("k") && choice.canServe("other") && choice.canServeAny)
+    }
+
+    @Test("a degraded HSM serves; a node that has said nothing of itself does not")
+    func degraded() {
+        #expect(order([member("b") { $0.hsms[0].state = .degraded }]) == ["b"])
+        let silent = Member(identity: identity("b"), liveness: .alive, since: 0)
+        #expect(order([silent]).isEmpty)
+    }
+}
