@@ -68,7 +68,7 @@ package enum GossipBounds {
     /// What is left of a text of our own.
     static func text(_ text: String, _ longest: Int) -> String {
         guard !isText(text, longest) else { return text }
-        var short = String(text.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7F }.prefix(longest))
+        var short = String(text.unicodeScalars.lazy.filter { $0.value >= 0x20 && $0.value != 0x7F }.prefix(longest))
         while short.utf8.count > longest { short.removeLast() }
         return short
     }

@@ -110,8 +110,10 @@ extension GossipMachine {
         switch record.member.liveness {
         case .alive:
             believe(record.member.identity, .suspect, by: identity.name, now, &actions)
+            records[name]?.suspicion?.isFound = true
             remind(name, now, &actions)
         case .suspect:
+            records[name]?.suspicion?.isFound = true
             confirm(name, by: identity.name, now)
         case .dead, .left: break
         }
@@ -138,8 +140,12 @@ extension GossipMachine {
                     // It has spoken to us since. What is missing is its word that it knows of the suspicion.
                     records[name]?.suspicion?.startedAt = now
                     remind(name, now, &actions)
-                } else {
+                } else if suspicion.isFound {
                     believe(record.member.identity, .dead, by: identity.name, now, &actions)
+                } else {
+                    // Known from hearsay, as the contradiction would be, which may have been lost on the way: whoever
+                    // has not looked looks first. Of a true death it mostly hears before.
+                    probe(name, now, &actions)
                 }
             } else if suspicion.accusers.contains(identity.name), now - suspicion.remindedAt >= timing.pingTimeout {
                 remind(name, now, &actions)

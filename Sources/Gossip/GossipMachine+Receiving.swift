@@ -181,7 +181,11 @@ extension GossipMachine {
         case .probe, .courier: break
         case .help(let target, let number, let owesNack):
             guard probes[target]?.number == number else { break }
-            if message.kind == .ack { return passProbe(target) }
+            if message.kind == .ack {
+                // Somebody has reached it just now.
+                records[target]?.suspicion?.startedAt = now
+                return passProbe(target)
+            }
             probes[target]?.open -= 1
             if owesNack { probes[target]?.nacksDue -= 1 }
         case .relay(let ticket): endRelay(ticket, .ack, &actions)

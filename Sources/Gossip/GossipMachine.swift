@@ -72,7 +72,7 @@ package struct GossipMachine: Sendable {
         self.identity.incarnation = min(identity.incarnation, GossipBounds.highestNumber)
         self.settings = settings
         self.facts = facts.bounded
-        self.facts.revision = max(facts.revision, 1)
+        self.facts.revision = max(self.facts.revision, 1)
         self.remembered = remembered.filter { $0.name != identity.name && $0.isWithinBounds }.map(\.address)
         dice = Dice(seed: seed)
         startedAt = now
@@ -110,7 +110,12 @@ package struct GossipMachine: Sendable {
         if liveMembers > 0 { due = min(due, exchangeDue) }
         if !dead.isEmpty { due = min(due, revivalDue) }
         for probe in probes.values { due = min(due, probe.hasAskedForHelp ? probe.endsAt : probe.helpAt) }
-        for name in suspects { due = min(due, suspicionDeadline(name) ?? due) }
+        // One that is overdue waits for its probe.
+        for name in suspects {
+            if let deadline = suspicionDeadline(name), deadline > lastCall || probes[name] == nil {
+                due = min(due, deadline)
+            }
+        }
         return min(due, contactDue)
     }
 

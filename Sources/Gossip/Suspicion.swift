@@ -11,6 +11,8 @@ struct Suspicion: Sendable, Equatable {
     private(set) var accusers: [String]
     /// When this node last reminded the suspect, if it is an accuser.
     var remindedAt: UInt64
+    /// This node has found by itself that the suspect is silent.
+    var isFound = false
 
     init(by accuser: String, now: UInt64) {
         startedAt = now
