@@ -68,7 +68,10 @@ package enum GossipBounds {
     /// What is left of a text of our own.
     static func text(_ text: String, _ longest: Int) -> String {
         guard !isText(text, longest) else { return text }
-        var short = String(text.unicodeScalars.lazy.filter { $0.value >= 0x20 && $0.value != 0x7F }.prefix(longest))
+        let visible = text.unicodeScalars.lazy.filter { $0.value >= 0x20 && $0.value != 0x7F }
+        var scalars = String.UnicodeScalarView()
+        scalars.append(contentsOf: visible.prefix(longest))
+        var short = String(scalars)
         while short.utf8.count > longest { short.removeLast() }
         return short
     }

@@ -23,7 +23,13 @@ extension BlockList {
             }
         }
         for row in stored.lifts {
-            lifts.append(BlockLift(id: row.id, liftedAt: Int64(row.liftedUnixSeconds), liftedBy: row.liftedBy))
+            let lift = BlockLift(id: row.id, liftedAt: Int64(row.liftedUnixSeconds), liftedBy: row.liftedBy)
+            do throws(BlockError) {
+                try lift.validate()
+                lifts.append(lift)
+            } catch {
+                damage = "the store holds a lift that cannot be read: \(error)"
+            }
         }
         var unknown: String?
         if case .unknown(let reason) = stored.condition { unknown = reason }
