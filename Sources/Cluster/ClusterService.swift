@@ -24,7 +24,6 @@ package final class ClusterService: Sendable {
 
     /// The port of the listener.
     package let port: Int
-    private let settings: ClusterSettings
     private let group: MultiThreadedEventLoopGroup
     private let loop: any EventLoop
     private let tls: ClusterTLS
@@ -96,7 +95,6 @@ package final class ClusterService: Sendable {
         forwarder = Forwarder(
             loop: loop, pool: pool, limits: limits, gossip: gossip, delegate: delegate, counters: counters)
         port = server.port
-        self.settings = settings
         self.group = group
         self.loop = loop
         self.tls = tls

@@ -29,14 +29,12 @@ package struct ClusterSettings: Sendable, Equatable {
     /// `host:port` each, where to begin looking for peers. A name stands for all its addresses.
     package var seeds: [String]
     package var tls: ClusterTLSFiles
-    /// Whether this node passes requests on. It takes those of others in any case.
-    package var forwarding: Bool
     /// Longest body of a request that is passed on: what the XKS listener takes.
     package var maxForwardBytes: Int
 
     package init(
         node: String, site: String, listenHost: String, listenPort: Int, advertise: String, seeds: [String],
-        tls: ClusterTLSFiles, forwarding: Bool, maxForwardBytes: Int
+        tls: ClusterTLSFiles, maxForwardBytes: Int
     ) {
         self.node = node
         self.site = site
@@ -45,7 +43,6 @@ package struct ClusterSettings: Sendable, Equatable {
         self.advertise = advertise
         self.seeds = seeds
         self.tls = tls
-        self.forwarding = forwarding
         self.maxForwardBytes = maxForwardBytes
     }
 }

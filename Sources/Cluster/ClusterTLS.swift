@@ -42,7 +42,6 @@ final class ClusterTLS: Sendable {
 
     var material: Material { state.withLock { $0.material } }
     var generation: UInt64 { state.withLock { $0.material.generation } }
-    var files: ClusterTLSFiles { state.withLock { $0.files } }
 
     /// Whether files could take the place of those in use.
     func check(_ files: ClusterTLSFiles) throws(ClusterError) {

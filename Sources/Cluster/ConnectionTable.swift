@@ -28,6 +28,4 @@ final class ConnectionTable: Sendable {
         let old = entries.withLock { $0.values.filter { $0.generation < generation }.map(\.channel) }
         for channel in old { channel.close(promise: nil) }
     }
-
-    var count: Int { entries.withLock { $0.count } }
 }

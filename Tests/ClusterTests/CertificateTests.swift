@@ -46,7 +46,7 @@ struct CertificateTests {
             let a = try await cluster.start("a")
             let settings = ClusterSettings(
                 node: "b", site: "", listenHost: "127.0.0.1", listenPort: a.service.port, advertise: "127.0.0.1:0",
-                seeds: [], tls: try cluster.files("b"), forwarding: true, maxForwardBytes: 1_000)
+                seeds: [], tls: try cluster.files("b"), maxForwardBytes: 1_000)
             await #expect(throws: ClusterError.self) {
                 _ = try await ClusterService.start(
                     settings: settings, incarnation: 1, remembered: [], delegate: ScriptedNode(),

@@ -93,7 +93,7 @@ final class TestCluster {
         let service = try await ClusterService.start(
             settings: ClusterSettings(
                 node: name, site: "here", listenHost: "127.0.0.1", listenPort: 0, advertise: "127.0.0.1:0",
-                seeds: seeds, tls: try files ?? self.files(name), forwarding: true, maxForwardBytes: maxForwardBytes),
+                seeds: seeds, tls: try files ?? self.files(name), maxForwardBytes: maxForwardBytes),
             incarnation: incarnation, remembered: remembered, delegate: delegate,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         nodes[name] = (delegate, service)

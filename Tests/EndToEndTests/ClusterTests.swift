@@ -90,6 +90,18 @@ extension EndToEnd {
             try eventually("and is not ready") { try poor.control("/readyz").status == 503 }
         }
 
+        @Test("passing requests on can be switched off")
+        func notForwarding() throws {
+            try trio.edit("node-1") { $0.set("forwarding", "false", in: "[cluster]") }
+            #expect(try trio.node("node-1").stop() == .exited(0))
+            try trio.restart("node-1")
+            try trio.together()
+            for hsm in ["hsm-1", "hsm-2"] { try trio.op("node-1").done("hsm", "drain", hsm) }
+            let reply = try XKSClient(trio.node("node-1")).encrypt([1])
+            #expect(reply.status == 500, "\(reply.text)")
+            #expect(try trio.node("node-1").control("/readyz").status == 503)
+        }
+
         @Test("a tampered request is refused by the peer as it would be here")
         func forwardedForgery() throws {
             for hsm in ["hsm-1", "hsm-2"] { try trio.op("node-1").done("hsm", "drain", hsm) }

@@ -43,6 +43,16 @@ extension EndToEnd {
             try load.more(50)
             #expect(try XKSClient(node).encrypt([1], key: "bar").status == 200)
 
+            // One gets other settings: a worker with those takes over from the old one.
+            let before = node.workers["hsm-2"]
+            fewer.set("sessions", "3", in: "[[hsm]]", number: 0)
+            _ = try fewer.write()
+            #expect(try op.done("reload").contains("hsm-2"))
+            try eventually("hsm-2 has one worker, another, with 3 lanes", within: 30) {
+                try node.health().hsm("hsm-2")?.lanes.open == 3 && node.workers["hsm-2"] != before
+            }
+            try load.more(50)
+
             let report = try load.stop()
             #expect(report.failures.isEmpty, "\(report.failures.prefix(5))")
             #expect(try node.stop() == .exited(0))
