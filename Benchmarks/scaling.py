@@ -130,11 +130,11 @@ def misses(results, one, many, loaded, single):
 def run(arguments, directory, stack):
     bench = Bench(arguments, directory, stack)
     sessions = 4
-    # A quarter more connections than sessions: no lane waits for the generator.
+    # Twice as many connections as sessions: no lane waits for the generator.
     few, many = bench.node("one", 1, "5ms", sessions), bench.node("many", MANY, "5ms", sessions)
     names = ("one HSM of 5 ms, 4 sessions", f"{MANY} HSMs of 5 ms, 4 sessions each")
     results = bench.rounds({
-        names[0]: lambda: few(sessions * 5 // 4), names[1]: lambda: many(MANY * sessions * 5 // 4)})
+        names[0]: lambda: few(2 * sessions), names[1]: lambda: many(2 * MANY * sessions)})
     bench.stop_nodes()
     big = bench.node("big", 1, "1ms", 28)
     names += ("one HSM of 1 ms, 28 sessions", "the same, a single connection")

@@ -103,16 +103,8 @@ package final class HSMPool: KeyOperationPool {
         if mustTick { scheduleTick() }
     }
 
-    package func knowledge(of label: String, on hsms: HSMSet) -> KeyKnowledge {
-        state.withLock { $0.knowledge(of: label, on: hsms) }
-    }
-
-    package func validity(of label: String, on hsms: HSMSet) -> KeyValidity {
-        state.withLock { state in
-            let servers = state.proof.holders(of: label)
-            return state.catalogue.validity(
-                of: label, on: (servers.isEmpty ? state.heard : servers).intersection(hsms))
-        }
+    package func account(of label: String, on hsms: HSMSet) -> KeyAccount {
+        state.withLock { $0.account(of: label, on: hsms) }
     }
 
     /// Has every HSM list its keys now: a key that nobody knew may have just been made.

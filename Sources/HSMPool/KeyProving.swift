@@ -51,7 +51,15 @@ extension PoolState {
         return effects
     }
 
-    func knowledge(of label: String, on permitted: HSMSet) -> KeyKnowledge {
+    /// What a request must know of a key, on the HSMs that its key store may use.
+    func account(of label: String, on permitted: HSMSet) -> KeyAccount {
+        let servers = proof.holders(of: label)
+        return KeyAccount(
+            knowledge: knowledge(of: label, on: permitted),
+            validity: catalogue.validity(of: label, on: (servers.isEmpty ? heard : servers).intersection(permitted)))
+    }
+
+    private func knowledge(of label: String, on permitted: HSMSet) -> KeyKnowledge {
         let known = catalogue.knowledge(
             of: label, heard: heard.intersection(permitted), known: known.intersection(permitted))
         switch known {

@@ -113,22 +113,29 @@ struct PoolState {
     }
 
     /// HSMs that have a worker which has told its keys.
-    var heard: HSMSet { phases([.serving, .probing]) }
+    var heard: HSMSet { members { $0 == .serving || $0 == .probing } }
 
     /// Those and the ones whose worker is on its way.
-    var known: HSMSet { phases([.serving, .probing, .starting]) }
+    var known: HSMSet { members { $0 != .down } }
 
-    private func phases(_ wanted: [HSMPhase]) -> HSMSet {
-        HSMSet(hsms.indices.filter { hsms[$0].role.isMember && wanted.contains(machine.phase(of: $0)) })
+    /// On the way of every request.
+    private func members(in isWanted: (HSMPhase) -> Bool) -> HSMSet {
+        var result = HSMSet()
+        for hsm in hsms.indices where hsms[hsm].role.isMember && isWanted(machine.phase(of: hsm)) {
+            result.insert(hsm)
+        }
+        return result
     }
 
     /// Turns decisions into effects. `answer` is what came in with the event, if the event was an answer.
     mutating func effects(of actions: PoolActions, answer: LaneAnswer? = nil, now: UInt64) -> [PoolEffect] {
         var effects: [PoolEffect] = []
-        var remaining = [actions]
-        while let next = remaining.popLast() {
+        // Nearly always there are these actions only, and then the array costs nothing.
+        var following: [PoolActions] = []
+        var current: PoolActions? = actions
+        while let next = current {
             for dispatch in next.dispatches {
-                if let refused = send(dispatch, now: now, into: &effects) { remaining.append(refused) }
+                if let refused = send(dispatch, now: now, into: &effects) { following.append(refused) }
             }
             for order in next.laneOrders {
                 if let worker = hsms[order.lane.hsm].worker, worker.lanes.indices.contains(order.lane.lane) {
@@ -151,6 +158,7 @@ struct PoolState {
             for hsm in next.probes {
                 if let control = hsms[hsm].worker?.control { effects.append(.tell(control, .probe)) }
             }
+            current = following.popLast()
         }
         return effects
     }

@@ -107,6 +107,7 @@ package final class LaneChannel {
     /// Reads until `length` bytes are there; takes more when more has come.
     private func fill(to length: Int) -> Bool {
         while filled < length {
+            waitForBytes()
             let room = UnsafeMutableRawBufferPointer(rebasing: incoming.bytes[filled...])
             let count = read(descriptor, room.baseAddress, room.count)
             if count > 0 {
@@ -116,6 +117,15 @@ package final class LaneChannel {
             }
         }
         return true
+    }
+
+    /// Sleeps in poll rather than in read. Linux wakes whoever sleeps in a read of a Unix stream socket also when the
+    /// peer has taken what was written to it, that is, once for each answer that the node reads; a poll for input is
+    /// left asleep (unix_write_space in net/unix/af_unix.c: the wait queue is one for both directions, and only poll's
+    /// entry on it looks at the event). An error shows in the read that follows.
+    private func waitForBytes() {
+        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        _ = poll(&wanted, 1, -1)
     }
 
     private func write(_ length: Int) -> Bool {

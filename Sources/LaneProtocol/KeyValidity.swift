@@ -23,7 +23,15 @@ package struct KeyValidity: Sendable, Hashable {
     /// What both allow: the later start, the earlier end.
     package func intersection(_ other: KeyValidity) -> KeyValidity {
         KeyValidity(
-            start: [start, other.start].compactMap { $0 }.max(), end: [end, other.end].compactMap { $0 }.min())
+            start: Self.both(start, other.start, or: max), end: Self.both(end, other.end, or: min))
+    }
+
+    /// The one bound that there is, or of two the one that `choose` takes.
+    private static func both(
+        _ one: UInt32?, _ other: UInt32?, or choose: (UInt32, UInt32) -> UInt32
+    ) -> UInt32? {
+        guard let one, let other else { return one ?? other }
+        return choose(one, other)
     }
 
     /// The day, if the calendar has it; `nil` otherwise. Years 1 to 9999.

@@ -90,6 +90,19 @@ package enum KeyKnowledge: Sendable, Equatable {
     case unknown
 }
 
+/// What HSMs tell of a key at one moment: all that decides whether it may be used.
+package struct KeyAccount: Sendable, Equatable {
+    package var knowledge: KeyKnowledge
+    /// Between which days the key may be used to encrypt: the latest start and the earliest end that those tell which
+    /// serve it.
+    package var validity: KeyValidity
+
+    package init(knowledge: KeyKnowledge, validity: KeyValidity) {
+        self.knowledge = knowledge
+        self.validity = validity
+    }
+}
+
 /// The pool of HSMs as the rest of the node sees it.
 package protocol KeyOperationPool: Sendable {
     /// Does `operation` on one of `hsms` before `deadline` (CLOCK_MONOTONIC, nanoseconds). Never blocks;
@@ -98,12 +111,8 @@ package protocol KeyOperationPool: Sendable {
         _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64,
         completion: @escaping @Sendable (OperationResult) -> Void)
 
-    /// What the HSMs of `hsms` say about the key `label`.
-    func knowledge(of label: String, on hsms: HSMSet) -> KeyKnowledge
-
-    /// Between which days the key may be used to encrypt: the latest start and the earliest end that those of `hsms`
-    /// which serve it tell.
-    func validity(of label: String, on hsms: HSMSet) -> KeyValidity
+    /// What the HSMs of `hsms` say about the key `label`. Asked at each request.
+    func account(of label: String, on hsms: HSMSet) -> KeyAccount
 
     /// Every HSM, in the order of the configuration.
     func status() -> [HSMStatus]

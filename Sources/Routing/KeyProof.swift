@@ -107,10 +107,10 @@ package struct KeyProof: Sendable {
     }
 
     package func standing(of label: String) -> KeyStanding {
-        guard let place = places[label] else { return .unlisted }
+        guard let place = places[label], records[place].isListed else { return .unlisted }
+        // On the way of every request: so far nothing is copied.
+        guard records[place].served.isEmpty else { return .served }
         let record = records[place]
-        guard record.isListed else { return .unlisted }
-        if !record.served.isEmpty { return .served }
         if case .disputed(let text) = record.stage { return .disputed(text) }
         if record.trusting != nil || !hopeful(record).isEmpty { return .pending }
         for hsm in names.indices where record.slots[hsm].isPresent {

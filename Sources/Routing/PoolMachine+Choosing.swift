@@ -141,18 +141,23 @@ extension PoolMachine {
 
     // MARK: The line
 
-    /// A lane of `hsm` may have become free: gives it to the first in the line that can use it.
+    /// A lane of `hsm` may have become free: gives it to the first in the line that can use it, or to one a few places
+    /// behind it that is of the lane's group.
     mutating func serveWaiting(hsm: Int, now: UInt64, into actions: inout PoolActions) {
         guard !waiting.isEmpty else { return }
         while hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].freeCount > 0 {
-            let ready = waiting.first { id in
-                guard let operation = operations[id], operation.deadline > now else { return false }
-                return candidates(for: operation).contains(hsm)
+            let choice = waiting.choice { id in
+                guard let operation = operations[id], operation.deadline > now,
+                    candidates(for: operation).contains(hsm)
+                else { return .cannot }
+                // One that another HSM has failed has waited enough.
+                return operation.attempts > 0 || hsms[hsm].hasFreeLane(group: operation.group) ? .likes : .can
             }
-            guard let ready, let group = operations[ready]?.group, let lane = hsms[hsm].takeFreeLane(group: group)
+            guard let choice, let group = operations[choice.id]?.group,
+                let lane = hsms[hsm].takeFreeLane(group: group)
             else { return }
-            waiting.remove(ready)
-            dispatch(ready, to: LaneID(hsm: hsm, lane: lane), now: now, into: &actions)
+            waiting.take(choice)
+            dispatch(choice.id, to: LaneID(hsm: hsm, lane: lane), now: now, into: &actions)
         }
     }
 

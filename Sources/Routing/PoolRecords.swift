@@ -185,6 +185,8 @@ struct HSMRecord: Sendable {
         return nil
     }
 
+    func hasFreeLane(group: Int) -> Bool { freeLanes.indices.contains(group) && !freeLanes[group].isEmpty }
+
     mutating func giveBack(_ lane: Int) {
         lanes[lane] = .free
         freeCount += 1
@@ -224,23 +226,5 @@ struct HSMRecord: Sendable {
             ramp = max(Double(now - backSince) / Double(limits.slowStart), 0.1)
         }
         return expected * Double(busy + 1) * (1 + 20 * failureShare(now: now)) / (Double(traits.weight) * ramp)
-    }
-}
-
-/// Operations that wait for a free lane, first come first served.
-struct WaitingLine: Sendable {
-    private(set) var ids: [OperationID] = []
-
-    var isEmpty: Bool { ids.isEmpty }
-    var count: Int { ids.count }
-
-    mutating func add(_ id: OperationID, atFront: Bool) {
-        if atFront { ids.insert(id, at: 0) } else { ids.append(id) }
-    }
-
-    func first(where matches: (OperationID) -> Bool) -> OperationID? { ids.first(where: matches) }
-
-    mutating func remove(_ id: OperationID) {
-        if let index = ids.firstIndex(of: id) { ids.remove(at: index) }
     }
 }

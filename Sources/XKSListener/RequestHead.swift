@@ -83,10 +83,14 @@ struct HeadFacts {
 /// Compares ASCII; `lowercase` must be in lower case.
 func equalsIgnoringCase(_ text: String, _ lowercase: StaticString) -> Bool {
     let wanted = UnsafeBufferPointer(start: lowercase.utf8Start, count: lowercase.utf8CodeUnitCount)
-    guard text.utf8.count == wanted.count else { return false }
-    return zip(text.utf8, wanted).allSatisfy { letter, other in
-        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(letter) ? letter | 0x20 == other : letter == other
+    let letters = text.utf8Span.span
+    guard letters.count == wanted.count else { return false }
+    for index in 0..<letters.count {
+        let letter = letters[index]
+        let isUpper = (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(letter)
+        guard (isUpper ? letter | 0x20 : letter) == wanted[index] else { return false }
     }
+    return true
 }
 
 /// Digits only, as RFC 9110 section 8.6 has it: no sign, no blank, no list. At most 15 of them.

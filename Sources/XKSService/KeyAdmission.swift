@@ -19,52 +19,55 @@ extension XKSService {
     func admit(
         _ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?, for purpose: KeyUsage
     ) throws(Refusal) -> AdmittedKey {
-        if let verdict = blockVerdict(exchange, store, externalKeyID) {
+        let label = externalKeyID.flatMap { store.keyStore.resolve(externalKeyID: $0) }
+        if let verdict = blockVerdict(exchange, store, externalKeyID, label: label) {
             exchange.trace.reason = verdict.logText
             throw .everywhere(.invalidState, verdict.clientMessage)
         }
-        let label = try label(externalKeyID, in: store)
-        exchange.label = label
+        let (found, account) = try account(of: label, exchange, store)
         // Dates forbid new encryptions, never to open what was made before (NIST SP 800-57 part 1, section 7).
-        if purpose == .encrypt, !isWithinDates(label, in: store) {
+        if purpose == .encrypt, !isWithinDates(account) {
             throw .everywhere(.invalidState, "the key is outside its CKA_START_DATE and CKA_END_DATE")
         }
-        let usage = try usage(ofKey: label, in: store, purpose: purpose)
+        let usage = try usage(account.knowledge, purpose: purpose)
         guard usage.isSuperset(of: purpose) else {
             throw .everywhere(.invalidKeyUsage, "the key does not allow \(purpose == .encrypt ? "Encrypt" : "Decrypt")")
         }
-        return AdmittedKey(label: label, usage: usage)
+        return AdmittedKey(label: found, usage: usage)
     }
 
     /// The block that stands against the request, if there is one.
-    func blockVerdict(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) -> BlockVerdict? {
+    ///
+    /// - Parameter label: of the key that is meant; `nil` when the key store has none of this id.
+    func blockVerdict(
+        _ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?, label: String?
+    ) -> BlockVerdict? {
         neighbours.blocks.current().verdict(
-            keyStore: store.keyStore.pathPrefix, externalKeyID: externalKeyID ?? "",
-            label: externalKeyID.flatMap { store.keyStore.resolve(externalKeyID: $0) } ?? "",
+            keyStore: store.keyStore.pathPrefix, externalKeyID: externalKeyID ?? "", label: label ?? "",
             principal: exchange.trace.metadata?.awsPrincipalArn ?? "", now: clocks.wall())
     }
 
-    /// Whether today, in UTC, lies between the key's dates; a missing one is no bound.
-    func isWithinDates(_ label: String, in store: ServedKeyStore) -> Bool {
-        pool.validity(of: label, on: store.hsms).contains(day: CivilDay.number(ofUnixSeconds: clocks.wall()))
+    /// The label of the key that is meant, and what HSMs tell of it.
+    func account(
+        of label: String?, _ exchange: Exchange, _ store: ServedKeyStore
+    ) throws(Refusal) -> (label: String, account: KeyAccount) {
+        guard let label else { throw .everywhere(.keyNotFound, "this key store serves no key of this id") }
+        exchange.label = label
+        return (label, pool.account(of: label, on: store.hsms))
     }
 
-    /// The label of the key that is meant.
-    func label(_ externalKeyID: String?, in store: ServedKeyStore) throws(Refusal) -> String {
-        guard let externalKeyID, let label = store.keyStore.resolve(externalKeyID: externalKeyID) else {
-            throw .everywhere(.keyNotFound, "this key store serves no key of this id")
-        }
-        return label
+    /// Whether today, in UTC, lies between the key's dates; a missing one is no bound.
+    func isWithinDates(_ account: KeyAccount) -> Bool {
+        account.validity.isUnbounded
+            || account.validity.contains(day: CivilDay.number(ofUnixSeconds: clocks.wall()))
     }
 
     /// The usage of a key that at least one HSM holds. What `purpose` needs and the key's own attributes forbid is the
     /// caller's to say, whether HSMs may serve the key or not: a key that may not encrypt is no matter of state.
     ///
     /// - Parameter purpose: nothing for the key's metadata.
-    func usage(
-        ofKey label: String, in store: ServedKeyStore, purpose: KeyUsage
-    ) throws(Refusal) -> KeyUsage {
-        switch pool.knowledge(of: label, on: store.hsms) {
+    func usage(_ knowledge: KeyKnowledge, purpose: KeyUsage) throws(Refusal) -> KeyUsage {
+        switch knowledge {
         case .held(let usage): return usage
         case .refused(let reason, let usage):
             let isForbidden = !usage.isSuperset(of: purpose)

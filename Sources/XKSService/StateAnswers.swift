@@ -12,12 +12,12 @@ extension XKSService {
             body: exchange.request.body, limits: exchange.setup.settings.limits
         ).metadata
         do throws(Refusal) {
-            let label = try label(externalKeyID, in: store)
-            exchange.label = label
-            let block = blockVerdict(exchange, store, externalKeyID)
+            let label = externalKeyID.flatMap { store.keyStore.resolve(externalKeyID: $0) }
+            let (_, account) = try account(of: label, exchange, store)
+            let block = blockVerdict(exchange, store, externalKeyID, label: label)
             exchange.trace.reason = block?.logText
-            let isEnabled = block == nil && isWithinDates(label, in: store)
-            let usage = try usage(ofKey: label, in: store, purpose: [])
+            let isEnabled = block == nil && isWithinDates(account)
+            let usage = try usage(account.knowledge, purpose: [])
             finish(
                 exchange,
                 .success(

@@ -55,7 +55,7 @@ struct WorkerLifeTests {
             let status = try #require(pool.status().first)
             #expect(status.condition == .unavailable)
             #expect(status.reason.contains("posix_spawn") && status.reason.contains("No such file"))
-            #expect(pool.knowledge(of: "foo", on: [0]) == .unknown)
+            #expect(pool.account(of: "foo", on: [0]).knowledge == .unknown)
         }
     }
 

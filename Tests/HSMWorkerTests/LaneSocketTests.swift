@@ -1,88 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import Foundation
 import Glibc
 import HSMWorker
 import LaneProtocol
 import PKCS11
 import Testing
-
-/// A lane on a thread of its own, and the node's end of its socket. Reads give up after ten seconds.
-private final class RunningLane {
-    let node: Int32
-    private let ended = DispatchSemaphore(value: 0)
-
-    init(_ script: Script = Script(), profile: GCMProfile = .callerWithIVBits, isOpen: Bool = true) throws {
-        var pair: [Int32] = [0, 0]
-        try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
-        node = pair[0]
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
-        setsockopt(node, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        let far = pair[1]
-        let ended = ended
-        Thread.detachNewThread {
-            if let channel = LaneChannel(descriptor: far, profile: profile), let ivs = IVPool(history: IVHistory()) {
-                let session = ScriptedSession(script: script)
-                var lane = Lane(
-                    channel: channel,
-                    engine: LaneEngine(session: session, ivs: ivs, profile: profile, isOpen: isOpen))
-                lane.run()
-            }
-            ended.signal()
-        }
-    }
-
-    deinit { close(node) }
-
-    func send(_ bytes: [UInt8]) {
-        var sent = 0
-        while sent < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.send(node, $0.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
-            }
-            // The lane may have hung up already.
-            guard count > 0 else { return }
-            sent += count
-        }
-    }
-
-    func endOfInput() { shutdown(node, Int32(SHUT_WR)) }
-
-    /// True when the lane's thread has ended within ten seconds.
-    func hasEnded() -> Bool { ended.wait(timeout: .now() + 10) == .success }
-
-    /// The next answer; `nil` at the end.
-    func answer() -> (header: LaneAnswerHeader, payload: [UInt8])? {
-        guard let head = receive(LaneAnswerHeader.size),
-            let header = head.withUnsafeBytes({ LaneAnswerHeader(decoding: $0) }),
-            let payload = receive(header.payloadLength)
-        else { return nil }
-        return (header, payload)
-    }
-
-    private func receive(_ length: Int) -> [UInt8]? {
-        var bytes = [UInt8](repeating: 0, count: length)
-        var filled = 0
-        while filled < length {
-            let count = bytes.withUnsafeMutableBytes { read(node, $0.baseAddress.map { $0 + filled }, length - filled) }
-            guard count > 0 else { return nil }
-            filled += count
-        }
-        return bytes
-    }
-}
-
-private func frame(
-    _ operation: LaneOperation, generation: UInt64 = 7, aad: [UInt8] = [1, 2, 3], iv: [UInt8]? = nil, data: [UInt8],
-    deadline: UInt64 = .max
-) -> [UInt8] {
-    let iv = iv ?? (operation == .decrypt ? [UInt8](repeating: 3, count: ivLength) : [])
-    var bytes = [UInt8](repeating: 0, count: LaneRequestHeader.size)
-    let header = LaneRequestHeader(
-        operation: operation, generation: generation, deadline: deadline, keyReference: 1,
-        aadLength: UInt32(aad.count), ivLength: UInt8(clamping: iv.count), dataLength: UInt32(data.count))
-    bytes.withUnsafeMutableBytes { header.encode(into: $0) }
-    return bytes + aad + iv + data
-}
 
 @Suite("A lane on its socket")
 struct LaneSocketTests {
@@ -117,6 +38,22 @@ struct LaneSocketTests {
         }
         for byte in frame(.decrypt, generation: 6, data: [UInt8](repeating: 2, count: 20)) { lane.send([byte]) }
         #expect(try #require(lane.answer()).payload == [2, 2, 2, 2])
+    }
+
+    @Test("A lane sleeps until the next frame comes: that its answer is taken does not wake it")
+    func sleepsBetweenFrames() throws {
+        let lane = try RunningLane()
+        let frames = 50
+        try lane.waitUntilAsleep()
+        let before = try lane.timesSlept()
+        for _ in 0..<frames {
+            lane.send(frame(.encrypt, data: [1]))
+            try lane.waitUntilAnsweredAndAsleep()
+            _ = try #require(lane.answer())
+            try lane.waitUntilAsleep()
+        }
+        // Twice as often, were it woken.
+        #expect(try lane.timesSlept() - before <= frames + frames / 2)
     }
 
     @Test("The largest frames pass; one whose answer would be too large is refused, and the lane goes on")

@@ -37,9 +37,7 @@ final class ScriptedPool: KeyOperationPool {
         completion(script(operation))
     }
 
-    func knowledge(of label: String, on hsms: HSMSet) -> KeyKnowledge { told }
-
-    func validity(of label: String, on hsms: HSMSet) -> KeyValidity { dates }
+    func account(of label: String, on hsms: HSMSet) -> KeyAccount { KeyAccount(knowledge: told, validity: dates) }
 
     func status() -> [HSMStatus] { hsms }
 }
