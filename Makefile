@@ -11,7 +11,7 @@ RELEASE := $(SWIFT) build -c release --static-swift-stdlib --product claviger
 FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run cluster release test format check-format bench scaling drills cluster-drills cluster-sim sim \
+.PHONY: help setup build run cluster release test format check-format bench compare scaling drills cluster-drills cluster-sim sim \
     conformance clean
 
 help: ## This list.
@@ -51,6 +51,12 @@ bench: setup ## Build for release and measure; ARGS="--rounds 9 …" passes opti
 	$(RELEASE)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/bench.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" $(ARGS)
+
+compare: setup ## Compare this build with another, OTHER=path/to/claviger, in one run (release build).
+	@test -n "$(OTHER)" || { echo "usage: make compare OTHER=path/to/another/claviger" >&2; exit 2; }
+	$(RELEASE)
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/compare.py \
+	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --other "$(OTHER)" $(ARGS)
 
 scaling: setup ## How throughput grows with HSMs, and what one slow HSM carries (release build).
 	$(RELEASE)

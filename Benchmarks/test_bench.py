@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import compare  # noqa: E402
 import processes  # noqa: E402
 import sigv4  # noqa: E402
 import workload  # noqa: E402
@@ -114,6 +115,31 @@ class ParserTests(unittest.TestCase):
         before = processes.cpu_microseconds(os.getpid())
         sum(range(3_000_000))
         self.assertGreater(processes.cpu_microseconds(os.getpid()), before + 1000)
+
+
+class CompareTests(unittest.TestCase):
+    """Two builds, of which the first takes half the CPU in whatever state the host is."""
+
+    @staticmethod
+    def slices(*costs):
+        return [{"rate": 1e6 / cost, "cpu": cost, "p50": 1.0, "p99": 2.0, "refused": 0, "broken": 0} for cost in costs]
+
+    def test_what_lies_side_by_side_is_compared(self):
+        # The medians, 300 and 200, would say the opposite.
+        ours, theirs = self.slices(50, 300, 400), self.slices(100, 200, 800)
+        self.assertEqual(compare.ratio(ours, theirs, "cpu"), 0.5)
+        self.assertEqual(compare.ratio(ours, theirs, "rate"), 2)
+
+    def test_builds_without_a_partner_are_no_pair(self):
+        with self.assertRaises(ValueError):
+            compare.ratio(self.slices(1), self.slices(1, 2), "cpu")
+
+    def test_the_table_names_the_ratio_and_failures(self):
+        ours, theirs = self.slices(100, 100), self.slices(200, 200)
+        theirs[1]["broken"] = 3
+        text = compare.table({"this": ours, "other": theirs})
+        self.assertIn("This build takes 0.500 times the CPU of the other, and answers 2.000 times", text)
+        self.assertEqual([line.split()[-1] for line in text.splitlines()[1:3]], ["0", "3"])
 
 
 if __name__ == "__main__":
