@@ -11,8 +11,8 @@ RELEASE := $(SWIFT) build -c release --static-swift-stdlib --product claviger
 FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run cluster release test format check-format bench compare scaling drills cluster-drills cluster-sim sim \
-    conformance clean
+.PHONY: help setup build run cluster release test format check-format bench compare scaling drills cluster-drills \
+    cluster-sim sim conformance clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

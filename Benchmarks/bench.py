@@ -13,12 +13,12 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 
+import command
 import processes
 import workload
 import wrk
@@ -138,9 +138,7 @@ def run(arguments, scratch, stack):
 
 def main():
     arguments = parse_arguments()
-    for tool in ("wrk", "cc"):
-        if not shutil.which(tool):
-            sys.exit(f"bench: {tool} is not installed; run `make setup`")
+    command.require("bench", "wrk", "cc")
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="claviger-bench-"))
         try:

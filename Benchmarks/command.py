@@ -3,8 +3,16 @@
 
 import contextlib
 import os
+import shutil
 import sys
 import tempfile
+
+
+def require(name, *tools):
+    """Ends the program when one of the tools is not installed, and says what installs it."""
+    for tool in tools:
+        if not shutil.which(tool):
+            sys.exit(f"{name}: {tool} is not installed; run `make setup`")
 
 
 def judged(name, arguments, run):

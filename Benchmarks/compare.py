@@ -9,9 +9,7 @@ lie beside each other. With the same build given twice it tells what it cannot s
 
 import argparse
 import os
-import shutil
 import statistics
-import sys
 
 import bench
 import command
@@ -81,8 +79,7 @@ def run(arguments, directory, stack):
 
 def main():
     arguments = parse_arguments()
-    if not shutil.which("wrk"):
-        sys.exit("compare: wrk is not installed; run `make setup`")
+    command.require("compare", "wrk")
     command.judged("compare", arguments, run)
 
 

@@ -10,7 +10,6 @@ load is wrk's, with requests that were signed beforehand.
 
 import argparse
 import os
-import shutil
 import statistics
 import sys
 
@@ -148,8 +147,7 @@ def run(arguments, directory, stack):
 
 def main():
     arguments = parse_arguments()
-    if not shutil.which("wrk"):
-        sys.exit("scaling: wrk is not installed; run `make setup`")
+    command.require("scaling", "wrk")
     command.judged("scaling", arguments, run)
 
 

@@ -19,7 +19,7 @@ extension XKSService {
     func admit(
         _ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?, for purpose: KeyUsage
     ) throws(Refusal) -> AdmittedKey {
-        let label = externalKeyID.flatMap { store.keyStore.resolve(externalKeyID: $0) }
+        let label = label(externalKeyID, in: store)
         if let verdict = blockVerdict(exchange, store, externalKeyID, label: label) {
             exchange.trace.reason = verdict.logText
             throw .everywhere(.invalidState, verdict.clientMessage)
@@ -34,6 +34,11 @@ extension XKSService {
             throw .everywhere(.invalidKeyUsage, "the key does not allow \(purpose == .encrypt ? "Encrypt" : "Decrypt")")
         }
         return AdmittedKey(label: found, usage: usage)
+    }
+
+    /// The label of the key that is meant; `nil` when the key store has none of this id.
+    func label(_ externalKeyID: String?, in store: ServedKeyStore) -> String? {
+        externalKeyID.flatMap { store.keyStore.resolve(externalKeyID: $0) }
     }
 
     /// The block that stands against the request, if there is one.

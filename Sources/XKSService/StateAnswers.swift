@@ -12,7 +12,7 @@ extension XKSService {
             body: exchange.request.body, limits: exchange.setup.settings.limits
         ).metadata
         do throws(Refusal) {
-            let label = externalKeyID.flatMap { store.keyStore.resolve(externalKeyID: $0) }
+            let label = label(externalKeyID, in: store)
             let (_, account) = try account(of: label, exchange, store)
             let block = blockVerdict(exchange, store, externalKeyID, label: label)
             exchange.trace.reason = block?.logText
