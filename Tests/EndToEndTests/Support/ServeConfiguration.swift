@@ -103,6 +103,17 @@ struct ServeConfiguration {
 
     /// A TCP port of the loopback address that nobody uses at the moment.
     static func freePort() throws -> Int {
+        for _ in 0..<1_000 {
+            let port = try portOfSystem()
+            // The system may give a port again as soon as it is free, which is at once.
+            if givenPorts.update({ $0.insert(port).inserted }) { return port }
+        }
+        throw HarnessError("no port that was not given before")
+    }
+
+    private static let givenPorts = Observed<Set<Int>>([])
+
+    private static func portOfSystem() throws -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
         var address = loopback(port: 0)
