@@ -83,6 +83,9 @@ let faultyModule = Target.target(
     name: "FaultyPKCS11", path: "TestSupport/FaultyPKCS11", exclude: ["README.md"],
     linkerSettings: [.linkedLibrary("dl")])
 
+/// What the simulations share.
+let virtualTime = Target.target(name: "VirtualTime", path: "TestSupport/VirtualTime", swiftSettings: strict)
+
 let roomTests: [Target] = [
     tests("SecureMemoryTests", ["SecureMemory"]),
     tests("XKSProtocolTests", ["SecureMemory", "XKSProtocol"]),
@@ -90,10 +93,10 @@ let roomTests: [Target] = [
     tests("AccessControlTests", ["AccessControl"]),
     tests("LaneProtocolTests", ["LaneProtocol", "SecureMemory"]),
     tests("RoutingTests", ["LaneProtocol", "Routing"]),
-    tests("SimulationTests", ["LaneProtocol", "Routing"]),
+    tests("SimulationTests", ["LaneProtocol", "Routing", "VirtualTime"]),
     tests("NodeStoreTests", ["NodeStore", grdb]),
     tests("GossipTests", ["AccessControl", "Gossip"]),
-    tests("ClusterSimulationTests", ["AccessControl", "Gossip"]),
+    tests("ClusterSimulationTests", ["AccessControl", "Gossip", "VirtualTime"]),
     tests(
         "ClusterTests",
         ["AccessControl", "Cluster", "ClusterCertificates", "Gossip", "SecureMemory", "XKSProtocol", logging]),
@@ -101,7 +104,7 @@ let roomTests: [Target] = [
     tests("PrivateFilesTests", ["PrivateFiles", "SecureMemory"]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),
     tests("HSMWorkerTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory"]),
-    tests("HSMPoolTests", ["HSMPool", "LaneProtocol", "Routing", "SecureMemory", logging, nioPosix]),
+    tests("HSMPoolTests", ["HSMPool", "LaneProtocol", "Routing", "SecureMemory", logging, nioCore, nioPosix]),
     tests("XKSListenerTests", ["SecureMemory", "XKSListener", "XKSProtocol", logging, nioCore, nioPosix]),
     tests(
         "XKSServiceTests",
@@ -160,5 +163,5 @@ let package = Package(
                 crypto, logging, nioCore, nioPosix,
             ],
             swiftSettings: strict)
-    ] + [faultyModule] + roomTests + wholeTests
+    ] + [faultyModule, virtualTime] + roomTests + wholeTests
 )

@@ -40,6 +40,8 @@ def parse_arguments():
     parser.add_argument("--list", action="store_true", help="print the drills' names and end")
     parser.add_argument("--seconds", type=int, default=20, help="length of each drill, at least 12 (default: 20)")
     parser.add_argument("--rate", type=int, default=500, help="requests per second in all (default: 500)")
+    parser.add_argument("--sessions", type=int, default=4, help="lanes of each HSM (default: 4)")
+    parser.add_argument("--depth", type=int, default=1, help="requests on a lane at a time, 1 to 8 (default: 1)")
     parser.add_argument(
         "--sample", type=int, default=0, metavar="COUNT",
         help="open at most so many of a drill's ciphertexts on each HSM (default: all)")
@@ -50,6 +52,8 @@ def parse_arguments():
     arguments = parser.parse_args()
     if arguments.seconds < 12 or arguments.rate < 1 or arguments.sample < 0:
         parser.error("--seconds must be at least 12, --rate at least 1, --sample at least 0")
+    if arguments.sessions < 1 or not 1 <= arguments.depth <= 8:
+        parser.error("--sessions must be at least 1, --depth 1 to 8")
     names = [drill.name for drill in catalogue.drills(arguments.seconds)]
     if arguments.list:
         for drill in catalogue.drills(arguments.seconds):
@@ -71,7 +75,8 @@ class Stage:
         self.names = tokens.names
         self.faults = serving.Faults(directory, tokens.names, catalogue.LATENCY)
         self._tokens, self._stack = tokens, stack
-        self._hsms = tokens.faulty(os.path.abspath(arguments.module), self.faults)
+        self._hsms = tokens.faulty(
+            os.path.abspath(arguments.module), self.faults, sessions=arguments.sessions, depth=arguments.depth)
         self._starts = 0
         self.witnesses = {}
         for hsm in tokens.copies():

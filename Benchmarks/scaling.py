@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures whether throughput grows with HSMs, and what one HSM carries.
 
-First: HSMs of 5 ms and 4 sessions each, one against eight. Both nodes run side by side, and the load goes to one of
-them after the other, over and over: a busy host drifts over minutes. Then: one HSM of 1 ms with 28 sessions, under 28
-connections and under a single one. The latency comes from the fault-injecting PKCS#11 module in front of SoftHSM; the
-load is wrk's, with requests that were signed beforehand.
+First: HSMs of 5 ms and 4 sessions each, one against eight, with a second request ready on each lane (`depth = 2`).
+Both nodes run side by side, and the load goes to one of them after the other, over and over: a busy host drifts over
+minutes. Then: one HSM of 1 ms with 28 sessions, under 28 connections and under a single one. The latency comes from the
+fault-injecting PKCS#11 module in front of SoftHSM; the load is wrk's, with requests that were signed beforehand.
 """
 
 import argparse
@@ -56,13 +56,13 @@ class Bench:
         self._tokens = serving.Tokens(arguments.claviger, directory, MANY, log)
         self._nodes = []
 
-    def node(self, name, count, delay, sessions):
+    def node(self, name, count, delay, sessions, depth=1):
         """A node with so many HSMs; returns what sends encrypt requests to it."""
         directory = os.path.join(self._directory, f"faults-{name}")
         os.mkdir(directory)
         faults = serving.Faults(
             directory, self._tokens.names, (f"delay C_Encrypt {delay}", f"delay C_Decrypt {delay}"))
-        hsms = self._tokens.faulty(os.path.abspath(self._arguments.module), faults, sessions=sessions)
+        hsms = self._tokens.faulty(os.path.abspath(self._arguments.module), faults, sessions, depth)
         node = self._tokens.node(name, hsms[:count])
         self._stack.callback(node.stop)
         self._nodes.append(node)
@@ -129,8 +129,9 @@ def misses(results, one, many, loaded, single):
 def run(arguments, directory, stack):
     bench = Bench(arguments, directory, stack)
     sessions = 4
-    # Twice as many connections as sessions: no lane waits for the generator.
-    few, many = bench.node("one", 1, "5ms", sessions), bench.node("many", MANY, "5ms", sessions)
+    # Twice as many connections as sessions, and room for two requests on a lane: none waits for generator or node.
+    few, many = (
+        bench.node(name, count, "5ms", sessions, depth=2) for name, count in (("one", 1), ("many", MANY)))
     names = ("one HSM of 5 ms, 4 sessions", f"{MANY} HSMs of 5 ms, 4 sessions each")
     results = bench.rounds({
         names[0]: lambda: few(2 * sessions), names[1]: lambda: many(2 * MANY * sessions)})

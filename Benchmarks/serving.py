@@ -222,10 +222,14 @@ class Tokens:
         directory = os.path.join(self._directory, name)
         return Node(self._claviger, directory, dict(self.configuration, hsm=hsms), self.facts, self._log)
 
-    def faulty(self, module, faults, **settings):
-        """The HSMs behind the fault-injecting module."""
+    def faulty(self, module, faults, sessions=4, depth=1):
+        """The HSMs behind the fault-injecting module, with so many lanes, and so many requests on a lane at a time.
+
+        The development node's own settings are for SoftHSM alone, which computes; behind the module an HSM is one that
+        is waited for.
+        """
         return [
-            hsm | settings | {"module": module, "env": hsm["env"] | {
+            hsm | {"sessions": sessions, "depth": depth, "module": module, "env": hsm["env"] | {
                 "FAULTY_PKCS11_MODULE": hsm["module"], "FAULTY_PKCS11_CONTROL": faults.file(hsm["name"])}}
             for hsm in self.configuration["hsm"]]
 

@@ -40,7 +40,7 @@ struct DevConfiguration {
         [control]
         listen = \(Self.toml(controlListen))
 
-        \(clusterTable)\(hsms.map { Self.table(of: $0, module: module, sessions: options.sessions) }
+        \(clusterTable)\(hsms.map { Self.table(of: $0, module: module, options: options) }
             .joined(separator: "\n"))
         [[keystore]]
         path_prefix = \(Self.toml(DevNode.pathPrefix))
@@ -78,14 +78,15 @@ struct DevConfiguration {
         return lines.joined(separator: "\n")
     }
 
-    private static func table(of hsm: DevHSM, module: String, sessions: Int) -> String {
+    private static func table(of hsm: DevHSM, module: String, options: DevOptions) -> String {
         """
         [[hsm]]
         name = \(toml(hsm.name))
         module = \(toml(module))
         token = { label = \(toml(hsm.tokenLabel)) }
         pin = { file = \(toml(hsm.pinFile)) }
-        sessions = \(sessions)
+        sessions = \(options.sessions)
+        depth = \(options.depth)
         env = { SOFTHSM2_CONF = \(toml(hsm.configurationFile)) }
 
         """

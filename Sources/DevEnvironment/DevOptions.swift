@@ -17,10 +17,12 @@ package struct DevOptions: Sendable, Equatable {
     package var mutualTLS: Bool
     /// Sessions (lanes) on each HSM, 1 to 256.
     package var sessions: Int
+    /// Requests that may be on a lane at a time, 1 to 8.
+    package var depth: Int
 
     package init(
         nodes: Int = 1, hsms: Int = 3, listen: String = "127.0.0.1:8443", controlListen: String? = nil,
-        plaintext: Bool = false, mutualTLS: Bool = false, sessions: Int = 4
+        plaintext: Bool = false, mutualTLS: Bool = false, sessions: Int = 1, depth: Int = 4
     ) {
         self.nodes = nodes
         self.hsms = hsms
@@ -29,6 +31,7 @@ package struct DevOptions: Sendable, Equatable {
         self.plaintext = plaintext
         self.mutualTLS = mutualTLS
         self.sessions = sessions
+        self.depth = depth
     }
 
     /// The host of `listen`, without brackets or port.
@@ -55,6 +58,9 @@ package struct DevOptions: Sendable, Equatable {
         }
         guard (1...256).contains(sessions) else {
             throw DevError("\(sessions) sessions per HSM cannot be had: 1 to 256 (--sessions).")
+        }
+        guard (1...8).contains(depth) else {
+            throw DevError("\(depth) requests on a lane cannot be had: 1 to 8 (--depth).")
         }
         guard !(plaintext && mutualTLS) else {
             throw DevError("Client certificates need TLS: leave out --plaintext or the request for them.")

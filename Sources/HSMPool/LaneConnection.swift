@@ -16,7 +16,7 @@ protocol LaneDelegate: AnyObject, Sendable {
     func laneClosed(_ lane: LaneID, epoch: UInt64)
 }
 
-/// The node's end of one lane: writes a frame, reads the answer. Decides nothing.
+/// The node's end of one lane: writes frames, reads the answers. Decides nothing.
 ///
 /// `@unchecked Sendable`: all mutable state is touched on `eventLoop` only; `send` hops there.
 final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
@@ -26,11 +26,10 @@ final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
     private let lane: LaneID
     /// Which start of the worker this lane belongs to.
     private let epoch: UInt64
-    private let eventLoop: any EventLoop
+    let eventLoop: any EventLoop
     private weak let delegate: (any LaneDelegate)?
     private var context: ChannelHandlerContext?
-    /// The frame being sent. Reused, so that a request costs no allocation, and overwritten when the answer is in.
-    private var frame = ByteBuffer()
+    private var frames = FrameBuffers()
     private var received = ByteBuffer()
 
     init(lane: LaneID, epoch: UInt64, eventLoop: any EventLoop, delegate: any LaneDelegate) {
@@ -60,9 +59,7 @@ final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
             operation: operation, generation: generation, deadline: .max, keyReference: 0, aadLength: 0, ivLength: 0,
             dataLength: 0)
         eventLoop.execute {
-            guard let context = self.context else { return }
-            self.begin(header)
-            context.writeAndFlush(self.wrapOutboundOut(self.frame), promise: nil)
+            self.write(header, parts: [])
         }
     }
 
@@ -71,20 +68,19 @@ final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
     }
 
     private func write(_ header: LaneRequestHeader, _ operation: KeyOperation) {
-        guard let context else { return }
-        begin(header)
-        for part in [operation.additionalData, operation.initializationVector, operation.data] {
-            _ = part.withUnsafeBytes { frame.writeBytes($0) }
-        }
-        context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
+        write(header, parts: [operation.additionalData, operation.initializationVector, operation.data])
     }
 
-    private func begin(_ header: LaneRequestHeader) {
-        frame.clear()
-        frame.writeWithUnsafeMutableBytes(minimumWritableBytes: LaneRequestHeader.size) { target in
-            header.encode(into: target)
-            return LaneRequestHeader.size
+    private func write(_ header: LaneRequestHeader, parts: [SecretBytes]) {
+        guard let context else { return }
+        let frame = frames.add { frame in
+            frame.writeWithUnsafeMutableBytes(minimumWritableBytes: LaneRequestHeader.size) { target in
+                header.encode(into: target)
+                return LaneRequestHeader.size
+            }
+            for part in parts { _ = part.withUnsafeBytes { frame.writeBytes($0) } }
         }
+        context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -106,6 +102,12 @@ final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
                 return
             }
             guard incoming.readableBytes >= LaneAnswerHeader.size + header.payloadLength else { break }
+            guard frames.removeOldest() else {
+                // An answer to nothing.
+                wipeStorage(of: incoming)
+                context.close(promise: nil)
+                return
+            }
             deliver(header, from: &incoming)
         }
         if incoming.readableBytes > 0 { received = incoming }
@@ -121,22 +123,13 @@ final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
                 data: SecretBytes(copying: UnsafeRawBufferPointer(rebasing: bytes[ivEnd..<length])))
         }
         if let answer = incoming.readSlice(length: length) { wipeStorage(of: answer) }
-        wipeStorage(of: frame)
         delegate?.laneAnswered(lane, answer: LaneAnswer(header: header, output: output))
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        wipeStorage(of: frame)
+        frames.wipeAll()
         delegate?.laneClosed(lane, epoch: epoch)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
-}
-
-/// Overwrites the readable bytes of a buffer where they lie, also when the storage is shared.
-///
-/// Writing through copy-on-write would overwrite a copy. The only other holders of this storage are the channel's
-/// receive allocator and its write queue; both are done with these bytes, and live on the same event loop.
-private func wipeStorage(of buffer: ByteBuffer) {
-    buffer.withUnsafeReadableBytes { wipe(UnsafeMutableRawBufferPointer(mutating: $0)) }
 }

@@ -166,7 +166,7 @@ extension HSMEntry {
 
 extension HSMTraits {
     init(_ member: PoolMember) {
-        self.init(stuckAfter: member.stuckAfter, tier: member.tier, weight: member.weight)
+        self.init(stuckAfter: member.stuckAfter, tier: member.tier, weight: member.weight, depth: member.depth)
     }
 }
 
@@ -187,7 +187,7 @@ extension PoolMember {
 
     /// True when the rest is the same, too: what the node alone goes by.
     func hasSameTerms(as other: PoolMember) -> Bool {
-        tier == other.tier && weight == other.weight && stuckAfter == other.stuckAfter
+        tier == other.tier && weight == other.weight && depth == other.depth && stuckAfter == other.stuckAfter
             && sessionLimit == other.sessionLimit
     }
 }

@@ -18,6 +18,8 @@ package struct PoolMember: Sendable {
     package var profile: GCMProfile?
     /// Lanes, each with a session of its own: 1 … 1,024.
     package var sessions: Int
+    /// How many requests may be on a lane at a time, the call included: 1 … 8.
+    package var depth: Int
     /// Most sessions that all node processes of this host may hold with the token; 0: what the token says.
     package var sessionLimit: Int
     /// Lower tiers are used first.
@@ -35,7 +37,8 @@ package struct PoolMember: Sendable {
 
     package init(
         name: String, module: String, token: TokenSelector, pin: SecretBytes?, initializeArguments: String? = nil,
-        profile: GCMProfile? = nil, sessions: Int, sessionLimit: Int = 0, tier: Int = 0, weight: Int = 100,
+        profile: GCMProfile? = nil, sessions: Int, depth: Int = 1, sessionLimit: Int = 0, tier: Int = 0,
+        weight: Int = 100,
         environment: [String: String], catalogueInterval: UInt32, probeInterval: UInt32, stuckAfter: UInt64
     ) {
         self.name = name
@@ -45,6 +48,7 @@ package struct PoolMember: Sendable {
         self.initializeArguments = initializeArguments
         self.profile = profile
         self.sessions = sessions
+        self.depth = depth
         self.sessionLimit = sessionLimit
         self.tier = tier
         self.weight = weight

@@ -58,9 +58,10 @@ extension HSMPool {
     private func attach(_ process: WorkerProcess, hsm: Int, epoch: UInt64) {
         let controlLoop = loops[hsm % loops.count]
         let control = ControlConnection(hsm: hsm, epoch: epoch, eventLoop: controlLoop, delegate: self)
-        let lanes = process.laneDescriptors.indices.map { lane in
-            LaneConnection(
-                lane: LaneID(hsm: hsm, lane: lane), epoch: epoch, eventLoop: loops[lane % loops.count], delegate: self)
+        let lanes = process.laneDescriptors.indices.map { number in
+            let lane = LaneID(hsm: hsm, lane: number)
+            let loop = loops[lane.group(among: loops.count)]
+            return LaneConnection(lane: lane, epoch: epoch, eventLoop: loop, delegate: self)
         }
         let isCurrent = state.withLock { state -> Bool in
             guard state.hsms[hsm].epoch == epoch, !state.isStopping else {
@@ -78,7 +79,7 @@ extension HSMPool {
             return
         }
         for (lane, descriptor) in process.laneDescriptors.enumerated() {
-            connect(descriptor, to: lanes[lane], on: loops[lane % loops.count])
+            connect(descriptor, to: lanes[lane], on: lanes[lane].eventLoop)
         }
         connect(process.controlDescriptor, to: control, on: controlLoop)
         resumeWaiters()

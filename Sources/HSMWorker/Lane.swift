@@ -2,7 +2,8 @@
 import LaneProtocol
 import PKCS11
 
-/// One lane: a thread, a session and a socket. Reads a frame, makes the call, writes the answer; no queue, no lock.
+/// One lane: a thread, a session and a socket. Reads a frame, makes the call, writes the answer; no queue but the
+/// socket, no lock.
 /// A parked lane has no session until the node has it opened.
 package struct Lane<Session: LaneSession> {
     private let channel: LaneChannel

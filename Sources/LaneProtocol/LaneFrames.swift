@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The frames of a lane: one socket pair between node and worker, one request at a time, one answer to each.
+// The frames of a lane: one socket pair between node and worker, one answer to each request, in their order.
 // Both ends are the same binary on the same host, so integers stand in the host's order; the version byte makes a node
 // and a worker of different builds (an upgrade in progress) refuse each other instead of misunderstanding.
 // docs/internals/lane-protocol.md has the layout as a table.

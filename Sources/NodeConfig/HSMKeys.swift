@@ -16,6 +16,14 @@ enum HSMKeys {
             + "socket pair, a PKCS#11 session).",
         cost: "A session of the token's limit, which all nodes together share; a thread and two descriptors each. More "
             + "than the HSM works on at once only lengthens its own queue.")
+    static let depth = IntegerKey(
+        "depth", 1...8, standard: 1,
+        "Requests that a lane may have at a time: the one that the HSM is at, and those that wait behind it in the "
+            + "worker's socket. They are sent there only when no lane is free. Above 1 for a library that computes on "
+            + "this host (SoftHSM), or where throughput counts more than the slowest request: a lane then goes from one "
+            + "request to the next without waiting for the node.",
+        cost: "A request behind a slow call waits for it, though another lane may come free sooner. It is sent to "
+            + "another HSM when the lane's patience ends, as it would be if it were called.")
     static let environment = ConfigurationKey(
         "env", "table of strings", standard: "none",
         "Environment variables for the worker, such as vendors' libraries read when they are loaded "
@@ -66,7 +74,7 @@ enum HSMKeys {
         cost: "Beyond what the token gives, sessions are refused in the midst of work, and to others who use it.")
     static let initializeArgumentsLimit = 4096
     static let all = [
-        name, module, token, pin, tier.key, weight.key, sessions.key, sessionLimit.key, environment,
+        name, module, token, pin, tier.key, weight.key, sessions.key, depth.key, sessionLimit.key, environment,
         initializeArguments, profile, stuckAfter.key, catalogueInterval.key, probeInterval.key,
     ]
 }

@@ -20,6 +20,8 @@ package struct HSMSettings: Sendable, Equatable {
     package var pin: SecretSource?
     /// 1 to 1024.
     package var sessions: Int
+    /// 1 to 8; how many requests may be on a lane at a time, the call included.
+    package var depth: Int
     /// Added to the worker's environment.
     package var environment: [String: String]
     package var stuckAfter: Duration
@@ -38,7 +40,7 @@ package struct HSMSettings: Sendable, Equatable {
     package var sessionLimit: Int
 
     package init(
-        name: String, module: String, token: Token, pin: SecretSource?, sessions: Int = 16,
+        name: String, module: String, token: Token, pin: SecretSource?, sessions: Int = 16, depth: Int = 1,
         environment: [String: String] = [:], stuckAfter: Duration = .seconds(2),
         catalogueInterval: Duration = .seconds(5), probeInterval: Duration = .seconds(5), tier: Int = 0,
         weight: Int = 100, profile: String = "auto", initializeArguments: String? = nil, sessionLimit: Int = 0
@@ -48,6 +50,7 @@ package struct HSMSettings: Sendable, Equatable {
         self.token = token
         self.pin = pin
         self.sessions = sessions
+        self.depth = depth
         self.environment = environment
         self.stuckAfter = stuckAfter
         self.catalogueInterval = catalogueInterval
@@ -71,6 +74,7 @@ extension TableReader {
             token: token() ?? .label(""),
             pin: secret(HSMKeys.pin, resolve: resolve),
             sessions: integer(HSMKeys.sessions),
+            depth: integer(HSMKeys.depth),
             environment: environment(),
             stuckAfter: duration(HSMKeys.stuckAfter),
             catalogueInterval: duration(HSMKeys.catalogueInterval),

@@ -37,14 +37,14 @@ extension PoolMachine {
         var chosen: Int?
         operation.willing.forEach { hsm in
             guard hsms.indices.contains(hsm), hsms[hsm].phase == .probing, hsms[hsm].isOpen,
-                hsms[hsm].freeCount > 0, hsms[hsm].lastResorts < limits.lastResort
+                hsms[hsm].lanes.freeCount > 0, hsms[hsm].lastResorts < limits.lastResort
             else { return }
             // One that has not failed at it yet before one that has.
             if chosen == nil || operation.asked.contains(chosen ?? hsm) && !operation.asked.contains(hsm) {
                 chosen = hsm
             }
         }
-        guard let hsm = chosen, let lane = hsms[hsm].takeFreeLane(group: operation.group) else { return false }
+        guard let hsm = chosen, let lane = hsms[hsm].lanes.takeFree(group: operation.group) else { return false }
         if operation.isWaiting { waiting.remove(id) }
         hsms[hsm].lastResorts += 1
         counters.lastResorts &+= 1
@@ -56,7 +56,7 @@ extension PoolMachine {
     func isServed(by set: HSMSet) -> Bool {
         set.contains {
             hsms.indices.contains($0) && hsms[$0].phase == .serving && hsms[$0].isOpen
-                && hsms[$0].open > hsms[$0].overdue
+                && hsms[$0].lanes.open > hsms[$0].lanes.overdue
         }
     }
 
@@ -68,32 +68,35 @@ extension PoolMachine {
     /// Those without an overdue call.
     func healthy(_ set: HSMSet) -> HSMSet {
         var result = set
-        set.forEach { if !hsms.indices.contains($0) || hsms[$0].overdue > 0 { result.remove($0) } }
+        set.forEach { if !hsms.indices.contains($0) || hsms[$0].lanes.overdue > 0 { result.remove($0) } }
         return result
     }
 
-    /// Takes the free lane to use, if there is one.
+    /// Takes the lane to use, if there is one.
     ///
     /// Of the HSMs that serve and have a free lane, those without an overdue call come first, then those of the lowest
     /// tier; of these, two are drawn and the cheaper one is taken (Mitzenmacher 2001: nearly as good as looking at all,
     /// and it does not send everybody to the same one). On it, a lane of the caller's own group before another's.
-    mutating func choose(_ candidates: HSMSet, group: Int, now: UInt64) -> LaneID? {
+    /// Among equals without a free lane, those come last that have room behind a call (`HSMTraits.depth`).
+    ///
+    /// - Parameter onlyFree: nothing is gained behind another call.
+    mutating func choose(_ candidates: HSMSet, group: Int, onlyFree: Bool = false, now: UInt64) -> LaneID? {
         var best: HSMSet = []
-        var bestRank = (1, Int.max)
+        var bestRank = (1, Int.max, 1)
         candidates.forEach { hsm in
-            guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving, hsms[hsm].isOpen,
-                hsms[hsm].freeCount > 0
-            else { return }
-            let rank = (hsms[hsm].overdue > 0 ? 1 : 0, hsms[hsm].traits.tier)
+            guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving, hsms[hsm].isOpen else { return }
+            let isFree = hsms[hsm].lanes.freeCount > 0
+            guard isFree || !onlyFree && hsms[hsm].hasPlace else { return }
+            let rank = (hsms[hsm].lanes.overdue > 0 ? 1 : 0, hsms[hsm].traits.tier, isFree ? 0 : 1)
             if rank < bestRank || best.isEmpty {
                 (best, bestRank) = ([hsm], rank)
             } else if rank == bestRank {
                 best.insert(hsm)
             }
         }
-        guard let hsm = cheaperOfTwo(best, now: now), let lane = hsms[hsm].takeFreeLane(group: group) else {
-            return nil
-        }
+        guard let hsm = cheaperOfTwo(best, now: now),
+            let lane = hsms[hsm].lanes.takePlace(group: group, depth: hsms[hsm].depth)
+        else { return nil }
         return LaneID(hsm: hsm, lane: lane)
     }
 
@@ -110,7 +113,7 @@ extension PoolMachine {
         _ id: OperationID, to lane: LaneID, now: UInt64, isHedge: Bool = false, isLastResort: Bool = false,
         into actions: inout PoolActions
     ) {
-        guard var operation = operations[id] else { return putBack(lane) }
+        guard var operation = operations[id] else { return hsms[lane.hsm].lanes.putBack(lane.lane) }
         lastGeneration &+= 1
         operation.attempts += 1
         operation.isWaiting = false
@@ -118,13 +121,11 @@ extension PoolMachine {
         operation.flights.add(lane)
         operations[id] = operation
         let (patience, hedgeAfter) = expectations(of: lane.hsm)
-        hsms[lane.hsm].lanes[lane.lane] = .busy(
-            LaneWork(
-                operation: id, generation: lastGeneration, sentAt: now,
-                patienceEnds: min(operation.deadline, now &+ patience),
-                hedgeAt: hedgeAfter < patience ? now &+ hedgeAfter : .max, isHedge: isHedge,
-                isLastResort: isLastResort))
-        hsms[lane.hsm].busy += 1
+        let work = LaneWork(
+            operation: id, generation: lastGeneration, sentAt: now, calledAt: now, patience: patience,
+            patienceEnds: min(operation.deadline, now &+ patience),
+            hedgeAt: hedgeAfter < patience ? now &+ hedgeAfter : .max, isHedge: isHedge, isLastResort: isLastResort)
+        hsms[lane.hsm].lanes.give(work, to: lane.lane)
         actions.dispatches.append(
             Dispatch(operation: id, lane: lane, generation: lastGeneration, deadline: operation.deadline))
     }
@@ -141,20 +142,22 @@ extension PoolMachine {
 
     // MARK: The line
 
-    /// A lane of `hsm` may have become free: gives it to the first in the line that can use it, or to one a few places
-    /// behind it that is of the lane's group.
+    /// A lane of `hsm` may have become free, or have room: gives it to the first in the line that can use it, or to one
+    /// a few places behind it that is of the lane's group.
     mutating func serveWaiting(hsm: Int, now: UInt64, into actions: inout PoolActions) {
         guard !waiting.isEmpty else { return }
-        while hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].freeCount > 0 {
+        while hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].hasPlace {
+            let depth = hsms[hsm].depth
             let choice = waiting.choice { id in
                 guard let operation = operations[id], operation.deadline > now,
                     candidates(for: operation).contains(hsm)
                 else { return .cannot }
                 // One that another HSM has failed has waited enough.
-                return operation.attempts > 0 || hsms[hsm].hasFreeLane(group: operation.group) ? .likes : .can
+                let fits = hsms[hsm].lanes.hasPlace(group: operation.group, depth: depth)
+                return operation.attempts > 0 || fits ? .likes : .can
             }
             guard let choice, let group = operations[choice.id]?.group,
-                let lane = hsms[hsm].takeFreeLane(group: group)
+                let lane = hsms[hsm].lanes.takePlace(group: group, depth: depth)
             else { return }
             waiting.take(choice)
             dispatch(choice.id, to: LaneID(hsm: hsm, lane: lane), now: now, into: &actions)
@@ -188,11 +191,7 @@ extension PoolMachine {
     ) {
         guard let operation = operations.removeValue(forKey: id) else { return }
         if operation.isWaiting { waiting.remove(id) }
-        operation.flights.forEach { lane in
-            guard case .busy(var work) = laneState(lane), work.operation == id else { return }
-            work.operation = nil
-            hsms[lane.hsm].lanes[lane.lane] = .busy(work)
-        }
+        operation.flights.forEach { forget(id, on: $0) }
         actions.finishes.append(Finish(operation: id, outcome: outcome, hsm: hsm, attempts: operation.attempts))
     }
 }

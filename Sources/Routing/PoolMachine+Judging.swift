@@ -136,7 +136,7 @@ extension PoolMachine {
         operation.lastFailure = (lane.hsm, failure)
         operations[id] = operation
         guard operation.flights.isEmpty else {
-            if !isInGoodHands(operation) { askAnother(id, now: now, into: &actions) }
+            if !isInGoodHands(id, operation) { askAnother(id, now: now, into: &actions) }
             return
         }
         // It stands in the line for an attempt that the budget has paid for already.
@@ -162,20 +162,16 @@ extension PoolMachine {
 
     /// One lane at a tick.
     mutating func examine(_ lane: LaneID, now: UInt64, into actions: inout PoolActions) {
+        var place = 0
+        while let work = hsms[lane.hsm].lanes.work(on: lane.lane, at: place) {
+            examine(work, at: place, of: lane, now: now, into: &actions)
+            place += 1
+        }
         let stuckAfter = hsms[lane.hsm].traits.stuckAfter
         switch laneState(lane) {
-        case .busy(var work):
-            if let id = work.operation, let deadline = operations[id]?.deadline, deadline <= now {
-                finish(id, .timedOut, hsm: lane.hsm, into: &actions)
-                work.operation = nil
-            }
-            if !work.isOverdue, work.patienceEnds <= now { becomeOverdue(lane, &work, now: now, into: &actions) }
-            if work.isOverdue, now >= work.sentAt, now - work.sentAt >= stuckAfter {
-                let milliseconds = (now - work.sentAt) / 1_000_000
-                putOut(lane.hsm, reason: "a call has not returned for \(milliseconds) ms", now: now, into: &actions)
-            } else if work.operation != nil, work.hedgeAt <= now {
-                hedge(lane, now: now, into: &actions)
-            }
+        case .busy(let call) where call.isOverdue && now >= call.calledAt && now - call.calledAt >= stuckAfter:
+            let milliseconds = (now - call.calledAt) / 1_000_000
+            putOut(lane.hsm, reason: "a call has not returned for \(milliseconds) ms", now: now, into: &actions)
         case .moving(_, _, let since) where now >= since && now - since >= stuckAfter:
             let milliseconds = (now - since) / 1_000_000
             putOut(
@@ -186,25 +182,35 @@ extension PoolMachine {
         }
     }
 
+    /// One piece of work on a lane at a tick, the call or one behind it.
+    private mutating func examine(
+        _ work: LaneWork, at place: Int, of lane: LaneID, now: UInt64, into actions: inout PoolActions
+    ) {
+        if let id = work.operation, let deadline = operations[id]?.deadline, deadline <= now {
+            finish(id, .timedOut, hsm: lane.hsm, into: &actions)
+        }
+        if !work.isOverdue, work.patienceEnds <= now { becomeOverdue(lane, at: place, now: now, into: &actions) }
+        if work.hedgeAt <= now { hedge(lane, at: place, now: now, into: &actions) }
+    }
+
     /// The HSM has been silent for longer than an attempt may last. Another one is asked; an answer of the silent one
     /// still counts until that one's comes.
     private mutating func becomeOverdue(
-        _ lane: LaneID, _ work: inout LaneWork, now: UInt64, into actions: inout PoolActions
+        _ lane: LaneID, at place: Int, now: UInt64, into actions: inout PoolActions
     ) {
-        work.isOverdue = true
-        hsms[lane.hsm].lanes[lane.lane] = .busy(work)
-        hsms[lane.hsm].overdue += 1
+        hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.isOverdue = true }
+        guard let work = hsms[lane.hsm].lanes.work(on: lane.lane, at: place) else { return }
         hsms[lane.hsm].latency.raise(now > work.sentAt ? now - work.sentAt : 0, now: now)
         guard let id = work.operation else { return }
         operations[id]?.lastFailure = (lane.hsm, "it did not answer in time")
-        if let operation = operations[id], !isInGoodHands(operation) { askAnother(id, now: now, into: &actions) }
+        if let operation = operations[id], !isInGoodHands(id, operation) { askAnother(id, now: now, into: &actions) }
     }
 
     /// True when one of the HSMs that are at it is not overdue, so that nothing is gained by another.
-    private func isInGoodHands(_ operation: OperationRecord) -> Bool {
+    private func isInGoodHands(_ id: OperationID, _ operation: OperationRecord) -> Bool {
         var found = false
         operation.flights.forEach { lane in
-            if case .busy(let work) = laneState(lane), !work.isOverdue { found = true }
+            if let work = work(on: lane, for: id), !work.isOverdue { found = true }
         }
         return found
     }
@@ -229,19 +235,17 @@ extension PoolMachine {
     }
 
     /// The HSM is slower than nearly all of its answers: another one is asked as well, if one is free and well.
-    private mutating func hedge(_ lane: LaneID, now: UInt64, into actions: inout PoolActions) {
-        guard case .busy(var work) = laneState(lane), let id = work.operation, let operation = operations[id] else {
-            return
-        }
-        work.hedgeAt = .max
-        hsms[lane.hsm].lanes[lane.lane] = .busy(work)
+    private mutating func hedge(_ lane: LaneID, at place: Int, now: UInt64, into actions: inout PoolActions) {
+        guard let id = hsms[lane.hsm].lanes.work(on: lane.lane, at: place)?.operation, let operation = operations[id]
+        else { return }
+        hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.hedgeAt = .max }
         let others = operation.willing.subtracting(operation.asked)
         guard operation.attempts < limits.attempts, operation.flights.count == 1, !operation.isWaiting,
-            let next = choose(healthy(others), group: operation.group, now: now)
+            let next = choose(healthy(others), group: operation.group, onlyFree: true, now: now)
         else { return }
         guard budget.withdraw(now: now) else {
             counters.refusedByBudget &+= 1
-            putBack(next)
+            hsms[next.hsm].lanes.putBack(next.lane)
             return
         }
         counters.hedges &+= 1

@@ -10,13 +10,12 @@ extension PoolMachine {
     ///   that were ever taken, if it is among them.
     /// - Returns: its place, or `nil` when there is none for it.
     package mutating func add(_ traits: HSMTraits, to places: HSMSet = .all) -> Int? {
-        let record = HSMRecord(traits: traits, groups: groups)
         if let vacant = hsms.indices.first(where: { places.contains($0) && hsms[$0].membership == .vacant }) {
-            hsms[vacant] = record
+            hsms[vacant] = HSMRecord(traits: traits, place: vacant, groups: groups)
             return vacant
         }
         guard hsms.count < HSMSet.capacity, places.contains(hsms.count) else { return nil }
-        hsms.append(record)
+        hsms.append(HSMRecord(traits: traits, place: hsms.count, groups: groups))
         return hsms.count - 1
     }
 
@@ -50,8 +49,8 @@ extension PoolMachine {
 
     /// True while somebody waits for what an HSM is doing.
     package func isNeeded(_ hsm: Int) -> Bool {
-        guard hsms.indices.contains(hsm), hsms[hsm].busy > 0 else { return false }
-        return hsms[hsm].lanes.contains { if case .busy(let work) = $0 { work.operation != nil } else { false } }
+        guard hsms.indices.contains(hsm), hsms[hsm].lanes.busy > 0 else { return false }
+        return hsms[hsm].lanes.works.contains { $0.work.operation != nil }
     }
 }
 

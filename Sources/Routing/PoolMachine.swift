@@ -29,7 +29,7 @@ package struct PoolMachine: Sendable {
 
     /// - Parameters:
     ///   - traits: one for each HSM to begin with, `HSMSet.capacity` at most.
-    ///   - groups: how many groups (event loops) the lanes are spread over; a lane's group is its number modulo this.
+    ///   - groups: how many groups (event loops) the lanes are spread over (`LaneID.group`).
     ///     An operation is put on a lane of its own group where one is free.
     ///   - seed: for the choice between HSMs.
     package init(_ traits: [HSMTraits], groups: Int, limits: PoolLimits, seed: UInt64, now: UInt64 = 0) {
@@ -94,25 +94,22 @@ package struct PoolMachine: Sendable {
         _ lane: LaneID, generation: UInt64, disposition: Disposition, now: UInt64
     ) -> PoolActions {
         var actions = PoolActions()
-        switch laneState(lane) {
-        case .busy(let work) where work.generation == generation:
-            let latency = now > work.sentAt ? now - work.sentAt : 0
-            release(lane, work)
-            // What is settled leaves the line before its HSM, if that comes back by it, serves those in the line.
-            let isSettled = disposition.settles
-            if isSettled, let id = work.operation {
-                settle(id, lane: lane, work, disposition, now: now, into: &actions)
-            }
-            weigh(disposition, from: lane.hsm, latency: latency, now: now, into: &actions)
-            if !isSettled, let id = work.operation {
-                settle(id, lane: lane, work, disposition, now: now, into: &actions)
-            }
-            tend(lane.hsm, now: now, into: &actions)
-        case .moving(let order, generation, _):
+        if case .moving(let order, generation, _) = laneState(lane) {
             moved(lane, order, disposition: disposition, now: now, into: &actions)
-        default:
-            break
+            return actions
         }
+        guard let work = release(lane, generation: generation, now: now) else { return actions }
+        let latency = now > work.sentAt ? now - work.sentAt : 0
+        // What is settled leaves the line before its HSM, if that comes back by it, serves those in the line.
+        let isSettled = disposition.settles
+        if isSettled, let id = work.operation {
+            settle(id, lane: lane, work, disposition, now: now, into: &actions)
+        }
+        weigh(disposition, from: lane.hsm, latency: latency, now: now, into: &actions)
+        if !isSettled, let id = work.operation {
+            settle(id, lane: lane, work, disposition, now: now, into: &actions)
+        }
+        tend(lane.hsm, now: now, into: &actions)
         return actions
     }
 
@@ -121,8 +118,8 @@ package struct PoolMachine: Sendable {
     package mutating func tick(now: UInt64) -> PoolActions {
         var actions = PoolActions()
         for hsm in hsms.indices {
-            if hsms[hsm].busy > 0 || hsms[hsm].moving > 0 {
-                for lane in hsms[hsm].lanes.indices {
+            if hsms[hsm].lanes.busy > 0 || hsms[hsm].lanes.moving > 0 {
+                for lane in hsms[hsm].lanes.states.indices {
                     examine(LaneID(hsm: hsm, lane: lane), now: now, into: &actions)
                 }
             }
@@ -153,7 +150,7 @@ package struct PoolMachine: Sendable {
         var actions = PoolActions()
         guard hsms.indices.contains(hsm) else { return actions }
         dropLanes(of: hsm, now: now, into: &actions)
-        hsms[hsm].begin(open: min(openLanes, lanes), of: lanes)
+        hsms[hsm].lanes.begin(open: min(openLanes, lanes), of: lanes)
         hsms[hsm].openAgainAt = openLanes < lanes ? now &+ limits.sessionRetry : 0
         hsms[hsm].phase = .probing
         hsms[hsm].softFailures = 0
@@ -168,9 +165,10 @@ package struct PoolMachine: Sendable {
     /// One lane's socket has closed while its worker lives on.
     package mutating func laneClosed(_ lane: LaneID, now: UInt64) -> PoolActions {
         var actions = PoolActions()
-        guard let state = laneState(lane) else { return actions }
-        close(lane, state: state)
-        if case .busy(let work) = state, let id = work.operation {
+        guard hsms.indices.contains(lane.hsm) else { return actions }
+        for work in hsms[lane.hsm].lanes.close(lane.lane) {
+            if work.isLastResort { hsms[lane.hsm].lastResorts -= 1 }
+            guard let id = work.operation else { continue }
             failed(id, lane: lane, failure: "the worker closed the lane", now: now, into: &actions)
         }
         return actions
@@ -253,7 +251,7 @@ extension PoolMachine {
     package var inLine: Int { waiting.count }
 
     /// True while a tick has something to decide that cannot wait for the next half second.
-    package var needsTicks: Bool { !operations.isEmpty || hsms.contains { $0.busy > 0 || $0.moving > 0 } }
+    package var needsTicks: Bool { !operations.isEmpty || hsms.contains { $0.lanes.busy > 0 || $0.lanes.moving > 0 } }
 
     package func phase(of hsm: Int) -> HSMPhase { hsms.indices.contains(hsm) ? hsms[hsm].phase : .down }
 
@@ -262,16 +260,20 @@ extension PoolMachine {
     /// Lanes of an HSM: with a session, at work (overdue ones included), overdue.
     package func lanes(of hsm: Int) -> (open: Int, busy: Int, overdue: Int) {
         guard hsms.indices.contains(hsm) else { return (0, 0, 0) }
-        return (hsms[hsm].open, hsms[hsm].busy, hsms[hsm].overdue)
+        let lanes = hsms[hsm].lanes
+        return (lanes.open, lanes.busy, lanes.overdue)
     }
+
+    /// Requests that were sent down lanes of an HSM and wait behind the calls that these are at.
+    package func queued(on hsm: Int) -> Int { hsms.indices.contains(hsm) ? hsms[hsm].lanes.queued : 0 }
 
     /// Calls of an HSM that have lasted longer than any attempt may. The HSM is passed over long before that, and a
     /// pause of this process passes by itself; these are what a person should know of.
     package func silentCalls(of hsm: Int, now: UInt64) -> Int {
-        guard hsms.indices.contains(hsm), hsms[hsm].overdue > 0 else { return 0 }
-        return hsms[hsm].lanes.count { lane in
-            guard case .busy(let work) = lane, now > work.sentAt else { return false }
-            return now - work.sentAt > limits.longestAttempt
+        guard hsms.indices.contains(hsm), hsms[hsm].lanes.overdue > 0 else { return 0 }
+        return hsms[hsm].lanes.states.count { lane in
+            guard case .busy(let call) = lane, now > call.calledAt else { return false }
+            return now - call.calledAt > limits.longestAttempt
         }
     }
 
@@ -287,11 +289,7 @@ extension PoolMachine {
 
     /// Lanes' answers are read by the kind of work they were given.
     package func kind(on lane: LaneID, generation: UInt64) -> LaneOperation? {
-        switch laneState(lane) {
-        case .busy(let work) where work.generation == generation:
-            return work.operation.flatMap { operations[$0]?.kind }
-        case .moving(let order, generation, _): return order
-        default: return nil
-        }
+        if case .moving(let order, generation, _) = laneState(lane) { return order }
+        return work(on: lane, generation: generation)?.operation.flatMap { operations[$0]?.kind }
     }
 }

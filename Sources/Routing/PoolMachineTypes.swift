@@ -47,11 +47,15 @@ package struct HSMTraits: Sendable, Equatable {
     package var tier: Int
     /// Its share beside others of its tier, 1 or more.
     package var weight: Int
+    /// How much may be on one of its lanes at a time, the call included, 1 or more. What is above 1 waits there, in the
+    /// worker's socket, and is called as soon as the call before it has returned.
+    package var depth: Int
 
-    package init(stuckAfter: UInt64, tier: Int = 0, weight: Int = 100) {
+    package init(stuckAfter: UInt64, tier: Int = 0, weight: Int = 100, depth: Int = 1) {
         self.stuckAfter = stuckAfter
         self.tier = tier
         self.weight = max(weight, 1)
+        self.depth = max(depth, 1)
     }
 }
 
@@ -70,6 +74,9 @@ package struct LaneID: Sendable, Hashable {
         self.hsm = hsm
         self.lane = lane
     }
+
+    /// Which of so many groups (event loops) it belongs to. Not its number alone: HSMs of one lane each are spread, too.
+    package func group(among groups: Int) -> Int { (hsm + lane) % max(groups, 1) }
 }
 
 /// "Send this operation down that lane."

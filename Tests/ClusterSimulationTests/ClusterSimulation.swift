@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
 import Gossip
+import VirtualTime
 
 /// What a deliberately broken driver does wrong. Shows that the checker meant for it can fail.
 enum ClusterSabotage: CaseIterable {

@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test func theFileNamesEveryHSMWithItsOwnTokenPINAndEnvironment() throws {
-        let text = try configuration(DevOptions(hsms: 2, sessions: 5))
+        let text = try configuration(DevOptions(hsms: 2, sessions: 5, depth: 3))
         let hsms = text.components(separatedBy: "[[hsm]]\n").dropFirst()
         #expect(hsms.count == 2)
         for (number, table) in hsms.enumerated() {
@@ -25,7 +25,7 @@ import Testing
             #expect(table.contains(#"module = "/lib/softhsm.so""#))
             #expect(table.contains(#"token = { label = "claviger-dev-hsm-\#(number + 1)" }"#))
             #expect(table.contains(#"pin = { file = "\#(directory)/pin" }"#))
-            #expect(table.contains("sessions = 5\n"))
+            #expect(table.contains("sessions = 5\n") && table.contains("depth = 3\n"))
             #expect(table.contains(#"env = { SOFTHSM2_CONF = "\#(directory)/softhsm2.conf" }"#))
         }
         #expect(text.contains(#"path_prefix = "/example/uri/path/prefix""#))

@@ -118,7 +118,11 @@ import Testing
         #expect(throws: DevError.self) { try start() }
     }
 
-    @Test(arguments: [DevOptions(hsms: 0), DevOptions(hsms: 17), DevOptions(sessions: 0), DevOptions(sessions: 257)])
+    @Test(
+        arguments: [
+            DevOptions(hsms: 0), DevOptions(hsms: 17), DevOptions(sessions: 0), DevOptions(sessions: 257),
+            DevOptions(depth: 0), DevOptions(depth: 9),
+        ])
     func optionsOutOfRangeAreRefused(options: DevOptions) {
         #expect(throws: DevError.self) { try start(options) }
     }

@@ -53,6 +53,16 @@ extension EndToEnd {
             }
             try load.more(50)
 
+            // More requests on a lane, or fewer: that is the node's matter alone, and the worker stays.
+            let worker = node.workers["hsm-2"]
+            for depth in ["1", "8"] {
+                fewer.set("depth", depth, in: "[[hsm]]", number: 0)
+                _ = try fewer.write()
+                #expect(try op.done("reload").contains("hsm-2"))
+                try load.more(50)
+            }
+            #expect(node.workers["hsm-2"] == worker)
+
             let report = try load.stop()
             #expect(report.failures.isEmpty, "\(report.failures.prefix(5))")
             #expect(try node.stop() == .exited(0))

@@ -14,6 +14,8 @@ extension EndToEnd {
             var configuration = try ServeConfiguration(from: dev)
             configuration.set("request_deadline", "\"10s\"", in: "[xks]")
             configuration.set("attempt_deadline", "\"10s\"", in: "[xks]")
+            configuration.setInAll("[[hsm]]", "sessions", "4")
+            configuration.setInAll("[[hsm]]", "depth", "1")
             let node = try Node.serve(configuration)
             let idle = try XKSClient(node)
             #expect(try idle.encrypt([1]).status == 200)

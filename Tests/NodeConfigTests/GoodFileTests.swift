@@ -23,7 +23,7 @@ import Testing
         #expect(hsm.pin == .file("/etc/claviger/a.pin") && hsm.sessions == 16 && hsm.environment.isEmpty)
         #expect(hsm.stuckAfter == .seconds(2) && hsm.catalogueInterval == .seconds(5))
         #expect(hsm.probeInterval == .seconds(5))
-        #expect(hsm.tier == 0 && hsm.weight == 100 && hsm.profile == "auto")
+        #expect(hsm.tier == 0 && hsm.weight == 100 && hsm.depth == 1 && hsm.profile == "auto")
         #expect(hsm.initializeArguments == nil && hsm.sessionLimit == 0)
         let bare = HSMSettings(name: "hsm-a", module: "/usr/lib/p11.so", token: .label("one"), pin: hsm.pin)
         #expect(hsm == bare, "the defaults of the file are those of the value")
@@ -75,6 +75,7 @@ import Testing
             probe_interval = "20s"
             tier = 9
             weight = 1000
+            depth = 8
             profile = "appended-40"
             initialize_arguments = "configdir='sql:/etc/nss' flags=readOnly"
             session_limit = 65535
@@ -116,6 +117,7 @@ import Testing
         #expect(settings.hsms[0].catalogueInterval == .seconds(60) && settings.hsms[0].stuckAfter.inMilliseconds == 200)
         #expect(settings.hsms.map(\.probeInterval) == [.seconds(20), .seconds(5)])
         #expect(settings.hsms.map(\.tier) == [9, 0] && settings.hsms.map(\.weight) == [1000, 100])
+        #expect(settings.hsms.map(\.depth) == [8, 1])
         #expect(settings.hsms.map(\.profile) == ["appended-40", "auto"])
         #expect(settings.hsms.map(\.initializeArguments) == ["configdir='sql:/etc/nss' flags=readOnly", nil])
         #expect(settings.hsms.map(\.sessionLimit) == [65535, 0])

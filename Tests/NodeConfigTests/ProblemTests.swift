@@ -116,6 +116,8 @@ struct Mistake: CustomStringConvertible {
         (token, "processes = 2", "hsm[0].processes", "is not a known key"),
         (token, "tier = 10", "hsm[0].tier", "= 10: must be between 0 and 9"),
         (token, "tier = -1", "hsm[0].tier", "= -1: must be between 0 and 9"),
+        (token, "depth = 0", "hsm[0].depth", "= 0: must be between 1 and 8"),
+        (token, "depth = 9", "hsm[0].depth", "must be between 1 and 8"),
         (token, "weight = 0", "hsm[0].weight", "= 0: must be between 1 and 1000"),
         (token, "weight = 1001", "hsm[0].weight", "must be between 1 and 1000"),
         (token, "weight = 0.5", "hsm[0].weight", "must be an integer, and is a floating-point number"),

@@ -61,6 +61,7 @@ import Testing
         probe_interval = "1s"
         tier = 0
         weight = 1
+        depth = 1
         profile = "auto"
         initialize_arguments = "a"
         session_limit = 1
@@ -134,6 +135,7 @@ import Testing
         "hsm.probe_interval": ("probe_interval = \"1s\"", "probe_interval = \"2s\"", .reload),
         "hsm.tier": ("tier = 0", "tier = 1", .reload),
         "hsm.weight": ("weight = 1", "weight = 2", .reload),
+        "hsm.depth": ("depth = 1", "depth = 2", .reload),
         "hsm.profile": ("\"auto\"", "\"luna\"", .reload),
         "hsm.initialize_arguments": ("initialize_arguments = \"a\"", "initialize_arguments = \"b\"", .reload),
         "hsm.session_limit": ("session_limit = 1", "session_limit = 2", .reload),

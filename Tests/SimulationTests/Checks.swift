@@ -56,8 +56,13 @@ extension Simulation {
         guard let request = requests[dispatch.operation] else {
             return check.report(.answeredTwice, "operation \(dispatch.operation.number) is sent although it is over")
         }
-        if !hsms[hsm].lanes.indices.contains(lane) || hsms[hsm].lanes[lane] != .idle {
-            check.report(.laneInTwoStates, "a frame is sent to lane \(lane) of HSM \(hsm), which is not free")
+        let isSendable =
+            hsms[hsm].lanes.indices.contains(lane) && hsms[hsm].lanes[lane].hasRoom(depth: hsms[hsm].character.depth)
+        if !isSendable {
+            check.report(.laneInTwoStates, "a frame is sent to lane \(lane) of HSM \(hsm), which has no room")
+        }
+        if isSendable, hsms[hsm].lanes[lane] != .idle, hsms[hsm].hasIdleLane {
+            check.report(.laneInTwoStates, "a frame is sent behind a call of HSM \(hsm), which has a free lane")
         }
         if request.flights.contains(hsm) {
             check.report(.laneInTwoStates, "operation \(dispatch.operation.number) is on HSM \(hsm) twice")
@@ -203,8 +208,9 @@ extension Simulation {
         }
         for hsm in hsms.indices {
             let (lanes, sessions) = (machine.lanes(of: hsm), hsms[hsm].sessions)
-            if lanes.busy != 0 || lanes.overdue != 0 || lanes.open != sessions {
-                check.report(.leftBehind, "HSM \(hsm): \(lanes), \(sessions) sessions")
+            let queued = machine.queued(on: hsm)
+            if lanes.busy != 0 || lanes.overdue != 0 || queued != 0 || lanes.open != sessions {
+                check.report(.leftBehind, "HSM \(hsm): \(lanes), \(queued) queued, \(sessions) sessions")
             }
         }
     }

@@ -15,6 +15,7 @@ private struct World {
     var machine: PoolMachine
     let hsmCount: Int
     let lanes: Int
+    let depth: Int
     var now: UInt64 = 1_000 * millisecond
     var open: [OperationID: (deadline: UInt64, asked: Set<Int>)] = [:]
     var onLanes: [Dispatch] = []
@@ -26,8 +27,10 @@ private struct World {
         dice = Dice(choice: RandomChoice(seed: seed))
         hsmCount = Int.random(in: 1...8, using: &dice)
         lanes = Int.random(in: 1...6, using: &dice)
+        let depth = [1, 1, 2, 3][Int.random(in: 0..<4, using: &dice)]
+        self.depth = depth
         machine = PoolMachine(
-            (0..<hsmCount).map { HSMTraits(stuckAfter: 2_000_000_000, tier: $0 % 2) }, groups: 2,
+            (0..<hsmCount).map { HSMTraits(stuckAfter: 2_000_000_000, tier: $0 % 2, depth: depth) }, groups: 2,
             limits: PoolLimits(waiting: 20), seed: seed)
     }
 
@@ -37,7 +40,7 @@ private struct World {
                 violations.append("dispatched a finished operation")
                 continue
             }
-            if onLanes.contains(where: { $0.lane == dispatch.lane }) { violations.append("two frames on one lane") }
+            if onLanes.count(where: { $0.lane == dispatch.lane }) >= depth { violations.append("too much on one lane") }
             if let deadline = open[dispatch.operation]?.deadline, deadline <= now { violations.append("sent too late") }
             open[dispatch.operation]?.asked.insert(dispatch.lane.hsm)
             onLanes.append(dispatch)
@@ -142,7 +145,8 @@ private struct World {
         for hsm in 0..<hsmCount {
             let lanes = machine.lanes(of: hsm)
             let frames = onLanes.filter { $0.lane.hsm == hsm }.count
-            if lanes.busy != frames { violations.append("HSM \(hsm): \(lanes.busy) busy, \(frames) frames") }
+            let known = lanes.busy + machine.queued(on: hsm)
+            if known != frames { violations.append("HSM \(hsm): \(known) busy or queued, \(frames) frames") }
             if lanes.overdue > lanes.busy || lanes.busy > lanes.open { violations.append("HSM \(hsm): \(lanes)") }
         }
     }

@@ -46,6 +46,7 @@ struct Fault: Equatable {
 struct Character: Equatable {
     var latency: UInt64
     var lanes: Int
+    var depth: Int
     var openAtStart: Int
     var sessionLimit: Int
     var tier: Int
@@ -95,7 +96,7 @@ extension Character {
         let lanes = dice.between(2, 6)
         self.init(
             latency: UInt64(dice.between(300, 4_000)) * 1_000, lanes: lanes,
-            openAtStart: dice.chance(700) ? lanes : dice.between(1, lanes),
+            depth: [1, 1, 2, 4][dice.below(4)], openAtStart: dice.chance(700) ? lanes : dice.between(1, lanes),
             sessionLimit: dice.chance(800) ? lanes : dice.between(1, lanes),
             tier: dice.chance(700) ? 0 : 1, weight: [100, 100, 50, 300][dice.below(4)],
             stuckAfter: UInt64(dice.between(200, 2_000)) * millisecond,

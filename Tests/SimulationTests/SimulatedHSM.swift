@@ -2,19 +2,43 @@
 import LaneProtocol
 import Routing
 
-/// What a lane is doing as far as the node can know: a frame may go only to an idle one.
+/// A request on a lane.
+struct SimulatedFrame: Equatable {
+    var operation: OperationID
+    var generation: UInt64
+    var deadline: UInt64
+    var work: SimulatedWork
+    /// Since when it is the lane's call, as the node sees it.
+    var since: UInt64
+}
+
+/// What a lane is doing as far as the node can know: a frame may go only to an idle one, or to a busy one with room.
 enum MirroredLane: Equatable {
     case closed
     case parked
     case idle
-    case busy(OperationID, generation: UInt64, since: UInt64)
+    /// The call first, then what lies behind it.
+    case busy([SimulatedFrame])
     case moving(LaneOperation, generation: UInt64, since: UInt64)
 
     /// Since when a frame is under way.
     var since: UInt64? {
         switch self {
-        case .busy(_, _, let since), .moving(_, _, let since): since
+        case .busy(let frames): frames.first?.since
+        case .moving(_, _, let since): since
         case .closed, .parked, .idle: nil
+        }
+    }
+
+    /// What is on it.
+    var frames: [SimulatedFrame] { if case .busy(let frames) = self { frames } else { [] } }
+
+    /// True when one more frame may be sent to it.
+    func hasRoom(depth: Int) -> Bool {
+        switch self {
+        case .idle: true
+        case .busy(let frames): frames.count < depth
+        case .closed, .parked, .moving: false
         }
     }
 }
@@ -112,7 +136,7 @@ struct SimulatedHSM {
 }
 
 /// What an HSM is asked to do.
-struct SimulatedWork {
+struct SimulatedWork: Equatable {
     var kind: LaneOperation
     var key: Int
     /// Its ciphertext is none.

@@ -61,17 +61,15 @@ extension Simulation {
         trace.note(.dispatch, at: now, Int(dispatch.operation.number), hsm, lane)
         checkDispatch(dispatch)
         guard hsms[hsm].lanes.indices.contains(lane), var request = requests[dispatch.operation] else { return }
-        hsms[hsm].lanes[lane] = .busy(dispatch.operation, generation: dispatch.generation, since: now)
+        let frame = SimulatedFrame(
+            operation: dispatch.operation, generation: dispatch.generation, deadline: dispatch.deadline,
+            work: request.work, since: now)
+        let before = hsms[hsm].lanes[lane].frames
+        hsms[hsm].lanes[lane] = .busy(before + [frame])
         request.attempts += 1
         request.flights.append(hsm)
         requests[dispatch.operation] = request
-        // What is sent to a dead worker, whose end has not been noticed, is lost.
-        guard hsms[hsm].worker == .up, !isSabotaged(.dropsFrames, dispatch.operation) else { return }
-        queue.add(
-            .callReturns(
-                hsm: hsm, life: hsms[hsm].life, lane: lane, generation: dispatch.generation,
-                operation: dispatch.operation, request.work),
-            at: now + hsms[hsm].latency(&dice))
+        if before.isEmpty { call(frame, on: hsm, lane) }
     }
 
     private mutating func complete(_ finish: Finish) {
@@ -89,7 +87,7 @@ extension Simulation {
     }
 
     /// What a broken driver does, it does to every twentieth operation.
-    private func isSabotaged(_ sabotage: Sabotage, _ operation: OperationID) -> Bool {
+    func isSabotaged(_ sabotage: Sabotage, _ operation: OperationID) -> Bool {
         self.sabotage == sabotage && operation.number.isMultiple(of: 20)
     }
 

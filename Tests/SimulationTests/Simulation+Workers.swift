@@ -55,7 +55,7 @@ extension Simulation {
         guard hsms[hsm].worker == .up, !hsms[hsm].lanes.isEmpty else { return }
         let lane = dice.below(hsms[hsm].lanes.count)
         trace.note(.laneClosed, at: now, hsm, lane)
-        land(on: hsm, lane)
+        for frame in hsms[hsm].lanes[lane].frames { land(frame, on: hsm) }
         hsms[hsm].lanes[lane] = .closed
         step(.allowance) { $0.laneClosed(LaneID(hsm: hsm, lane: lane), now: $1) }
     }
@@ -110,15 +110,14 @@ extension Simulation {
     // MARK: Lanes
 
     mutating func callReturns(_ hsm: Int, _ event: SimulationEvent) {
-        guard case .callReturns(_, _, let lane, let generation, let id, let work) = event else { return }
+        guard case .callReturns(_, _, let lane, let generation) = event else { return }
         guard !hsms[hsm].isHanging else { return hsms[hsm].stalled.append(event) }
-        guard case .busy(_, generation, _) = hsms[hsm].lanes[lane] else { return }
-        let word = hsms[hsm].answer(to: work, &dice)
+        guard let frame = hsms[hsm].lanes[lane].frames.first, frame.generation == generation else { return }
+        let id = frame.operation
+        // The worker skips what is late.
+        let word = frame.deadline > frame.since ? hsms[hsm].answer(to: frame.work, &dice) : .tryElsewhere
         trace.note(.answer, at: now, hsm, lane, Int(id.number))
-        if sabotage != .answersEarly || !dice.chance(50) {
-            land(on: hsm, lane)
-            hsms[hsm].lanes[lane] = .idle
-        }
+        if sabotage != .answersEarly || !dice.chance(50) { takeTurn(on: hsm, lane) }
         switch word {
         case .ambiguous: requests[id]?.doubted.insert(hsm)
         case .keyMissing: requests[id]?.missed.insert(hsm)
@@ -130,6 +129,28 @@ extension Simulation {
         step(.answer(hsm: hsm, word)) {
             $0.answered(LaneID(hsm: hsm, lane: lane), generation: generation, disposition: told, now: $1)
         }
+    }
+
+    /// A worker makes a call. What is sent to a dead one, whose end has not been noticed, is lost.
+    mutating func call(_ frame: SimulatedFrame, on hsm: Int, _ lane: Int) {
+        guard hsms[hsm].worker == .up, !isSabotaged(.dropsFrames, frame.operation) else { return }
+        let duration = frame.deadline > now ? hsms[hsm].latency(&dice) : 0
+        queue.add(
+            .callReturns(hsm: hsm, life: hsms[hsm].life, lane: lane, generation: frame.generation), at: now + duration)
+    }
+
+    /// A lane's call is over: what lies behind it is next.
+    private mutating func takeTurn(on hsm: Int, _ lane: Int) {
+        var frames = hsms[hsm].lanes[lane].frames
+        guard !frames.isEmpty else { return }
+        land(frames.removeFirst(), on: hsm)
+        guard !frames.isEmpty else {
+            hsms[hsm].lanes[lane] = .idle
+            return
+        }
+        frames[0].since = now
+        hsms[hsm].lanes[lane] = .busy(frames)
+        call(frames[0], on: hsm, lane)
     }
 
     /// What a broken driver makes of an HSM's word.
@@ -155,15 +176,14 @@ extension Simulation {
         }
     }
 
-    /// The frame on a lane is over, whatever became of it.
-    mutating func land(on hsm: Int, _ lane: Int) {
-        guard case .busy(let id, _, _) = hsms[hsm].lanes[lane], let place = requests[id]?.flights.firstIndex(of: hsm)
-        else { return }
-        requests[id]?.flights.remove(at: place)
+    /// A frame is over, whatever became of it.
+    private mutating func land(_ frame: SimulatedFrame, on hsm: Int) {
+        guard let place = requests[frame.operation]?.flights.firstIndex(of: hsm) else { return }
+        requests[frame.operation]?.flights.remove(at: place)
     }
 
     mutating func forgetLanes(of hsm: Int) {
-        for lane in hsms[hsm].lanes.indices { land(on: hsm, lane) }
+        for lane in hsms[hsm].lanes { for frame in lane.frames { land(frame, on: hsm) } }
         hsms[hsm].lanes = []
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 import Routing
+import VirtualTime
 
 /// What a deliberately broken driver does wrong. Shows that the checker meant for it can fail.
 enum Sabotage: CaseIterable {
@@ -43,7 +44,7 @@ struct Simulation {
     var dice: RandomChoice
     var machine: PoolMachine
     var hsms: [SimulatedHSM]
-    var queue = EventQueue()
+    var queue = EventQueue<SimulationEvent>()
     var now = Scenario.start
     var requests: [OperationID: SimulatedRequest] = [:]
     var lastTick: UInt64 = 0
@@ -61,7 +62,7 @@ struct Simulation {
         dice = RandomChoice(seed: scenario.seed &* 0x9E37_79B9 &+ 1)
         hsms = scenario.characters.map(SimulatedHSM.init)
         let traits = scenario.characters.map {
-            HSMTraits(stuckAfter: $0.stuckAfter, tier: $0.tier, weight: $0.weight)
+            HSMTraits(stuckAfter: $0.stuckAfter, tier: $0.tier, weight: $0.weight, depth: $0.depth)
         }
         machine = PoolMachine(
             traits, groups: 2, limits: PoolLimits(waiting: 64), seed: scenario.seed, now: Scenario.start)
@@ -102,7 +103,7 @@ struct Simulation {
         case .keyFoundLost(let hsm, let key): leave(hsm, key: key)
         case .workerReady(let hsm, let life), .workerDies(let hsm, let life), .workerEnded(let hsm, let life),
             .selfProbe(let hsm, let life), .probeReturns(let hsm, let life), .keyProven(let hsm, let life, _),
-            .callReturns(let hsm, let life, _, _, _, _), .sessionMoved(let hsm, let life, _, _, _):
+            .callReturns(let hsm, let life, _, _), .sessionMoved(let hsm, let life, _, _, _):
             guard hsms[hsm].life == life else { return }
             handle(event, of: hsm)
         }

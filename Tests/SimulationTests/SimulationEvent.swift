@@ -15,7 +15,7 @@ enum SimulationEvent {
     case workerDies(hsm: Int, life: Int)
     /// The node notices that a worker has ended.
     case workerEnded(hsm: Int, life: Int)
-    case callReturns(hsm: Int, life: Int, lane: Int, generation: UInt64, operation: OperationID, SimulatedWork)
+    case callReturns(hsm: Int, life: Int, lane: Int, generation: UInt64)
     case sessionMoved(hsm: Int, life: Int, lane: Int, generation: UInt64, LaneOperation)
     case selfProbe(hsm: Int, life: Int)
     case probeReturns(hsm: Int, life: Int)

@@ -35,8 +35,16 @@ struct DevCommand: AsyncParsableCommand {
                 + "nodes have up to 20 ports after it."))
     var control: String?
 
-    @Option(help: "Sessions (lanes) on each HSM, 1 to 256. SoftHSM computes on this machine: a few per core are best.")
-    var sessions = 4
+    @Option(
+        help: ArgumentHelp(
+            "Sessions (lanes) on each HSM, 1 to 256. SoftHSM computes on this machine, and has one lock for each process: "
+                + "more lanes than one wait for each other."))
+    var sessions = 1
+
+    @Option(
+        help: ArgumentHelp(
+            "Requests that may be on a lane at a time, 1 to 8. Above 1 the lane goes from one to the next at once."))
+    var depth = 4
 
     @Flag(help: "Plain HTTP instead of HTTPS.")
     var plaintext = false
@@ -89,7 +97,7 @@ struct DevCommand: AsyncParsableCommand {
             return try make(
                 DevOptions(
                     nodes: nodes, hsms: hsms, listen: listen, controlListen: control, plaintext: plaintext,
-                    mutualTLS: mutualTLS, sessions: sessions),
+                    mutualTLS: mutualTLS, sessions: sessions, depth: depth),
                 try DevState.open(directory), try SoftHSMLibrary.find(),
                 ProvisioningProcess(executable: ownExecutable(), arguments: ["hsm-provision"]))
         } catch {

@@ -75,7 +75,7 @@ struct Translation {
                     name: hsm.name, module: hsm.module, token: selector(hsm.token), pin: pin,
                     initializeArguments: hsm.initializeArguments,
                     profile: hsm.profile == "auto" ? nil : GCMProfile(named: hsm.profile), sessions: hsm.sessions,
-                    sessionLimit: hsm.sessionLimit, tier: hsm.tier, weight: hsm.weight,
+                    depth: hsm.depth, sessionLimit: hsm.sessionLimit, tier: hsm.tier, weight: hsm.weight,
                     environment: hsm.environment, catalogueInterval: milliseconds(hsm.catalogueInterval),
                     probeInterval: milliseconds(hsm.probeInterval), stuckAfter: nanoseconds(hsm.stuckAfter)))
         }

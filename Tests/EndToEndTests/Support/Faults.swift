@@ -46,6 +46,9 @@ extension ServeConfiguration {
         set("request_deadline", "\"5s\"", in: "[xks]")
         setInAll("[[hsm]]", "catalogue_interval", "\"1s\"")
         setInAll("[[hsm]]", "probe_interval", "\"500ms\"")
+        // A development node has one lane for each HSM, with several requests on it; HSMs in the field have several.
+        setInAll("[[hsm]]", "sessions", "4")
+        setInAll("[[hsm]]", "depth", "1")
         setInAll("[[hsm]]", "module", "\"\(Faults.library)\"")
         for number in lines.indices.filter({ lines[$0] == "[[hsm]]" }).indices {
             let values = faults.environment("hsm-\(number + 1)", of: origin).sorted { $0.key < $1.key }

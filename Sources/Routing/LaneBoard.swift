@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+
+/// The lanes of one HSM: what each is at, and the counts that follow from it.
+///
+/// A lane is at one call at a time. Where the HSM's depth is above 1, further work may have been sent down a busy lane;
+/// it lies *behind* the call, in the socket, and has its turn when the call has returned.
+struct LaneBoard: Sendable {
+    private(set) var states: [LaneState] = []
+    /// For each lane, what lies behind its call, in the order in which it was sent.
+    private var behind: [[LaneWork]] = []
+    /// Free lanes of each group, most recently used last: a warm lane is used again first.
+    private var freeLanes: [[Int]]
+    private(set) var freeCount = 0
+    /// Lanes that have a session, or are about to.
+    private(set) var open = 0
+    /// Lanes that are at a call.
+    private(set) var busy = 0
+    /// Those of them whose call has outlasted its patience.
+    private(set) var overdue = 0
+    /// Work that lies behind calls, on all lanes.
+    private(set) var queued = 0
+    /// Lanes that open or close a session.
+    private(set) var moving = 0
+
+    private let hsm: Int
+
+    /// `groups` is how many groups the lanes are spread over.
+    init(hsm: Int, groups: Int) {
+        self.hsm = hsm
+        freeLanes = Array(repeating: [], count: max(groups, 1))
+    }
+
+    private func group(of lane: Int) -> Int { LaneID(hsm: hsm, lane: lane).group(among: freeLanes.count) }
+
+    /// Begins anew: `open` free lanes, then parked ones, `total` in all.
+    mutating func begin(open count: Int, of total: Int) {
+        states = Array(repeating: .free, count: count) + Array(repeating: .parked, count: max(total - count, 0))
+        behind = Array(repeating: [], count: states.count)
+        (open, busy, overdue, queued, moving, freeCount) = (count, 0, 0, 0, 0, count)
+        for group in freeLanes.indices { freeLanes[group] = (0..<count).filter { self.group(of: $0) == group } }
+    }
+
+    func state(of lane: Int) -> LaneState? { states.indices.contains(lane) ? states[lane] : nil }
+
+    // MARK: Places
+
+    /// True when a lane can be given work: a free one, or, with a depth above 1, one that has room behind its call.
+    func hasPlace(depth: Int) -> Bool { freeCount > 0 || roomiest(group: nil, depth: depth) != nil }
+
+    /// True when such a lane is of the group.
+    func hasPlace(group: Int, depth: Int) -> Bool {
+        hasFree(group: group) || roomiest(group: group, depth: depth) != nil
+    }
+
+    /// Takes a lane that can be given work: a free one before one that is at a call, one of the group before another.
+    mutating func takePlace(group: Int, depth: Int) -> Int? {
+        takeFree(group: group) ?? roomiest(group: group, depth: depth) ?? roomiest(group: nil, depth: depth)
+    }
+
+    mutating func takeFree(group: Int) -> Int? {
+        guard freeCount > 0 else { return nil }
+        freeCount -= 1
+        if freeLanes.indices.contains(group), let lane = freeLanes[group].popLast() { return lane }
+        for other in freeLanes.indices {
+            if let lane = freeLanes[other].popLast() { return lane }
+        }
+        return nil
+    }
+
+    /// A place that was taken is not used after all.
+    mutating func putBack(_ lane: Int) {
+        // Behind a call nothing was changed by taking it.
+        if case .free = states[lane] { becomeFree(lane) }
+    }
+
+    private func hasFree(group: Int) -> Bool { freeLanes.indices.contains(group) && !freeLanes[group].isEmpty }
+
+    /// The lane with the least behind its call, and less than the depth allows. Not one whose call is overdue: nobody
+    /// knows when that returns.
+    private func roomiest(group: Int?, depth: Int) -> Int? {
+        guard depth > 1, queued < busy * (depth - 1) else { return nil }
+        var best: Int?
+        var least = depth - 1
+        for lane in states.indices where behind[lane].count < least {
+            guard case .busy(let call) = states[lane], !call.isOverdue else { continue }
+            if let group, self.group(of: lane) != group { continue }
+            (best, least) = (lane, behind[lane].count)
+            if least == 0 { break }
+        }
+        return best
+    }
+
+    private mutating func becomeFree(_ lane: Int) {
+        states[lane] = .free
+        freeCount += 1
+        freeLanes[group(of: lane)].append(lane)
+    }
+
+    private mutating func forgetFree(_ lane: Int) {
+        let group = group(of: lane)
+        guard let place = freeLanes[group].firstIndex(of: lane) else { return }
+        freeLanes[group].remove(at: place)
+        freeCount -= 1
+    }
+
+    // MARK: Work
+
+    /// Work is sent down a lane that was taken for it.
+    mutating func give(_ work: LaneWork, to lane: Int) {
+        if case .busy = states[lane] {
+            behind[lane].append(work)
+            queued += 1
+        } else {
+            states[lane] = .busy(work)
+            busy += 1
+        }
+    }
+
+    /// The work on a lane: the call at place 0, what lies behind it at 1, 2 …
+    func work(on lane: Int, at place: Int) -> LaneWork? {
+        guard case .busy(let call) = state(of: lane) else { return nil }
+        if place == 0 { return call }
+        return behind[lane].indices.contains(place - 1) ? behind[lane][place - 1] : nil
+    }
+
+    /// The first work on a lane that fits.
+    func work(on lane: Int, where fits: (LaneWork) -> Bool) -> LaneWork? {
+        place(on: lane, where: fits).flatMap { work(on: lane, at: $0) }
+    }
+
+    /// Where on a lane the work is that fits.
+    func place(on lane: Int, where fits: (LaneWork) -> Bool) -> Int? {
+        guard case .busy(let call) = state(of: lane) else { return nil }
+        if fits(call) { return 0 }
+        return behind[lane].firstIndex(where: fits).map { $0 + 1 }
+    }
+
+    /// Changes the work at a place where there is some.
+    mutating func change(on lane: Int, at place: Int, _ body: (inout LaneWork) -> Void) {
+        guard var work = work(on: lane, at: place) else { return }
+        let wasOverdue = work.isOverdue
+        body(&work)
+        if place == 0 {
+            states[lane] = .busy(work)
+            overdue += (work.isOverdue ? 1 : 0) - (wasOverdue ? 1 : 0)
+        } else {
+            behind[lane][place - 1] = work
+        }
+    }
+
+    /// What was sent down a lane as `generation` is over. After a call, what lies behind it has its turn, and counts as
+    /// called from now on; where there is nothing, the lane is free.
+    mutating func end(_ generation: UInt64, on lane: Int, now: UInt64) -> LaneWork? {
+        guard let place = place(on: lane, where: { $0.generation == generation }) else { return nil }
+        guard place == 0, case .busy(let call) = states[lane] else {
+            queued -= 1
+            return behind[lane].remove(at: place - 1)
+        }
+        if call.isOverdue { overdue -= 1 }
+        if behind[lane].isEmpty {
+            busy -= 1
+            becomeFree(lane)
+        } else {
+            queued -= 1
+            states[lane] = .busy(behind[lane].removeFirst().called(at: now))
+        }
+        return call
+    }
+
+    /// Everything that is on lanes, with the lane.
+    var works: [(lane: Int, work: LaneWork)] {
+        states.indices.flatMap { lane in works(on: lane).map { (lane, $0) } }
+    }
+
+    private func works(on lane: Int) -> [LaneWork] {
+        guard case .busy(let call) = states[lane] else { return [] }
+        return [call] + behind[lane]
+    }
+
+    // MARK: Sessions
+
+    /// The free lane with the highest number.
+    var lastFree: Int? { freeLanes.compactMap { $0.max() }.max() }
+
+    var firstParked: Int? { states.firstIndex(of: .parked) }
+
+    /// A free lane begins to close its session, or a parked one to open one.
+    mutating func move(_ lane: Int, _ order: LaneOperation, generation: UInt64, now: UInt64) {
+        if order == .closeSession { forgetFree(lane) }
+        open += order == .openSession ? 1 : -1
+        moving += 1
+        states[lane] = .moving(order, generation: generation, since: now)
+    }
+
+    /// It has a session, and is free.
+    mutating func opened(_ lane: Int) {
+        moving -= 1
+        becomeFree(lane)
+    }
+
+    /// It has none, because it was told to close it or could not open one.
+    mutating func parked(_ lane: Int, after order: LaneOperation) {
+        moving -= 1
+        if order == .openSession { open -= 1 }
+        states[lane] = .parked
+    }
+
+    /// Its socket is closed. Returns the work that was on it.
+    mutating func close(_ lane: Int) -> [LaneWork] {
+        guard let state = state(of: lane) else { return [] }
+        let lost = works(on: lane)
+        switch state {
+        case .closed, .parked: break
+        case .free:
+            forgetFree(lane)
+            open -= 1
+        case .busy(let call):
+            busy -= 1
+            open -= 1
+            queued -= behind[lane].count
+            if call.isOverdue { overdue -= 1 }
+            behind[lane] = []
+        case .moving(let order, _, _):
+            moving -= 1
+            if order == .openSession { open -= 1 }
+        }
+        states[lane] = .closed
+        return lost
+    }
+}
