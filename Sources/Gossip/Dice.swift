@@ -2,12 +2,12 @@
 
 /// A small generator of numbers that look random (SplitMix64, Steele, Lea and Flood 2014). Its seed is an argument, so
 /// that a run can be replayed. Of no use where somebody must not guess.
-struct Dice: Sendable {
+package struct Dice: Sendable {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) { state = seed }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -16,7 +16,7 @@ struct Dice: Sendable {
     }
 
     /// A number below `bound`; 0 where the bound is not positive.
-    mutating func below(_ bound: Int) -> Int {
+    package mutating func below(_ bound: Int) -> Int {
         guard bound > 1 else { return 0 }
         return Int(next() % UInt64(bound))
     }

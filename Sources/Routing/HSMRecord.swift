@@ -36,6 +36,7 @@ struct HSMRecord: Sendable {
     /// When to ask for the next probe while it is out, and the pause after that.
     var nextProbeAt: UInt64 = .max
     var probePause: UInt64 = 0
+
     init(traits: HSMTraits, place: Int, groups: Int) {
         self.traits = traits
         lanes = LaneBoard(hsm: place, groups: groups)

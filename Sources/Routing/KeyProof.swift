@@ -26,7 +26,7 @@ package struct KeyProof: Sendable {
     package internal(set) var sharedVersion: UInt64 = 0
     private var lastTicket: UInt64 = 0
     private var lastStamp: UInt64 = 0
-    private var dice: UInt64
+    private var random: RandomChoice
 
     /// - Parameters:
     ///   - hsms: the names of those to begin with, by place (`HSMSet.capacity` at most).
@@ -38,7 +38,7 @@ package struct KeyProof: Sendable {
         seed: UInt64
     ) {
         self.limits = limits
-        dice = seed
+        random = RandomChoice(seed: seed)
         for (hsm, name) in names.enumerated() { joined(hsm: hsm, name: name) }
         for canary in canaries {
             let record = place(for: canary.label)
@@ -186,14 +186,8 @@ package struct KeyProof: Sendable {
 
     /// Pause until a key is checked again: half of the limit and a random part of the other half.
     mutating func recheckPause() -> UInt64 {
-        // SplitMix64 (Steele, Lea, Flood 2014).
-        dice &+= 0x9E37_79B9_7F4A_7C15
-        var z = dice
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        z ^= z >> 31
         let half = limits.recheck / 2
-        return half + z % max(half, 1)
+        return half + random.next() % max(half, 1)
     }
 
     // MARK: Records

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A small generator of numbers that look random, for choosing among HSMs (SplitMix64, Steele, Lea and Flood 2014).
-/// Its seed is an argument, so that a run can be replayed. Of no use where somebody must not guess.
+/// A small generator of numbers that look random, for choosing among HSMs and moments (SplitMix64, Steele, Lea and
+/// Flood 2014). Its seed is an argument, so that a run can be replayed. Of no use where somebody must not guess.
 package struct RandomChoice: Sendable {
     private var state: UInt64
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Gossip
 
 /// What lies between the nodes: TCP with keep-alive connections that are made when none is free. A lost packet is not a
 /// lost message, but a delay: 200 ms, doubling, for data; 1 s, doubling, for the first packet of a connection (RFC 6298).
