@@ -83,19 +83,20 @@ let faultyModule = Target.target(
     name: "FaultyPKCS11", path: "TestSupport/FaultyPKCS11", exclude: ["README.md"],
     linkerSettings: [.linkedLibrary("dl")])
 
-/// What the simulations share.
+/// What tests of several rooms share: random worlds that can be made again, and, for simulations, a time of their own.
+let seededRandom = Target.target(name: "SeededRandom", path: "TestSupport/SeededRandom", swiftSettings: strict)
 let virtualTime = Target.target(name: "VirtualTime", path: "TestSupport/VirtualTime", swiftSettings: strict)
 
 let roomTests: [Target] = [
     tests("SecureMemoryTests", ["SecureMemory"]),
-    tests("XKSProtocolTests", ["SecureMemory", "XKSProtocol"]),
-    tests("SigV4Tests", ["SecureMemory", "SigV4", "XKSProtocol", crypto]),
-    tests("AccessControlTests", ["AccessControl"]),
-    tests("LaneProtocolTests", ["LaneProtocol", "SecureMemory"]),
-    tests("RoutingTests", ["LaneProtocol", "Routing"]),
+    tests("XKSProtocolTests", ["SecureMemory", "SeededRandom", "XKSProtocol"]),
+    tests("SigV4Tests", ["SecureMemory", "SeededRandom", "SigV4", "XKSProtocol", crypto]),
+    tests("AccessControlTests", ["AccessControl", "SeededRandom"]),
+    tests("LaneProtocolTests", ["LaneProtocol", "SecureMemory", "SeededRandom"]),
+    tests("RoutingTests", ["LaneProtocol", "Routing", "SeededRandom"]),
     tests("SimulationTests", ["LaneProtocol", "Routing", "VirtualTime"]),
-    tests("NodeStoreTests", ["NodeStore", grdb]),
-    tests("GossipTests", ["AccessControl", "Gossip"]),
+    tests("NodeStoreTests", ["NodeStore", "SeededRandom", grdb]),
+    tests("GossipTests", ["AccessControl", "Gossip", "SeededRandom"]),
     tests("ClusterSimulationTests", ["AccessControl", "Gossip", "VirtualTime"]),
     tests(
         "ClusterTests",
@@ -103,16 +104,17 @@ let roomTests: [Target] = [
     tests("ClusterCertificatesTests", ["ClusterCertificates", "SecureMemory", x509]),
     tests("PrivateFilesTests", ["PrivateFiles", "SecureMemory"]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),
-    tests("HSMWorkerTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory"]),
+    tests("HSMWorkerTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory", "SeededRandom"]),
     tests("HSMPoolTests", ["HSMPool", "LaneProtocol", "Routing", "SecureMemory", logging, nioCore, nioPosix]),
-    tests("XKSListenerTests", ["SecureMemory", "XKSListener", "XKSProtocol", logging, nioCore, nioPosix]),
+    tests(
+        "XKSListenerTests", ["SecureMemory", "SeededRandom", "XKSListener", "XKSProtocol", logging, nioCore, nioPosix]),
     tests(
         "XKSServiceTests",
         ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", "XKSService"]),
-    tests("ObservabilityTests", ["Observability", logging]),
+    tests("ObservabilityTests", ["Observability", "SeededRandom", logging]),
     tests("ControlPlaneTests", ["AdminProtocol", "ControlPlane", logging]),
     tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", logging]),
-    tests("NodeConfigTests", ["LaneProtocol", "NodeConfig", "SecureMemory"]),
+    tests("NodeConfigTests", ["LaneProtocol", "NodeConfig", "SecureMemory", "SeededRandom"]),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
     tests(
         "DevEnvironmentTests",
@@ -163,5 +165,5 @@ let package = Package(
                 crypto, logging, nioCore, nioPosix,
             ],
             swiftSettings: strict)
-    ] + [faultyModule, virtualTime] + roomTests + wholeTests
+    ] + [faultyModule, seededRandom, virtualTime] + roomTests + wholeTests
 )

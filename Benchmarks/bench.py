@@ -28,7 +28,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--claviger", required=True, metavar="FILE", help="the program, built for release")
     parser.add_argument("--connections", default="16,32", help="keep-alive connections, a list (default: 16,32)")
-    parser.add_argument("--threads", type=int, default=2, help="threads of wrk (default: 2)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of wrk (default: 1)")
     parser.add_argument("--rounds", type=int, default=5, help="slices of each variant (default: 5)")
     parser.add_argument("--seconds", type=int, default=2, help="length of a slice, at least 1 (default: 2)")
     parser.add_argument("--size", type=int, default=32, help="bytes of plaintext (default: 32, a data key)")

@@ -23,7 +23,7 @@ def parse_arguments():
     parser.add_argument("--other", required=True, metavar="FILE", help="the build to compare it with")
     parser.add_argument("--kind", default="encrypt", choices=workload.KINDS, help="what to ask for (default: encrypt)")
     parser.add_argument("--connections", type=int, default=16, help="keep-alive connections (default: 16)")
-    parser.add_argument("--threads", type=int, default=2, help="threads of wrk (default: 2)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of wrk (default: 1)")
     parser.add_argument("--rounds", type=int, default=16, help="slices of each build (default: 16)")
     parser.add_argument("--seconds", type=int, default=1, help="length of a slice (default: 1)")
     parser.add_argument("--size", type=int, default=32, help="bytes of plaintext (default: 32, a data key)")

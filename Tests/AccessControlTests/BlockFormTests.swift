@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import SeededRandom
 import Testing
 
 @Suite("Block list: how targets and errors are written")

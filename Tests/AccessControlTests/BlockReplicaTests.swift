@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import SeededRandom
 import Testing
 
 /// Nodes that order, lift, tell each other and lose their stores, each beside a plain account of what it must know.

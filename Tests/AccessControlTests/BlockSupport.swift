@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
 import Foundation
+import SeededRandom
 import Testing
 
 // Orders as operators and peers may have given them, from a seed.

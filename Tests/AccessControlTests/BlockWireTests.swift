@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
 import Foundation
+import SeededRandom
 import Testing
 
 @Suite("Block list: on the wire")

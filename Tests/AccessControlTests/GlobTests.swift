@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import SeededRandom
 import Testing
 
 @Suite struct GlobTests {
@@ -74,26 +75,5 @@ import Testing
         }
         guard let character = name.first, token == UInt8(ascii: "?") || token == character else { return false }
         return obviousMatch(pattern.dropFirst(), name.dropFirst())
-    }
-}
-
-/// A small generator with a seed, so that a failing round can be run again.
-struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
-    mutating func text(of alphabet: String, length: ClosedRange<Int>) -> String {
-        let characters = Array(alphabet)
-        let count = Int.random(in: length, using: &self)
-        return String((0..<count).map { _ in characters[Int.random(in: 0..<characters.count, using: &self)] })
     }
 }

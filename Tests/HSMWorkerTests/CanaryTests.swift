@@ -2,6 +2,7 @@
 import HSMWorker
 import LaneProtocol
 import PKCS11
+import SeededRandom
 import Testing
 
 /// Canaries over a scripted HSM.
@@ -225,7 +226,7 @@ struct CanaryTests {
     /// Whatever an HSM answers, the wrong key is told only where known answers passed and the canary never opened.
     @Test("Over random HSMs, no key is wrong without proof", arguments: 0..<100)
     func randomHSMs(seed: UInt64) throws {
-        var generator = SplitMix(state: seed)
+        var generator = SplitMix(seed: seed)
         let codes: [ReturnCode] = [
             .generalError, .functionFailed, .encryptedDataInvalid, .ok, .deviceError, .sessionClosed, .keyHandleInvalid,
         ]

@@ -3,6 +3,7 @@ import Glibc
 import HSMWorker
 import LaneProtocol
 import PKCS11
+import SeededRandom
 import Testing
 
 @Suite("A lane on its socket")
@@ -157,7 +158,7 @@ struct LaneSocketTests {
 
     @Test("Mutated and random frames never trap: each gets an answer, or ends the lane", arguments: 0..<60)
     func hostile(seed: UInt64) throws {
-        var generator = SplitMix(state: seed)
+        var generator = SplitMix(seed: seed)
         let lane = try RunningLane()
         for _ in 0..<20 {
             let size = Int.random(in: 0...600, using: &generator)

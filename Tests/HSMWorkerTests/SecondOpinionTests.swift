@@ -2,6 +2,7 @@
 import HSMWorker
 import LaneProtocol
 import PKCS11
+import SeededRandom
 import Testing
 
 @Suite("Bad ciphertext or sick HSM")
@@ -132,7 +133,7 @@ struct SecondOpinionTests {
     /// code that may mean so; and a request never takes more than a few calls.
     @Test("Over random HSMs, no ciphertext is bad without proof", arguments: 0..<200)
     func randomHSMs(seed: UInt64) throws {
-        var generator = SplitMix(state: seed)
+        var generator = SplitMix(seed: seed)
         let codes: [ReturnCode] =
             Self.ambiguous + [.ok, .ok, .deviceError, .sessionClosed, .userNotLoggedIn, .keyHandleInvalid, .cancel]
         for _ in 0..<50 {
@@ -160,18 +161,5 @@ struct SecondOpinionTests {
                 #expect(verdict.result.mayMeanBadCiphertext)
             }
         }
-    }
-}
-
-/// A small generator whose run a seed repeats.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
     }
 }

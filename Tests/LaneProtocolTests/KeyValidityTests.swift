@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
+import SeededRandom
 import Testing
 
 @Suite("Key validity")
@@ -78,7 +79,7 @@ struct KeyValidityTests {
 
     @Test("whatever bytes and numbers come, nothing traps, and what is a day is one both ways")
     func hostile() {
-        var random = SplitMix(state: 0x6B76)
+        var random = SplitMix(seed: 0x6B76)
         var days = 0
         for _ in 0..<5_000 {
             let bytes = (0..<Int.random(in: 7...9, using: &random)).map { _ in
@@ -94,17 +95,5 @@ struct KeyValidityTests {
             #expect(KeyValidity.day(number) == nil || KeyValidity.day(KeyValidity.date(number)) == number)
         }
         #expect(KeyValidity.date(.max).count == 8 && days > 100)
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): a failing round can be run again.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

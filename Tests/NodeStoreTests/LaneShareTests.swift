@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NodeStore
+import SeededRandom
 import Testing
 
 @Suite("Lane shares")
@@ -70,7 +71,7 @@ struct LaneShareTests {
 
     @Test("Shares fit the limit, waste nothing, and are fair", arguments: 0..<300 as Range<UInt64>)
     func fairness(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         let limit = Int.random(in: 0...40, using: &random)
         let claimants = (0..<Int.random(in: 1...6, using: &random)).map { _ in
             let wanted = Int.random(in: 0...20, using: &random)
@@ -94,7 +95,7 @@ struct LaneShareTests {
 
     @Test("Whatever the order of events, what is held never exceeds the limit", arguments: 0..<200 as Range<UInt64>)
     func neverTooMany(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         let limit = Int.random(in: 1...24, using: &random)
         var processes: [Process] = []
         for _ in 0..<400 {
@@ -127,7 +128,7 @@ struct LaneShareTests {
         "When all ask again, a newcomer has its floor after two rounds, and all have their shares after three",
         arguments: 0..<200 as Range<UInt64>)
     func convergence(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         let floor = 2
         let count = Int.random(in: 2...5, using: &random)
         let limit = Int.random(in: (floor * count)...40, using: &random)
@@ -166,18 +167,5 @@ struct LaneShareTests {
         processes[index].claimant = claimant(granted: 0)
         let granted = LaneShare.grant(to: index, of: processes.map(\.claimant), limit: limit)
         processes[index].claimant = claimant(granted: granted)
-    }
-}
-
-/// A generator that a seed replays.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

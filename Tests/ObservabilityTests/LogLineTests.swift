@@ -2,6 +2,7 @@
 import Foundation
 import Logging
 import Observability
+import SeededRandom
 import Testing
 
 @Suite struct LogLineTests {
@@ -45,7 +46,7 @@ import Testing
     /// Bytes at random, read as UTF-8 with repairs: always valid JSON, and the same text.
     @Test(arguments: 0..<4 as Range<UInt64>)
     func randomTexts(seed: UInt64) throws {
-        var random = SplitMix64(state: seed)
+        var random = SplitMix(seed: seed)
         for _ in 0..<300 {
             let bytes = (0..<Int.random(in: 0...64, using: &random)).map { _ in
                 UInt8.random(in: 0...255, using: &random)
@@ -85,7 +86,7 @@ import Testing
     }
 
     @Test func timestampsAgreeWithFoundation() {
-        var random = SplitMix64(state: 7)
+        var random = SplitMix(seed: 7)
         let formatter = ISO8601DateFormatter()
         for _ in 0..<2000 {
             // From 1600 on: before, Foundation's calendar is the Julian one.
@@ -96,18 +97,5 @@ import Testing
         }
         let difference = Double(LogTime.now.seconds) - Date().timeIntervalSince1970
         #expect(abs(difference) < 60)
-    }
-}
-
-/// A small generator whose sequence is given by its seed (Steele, Lea, Flood 2014).
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

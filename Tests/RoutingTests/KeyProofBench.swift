@@ -152,15 +152,3 @@ func oldCanary(
         label: label, sealed: sealed, digest: ProofBench.digest(of: sealed), maker: maker,
         madeAt: 1_800_000_000 - age, isTrusted: isTrusted, dispute: dispute)
 }
-
-/// SplitMix64 (Steele, Lea, Flood 2014): the same on every machine, so that a seed is a story.
-struct Dice: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 import Routing
+import SeededRandom
 import Testing
 
 /// A pool of HSMs whose keys come, go and are swapped while workers end, HSMs come and go, and the node restarts. HSMs
 /// may fail; they do not lie.
 private struct World {
     static let labels = (0..<5).map { "key-\($0)" }
-    var dice: Dice
+    var dice: SplitMix
     var bench: ProofBench
     /// By place; empty where it is nobody's.
     var names: [String]
@@ -22,7 +23,7 @@ private struct World {
     var readNews = 0
 
     init(seed: UInt64) {
-        dice = Dice(state: seed)
+        dice = SplitMix(seed: seed)
         names = (0..<Int.random(in: 1...5, using: &dice)).map { "hsm-\($0)" }
         bench = ProofBench(names, seed: seed)
         told = names.map { _ in [:] }

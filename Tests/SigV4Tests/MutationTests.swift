@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import SecureMemory
+import SeededRandom
 import SigV4
 import Testing
 import XKSProtocol

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
 import SecureMemory
+import SeededRandom
 import SigV4
 import XKSProtocol
 
@@ -109,27 +110,7 @@ func hex(_ bytes: some Sequence<UInt8>) -> String {
     return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
 }
 
-/// A small generator with a seed, so that a failing round can be run again.
-struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
-    mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
-
-    mutating func text(of alphabet: String, length: ClosedRange<Int>) -> String {
-        let characters = Array(alphabet)
-        return String((0..<Int.random(in: length, using: &self)).map { _ in characters[below(characters.count)] })
-    }
-
+extension SplitMix {
     /// One random change to `text`: a byte replaced, inserted, removed, or two exchanged.
     mutating func mutated(_ text: String) -> String {
         var bytes = Array(text.utf8)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import SeededRandom
 import Testing
 import XKSListener
 import XKSProtocol
@@ -39,7 +40,7 @@ import XKSProtocol
         var configuration = loopback()
         configuration.timeouts.linger = 50
         try await withListener(configuration) { listener, port async throws in
-            var random = SplitMix(state: seed)
+            var random = SplitMix(seed: seed)
             for round in 0..<250 {
                 let client = try RawClient(port: port)
                 var rest = Self.stream(&random)[...]
@@ -62,25 +63,12 @@ import XKSProtocol
 
     @Test func randomNoiseIsRefused() async throws {
         try await withListener { _, port async throws in
-            var random = SplitMix(state: 99)
+            var random = SplitMix(seed: 99)
             for _ in 0..<100 {
                 let client = try RawClient(port: port)
                 client.send(bytes: (0..<500).map { _ in UInt8.random(in: 0...255, using: &random) })
                 #expect(try client.answer()?.status == 400)
             }
         }
-    }
-}
-
-/// A generator that can be repeated from its seed (SplitMix64).
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import SecureMemory
+import SeededRandom
 import Testing
 import XKSProtocol
 
@@ -42,7 +43,7 @@ import XKSProtocol
         return (accepted, nil)
     }
 
-    private func damage(_ bytes: inout [UInt8], _ generator: inout SeededGenerator) {
+    private func damage(_ bytes: inout [UInt8], _ generator: inout SplitMix) {
         let place = generator.below(bytes.count)
         switch generator.below(7) {
         case 0 where !bytes.isEmpty: bytes[place] ^= UInt8(1 << generator.below(8))
@@ -57,7 +58,7 @@ import XKSProtocol
 
     /// 16 × 1,250 bodies, each read in four ways: 80,000 readings.
     @Test(arguments: 0..<16) func damagedBodies(seed: UInt64) {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix(seed: seed)
         var accepted = 0
         for round in 0..<1_250 {
             var bytes = Self.samples[generator.below(Self.samples.count)]
@@ -77,7 +78,7 @@ import XKSProtocol
 
     /// 8 × 1,250 texts, each read in four ways: 40,000 readings.
     @Test(arguments: 0..<8) func randomBytes(seed: UInt64) {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix(seed: seed)
         for round in 0..<1_250 {
             var bytes: [UInt8] = generator.below(2) == 0 ? [UInt8(ascii: "{")] : []
             for _ in 0..<generator.below(12) {
@@ -90,7 +91,7 @@ import XKSProtocol
     }
 
     @Test(arguments: 0..<4) func randomAnswersReadBack(seed: UInt64) throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix(seed: seed)
         let body = try EncryptedFields(
             ciphertext: SecretBytes(generator.bytes(40)), initializationVector: generator.bytes(12),
             authenticationTag: generator.bytes(16), ciphertextMetadata: CiphertextMetadata.current,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import SecureMemory
+import SeededRandom
 import Testing
 import XKSProtocol
 
@@ -88,7 +89,7 @@ import XKSProtocol
     }
 
     @Test(arguments: 0..<4) func readsBackWhatItWrote(seed: UInt64) throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix(seed: seed)
         for _ in 0..<250 {
             let written = EncryptedFields(
                 ciphertext: SecretBytes(generator.bytes(1 + generator.below(100))),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import SeededRandom
 import Testing
 import XKSProtocol
 
@@ -85,7 +86,7 @@ import XKSProtocol
     }
 
     @Test(arguments: 0..<4) func survivesRandomTargets(seed: UInt64) {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix(seed: seed)
         let pieces = [
             "/", "kms", "xks", "v1", "keys", "health", "encrypt", "/kms/xks/v1", "/keys/foo/encrypt", "..", "%2f", "?",
             "é",
