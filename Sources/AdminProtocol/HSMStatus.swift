@@ -24,11 +24,14 @@ package struct HSMStatus: Sendable, Equatable, Codable {
         package var inUse: Int
         /// Those of them whose call has outlasted its deadline.
         package var overdue: Int
+        /// Requests that were sent down lanes in use and wait behind their calls (`depth` in the configuration).
+        package var queued: Int
 
-        package init(open: Int, inUse: Int, overdue: Int) {
+        package init(open: Int, inUse: Int, overdue: Int, queued: Int = 0) {
             self.open = open
             self.inUse = inUse
             self.overdue = overdue
+            self.queued = queued
         }
     }
 

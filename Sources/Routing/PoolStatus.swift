@@ -51,6 +51,8 @@ package struct HSMStatus: Sendable, Equatable {
     package var lanesOpen: Int
     package var lanesBusy: Int
     package var lanesOverdue: Int
+    /// Requests that were sent down busy lanes and wait behind their calls; 0 where `depth` is 1.
+    package var queued: Int
     /// Keys that it holds.
     package var keys: Int
     /// Process id of the worker; 0 while there is none.
@@ -63,7 +65,7 @@ package struct HSMStatus: Sendable, Equatable {
         self.reason = reason
         self.since = since
         (tier, weight, isDrained) = (0, 100, false)
-        (failures, lanesOpen, lanesBusy, lanesOverdue, keys, workerPID) = (0, 0, 0, 0, 0, 0)
+        (failures, lanesOpen, lanesBusy, lanesOverdue, queued, keys, workerPID) = (0, 0, 0, 0, 0, 0, 0)
     }
 }
 

@@ -94,7 +94,8 @@ import Testing
                         [
                             "name": "nshield-a", "tokenLabel": "xks", "serial": "0123", "model": "nShield \"5\"",
                             "firmware": "13.4", "state": "degraded", "reason": "C_Login: CKR_PIN_INCORRECT",
-                            "sinceUnixSeconds": 1_700_000_000, "lanes": ["open": 16, "inUse": 3, "overdue": 1],
+                            "sinceUnixSeconds": 1_700_000_000,
+                            "lanes": ["open": 16, "inUse": 3, "overdue": 1, "queued": 2],
                             "keys": 2, "tier": 1, "weight": 200, "drained": false,
                             "latencyMicroseconds": ["p50": 900, "p95": 1500, "p99": 4000],
                         ] as NSDictionary

@@ -6,16 +6,18 @@ import Testing
 extension EndToEnd {
     @Suite("the end of a node")
     struct Stop {
-        @Test("SIGTERM: requests in flight finish, new connections are refused, no worker is left")
-        func terminated() throws {
+        @Test(
+            "SIGTERM: requests in flight finish, new connections are refused, no worker is left",
+            arguments: [(sessions: 4, depth: 1), (sessions: 1, depth: 4)])
+        func terminated(sessions: Int, depth: Int) throws {
             let dev = try Node.dev(["--plaintext"])
             try dev.stop()
             // Long enough that a request waits for the workers, which are stopped, as long as this test wants.
             var configuration = try ServeConfiguration(from: dev)
             configuration.set("request_deadline", "\"10s\"", in: "[xks]")
             configuration.set("attempt_deadline", "\"10s\"", in: "[xks]")
-            configuration.setInAll("[[hsm]]", "sessions", "4")
-            configuration.setInAll("[[hsm]]", "depth", "1")
+            configuration.setInAll("[[hsm]]", "sessions", "\(sessions)")
+            configuration.setInAll("[[hsm]]", "depth", "\(depth)")
             let node = try Node.serve(configuration)
             let idle = try XKSClient(node)
             #expect(try idle.encrypt([1]).status == 200)
@@ -32,8 +34,9 @@ extension EndToEnd {
                 }
             }
             try eventually("eight requests are with the workers") {
-                let busy = try node.health().hsms.map(\.lanes.inUse)
-                return busy.reduce(0, +) == 8
+                let lanes = try node.health().hsms.map(\.lanes)
+                return lanes.map(\.inUse).reduce(0, +) == min(8, 3 * sessions)
+                    && lanes.map { $0.inUse + $0.queued }.reduce(0, +) == 8
             }
             node.process.kill(SIGTERM)
             try eventually("new connections are refused") { (try? HTTPConnection(url: node.facts.url)) == nil }

@@ -67,7 +67,9 @@ final class PoolStatusSource: NodeStatusSource {
             firmware: hsm.identity?.firmware, state: AdminProtocol.HSMStatus.State(hsm.condition),
             reason: hsm.reason.isEmpty ? nil : hsm.reason,
             sinceUnixSeconds: UnixTime.seconds(ofMonotonic: hsm.since),
-            lanes: .init(open: hsm.lanesOpen, inUse: hsm.lanesBusy, overdue: hsm.lanesOverdue), keys: hsm.keys,
+            lanes: .init(
+                open: hsm.lanesOpen, inUse: hsm.lanesBusy, overdue: hsm.lanesOverdue, queued: hsm.queued),
+            keys: hsm.keys,
             tier: hsm.tier, weight: hsm.weight, drained: hsm.isDrained,
             latencyMicroseconds: hsm.latency.map { .init(p50: $0.p50, p95: $0.p95, p99: $0.p99) })
     }

@@ -134,6 +134,7 @@ struct NodeHealth: Decodable {
         var open: Int
         var inUse: Int
         var overdue: Int
+        var queued: Int
     }
 
     var ready: Bool
