@@ -20,6 +20,7 @@ extension NodeSettings {
             Part("node.site") { $0.node.site },
             Part("node.state_dir") { $0.node.stateDirectory },
             Part("node.drain_delay") { $0.node.drainDelay },
+            Part("node.event_loops") { $0.node.eventLoops },
             Part("xks.listen") { $0.xks.listen },
             Part("xks.plaintext") { $0.xks.protection == .plaintext },
             Part("xks.max_plaintext_bytes") { $0.xks.maxPlaintextBytes },

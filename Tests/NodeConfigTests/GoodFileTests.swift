@@ -42,6 +42,7 @@ import Testing
             id = "n"
             site = "iad"
             state_dir = "state"
+            event_loops = 64
             [xks]
             listen = "[::1]:0"
             certificate = "/c"
@@ -96,7 +97,7 @@ import Testing
             secret.credential = "xks"
             """
         let settings = try parse(text)
-        #expect(settings.node == .init(id: "n", site: "iad", stateDirectory: "/etc/claviger/state"))
+        #expect(settings.node == .init(id: "n", site: "iad", stateDirectory: "/etc/claviger/state", eventLoops: 64))
         let xks = settings.xks
         #expect(
             xks.protection

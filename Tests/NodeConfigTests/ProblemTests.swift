@@ -86,6 +86,7 @@ struct Mistake: CustomStringConvertible {
     ].map { Mistake(line: $0.0, wrong: $0.1, path: $0.2, says: $0.3) }
 
     static let added: [Mistake] = [
+        ("id = \"fra-1\"", "event_loops = 0", "node.event_loops", "= 0: must be between 1 and 64"),
         (xks, "max_plaintext_bytes = 8191", "xks.max_plaintext_bytes", "= 8191: must be between 8192 and 65536"),
         (xks, "max_aad_bytes = 65536", "xks.max_aad_bytes", "must be between 16384 and 65535"),
         (xks, "max_aad_bytes = 20000.0", "xks.max_aad_bytes", "must be an integer, and is a floating-point number"),

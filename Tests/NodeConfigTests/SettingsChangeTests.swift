@@ -20,6 +20,7 @@ import Testing
         site = "fra"
         state_dir = "/state"
         drain_delay = "1s"
+        event_loops = 1
         [xks]
         listen = "127.0.0.1:8443"
         certificate = "/c"
@@ -86,6 +87,7 @@ import Testing
         "node.site": ("\"fra\"", "\"iad\"", .restart),
         "node.state_dir": ("\"/state\"", "\"/other\"", .restart),
         "node.drain_delay": ("drain_delay = \"1s\"", "drain_delay = \"2s\"", .restart),
+        "node.event_loops": ("event_loops = 1", "event_loops = 2", .restart),
         "xks.listen": ("\"127.0.0.1:8443\"", "\"127.0.0.1:8444\"", .restart),
         "xks.certificate": ("\"/c\"", "\"/d\"", .reload),
         "xks.key": ("\"/k\"", "\"/l\"", .reload),

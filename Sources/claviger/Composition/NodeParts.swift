@@ -28,7 +28,7 @@ struct NodeParts: Sendable {
     init(_ plan: NodePlan, log: NodeLog) throws {
         let settings = plan.settings
         let logger = log.logger
-        let group = MultiThreadedEventLoopGroup.threadPerCore()
+        let group = MultiThreadedEventLoopGroup.forRequests(loops: settings.node.eventLoops)
         let store = NodeStore.open(settings.node, logger: logger)
         let pool = HSMPool(settings: plan.pool, journal: StoreJournal(store: store), group: group, logger: logger)
         let blocks = BlockBook(store: store, node: settings.node.id, logger: logger)
@@ -98,12 +98,13 @@ extension NodeStore {
 }
 
 extension MultiThreadedEventLoopGroup {
-    /// One event loop for each processor that this process may use.
+    /// So many event loops; without a number, one less than the processors that this process may use: the lanes of the
+    /// workers, the kernel and the log want one too (docs/internals/decisions/0018).
     ///
     /// With SCHED_BATCH, as the workers' lanes have: a loop that is at work is not interrupted for each lane that
     /// answers, so more is done per turn (docs/internals/decisions/0004).
-    fileprivate static func threadPerCore() -> MultiThreadedEventLoopGroup {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+    fileprivate static func forRequests(loops: Int?) -> MultiThreadedEventLoopGroup {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: loops ?? max(System.coreCount - 1, 1))
         for loop in group.makeIterator() { loop.execute { _ = claviger_use_batch_scheduling() } }
         return group
     }

@@ -49,6 +49,8 @@ extension ServeConfiguration {
         // A development node has one lane for each HSM, with several requests on it; HSMs in the field have several.
         setInAll("[[hsm]]", "sessions", "4")
         setInAll("[[hsm]]", "depth", "1")
+        // More than one, whatever this machine has: a request's lane may be another loop's.
+        set("event_loops", "2", in: "[node]")
         setInAll("[[hsm]]", "module", "\"\(Faults.library)\"")
         for number in lines.indices.filter({ lines[$0] == "[[hsm]]" }).indices {
             let values = faults.environment("hsm-\(number + 1)", of: origin).sorted { $0.key < $1.key }

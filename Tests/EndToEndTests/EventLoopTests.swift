@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+extension EndToEnd {
+    @Suite("event loops") struct EventLoops {
+        @Test("as many serve requests as the configuration says, without a word one less than there are processors")
+        func number() throws {
+            let dev = try Node.dev(["--plaintext"])
+            #expect(try loops(of: dev) == max(ProcessInfo.processInfo.activeProcessorCount - 1, 1))
+            try dev.stop()
+            for wanted in [1, 3] {
+                var configuration = try ServeConfiguration(from: dev)
+                configuration.set("event_loops", "\(wanted)", in: "[node]")
+                let node = try Node.serve(configuration)
+                #expect(try loops(of: node) == wanted)
+                // Every loop gets some, on whosever lane the call is made.
+                for _ in 0..<2 * wanted {
+                    let client = try XKSClient(node)
+                    let sealed = try client.encrypt([1, 2, 3])
+                    #expect(sealed.status == 200)
+                }
+                try node.stop()
+            }
+        }
+
+        /// Threads of the node that bear the name of an event loop.
+        private func loops(of node: Node) throws -> Int {
+            let tasks = "/proc/\(node.process.pid)/task"
+            return try FileManager.default.contentsOfDirectory(atPath: tasks).count { task in
+                // One that has ended meanwhile has no name.
+                let name = try? String(contentsOfFile: "\(tasks)/\(task)/comm", encoding: .utf8)
+                return name?.hasPrefix("NIO-ELT-") == true
+            }
+        }
+    }
+}
