@@ -217,10 +217,11 @@ class Tokens:
             self.configuration = tomllib.load(file)
         self.names = [hsm["name"] for hsm in self.configuration["hsm"]]
 
-    def node(self, name, hsms):
-        """Starts a node over some HSMs, given as tables of the configuration."""
+    def node(self, name, hsms, settings=None):
+        """Starts a node over some HSMs, given as tables of the configuration; `settings` are more keys of `[node]`."""
         directory = os.path.join(self._directory, name)
-        return Node(self._claviger, directory, dict(self.configuration, hsm=hsms), self.facts, self._log)
+        configuration = dict(self.configuration, hsm=hsms, node=self.configuration["node"] | (settings or {}))
+        return Node(self._claviger, directory, configuration, self.facts, self._log)
 
     def faulty(self, module, faults, sessions=4, depth=1):
         """The HSMs behind the fault-injecting module, with so many lanes, and so many requests on a lane at a time.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the drills' and the scaling benchmark's own parts, without a node."""
+"""Tests of the drills' own parts, without a node."""
 
 import base64
 import json
@@ -21,7 +21,6 @@ import catalogue  # noqa: E402
 import connections  # noqa: E402
 import judgement  # noqa: E402
 import load  # noqa: E402
-import scaling  # noqa: E402
 import serving  # noqa: E402
 
 
@@ -375,24 +374,6 @@ class LoadTests(unittest.TestCase):
         self.assertEqual(child.result(), [])
         with self.assertRaisesRegex(RuntimeError, "KeyError"):
             load.Child(load.drive, {}, 32, 0, 1, 1, 0).result()
-
-
-class ScalingTests(unittest.TestCase):
-    NAMES = ("one", "many", "loaded", "single")
-
-    def missed(self, ratio=8.0, rate=9000.0, p50=1.5, refused=0):
-        def slices(rate, p50=1.0, refused=0):
-            return [{"rate": rate, "p50": p50, "p99": 9.0, "refused": refused, "broken": 0, "requests": 1}] * 3
-        results = {"one": slices(700.0), "many": slices(700.0 * ratio), "loaded": slices(rate),
-                   "single": slices(600.0, p50, refused)}
-        self.assertEqual(len(scaling.table(results).splitlines()), 5)
-        return scaling.misses(results, *self.NAMES)
-
-    def test_requirements(self):
-        self.assertEqual(self.missed(), [])
-        for changes in ({"ratio": 7.5}, {"rate": 7999.0}, {"p50": 1.6}, {"refused": 1}):
-            with self.subTest(changes):
-                self.assertEqual(len(self.missed(**changes)), 1)
 
 
 if __name__ == "__main__":
