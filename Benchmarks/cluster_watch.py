@@ -6,12 +6,12 @@ import collections
 import dataclasses
 import http.client
 import json
-import os
 import threading
 import time
 
 import cluster_nodes
 import load
+import quiet
 import serving
 import workload
 
@@ -141,19 +141,13 @@ def refusal(status, text):
         return load.error_name(status, text), ""
 
 
-def stolen_seconds():
-    """Time that the host has kept from this machine's CPUs since it started: proc_stat(5)."""
-    with open("/proc/stat", encoding="ascii") as stat:
-        return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
-
-
 def disturbance(until):
     """Sleeps 5 ms over and over until a monotonic time.
 
     Returns the most milliseconds by which it woke up late, and the seconds of CPU that the host kept.
     """
-    before, worst = stolen_seconds(), 0.0
+    before, worst = quiet.stolen_seconds(), 0.0
     while (now := time.monotonic()) < until:
         time.sleep(0.005)
         worst = max(worst, time.monotonic() - now - 0.005)
-    return worst * 1000, stolen_seconds() - before
+    return worst * 1000, quiet.stolen_seconds() - before

@@ -5,9 +5,8 @@
 First: HSMs of 5 ms and 4 sessions each, one against eight, with a second request ready on each lane (`depth = 2`).
 Both nodes run side by side, and the load goes to one of them after the other, over and over: a busy host drifts over
 minutes. Then: one HSM of 1 ms with 28 sessions, under 28 connections and under a single one, by a node with two event
-loops. The latency comes from the fault-injecting PKCS#11 module in front of SoftHSM; the load is
-wrk's, with requests that were signed beforehand. Slices in which the hypervisor took processor time away are told apart
-and measured again.
+loops. The latency comes from the fault-injecting PKCS#11 module in front of SoftHSM; the load is wrk's, with requests
+that were signed beforehand. Slices in which the hypervisor took processor time away are told apart and measured again.
 """
 
 import argparse
