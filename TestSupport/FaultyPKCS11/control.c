@@ -167,19 +167,31 @@ bool control_has_anywhere(enum rule_kind kind) {
     return has;
 }
 
-bool control_find_key(const char *token, const char *key, struct rule_facts *found) {
+static bool find_for_label(const char *token, const char *key, bool (*wanted)(enum rule_kind kind),
+                           struct rule_facts *found) {
     if (control_is_quiet()) return false;
     bool has = false;
     pthread_rwlock_rdlock(&lock);
     for (size_t index = current.count; index > 0 && !has; index--) {
         const struct rule *rule = current.rules[index - 1];
-        bool about_keys = rule->facts.kind == RULE_LOSE_KEY || rule->facts.kind == RULE_SWAP_KEY;
-        if (!about_keys || !concerns(rule, token) || strcmp(rule->facts.label, key) != 0) continue;
+        if (!wanted(rule->facts.kind) || !concerns(rule, token) || strcmp(rule->facts.label, key) != 0) continue;
         has = true;
         *found = rule->facts;
     }
     pthread_rwlock_unlock(&lock);
     return has;
+}
+
+static bool is_about_handles(enum rule_kind kind) { return kind == RULE_LOSE_KEY || kind == RULE_SWAP_KEY; }
+
+static bool is_about_value(enum rule_kind kind) { return kind == RULE_SWAP_VALUE; }
+
+bool control_find_key(const char *token, const char *key, struct rule_facts *found) {
+    return find_for_label(token, key, is_about_handles, found);
+}
+
+bool control_find_value(const char *token, const char *key, struct rule_facts *found) {
+    return find_for_label(token, key, is_about_value, found);
 }
 
 bool control_holds(uint64_t id) {

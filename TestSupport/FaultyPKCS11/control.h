@@ -28,6 +28,9 @@ LOCAL bool control_has_anywhere(enum rule_kind kind);
 /// The RULE_LOSE_KEY or RULE_SWAP_KEY that holds for a key's label on a token.
 LOCAL bool control_find_key(const char *token, const char *key, struct rule_facts *found);
 
+/// The RULE_SWAP_VALUE that holds for a key's label on a token.
+LOCAL bool control_find_value(const char *token, const char *key, struct rule_facts *found);
+
 /// Whether the rule of that id still holds.
 LOCAL bool control_holds(uint64_t id);
 

@@ -183,10 +183,15 @@ bool object_resolve(struct session *session, CK_OBJECT_HANDLE handle, struct obj
     }
     pthread_mutex_unlock(&lock);
     if (!is_alive || (swap == 0 && control_is_quiet())) return is_alive;
+    const char *token = token_label(session->token);
     // A handle that was made in the moment that the rule came or went is as dead as the others.
     struct rule_facts rule = {0};
-    (void)control_find_key(token_label(session->token), label, &rule);
-    return rule.kind != RULE_LOSE_KEY && rule.id == swap;
+    (void)control_find_key(token, label, &rule);
+    if (rule.id != swap || (rule.id != 0 && rule.kind == RULE_LOSE_KEY)) return false;
+    // The value behind a handle that lives on. Without the other object the handle leads to nothing.
+    if (!control_find_value(token, label, &rule)) return true;
+    target->value = find_real(session->real, rule.other, target->named);
+    return target->value != 0;
 }
 
 void object_relabel(struct session *session, CK_OBJECT_HANDLE handle) {

@@ -119,6 +119,7 @@ static const struct kind {
     {"refuse-login", NULL, RULE_REFUSE_LOGIN, read_code, true},
     {"lose-key", NULL, RULE_LOSE_KEY, read_lost_key, false},
     {"swap-key", NULL, RULE_SWAP_KEY, read_swapped_key, false},
+    {"swap-value", NULL, RULE_SWAP_VALUE, read_swapped_key, false},
     {"repeat-iv", NULL, RULE_REPEAT_IV, read_nothing, false},
     {"zero-iv", NULL, RULE_ZERO_IV, read_nothing, false},
     {"vendor", "iv", RULE_IV, read_iv_maker, false},

@@ -19,6 +19,7 @@ enum rule_kind {
     RULE_REFUSE_LOGIN,
     RULE_LOSE_KEY,
     RULE_SWAP_KEY,
+    RULE_SWAP_VALUE,
     RULE_REPEAT_IV,
     RULE_ZERO_IV,
     RULE_IV,
@@ -47,7 +48,7 @@ struct rule_facts {
     CK_RV code;
     /// RULE_DELAY: bounds in nanoseconds. RULE_SESSION_LIMIT, RULE_GCM_PARAMS, RULE_IV: `low` is the number.
     uint64_t low, high;
-    /// RULE_LOSE_KEY, RULE_SWAP_KEY: the label, and the label whose object takes its place.
+    /// RULE_LOSE_KEY, RULE_SWAP_KEY, RULE_SWAP_VALUE: the label, and the label whose object takes its place.
     char label[LABEL_LIMIT + 1];
     char other[LABEL_LIMIT + 1];
 };

@@ -161,6 +161,29 @@ struct TokenFaultTests {
         }
     }
 
+    @Test("swap-value: the handle lives on, and leads to another value; and back")
+    func swapValue() async {
+        await #expect(processExitsWith: .success) {
+            let hsm = try FaultyHSM()
+            defer { hsm.remove() }
+            let session = try hsm.login()
+            let foo = try #require(try session.key("foo"))
+            let bar = try #require(try session.key("bar"))
+            let underFoo = session.perform(.encrypt, key: foo).output
+            let underBar = session.perform(.encrypt, key: bar).output
+            #expect(underFoo != underBar)
+            try hsm.control("[hsm-1]\nswap-value foo bar\n")
+            #expect(session.perform(.encrypt, key: foo).output == underBar)
+            #expect(session.perform(.decrypt, key: foo, data: underFoo).result.code == .generalError)
+            #expect(try session.key("foo") == foo)
+            #expect(session.perform(.encrypt, key: bar).output == underBar)
+            try hsm.control("[hsm-1]\nswap-value foo nothing\n")
+            #expect(session.encryptionCode(foo) == .keyHandleInvalid)
+            try hsm.control("")
+            #expect(session.perform(.encrypt, key: foo).output == underFoo)
+        }
+    }
+
     @Test("Sessions lost and tokens taken under many threads: nothing breaks, and all is well afterwards")
     func threads() async {
         await #expect(processExitsWith: .success) {
@@ -168,7 +191,8 @@ struct TokenFaultTests {
             defer { hsm.remove() }
             let rounds = [
                 "[hsm-1]\nlose-sessions\n", "[hsm-1]\nlose-token\n", "[hsm-1]\nlose-key foo\n",
-                "[hsm-1]\nswap-key foo bar\ndelay * 10us..100us\n", "[*]\nreturn CKR_DEVICE_ERROR * every 7\n", "",
+                "[hsm-1]\nswap-key foo bar\ndelay * 10us..100us\n", "[hsm-1]\nswap-value foo bar\n",
+                "[*]\nreturn CKR_DEVICE_ERROR * every 7\n", "",
             ]
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<4 {
