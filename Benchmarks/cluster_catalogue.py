@@ -6,6 +6,7 @@ wait until it is done, and those after them wait too.
 """
 
 import dataclasses
+import math
 
 # The nodes that are there at the beginning and the end of each drill, and the one that waits to be needed.
 MEMBERS = (1, 2, 3)
@@ -34,6 +35,11 @@ class Drill:
     asks: bool = False
     # The share of the packets between nodes that is lost all the while.
     loss: float = 0.0
+
+    @property
+    def sick(self):
+        """The seconds in which bad ciphertext may go unchecked: from the first step on."""
+        return (self.steps[0].time, math.inf) if self.steps else ()
 
 
 def fault(name, title, seconds, begin, end, nodes, asks=False):

@@ -23,8 +23,8 @@ import cluster_stage
 import cluster_steps
 import cluster_watch
 import command
-import judgement
 import load
+import replies
 
 # Bytes of plaintext: a data key.
 SIZE = 32
@@ -75,7 +75,8 @@ def perform(stage, drill, arguments):
         children = [load.Child(cluster_watch.disturbance, began + drill.seconds)]
         stack.callback(children[0].stop)
         if drill.load:
-            children.append(load.Child(load.drive, stage.info, SIZE, began, drill.seconds, arguments.rate, 0))
+            children.append(load.Child(
+                load.drive, stage.info, SIZE, began, drill.seconds, load.Mix(arguments.rate)))
             stack.callback(children[1].stop)
         askers = stack.enter_context(cluster_watch.Askers(stage.infos if drill.asks else {}))
         watch = stack.enter_context(cluster_watch.Watch(stage.addresses))
@@ -105,7 +106,8 @@ def report(result):
         print(f"    MISSED: {text}")
     for text in cluster_judgement.remarks(result):
         print(f"    note: {text}")
-    for text in judgement.grouped(judgement.failed(result["rows"])):
+    unexpected = [row for row in replies.failed(result["rows"], ("bad",)) if not replies.is_called_invalid(row)]
+    for text in replies.grouped(replies.failed(result["rows"]) + unexpected):
         print(f"    {text}")
     for offset, what, identifier in result["wrong"][:5]:
         print(f"    wrong after {offset:.3f} s: {what}, kmsRequestId {identifier}")

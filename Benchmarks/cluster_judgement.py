@@ -5,6 +5,7 @@ import dataclasses
 import math
 
 import judgement
+import replies
 
 # Requirements, seconds: until a death is known on every other node, until a block holds on every node that can be
 # reached, and until it holds on one that could not be, from when it can.
@@ -137,9 +138,10 @@ def strange_refusals(answers, begin, end):
 def misses(result):
     """Which requirements a drill's result misses, as sentences; `result` is what cluster_drills.py writes."""
     found = list(result["broken"])
-    bad = judgement.failed(result["rows"])
+    bad = replies.failed(result["rows"])
     if bad:
         found.append(f"{len(bad)} requests failed")
+    found += judgement.bad_misses(result["rows"], result["sick"])
     if result["wrong"]:
         found.append(f"{len(result['wrong'])} answers were wrong")
     found += _slow(result)
@@ -185,7 +187,7 @@ def is_worthless(result):
     # HAProxy gives a node 100 ms, and is made to wait like everybody else.
     return all(
         row["name"] == "DependencyTimeoutException" or row["name"].endswith(" ms")
-        for row in judgement.failed(result["rows"]))
+        for row in replies.failed(result["rows"]))
 
 
 def remarks(result):
@@ -215,6 +217,6 @@ def line(result):
     back = max((taken for taken, _ in result["returns"]), default=None)
     block = max((taken for _, taken, _ in result["orders"]), default=None)
     cells = [
-        result["title"], f"{len(rows):,}", str(len(judgement.failed(rows))), str(len(result["wrong"])), *times,
+        result["title"], f"{len(rows):,}", str(len(replies.failed(rows))), str(len(result["wrong"])), *times,
         judgement.seconds(known), str(len(result["false"])), judgement.seconds(back), judgement.seconds(block)]
     return judgement.aligned(cells, COLUMNS)

@@ -6,7 +6,7 @@ import math
 import re
 
 import cluster_judgement
-import judgement
+import replies
 
 
 @dataclasses.dataclass
@@ -150,9 +150,8 @@ def summary(drill, record, began, views, answers, outcome=None):
     `outcome` is the load's, if there was one; `answers` are the askers', by node.
     """
     outcome = outcome or {"answers": [], "wrong": [], "lateness": []}
-    columns = ("offset", "ms", "kind", "status", "name", "id")
-    rows = [dict(zip(columns, row, strict=True)) for row in outcome["answers"]]
-    latencies = sorted(row["ms"] for row in rows)
+    rows = replies.rows_of(outcome["answers"])
+    latencies = sorted(row["ms"] for row in rows if row["kind"] != "bad")
     orders, broken, notes = [], list(record.broken), list(record.notes)
     if record.block:
         orders, more = judged_block(record.block, answers)
@@ -162,12 +161,12 @@ def summary(drill, record, began, views, answers, outcome=None):
         broken, notes = broken + more, notes + remarks
     return {
         "name": drill.name, "title": drill.title, "rows": rows, "wrong": outcome["wrong"],
-        "p50": judgement.percentile(latencies, 0.5), "p99": judgement.percentile(latencies, 0.99),
-        "p999": judgement.percentile(latencies, 0.999), "slowest": judgement.percentile(latencies, 1),
+        "p50": replies.percentile(latencies, 0.5), "p99": replies.percentile(latencies, 0.99),
+        "p999": replies.percentile(latencies, 0.999), "slowest": replies.percentile(latencies, 1),
         "known": [(absence.node, absence.called, cluster_judgement.seconds_until_known(views, absence))
                   for absence in record.noticed],
         "returns": [(_seconds_until_back(views, one, record), one.limit) for one in record.returns],
-        "orders": orders, "broken": broken, "notes": notes,
+        "orders": orders, "broken": broken, "notes": notes, "sick": drill.sick,
         "false": [
             (observer, node, time - began, word)
             for observer, node, time, word in cluster_judgement.false_deaths(views, record.excused)],

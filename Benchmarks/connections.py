@@ -65,8 +65,10 @@ class Connections:
     The status is 0 where there was no answer; the body then is the reason.
     """
 
-    def __init__(self, host, port, answered):
+    def __init__(self, host, port, answered, patience=None):
+        """`patience`: when a request is given up, seconds; PATIENCE by default."""
         self._address, self._answered = (host, port), answered
+        self._patience = PATIENCE if patience is None else patience
         self._epoll = select.epoll()
         self._all, self._idle = {}, []
         self._expiries = collections.deque()
@@ -90,11 +92,13 @@ class Connections:
             self._answered(request, 0, f"cannot connect: {error.strerror}".encode())
             return
         connection.request, connection.unsent = request, data
-        self._expiries.append((time.monotonic() + PATIENCE, connection, request))
+        self._expiries.append((time.monotonic() + self._patience, connection, request))
         self._write(connection)
 
     def wait(self, seconds):
-        """Handles what comes within so many seconds; returns after the first batch."""
+        """Handles what comes within so many seconds; returns after the first batch, or when a request is given up."""
+        if self._expiries:
+            seconds = min(seconds, self._expiries[0][0] - time.monotonic())
         # select(2) waits to the microsecond; epoll_wait(2) only to the millisecond.
         if select.select([self._epoll.fileno()], [], [], max(seconds, 0))[0]:
             for number, events in self._epoll.poll(0):
@@ -111,7 +115,7 @@ class Connections:
             if connection.request is request:
                 if expiry > now:
                     break
-                self._lose(connection, f"no answer within {PATIENCE:g} s".encode())
+                self._lose(connection, f"no answer within {self._patience:g} s".encode())
             self._expiries.popleft()
 
     def close(self):

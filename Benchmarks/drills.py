@@ -3,22 +3,27 @@
 """Does harm to HSMs under a constant load, and counts what clients notice.
 
 A node of `claviger serve` with default deadlines serves three SoftHSM tokens, each behind the fault-injecting PKCS#11
-module, which adds 2 ms to every call. Encrypt and decrypt requests come at a constant rate, whatever the node does.
-Every plaintext is compared, and after each drill every ciphertext made in it is opened on every HSM alone: by a node
-that has only this HSM, and no faults.
+module, which adds 2 ms to every call; some drills need another node. Encrypt and decrypt requests come at a constant
+rate, whatever the node does, and of each ten decryptions one is of bad ciphertext. Every plaintext is compared, and
+after each drill every ciphertext made in it is opened on every HSM alone: by a node that has only this HSM, and no
+faults.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import random
 import sys
+import tempfile
 import time
 
 import catalogue
 import command
 import judgement
 import load
+import overload
+import replies
 import serving
 
 HSMS = 3
@@ -57,7 +62,7 @@ def parse_arguments():
     names = [drill.name for drill in catalogue.drills(arguments.seconds)]
     if arguments.list:
         for drill in catalogue.drills(arguments.seconds):
-            print(f"{drill.name:<14}{drill.title}")
+            print(f"{drill.name:<18}{drill.title}")
         sys.exit(0)
     unknown = set(arguments.only or []) - set(names)
     if unknown:
@@ -71,34 +76,56 @@ class Stage:
     """The node under test, and beside it a node without faults for each HSM."""
 
     def __init__(self, arguments, directory, stack, log):
-        tokens = serving.Tokens(arguments.claviger, directory, HSMS, log)
-        self.names = tokens.names
+        self._arguments, self._stack = arguments, stack
+        self._tokens = tokens = serving.Tokens(arguments.claviger, directory, HSMS, log)
         self.faults = serving.Faults(directory, tokens.names, catalogue.LATENCY)
-        self._tokens, self._stack = tokens, stack
-        self._hsms = tokens.faulty(
-            os.path.abspath(arguments.module), self.faults, sessions=arguments.sessions, depth=arguments.depth)
         self._starts = 0
         self.witnesses = {}
         for hsm in tokens.copies():
             witness = tokens.node(f"alone-{hsm['name']}", [hsm])
             stack.callback(witness.stop)
             self.witnesses[hsm["name"]] = witness
-        self.node = None
-        self.start()
+        self.node = self._shape = None
         for name, witness in self.witnesses.items():
             if witness.wait_until_whole(PATIENCE):
                 raise RuntimeError(f"{name} alone did not become active")
 
-    def start(self):
-        """Starts the node, with nothing remembered of an earlier one."""
+    @property
+    def names(self):
+        """The HSMs of the node under test."""
+        return self.node.names
+
+    def become(self, shape):
+        """Sees to it that the node under test is of that shape."""
+        if self._shape != shape:
+            self.start(shape)
+
+    def renew(self):
+        self.start(self._shape)
+
+    def start(self, shape):
+        """Starts a node of that shape, with nothing remembered of an earlier one."""
         if self.node:
             self.node.stop()
         self._starts += 1
-        self.node = self._tokens.node(f"node-{self._starts}", self._hsms)
+        self.faults.hold(shape.latency)
+        arguments = self._arguments
+        hsms = self._tokens.faulty(
+            os.path.abspath(arguments.module), self.faults, sessions=shape.sessions or arguments.sessions,
+            depth=arguments.depth)[:shape.hsms]
+        if shape.crowd:
+            hsms[0] = serving.crowded(hsms[0], os.path.join(self._memory(), "crowd"), shape.crowd)
+        self.node = self._tokens.node(f"node-{self._starts}", hsms)
+        self._shape = shape
         self._stack.callback(self.node.stop)
         missing = self.node.wait_until_whole(PATIENCE)
         if missing:
             raise RuntimeError(f"{', '.join(missing)} did not become active")
+
+    def _memory(self):
+        """A new directory in memory, where there is such a file system."""
+        place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        return self._stack.enter_context(tempfile.TemporaryDirectory(prefix="claviger-drills-", dir=place))
 
 
 def do_steps(stage, drill, began, seconds):
@@ -108,10 +135,12 @@ def do_steps(stage, drill, began, seconds):
     while time.monotonic() < began + seconds:
         while steps and time.monotonic() >= began + steps[0].time:
             step = steps.pop(0)
+            names = [stage.names[hsm] for hsm in step.hsms]
             if step.signal:
-                reached += stage.node.signal(stage.names[step.hsm], step.signal)
+                reached += stage.node.signal(names, step.signal)
             else:
-                stage.faults.set(stage.names[step.hsm], *step.lines)
+                for name in names:
+                    stage.faults.set(name, *step.lines)
         samples.append(stage.node.sample(drill.of_key))
         time.sleep(SAMPLING)
     if not reached and any(step.signal for step in drill.steps):
@@ -121,10 +150,12 @@ def do_steps(stage, drill, began, seconds):
 
 def perform(stage, drill, arguments):
     """Runs one drill; returns its result, as `judgement` reads it."""
+    stage.become(drill.shape)
+    seconds = drill.seconds or arguments.seconds
     began = time.monotonic() + 0.3
-    child = load.Child(load.drive, stage.node.info, SIZE, began, arguments.seconds, arguments.rate, drill.flood)
+    child = load.Child(load.drive, stage.node.info, SIZE, began, seconds, drill.mix(arguments.rate))
     try:
-        samples = do_steps(stage, drill, began, arguments.seconds)
+        samples = do_steps(stage, drill, began, seconds)
         outcome = child.result()
     finally:
         child.stop()
@@ -140,11 +171,11 @@ def perform(stage, drill, arguments):
 
 
 def summary(stage, drill, began, samples, outcome, missing, reasons):
-    columns = ("offset", "ms", "kind", "status", "name", "id")
-    rows = [dict(zip(columns, row, strict=True)) for row in outcome["answers"]]
+    rows = replies.rows_of(outcome["answers"])
     # Where requests may fail, the promise is on the others.
+    may_fail = drill.may_fail or drill.overload
     latencies = sorted(
-        row["ms"] for row in rows if row["kind"] != "flood" and (row["name"] is None or not drill.may_fail))
+        row["ms"] for row in rows if row["kind"] in ("encrypt", "decrypt") and (row["name"] is None or not may_fail))
     times = [(stage.names[hsm], began + fault, began + lift) for hsm, (fault, lift) in drill.faults.items()]
     outs = [judgement.seconds_until_out(samples, name, fault) for name, fault, _ in times]
     backs = [judgement.seconds_until_back(samples, name, fault, lift) for name, fault, lift in times]
@@ -153,11 +184,11 @@ def summary(stage, drill, began, samples, outcome, missing, reasons):
         "name": drill.name, "title": drill.title, "rows": rows, "wrong": outcome["wrong"],
         "lost": {name: len(lost) for name, lost in reasons.items()},
         "loss_reasons": {name: sorted(set(lost)) for name, lost in reasons.items() if lost},
-        "p50": judgement.percentile(latencies, 0.5), "p99": judgement.percentile(latencies, 0.99),
-        "p999": judgement.percentile(latencies, 0.999), "slowest": judgement.percentile(latencies, 1),
+        "p50": replies.percentile(latencies, 0.5), "p99": replies.percentile(latencies, 0.99),
+        "p999": replies.percentile(latencies, 0.999), "slowest": replies.percentile(latencies, 1),
         "out": judgement.worst(outs), "back": judgement.worst(backs), "missing": missing,
         "must_leave": drill.must_leave, "may_fail": drill.may_fail, "first_return": drill.first_return,
-        "flood": drill.flood,
+        "flood": drill.flood, "sick": drill.sick, "return_within": drill.return_within, "overload": drill.overload,
         "victims": judgement.absences(samples, sorted(victims)),
         "bystanders": judgement.absences(samples, [name for name in stage.names if name not in victims]),
         "outages": judgement.outages(samples, stage.names),
@@ -172,10 +203,10 @@ def report(result):
         print(f"    MISSED: {text}")
     for text in judgement.remarks(result):
         print(f"    note: {text}")
-    bad = judgement.failed(result["rows"])
+    bad = overload.others(result["rows"]) if result["overload"] else replies.failed(result["rows"])
     unexpected = [
-        row for row in judgement.failed(result["rows"], ("flood",)) if row["name"] != "InvalidCiphertextException"]
-    for text in judgement.grouped(bad + unexpected):
+        row for row in replies.failed(result["rows"], ("bad", "flood")) if not replies.is_called_invalid(row)]
+    for text in replies.grouped(bad + unexpected):
         print(f"    {text}")
     for offset, what, identifier in result["wrong"][:5]:
         print(f"    wrong after {offset:.3f} s: {what}, kmsRequestId {identifier}")
@@ -188,7 +219,8 @@ def report(result):
 def run(arguments, directory, stack):
     log = stack.enter_context(open(os.path.join(directory, "nodes.log"), "ab"))
     stage = Stage(arguments, directory, stack, log)
-    print(f"{arguments.rate} requests/s, {arguments.seconds} s each, {HSMS} HSMs of 2 ms; latencies in ms")
+    print(f"{arguments.rate} requests/s, {arguments.seconds} s each, {HSMS} HSMs of 2 ms, unless a drill needs others; "
+          "latencies in ms")
     print(judgement.heading(), flush=True)
     results, missed = [], []
     for drill in catalogue.drills(arguments.seconds):
@@ -199,14 +231,14 @@ def run(arguments, directory, stack):
             results.append(result)
             found = report(result)
             if result["missing"]:
-                stage.start()
+                stage.renew()
             if not (found and left and judgement.is_worthless(result)):
                 break
             print("    the machine was too busy for times to mean anything: once more")
         missed += [f"{drill.title}: {text}" for text in found]
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump({"results": results, "missed": missed}, file)
+            json.dump({"results": results, "missed": missed}, file, default=dataclasses.asdict)
     return missed
 
 

@@ -3,6 +3,9 @@
 
 import math
 
+import replies
+import overload
+
 # Requirements: the answer's time in milliseconds that 99.9 % keep below, and the time in seconds after which an HSM
 # that has come back must be in use.
 LONGEST_P999 = 200.0
@@ -12,15 +15,8 @@ NOTABLE_LATENESS = 20
 WORTHLESS_LATENESS = 50
 
 COLUMNS = (
-    ("drill", 36), ("requests", 9), ("failed", 7), ("wrong", 6), ("lost", 5), ("p50", 7), ("p99", 7), ("p99.9", 7),
+    ("drill", 44), ("requests", 9), ("failed", 7), ("wrong", 6), ("lost", 5), ("p50", 7), ("p99", 7), ("p99.9", 7),
     ("slowest", 8), ("out s", 6), ("back s", 7))
-
-
-def percentile(ordered, share):
-    """The value that `share` of the ascending values do not exceed; NaN without values."""
-    if not ordered:
-        return math.nan
-    return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
 
 
 def seconds_until_out(samples, name, fault):
@@ -76,38 +72,46 @@ def worst(values):
     return None if not values or None in values else max(values)
 
 
-def failed(rows, kinds=("encrypt", "decrypt")):
-    """The rows of a drill's own requests that were not answered well and in time."""
-    return [row for row in rows if row["kind"] in kinds and row["name"] is not None]
-
-
-def grouped(rows):
-    """Sentences on failed requests: how many of a kind with which answer, when, and one of their ids."""
-    groups = {}
-    for row in rows:
-        groups.setdefault((row["kind"], row["status"], row["name"]), []).append(row)
-    sentences = []
-    for (kind, status, name), members in sorted(groups.items(), key=lambda group: min(
-            row["offset"] for row in group[1])):
-        first, last = min(members, key=lambda row: row["offset"]), max(members, key=lambda row: row["offset"])
-        slowest = max(row["ms"] for row in members)
-        sentences.append(
-            f"{len(members)} × {kind}: {status or 'no status'} {name}, due {first['offset']:.3f} to "
-            f"{last['offset']:.3f} s, slowest {slowest:.0f} ms, the first with kmsRequestId {first['id']}")
-    return sentences
+def bad_misses(rows, sick):
+    """What is amiss with the answers to bad ciphertext. It is called invalid; where the answer comes in the seconds
+    `sick`, in which HSMs are not well, or is waited for in them, a retryable error will do."""
+    bad = [row for row in rows if row["kind"] == "bad" and not replies.is_called_invalid(row)]
+    begin, end = sick or (math.inf, math.inf)
+    unwell = [row for row in bad if begin <= row["offset"] + row["ms"] / 1000 and row["offset"] < end]
+    well = [row for row in bad if row not in unwell]
+    strange = [row for row in unwell if not replies.is_retryable(row)]
+    found = []
+    if well:
+        found.append(
+            f"{len(well)} bad ciphertexts were not called invalid while all HSMs were well: {replies.names(well)}")
+    if strange:
+        found.append(
+            f"{len(strange)} bad ciphertexts got neither InvalidCiphertextException nor a retryable error: "
+            f"{replies.names(strange)}")
+    return found
 
 
 def misses(result):
-    """Which requirements a drill's result misses, as sentences.
+    """Which requirements a drill's result misses, as sentences; `result` is what `drills.py` writes with --json."""
+    found = overload.misses(result["rows"], result["overload"]) if result["overload"] else _failures(result)
+    final = [row for row in replies.failed(result["rows"]) if replies.is_final(row)]
+    if final:
+        found.append(f"{len(final)} good requests got an answer that KMS takes as final: {replies.names(final)}")
+    found += bad_misses(result["rows"], result["sick"])
+    if result["wrong"]:
+        found.append(f"{len(result['wrong'])} answers were wrong")
+    if any(result["lost"].values()):
+        found.append(f"{sum(result['lost'].values())} ciphertexts did not open")
+    return found + _flood(result) + _hsms(result)
 
-    `result` is what `drills.py` writes with --json: rows, wrong, lost, refused flood, HSMs that must not leave, and for
-    a drill that may fail the seconds between which it may.
-    """
+
+def _failures(result):
+    """Good requests that failed where none may, and answers that came late."""
     found = []
-    bad = failed(result["rows"])
-    allowed = result["may_fail"]
-    if allowed:
-        begin, end = allowed
+    # An answer that is final is told by itself.
+    bad = [row for row in replies.failed(result["rows"]) if not replies.is_final(row)]
+    if result["may_fail"]:
+        begin, end = result["may_fail"]
         outside = [row for row in bad if not begin <= row["offset"] <= end]
         if outside:
             found.append(f"{len(outside)} requests failed outside the time from {begin:.1f} to {end:.1f} s")
@@ -115,24 +119,35 @@ def misses(result):
             found.append("no request failed, so the fault did not work")
     elif bad:
         found.append(f"{len(bad)} requests failed")
-    if result["wrong"]:
-        found.append(f"{len(result['wrong'])} answers were wrong")
-    if any(result["lost"].values()):
-        found.append(f"{sum(result['lost'].values())} ciphertexts did not open")
     if not result["p999"] < LONGEST_P999:
         found.append(f"p99.9 was {result['p999']:.1f} ms instead of less than {LONGEST_P999:.0f}")
-    flood = failed(result["rows"], ("flood",))
-    refused = sum(row["name"] == "InvalidCiphertextException" and row["status"] == 400 for row in flood)
-    count = sum(row["kind"] == "flood" for row in result["rows"])
-    if refused != count:
-        found.append(f"{count - refused} of {count} bad ciphertexts were not refused as InvalidCiphertextException")
-    if result["flood"] and not count:
+    return found
+
+
+def _flood(result):
+    """What is amiss with the answers to a flood of bad ciphertext, and with HSMs under it."""
+    found = []
+    flood = [row for row in result["rows"] if row["kind"] == "flood"]
+    refused = sum(replies.is_called_invalid(row) for row in flood)
+    if refused != len(flood):
+        found.append(
+            f"{len(flood) - refused} of {len(flood)} bad ciphertexts were not refused as InvalidCiphertextException")
+    if result["flood"] and not flood:
         found.append("no bad ciphertext was sent")
     if result["flood"]:
-        for name, reason in result["outages"].items():
-            found.append(f"{name} was taken out: {reason}")
+        found += [f"{name} was taken out: {reason}" for name, reason in result["outages"].items()]
+    return found
+
+
+def _hsms(result):
+    """What is amiss with HSMs' leaving and coming back."""
+    found = []
     if result["must_leave"] and result["out"] is None:
         found.append("the HSM stayed active, with its key")
+    limit, back = result["return_within"], result["back"]
+    if limit < math.inf and (back is None or back > limit):
+        found.append(
+            f"the HSM was back for good after {seconds(back)} s instead of {limit:g}, its fault notwithstanding")
     if result["missing"]:
         found.append(f"{', '.join(result['missing'])} did not come back")
     return found
@@ -144,8 +159,10 @@ def is_worthless(result):
     So it is when the generator itself came late, and nothing but times is to be complained of: a drill to be repeated.
     What the node spoils, it spoils again.
     """
-    unpunctual = all(
-        row["name"] == "DependencyTimeoutException" or row["name"].endswith(" ms") for row in failed(result["rows"]))
+    failed = replies.failed(result["rows"])
+    # Above capacity all that is asked for is a matter of time, but for what is final.
+    unpunctual = not any(map(replies.is_final, failed)) if result["overload"] else all(
+        row["name"] == "DependencyTimeoutException" or row["name"].endswith(" ms") for row in failed)
     return (
         result["late"] > WORTHLESS_LATENESS and unpunctual and not result["wrong"]
         and not any(result["lost"].values()) and not result["missing"])
@@ -153,8 +170,9 @@ def is_worthless(result):
 
 def remarks(result):
     """What a reader should know besides, though no requirement is missed by it."""
-    found = []
-    if result["back"] is not None and LONGEST_RETURN < result["back"] < math.inf:
+    found = overload.remarks(result["rows"], result["overload"]) if result["overload"] else []
+    late_return = result["back"] is not None and LONGEST_RETURN < result["back"] < math.inf
+    if late_return and result["return_within"] == math.inf:
         found.append(f"back later than {LONGEST_RETURN:.0f} s after the fault was lifted")
     if not result["flood"]:
         found += [f"{name} had no fault and left active: {reason}" for name, reason in result["bystanders"].items()]
@@ -162,7 +180,11 @@ def remarks(result):
         found.append(f"the control listener was silent {result['silent']} times")
     if result["late"] > NOTABLE_LATENESS:
         found.append(f"the generator itself was up to {result['late']:.0f} ms late")
-    bad = failed(result["rows"])
+    checked = [row for row in result["rows"] if row["kind"] == "bad"]
+    unchecked = sum(not replies.is_called_invalid(row) for row in checked)
+    if unchecked:
+        found.append(f"{unchecked} of {len(checked)} bad ciphertexts went unchecked, with a retryable error")
+    bad = replies.failed(result["rows"])
     if result["may_fail"] and bad:
         found.append(
             f"the last failure was due {max(row['offset'] for row in bad) - result['first_return']:.2f} s after the "
@@ -190,7 +212,8 @@ def line(result):
     """The table's row for a result."""
     # What counts is what the drill's own requests were; those of the flood are told beside.
     own = [row for row in result["rows"] if row["kind"] != "flood"]
+    bad = overload.others(own) if result["overload"] else replies.failed(own)
     return aligned([
-        result["title"], f"{len(own):,}", str(len(failed(own))), str(len(result["wrong"])),
+        result["title"], f"{len(own):,}", str(len(bad)), str(len(result["wrong"])),
         str(sum(result["lost"].values())), f"{result['p50']:.1f}", f"{result['p99']:.1f}", f"{result['p999']:.1f}",
         f"{result['slowest']:.1f}", seconds(result["out"]), seconds(result["back"])])

@@ -9,6 +9,7 @@ of the generator itself makes them longer, never shorter.
 
 import base64
 import collections
+import dataclasses
 import gc
 import json
 import math
@@ -25,13 +26,35 @@ import workload
 KMS_PATIENCE = 0.25
 
 
+# Of so many decryptions one is of bad ciphertext.
+BAD_EVERY = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Mix:
+    """What is asked, and how often."""
+
+    # Requests a second, those below aside.
+    rate: float
+    # Bad ciphertexts a second beside them.
+    flood: int = 0
+    # Which share of the requests are decryptions, a tenth of them of bad ciphertext.
+    decrypts: float = 0.5
+    # Seconds after the beginning from which on nothing is asked but decryptions of what was made before.
+    old_after: float = math.inf
+    # Whether each request that fails is sent once more at once, as KMS does, which gives up after KMS_PATIENCE.
+    again: bool = False
+
+
 class Request:
-    """A request: kind (encrypt, decrypt, flood), monotonic time when it was due, and what the answer must match."""
+    """A request: kind (encrypt, decrypt, bad, flood), monotonic time when it was due, what the answer must match, and
+    which attempt it is."""
 
-    __slots__ = ("kind", "due", "content", "id")
+    __slots__ = ("kind", "due", "content", "id", "attempt", "body")
 
-    def __init__(self, kind, due, content, identifier):
+    def __init__(self, kind, due, content, identifier, attempt, body):
         self.kind, self.due, self.content, self.id = kind, due, content, identifier
+        self.attempt, self.body = attempt, body
 
 
 class Stream:
@@ -47,15 +70,21 @@ class Stream:
 
 
 class Traffic:
-    """Encrypts and decrypts in turn, and judges every answer. Every ciphertext is decrypted once, the oldest first."""
+    """Encrypts and decrypts as a mix says, and judges every answer. Every ciphertext is decrypted once, the oldest
+    first."""
 
-    def __init__(self, load, began):
-        self._load, self._began = load, began
-        self._connections = connections.Connections(load.hostname, load.port, self._answered)
+    def __init__(self, load, began, mix):
+        self._load, self._began, self._mix = load, began, mix
+        # Who gives up hangs up: HTTP/1.1 has no other word for it.
+        patience = min(KMS_PATIENCE, connections.PATIENCE) if mix.again else connections.PATIENCE
+        self._connections = connections.Connections(load.hostname, load.port, self._answered, patience)
         self._unopened = collections.deque()
-        self._turn = 0
+        # The share of a decryption that is owed, and how many there were.
+        self._owed, self._decrypts = 0.0, 0
+        # What was made before `old_after`.
+        self._old = None
         self._seen = set()
-        # Rows: seconds since the beginning, milliseconds, kind, status, error name, id of the request.
+        # Rows: seconds since the beginning, milliseconds, kind, status, error name, id of the request, attempt.
         self.answers = []
         # Rows: seconds since the beginning, what was wrong, id of the request.
         self.wrong = []
@@ -63,12 +92,13 @@ class Traffic:
         self.made = []
         self.lateness = []
 
-    def run(self, seconds, rate, flood):
-        """Sends `rate` requests a second, and `flood` a second with a spoiled tag beside them."""
-        streams = [Stream(self._began, rate, seconds, self._next)]
-        if flood:
+    def run(self, seconds):
+        """Sends what the mix says for so many seconds, and waits for the answers."""
+        mix = self._mix
+        streams = [Stream(self._began, mix.rate, seconds, self._next)]
+        if mix.flood:
             # Half an interval apart from the others.
-            streams.append(Stream(self._began + 0.5 / rate, flood, seconds, self._spoiled))
+            streams.append(Stream(self._began + 0.5 / mix.rate, mix.flood, seconds, self._spoiled))
         while True:
             stream = min(streams, key=lambda one: one.due)
             due = stream.due
@@ -87,25 +117,34 @@ class Traffic:
         self._connections.close()
 
     def _next(self, due):
-        self._turn ^= 1
-        if not self._turn and self.made:
-            plaintext, sealed = self._unopened.popleft() if self._unopened else random.choice(self.made)
-            return self._request("decrypt", "decrypt", due, sealed, plaintext)
+        if due - self._began >= self._mix.old_after and self.made:
+            if self._old is None:
+                self._old = list(self.made)
+            return self._decrypt(due, *random.choice(self._old))
+        # An encryption first: without it there is nothing to decrypt.
+        if self._owed >= 1 and self.made:
+            self._owed -= 1
+            pair = self._unopened.popleft() if self._unopened else random.choice(self.made)
+            return self._decrypt(due, *pair)
+        # After so many encryptions one decryption is due.
+        decrypts = self._mix.decrypts
+        self._owed += decrypts / (1 - decrypts)
         body = workload.encrypt_body(self._load.size, cdiv=False)
-        return self._request("encrypt", "encrypt", due, body, body)
+        return self._request("encrypt", due, body, body)
+
+    def _decrypt(self, due, plaintext, sealed):
+        self._decrypts += 1
+        if self._decrypts % BAD_EVERY == 0:
+            return self._request("bad", due, spoiled(sealed), None)
+        return self._request("decrypt", due, dict(sealed), plaintext)
 
     def _spoiled(self, due):
-        if not self.made:
-            return None
-        body = dict(random.choice(self.made)[1])
-        tag = bytearray(base64.b64decode(body["authenticationTag"]))
-        tag[random.randrange(len(tag))] ^= 1 << random.randrange(8)
-        body["authenticationTag"] = base64.b64encode(tag).decode()
-        return self._request("flood", "decrypt", due, body, None)
+        return self._request("flood", due, spoiled(random.choice(self.made)[1]), None) if self.made else None
 
-    def _request(self, kind, operation, due, body, content):
+    def _request(self, kind, due, body, content, attempt=1):
+        operation = "encrypt" if kind == "encrypt" else "decrypt"
         body["requestMetadata"] = workload.metadata(operation.capitalize())
-        request = Request(kind, due, content, body["requestMetadata"]["kmsRequestId"])
+        request = Request(kind, due, content, body["requestMetadata"]["kmsRequestId"], attempt, body)
         return request, self._load.request(operation, body)
 
     def _answered(self, request, status, body):
@@ -118,7 +157,11 @@ class Traffic:
         if status != 0 and now - request.due > KMS_PATIENCE:
             name = f"{name or 'good'}, but after {KMS_PATIENCE * 1000:.0f} ms"
         self.answers.append(
-            (request.due - self._began, (now - request.due) * 1000, request.kind, status, name, request.id))
+            (request.due - self._began, (now - request.due) * 1000, request.kind, status, name, request.id,
+             request.attempt))
+        # What KMS takes as the caller's fault it does not ask again.
+        if self._mix.again and name and request.attempt == 1 and (not 400 <= status < 500 or status == 429):
+            self._connections.send(*self._request(request.kind, now, request.body, request.content, attempt=2))
 
     def _judge(self, request, now, answer):
         if request.kind == "encrypt":
@@ -126,19 +169,28 @@ class Traffic:
             if vector in self._seen:
                 self._blame(request, now, "an initialization vector was used twice")
             self._seen.add(vector)
-            body = request.content
+            body = dict(request.content)
             plaintext = body.pop("plaintext")
             if answer["ciphertext"] == plaintext:
                 self._blame(request, now, "the ciphertext is the plaintext")
             self.made.append((plaintext, body | answer))
             self._unopened.append(self.made[-1])
-        elif request.kind == "flood":
+        elif request.content is None:
             self._blame(request, now, "ciphertext with a spoiled tag was opened")
         elif answer["plaintext"] != request.content:
             self._blame(request, now, "decrypt gave another plaintext")
 
     def _blame(self, request, now, what):
         self.wrong.append((now - self._began, what, request.id))
+
+
+def spoiled(sealed):
+    """The body of a decrypt request with one bit of its tag turned."""
+    body = dict(sealed)
+    tag = bytearray(base64.b64decode(body["authenticationTag"]))
+    tag[random.randrange(len(tag))] ^= 1 << random.randrange(8)
+    body["authenticationTag"] = base64.b64encode(tag).decode()
+    return body
 
 
 def error_name(status, body):
@@ -151,12 +203,12 @@ def error_name(status, body):
         return "an answer without errorName"
 
 
-def drive(info, size, began, seconds, rate, flood):
+def drive(info, size, began, seconds, mix):
     """Sends the load from a monotonic time on; returns what came of it."""
     gc.disable()
-    traffic = Traffic(workload.Workload(info, size, 0), began)
+    traffic = Traffic(workload.Workload(info, size, 0), began, mix)
     before = resource.getrusage(resource.RUSAGE_SELF)
-    traffic.run(seconds, rate, flood)
+    traffic.run(seconds)
     after = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "answers": traffic.answers, "wrong": traffic.wrong, "made": traffic.made, "lateness": traffic.lateness,

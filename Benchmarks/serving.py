@@ -14,6 +14,8 @@ import tomllib
 
 import processes
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+
 
 def toml(value):
     """A value as TOML: what configurations of a node consist of."""
@@ -42,6 +44,10 @@ class Faults:
     def __init__(self, directory, names, always):
         """`always` are lines that hold whatever else is said, but for a function that is delayed otherwise."""
         self._files = {name: os.path.join(directory, f"faults-{name}") for name in names}
+        self.hold(always)
+
+    def hold(self, always):
+        """Lifts the faults of all HSMs, and says what holds from now on whatever else is said."""
         self._always = always
         self.clear()
 
@@ -174,9 +180,10 @@ class Node:
                 continue
         return found
 
-    def signal(self, name, number):
-        """Sends a signal to the workers of an HSM; returns how many there were."""
-        pids = self.workers().get(name, [])
+    def signal(self, names, number):
+        """Sends a signal to the workers of some HSMs in one moment; returns how many there were."""
+        workers = self.workers()
+        pids = [pid for name in names for pid in workers.get(name, [])]
         for pid in pids:
             try:
                 os.kill(pid, number)
@@ -188,8 +195,7 @@ class Node:
         self._control.close()
         self._admin.close()
         if self.process.poll() is None:
-            for name in self.names:
-                self.signal(name, signal.SIGCONT)
+            self.signal(self.names, signal.SIGCONT)
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(timeout=20)
@@ -236,18 +242,39 @@ class Tokens:
 
     def copies(self):
         """The HSMs with copies of the tokens, and without faults."""
-        result = []
-        for hsm in self.configuration["hsm"]:
-            original = hsm["env"]["SOFTHSM2_CONF"]
-            copy = os.path.join(self._directory, "copies", hsm["name"])
-            shutil.copytree(os.path.dirname(original), copy)
-            file = os.path.join(copy, os.path.basename(original))
-            with open(original, encoding="utf-8") as source:
-                text = source.read().replace(os.path.dirname(original), copy)
-            with open(file, "w", encoding="utf-8") as target:
-                target.write(text)
-            result.append(hsm | {"env": hsm["env"] | {"SOFTHSM2_CONF": file}})
-        return result
+        return [
+            copied(hsm, os.path.join(self._directory, "copies", hsm["name"])) for hsm in self.configuration["hsm"]]
+
+
+def copied(hsm, directory):
+    """The HSM with a copy of its token in a new directory."""
+    original = hsm["env"]["SOFTHSM2_CONF"]
+    shutil.copytree(os.path.dirname(original), directory)
+    file = os.path.join(directory, os.path.basename(original))
+    with open(original, encoding="utf-8") as source:
+        text = source.read().replace(os.path.dirname(original), directory)
+    with open(file, "w", encoding="utf-8") as target:
+        target.write(text)
+    return hsm | {"env": hsm["env"] | {"SOFTHSM2_CONF": file}}
+
+
+def crowded(hsm, directory, count):
+    """The HSM with a copy of its token in a new directory that holds so many AES keys of others besides.
+
+    A directory in memory: SoftHSM syncs each key to the disk. Raises RuntimeError when the keys cannot be made.
+    """
+    result = copied(hsm, directory)
+    program = os.path.join(directory, "fill-token")
+    module = hsm["env"].get("FAULTY_PKCS11_MODULE", hsm["module"])
+    for words in (
+            ["cc", "-O2", "-o", program, os.path.join(HERE, "fill-token.c"), "-ldl"],
+            [program, module, hsm["token"]["label"], hsm["pin"]["file"], str(count)]):
+        done = subprocess.run(
+            words, env=dict(os.environ, SOFTHSM2_CONF=result["env"]["SOFTHSM2_CONF"]), capture_output=True, text=True,
+            timeout=600, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{words[0]} ended with status {done.returncode}: {done.stderr.strip()}")
+    return result
 
 
 def free_port():

@@ -38,13 +38,18 @@ def row(status=200, name=None, ms=3.0):
     return {"offset": 1.0, "ms": ms, "kind": "encrypt", "status": status, "name": name, "id": "id"}
 
 
+def bad(status, name):
+    """The row of bad ciphertext."""
+    return row(status, name) | {"kind": "bad"}
+
+
 def result(**changes):
     """A drill's result that misses nothing."""
     return {
         "title": "a drill", "rows": [row()], "wrong": [], "p50": 2.0, "p99": 3.0, "p999": 4.0, "slowest": 5.0,
         "known": [("c", "dead", 3.0)], "returns": [(5.0, 5.0)], "orders": [("it was blocked", 2.0, 2.0)], "broken": [],
         "notes": [], "false": [], "suspicions": 0, "late": 1.0, "stolen": 0.0, "loss": None, "ordered_loss": 0.0,
-        "packets": 100} | changes
+        "packets": 100, "sick": ()} | changes
 
 
 class ViewTests(unittest.TestCase):
@@ -135,10 +140,14 @@ class RequirementTests(unittest.TestCase):
     def test_nothing_missed(self):
         self.assertEqual(cluster_judgement.misses(result()), [])
         self.assertEqual(cluster_judgement.misses(result(loss=0.21, ordered_loss=0.2)), [])
+        self.assertEqual(cluster_judgement.misses(result(rows=[row(), bad(400, "InvalidCiphertextException")])), [])
+        self.assertEqual(
+            cluster_judgement.misses(result(rows=[row(), bad(500, "InternalException")], sick=(0.0, 9.0))), [])
 
     def test_each_requirement(self):
         for changes in (
-                {"rows": [row(), row(500, "InternalException")]}, {"wrong": [(1.0, "another plaintext", "id")]},
+                {"rows": [row(), row(500, "InternalException")]}, {"rows": [row(), bad(500, "InternalException")]},
+                {"rows": [row(), bad(404, "KeyNotFoundException")], "sick": (0.0, 9.0)}, {"wrong": [(1.0, "another plaintext", "id")]},
                 {"known": [("c", "dead", 3.1)]}, {"known": [("c", "dead", math.inf)]}, {"returns": [(5.1, 5.0)]},
                 {"returns": [(math.inf, 5.0)]}, {"orders": [("it was blocked", 2.1, 2.0)]},
                 {"orders": [("it was blocked", math.inf, 2.0)]}, {"false": [("a", "c", 1.0, "dead")]},
@@ -241,7 +250,8 @@ class ResultTests(unittest.TestCase):
         record.noticed.append(absences[0])
         record.returns.append(cluster_result.Return(4.5, ("a",), 5.0))
         seen = views(a="+++--+++xx", b="++++++++-")
-        outcome = {"answers": [(0.5, 9.0, "encrypt", 200, None, "id"), (0.6, 7.0, "decrypt", 500, "X", "id")],
+        outcome = {"answers": [
+            (0.5, 9.0, "encrypt", 200, None, "id", 1), (0.6, 7.0, "decrypt", 500, "X", "id", 1)],
                    "wrong": [], "lateness": [1.0, 30.0]}
         found = cluster_result.summary(drill, record, 1.0, seen, {}, outcome)
         self.assertEqual(found["known"], [("c", "dead", 1.5)])

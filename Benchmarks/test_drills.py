@@ -2,6 +2,7 @@
 """Tests of the drills' own parts, without a node."""
 
 import base64
+import collections
 import json
 import math
 import os
@@ -21,11 +22,17 @@ import catalogue  # noqa: E402
 import connections  # noqa: E402
 import judgement  # noqa: E402
 import load  # noqa: E402
+import replies  # noqa: E402
 import serving  # noqa: E402
 
 
-def row(offset=1.0, ms=3.0, kind="encrypt", status=200, name=None):
-    return {"offset": offset, "ms": ms, "kind": kind, "status": status, "name": name, "id": "id"}
+def row(offset=1.0, ms=3.0, kind="encrypt", status=200, name=None, attempt=1):
+    return {"offset": offset, "ms": ms, "kind": kind, "status": status, "name": name, "id": "id", "attempt": attempt}
+
+
+def refused(name="InvalidCiphertextException", status=400, **words):
+    """The row of bad ciphertext."""
+    return row(kind=words.pop("kind", "bad"), status=status, name=name, **words)
 
 
 def result(**changes):
@@ -33,7 +40,8 @@ def result(**changes):
     return {
         "title": "a drill", "rows": [row()], "wrong": [], "lost": {"a": 0}, "p50": 2.0, "p99": 3.0, "p999": 4.0,
         "slowest": 5.0, "out": None, "back": None, "missing": [], "must_leave": False, "may_fail": (),
-        "first_return": 0.0, "flood": 0, "bystanders": {}, "outages": {}, "late": 1.0, "silent": 0} | changes
+        "first_return": 0.0, "flood": 0, "bystanders": {}, "outages": {}, "late": 1.0, "silent": 0, "sick": (),
+        "return_within": math.inf, "overload": None} | changes
 
 
 def samples(*states):
@@ -46,11 +54,11 @@ def samples(*states):
 class PercentileTests(unittest.TestCase):
     def test_nearest_rank(self):
         values = list(range(1, 1001))
-        self.assertEqual(judgement.percentile(values, 0.5), 500)
-        self.assertEqual(judgement.percentile(values, 0.999), 999)
-        self.assertEqual(judgement.percentile(values, 1), 1000)
-        self.assertEqual(judgement.percentile([7], 0.999), 7)
-        self.assertTrue(math.isnan(judgement.percentile([], 0.5)))
+        self.assertEqual(replies.percentile(values, 0.5), 500)
+        self.assertEqual(replies.percentile(values, 0.999), 999)
+        self.assertEqual(replies.percentile(values, 1), 1000)
+        self.assertEqual(replies.percentile([7], 0.999), 7)
+        self.assertTrue(math.isnan(replies.percentile([], 0.5)))
 
 
 class AbsenceTests(unittest.TestCase):
@@ -111,9 +119,43 @@ class JudgementTests(unittest.TestCase):
                 {"flood": 200}, {"rows": [row(), row(kind="flood")]},
                 {"rows": [row(), row(kind="flood", status=503, name="DependencyTimeoutException")]},
                 {"rows": [row(), row(kind="flood", status=400, name="InvalidCiphertextException")], "flood": 200,
-                 "outages": {"a": "gone"}}):
+                 "outages": {"a": "gone"}},
+                {"return_within": 20.0, "back": 20.1}, {"return_within": 20.0, "back": None},
+                {"return_within": 20.0, "back": math.inf},
+                {"rows": [row(), refused("InternalException", 500)]}):
             with self.subTest(changes):
                 self.assertEqual(len(self.missed(**changes)), 1)
+
+    def test_bad_ciphertext_is_called_invalid(self):
+        self.assertEqual(self.missed(rows=[row(), refused()]), [])
+        for status, name in ((500, "InternalException"), (503, "DependencyTimeoutException"), (0, "connection closed"),
+                             (429, "ThrottlingException"), (400, "ValidationException"), (200, None)):
+            with self.subTest(status):
+                self.assertEqual(len(self.missed(rows=[row(), refused(name, status)])), 1)
+
+    def test_bad_ciphertext_may_go_unchecked_while_hsms_are_sick(self):
+        def seen(*rows):
+            return len(self.missed(rows=[row(), *rows], sick=(4.0, 9.0)))
+        for status, name in ((500, "InternalException"), (503, "DependencyTimeoutException"), (0, "connection closed"),
+                             (429, "ThrottlingException"), (400, "InvalidCiphertextException"),
+                             (400, "InvalidCiphertextException, but after 250 ms")):
+            with self.subTest(status):
+                self.assertEqual(seen(refused(name, status, offset=5.0)), 0)
+        self.assertEqual(seen(refused("KeyNotFoundException", 404, offset=5.0)), 1)
+        self.assertEqual(seen(refused("InternalException", 500, offset=3.9)), 1)
+        self.assertEqual(seen(refused("InternalException", 500, offset=3.9, ms=101.0)), 0)
+        self.assertEqual(seen(refused("InternalException", 500, offset=9.0)), 1)
+        self.assertEqual(len(judgement.remarks(result(rows=[row(), refused("InternalException", 500)]))), 1)
+
+    def test_good_ciphertext_gets_no_final_answer_even_where_requests_may_fail(self):
+        for status, name in ((400, "InvalidCiphertextException"), (404, "KeyNotFoundException"),
+                             (400, "InvalidCiphertextException, but after 250 ms")):
+            bad = row(offset=5.0, kind="decrypt", status=status, name=name)
+            self.assertEqual(len(self.missed(rows=[row(), bad])), 1)
+            late = row(offset=5.0, status=503, name="DependencyTimeoutException")
+            self.assertEqual(len(self.missed(rows=[late, bad], may_fail=(4.0, 15.0))), 1)
+        self.assertEqual(self.missed(rows=[row(offset=5.0, status=429, name="ThrottlingException")],
+                                     may_fail=(4.0, 15.0)), [])
 
     def test_a_refused_flood_is_good(self):
         flood = row(kind="flood", status=400, name="InvalidCiphertextException")
@@ -132,7 +174,7 @@ class JudgementTests(unittest.TestCase):
     def test_failures_are_grouped(self):
         rows = [row(2.0, 9.0, name="A", status=500), row(1.0, 8.0, name="B", status=503),
                 row(3.0, 7.0, name="A", status=500), row(4.0, 1.0, name="no answer", status=0)]
-        self.assertEqual(judgement.grouped(rows), [
+        self.assertEqual(replies.grouped(rows), [
             "1 × encrypt: 503 B, due 1.000 to 1.000 s, slowest 8 ms, the first with kmsRequestId id",
             "2 × encrypt: 500 A, due 2.000 to 3.000 s, slowest 9 ms, the first with kmsRequestId id",
             "1 × encrypt: no status no answer, due 4.000 to 4.000 s, slowest 1 ms, the first with kmsRequestId id"])
@@ -146,7 +188,8 @@ class JudgementTests(unittest.TestCase):
         self.assertTrue(judgement.is_worthless(result(rows=late, late=51.0)))
         self.assertTrue(judgement.is_worthless(result(p999=300.0, late=51.0)))
         for changes in ({"late": 50.0}, {"wrong": [(1.0, "another plaintext", "id")]}, {"lost": {"a": 1}},
-                        {"missing": ["a"]}, {"rows": late + [row(status=500, name="InternalException")]}):
+                        {"missing": ["a"]}, {"rows": late + [row(status=500, name="InternalException")]},
+                        {"rows": late + [row(status=400, name="InvalidCiphertextException")]}):
             with self.subTest(changes):
                 self.assertFalse(judgement.is_worthless(result(**({"rows": late, "late": 51.0} | changes))))
 
@@ -161,28 +204,61 @@ class JudgementTests(unittest.TestCase):
 
 class CatalogueTests(unittest.TestCase):
     def test_every_drill_leaves_time_before_and_after_its_faults(self):
-        for seconds in (12, 20):
-            drills = catalogue.drills(seconds)
+        for length in (12, 20):
+            drills = catalogue.drills(length)
             self.assertEqual(len({drill.name for drill in drills}), len(drills))
             for drill in drills:
+                seconds = drill.seconds or length
                 with self.subTest(drill.name, seconds=seconds):
+                    self.assertLessEqual(len(drill.title), judgement.COLUMNS[0][1])
                     for begin, end in drill.faults.values():
                         self.assertTrue(1 < begin <= end < seconds - 3)
                     self.assertTrue(drill.flood or all(step.time < seconds - 3 for step in drill.steps))
-                    # What is set is lifted; each step of a fault belongs to an HSM that is looked at.
+                    # What is set is lifted, unless the HSM must be back in spite of it; each step of a fault belongs to
+                    # an HSM that is looked at.
                     for hsm in drill.faults:
-                        last = max((step for step in drill.steps if step.hsm == hsm), key=lambda step: step.time)
+                        last = max((step for step in drill.steps if hsm in step.hsms), key=lambda step: step.time)
                         self.assertTrue(last.signal or not last.lines)
-                    self.assertTrue(drill.flood or {step.hsm for step in drill.steps} == set(drill.faults))
+                    touched = {hsm for step in drill.steps for hsm in step.hsms}
+                    self.assertTrue(drill.flood or drill.overload or touched == set(drill.faults))
+                    self.assertTrue(touched <= set(range(drill.shape.hsms)))
 
     def test_only_the_loss_of_all_may_fail_requests(self):
         drills = catalogue.drills(20)
         self.assertEqual([drill.name for drill in drills if drill.may_fail], ["all-die"])
         self.assertEqual(next(drill for drill in drills if drill.may_fail).may_fail, (4.0, 15.0))
 
+    def drill(self, name):
+        return next(drill for drill in catalogue.drills(20) if drill.name == name)
+
     def test_killed_every_second(self):
-        drill = next(drill for drill in catalogue.drills(20) if drill.name == "kill-often")
-        self.assertEqual([step.time for step in drill.steps], [4, 5, 6, 7, 8, 9, 10, 11])
+        self.assertEqual([step.time for step in self.drill("kill-often").steps], [4, 5, 6, 7, 8, 9, 10, 11])
+
+    def test_all_are_killed_in_one_moment(self):
+        for name, hsms in (("kill-all", (0, 1, 2)), ("kill-one", (0,))):
+            self.assertEqual([(step.time, step.hsms) for step in self.drill(name).steps],
+                             [(time, hsms) for time in (4, 7, 10)])
+
+    def test_hsms_are_sick_from_the_first_fault_until_they_must_be_back(self):
+        self.assertEqual(self.drill("two-die").sick, (4.0, 17.0))
+        self.assertEqual(self.drill("login").sick, (4.0, 29.0))
+        self.assertEqual(self.drill("flood").sick, ())
+        self.assertEqual(self.drill("over-1-3").sick, (0, math.inf))
+        self.assertEqual(self.drill("spell-1").sick, (5.0, 9.0))
+
+    def test_what_is_asked(self):
+        self.assertEqual(self.drill("nothing").mix(500), load.Mix(500))
+        self.assertEqual(self.drill("flood").mix(500), load.Mix(500, flood=200))
+        self.assertEqual(self.drill("busy").mix(500), load.Mix(100, old_after=4.0))
+        self.assertEqual(self.drill("over-3-3").mix(500), load.Mix(900, decrypts=0.1))
+        self.assertEqual(self.drill("spell-1").mix(500), load.Mix(150, decrypts=0.1, again=True))
+
+    def test_more_is_asked_than_the_hsms_can_do(self):
+        for drill in catalogue.drills(20):
+            if drill.overload:
+                self.assertGreater(drill.mix(0).rate, drill.overload.capacity, drill.name)
+        self.assertEqual(self.drill("spell-3").overload.capacity, 100)
+        self.assertLess(self.drill("spell-3").mix(0).rate, 300)
 
 
 class ServingTests(unittest.TestCase):
@@ -315,7 +391,7 @@ class LoadTests(unittest.TestCase):
         self.info = {"url": f"http://127.0.0.1:{self.server.server_port}", "prefix": "/p", "access_key_id": "A" * 20,
                      "secret": "s" * 43, "keys": ["foo"]}
 
-    def drive(self, mode, rate=40, flood=0, patience=10, kms_patience=10):
+    def drive(self, mode, rate=40, patience=10, kms_patience=10, **asked):
         self.server.mode = mode
         # A busy machine must not make a test fail: what is late is said here. The child inherits it.
         for module, name, value in ((connections, "PATIENCE", patience), (load, "KMS_PATIENCE", kms_patience)):
@@ -323,23 +399,59 @@ class LoadTests(unittest.TestCase):
             patch.start()
             self.addCleanup(patch.stop)
         # In a process of its own, as in a drill.
-        child = load.Child(load.drive, self.info, 32, time.monotonic(), 0.5, rate, flood)
+        mix = load.Mix(rate, **asked)
+        child = load.Child(load.drive, self.info, 32, time.monotonic(), 0.5, mix)
         self.addCleanup(child.stop)
         return child.result()
 
     def names(self, outcome):
-        return {row[4] for row in outcome["answers"]}
+        """What good requests were answered with."""
+        return {row[4] for row in outcome["answers"] if row[2] in ("encrypt", "decrypt")}
+
+    def kinds(self, outcome):
+        return collections.Counter(row[2] for row in outcome["answers"])
 
     def test_good_answers(self):
         outcome = self.drive("good", flood=20)
-        own = [row for row in outcome["answers"] if row[2] != "flood"]
-        flood = [row for row in outcome["answers"] if row[2] == "flood"]
-        self.assertEqual((len(own), {row[3:5] for row in own}), (20, {(200, None)}))
+        own = [row for row in outcome["answers"] if row[2] in ("encrypt", "decrypt")]
+        bad = [row for row in outcome["answers"] if row[2] in ("bad", "flood")]
+        # Of ten decryptions one is of bad ciphertext.
+        self.assertEqual((len(own), {row[3:5] for row in own}), (19, {(200, None)}))
         self.assertEqual({row[2] for row in own}, {"encrypt", "decrypt"})
-        self.assertEqual({row[3:5] for row in flood}, {(400, "InvalidCiphertextException")})
-        self.assertEqual(len({row[0] for row in own}), 20)
+        self.assertEqual(self.kinds(outcome)["bad"], 1)
+        self.assertGreater(self.kinds(outcome)["flood"], 5)
+        self.assertEqual({row[3:5] for row in bad}, {(400, "InvalidCiphertextException")})
+        self.assertEqual(len({row[0] for row in own}), 19)
         self.assertEqual((outcome["wrong"], len(outcome["made"])), ([], sum(row[2] == "encrypt" for row in own)))
         self.assertEqual(load.open_all(self.info, outcome["made"]), [])
+
+    def test_few_decryptions(self):
+        kinds = self.kinds(self.drive("good", rate=200, decrypts=0.1))
+        self.assertIn(kinds["decrypt"] + kinds["bad"], (8, 9, 10))
+        self.assertEqual(sum(kinds.values()), 100)
+
+    def test_old_ciphertext_alone(self):
+        outcome = self.drive("good", rate=100, old_after=0.2)
+        late = collections.Counter(row[2] for row in outcome["answers"] if row[0] >= 0.2)
+        self.assertEqual(set(late), {"decrypt", "bad"})
+        self.assertEqual(sum(late.values()), 30)
+        self.assertEqual((self.names(outcome), outcome["wrong"]), ({None}, []))
+
+    def test_failures_are_asked_again_once_and_at_once(self):
+        outcome = self.drive("refuse", rate=20, again=True)
+        attempts = collections.Counter(row[6] for row in outcome["answers"])
+        self.assertEqual(attempts, {1: 10, 2: 10})
+        self.assertEqual(len({row[5] for row in outcome["answers"]}), 20)
+        first = {row[0] for row in outcome["answers"] if row[6] == 1}
+        self.assertTrue(all(row[0] not in first for row in outcome["answers"] if row[6] == 2))
+        # What is the caller's fault is not asked again, nor what is good.
+        outcome = self.drive("good", again=True)
+        self.assertEqual({row[6] for row in outcome["answers"]}, {1})
+        self.assertEqual(self.kinds(outcome)["bad"], 1)
+        # KMS hangs up when its time is over.
+        outcome = self.drive("silent", rate=20, kms_patience=0.1, again=True)
+        self.assertEqual(self.names(outcome), {"no answer within 0.1 s"})
+        self.assertEqual(len(outcome["answers"]), 20)
 
     def test_a_server_that_closes_after_each_answer(self):
         outcome = self.drive("close")
@@ -373,7 +485,7 @@ class LoadTests(unittest.TestCase):
         child = load.Child(load.open_all, {"url": "http://127.0.0.1:1"}, [])
         self.assertEqual(child.result(), [])
         with self.assertRaisesRegex(RuntimeError, "KeyError"):
-            load.Child(load.drive, {}, 32, 0, 1, 1, 0).result()
+            load.Child(load.drive, {}, 32, 0, 1, load.Mix(1)).result()
 
 
 if __name__ == "__main__":
