@@ -71,7 +71,7 @@ package enum ClusterTable {
         let cells = [
             Terminal.left(name(node), width),
             Terminal.left(Terminal.shortened(Terminal.plain(node.site), to: siteColumns), siteColumns),
-            Terminal.left(node.isLive && node.draining ? "ending" : node.liveness.rawValue, 7),
+            Terminal.left(state(node), 7),
             Terminal.right(StatusTable.age(now, since: node.sinceUnixSeconds), 5),
             Terminal.right(node.roundTripMicroseconds.map { StatusTable.milliseconds(UInt64($0)) } ?? "-", 6),
             Terminal.left(
@@ -81,6 +81,12 @@ package enum ClusterTable {
             differences(node),
         ]
         return cells.joined(separator: "  ")
+    }
+
+    /// In seven columns.
+    private static func state(_ node: ClusterNode) -> String {
+        if node.isLive && node.draining { return "ending" }
+        return node.liveness == .unconfirmed ? "unconf." : node.liveness.rawValue
     }
 
     private static func name(_ node: ClusterNode) -> String {

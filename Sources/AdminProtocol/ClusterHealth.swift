@@ -70,6 +70,8 @@ package struct ClusterHealth: Sendable, Equatable, Codable {
 package struct ClusterNode: Sendable, Equatable, Codable {
     package enum Liveness: String, Sendable, Codable {
         case alive, suspect, dead, left
+        /// Others tell of it, and it has not spoken to this node yet: it counts for nothing.
+        case unconfirmed
     }
 
     package struct HSM: Sendable, Equatable, Codable {

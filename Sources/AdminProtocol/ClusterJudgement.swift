@@ -55,7 +55,7 @@ extension ClusterHealth {
 }
 
 extension ClusterNode {
-    /// SWIM goes on treating a suspect as a member.
+    /// SWIM goes on treating a suspect as a member. Who was only told of is none yet.
     package var isLive: Bool { liveness == .alive || liveness == .suspect }
 
     /// Whether it has an HSM that is given requests.

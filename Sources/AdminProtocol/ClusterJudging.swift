@@ -22,7 +22,8 @@ struct ClusterJudging {
     /// The gravest first: what stops requests, what might harm keys, what takes away the spare, what differs.
     var reasons: [String] {
         let groups = [
-            refusals, deaths, quarrels, nodesWithoutHSMs, unservedKeys, suspicions, hsmTrouble, keyTrouble, drifts,
+            refusals, deaths, quarrels, nodesWithoutHSMs, unservedKeys, suspicions, strangers, hsmTrouble, keyTrouble,
+            drifts,
             storeTrouble,
         ]
         return groups.flatMap { $0 }
@@ -87,6 +88,23 @@ struct ClusterJudging {
             .map {
                 "\(title($0)) does not answer, for \(age($0.sinceUnixSeconds)); it is given time to say that it lives"
             }
+    }
+
+    /// How long a node that others tell of may take to be reached before people are told, seconds: several attempts.
+    private static let introductionTime: Int64 = 30
+
+    private var strangers: [String] {
+        let names = nodes.filter { $0.liveness == .unconfirmed && age(of: $0) > Self.introductionTime }.map(\.name)
+        guard !names.isEmpty else { return [] }
+        return [
+            "node \(here.node) hears of \(list(names)) from others and cannot reach "
+                + "\(names.count == 1 ? "it" : "them"): nothing is passed on to \(names.count == 1 ? "it" : "them")"
+        ]
+    }
+
+    private func age(of node: ClusterNode) -> Int64 {
+        let (difference, overflow) = now.subtractingReportingOverflow(node.sinceUnixSeconds)
+        return overflow ? 0 : max(difference, 0)
     }
 
     // MARK: HSMs

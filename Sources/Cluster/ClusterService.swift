@@ -13,8 +13,10 @@ import XKSProtocol
 ///
 /// It has a thread of its own, so that no load of the data plane makes this node late for the others.
 package final class ClusterService: Sendable {
-    /// Between two looks at what this node says of itself.
+    /// Between two looks at what this node says of itself when nothing has changed but counters.
     private static let factsInterval = TimeAmount.milliseconds(200)
+    /// Least time between two looks, however much changes; 20 times what a look costs, where that is more.
+    private static let shortestFactsGap: UInt64 = 5_000_000
     /// Between two looks at the TLS files, and at old connections.
     private static let cleaningInterval = TimeAmount.seconds(5)
     /// Between two resolutions of the seeds' names.
@@ -38,6 +40,7 @@ package final class ClusterService: Sendable {
     private let delegate: any ClusterDelegate
     private let seeds: Mutex<[String]>
     private let timers = Mutex<[RepeatedTask]>([])
+    private let factsLook = Mutex(FactsLook())
 
     /// Listens and begins to look for peers.
     ///
@@ -137,10 +140,34 @@ package final class ClusterService: Sendable {
 
     // MARK: Orders
 
-    /// This node has something new to say of itself: peers are told at once.
-    package func factsChanged() { loop.execute { self.tellFacts() } }
+    /// This node has something new to say of itself: peers are told at once. May be called as often as anything
+    /// changes: changes in a row are told together.
+    package func factsChanged() {
+        let wait = factsLook.withLock { look -> UInt64? in
+            guard !look.isArranged else { return nil }
+            look.isArranged = true
+            return remaining(until: look.notBefore)
+        }
+        guard let wait else { return }
+        guard wait > 0 else { return loop.execute { self.tellFacts() } }
+        loop.scheduleTask(in: TimeAmount(clampingNanoseconds: wait)) { self.tellFacts() }
+    }
 
-    private func tellFacts() { gossip.set(delegate.facts()) }
+    private func tellFacts() {
+        factsLook.withLock { $0.isArranged = false }
+        let begun = monotonicNanoseconds()
+        gossip.set(delegate.facts())
+        let now = monotonicNanoseconds()
+        let gap = max((now &- begun).multipliedReportingOverflow(by: 20).partialValue, Self.shortestFactsGap)
+        factsLook.withLock { $0.notBefore = now &+ min(gap, 1_000_000_000) }
+    }
+
+    /// A look at what this node says of itself, outside the turn.
+    private struct FactsLook {
+        var isArranged = false
+        /// CLOCK_MONOTONIC, nanoseconds.
+        var notBefore: UInt64 = 0
+    }
 
     /// Whether a peer could serve the key.
     package func canForward(label: String) -> Bool { forwarder.canForward(label: label) }

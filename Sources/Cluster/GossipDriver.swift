@@ -18,12 +18,13 @@ final class GossipDriver: Sendable {
         var lastReply: UInt64 = 0
         var choice: ForwardingChoice
         var choiceMadeAt: UInt64 = 0
+        var choiceEdition: UInt64 = 0
         /// When the next tick has been arranged for.
         var armedFor = UInt64.max
         var isStopped = false
     }
 
-    /// Between two looks at members for `ForwardingChoice`, unless somebody has come or gone.
+    /// Between two looks at members for `ForwardingChoice`, unless somebody has come or gone, or says something new.
     private static let choiceAge: UInt64 = 50_000_000
     /// More requests of peers than can be waiting for an answer: `pingRequest` alone waits.
     private static let mostReplies = 1_024
@@ -133,9 +134,10 @@ final class GossipDriver: Sendable {
         let (actions, replies, due) = state.withLock { state -> (GossipActions, [Reply], UInt64?) in
             guard !state.isStopped else { return (GossipActions(), [], nil) }
             let actions = body(&state.machine, now)
-            let hasChanged = actions.events.contains { if case .changed = $0 { true } else { false } }
-            if hasChanged || now &- state.choiceMadeAt > Self.choiceAge {
+            let edition = state.machine.edition
+            if edition != state.choiceEdition || now &- state.choiceMadeAt > Self.choiceAge {
                 state.choice = ForwardingChoice(state.machine)
+                state.choiceEdition = edition
                 state.choiceMadeAt = now
             }
             let replies = actions.replies.compactMap { reply in

@@ -10,16 +10,17 @@ package struct ForwardingChoice: Sendable, Equatable {
 
     private let candidates: [Candidate]
 
-    /// A peer can be asked when it lives, does not end, and has an HSM that serves. Those that nobody suspects come
-    /// first, then those of the same configuration (another may not know the key store), then those of the same site,
-    /// then the nearest.
+    /// A peer can be asked when it has spoken to this node, lives, does not end, and has an HSM that serves. Those that
+    /// nobody suspects come first, then those of the same configuration (another may not know the key store), then those
+    /// of the same site, then the nearest.
     ///
     /// - Parameters:
     ///   - node: this node, which is never chosen.
     ///   - configuration: digest of this node's.
     package init(members: [Member], node: String, site: String, configuration: String) {
         let usable = members.filter { member in
-            member.identity.name != node && member.isLive && (member.facts?.canServe ?? false)
+            member.identity.name != node && member.isLive && member.hasSpoken
+                && (member.facts?.canServe ?? false)
         }
         let ranked = usable.map { member -> (rank: Rank, member: Member) in
             let rank = Rank(

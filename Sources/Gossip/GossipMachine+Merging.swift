@@ -58,6 +58,7 @@ extension GossipMachine {
             guard insert(update.identity, update.liveness, by: update.accuser, isNews: isNews, now, &actions) else {
                 return
             }
+            strangers.append(name)
             if let facts = update.facts { take(facts, of: name, incarnation: update.identity.incarnation, now) }
             compareConfiguration(name, &actions)
             return
@@ -150,6 +151,7 @@ extension GossipMachine {
         let name = identity.name
         records[name] = MemberRecord(identity, .alive, now: now)
         names.append(name)
+        edition &+= 1
         liveMembers += 1
         if identity.site == self.identity.site {
             lanRotation.insert(name, &dice)
@@ -175,6 +177,7 @@ extension GossipMachine {
     ) {
         let name = identity.name
         guard let old = records[name] else { return }
+        edition &+= 1
         records[name]?.member.identity = identity
         records[name]?.member.liveness = liveness
         records[name]?.suspicion = nil
@@ -244,7 +247,12 @@ extension GossipMachine {
     /// Later facts are taken over, and told on where they matter.
     mutating func take(_ facts: NodeFacts, of name: String, incarnation: UInt64, _ now: UInt64) {
         guard let old = records[name]?.take(facts, incarnation: incarnation) else { return }
-        guard let old, facts.isNews(after: old) else { return }
+        guard let old else {
+            edition &+= 1
+            return
+        }
+        guard facts.isNews(after: old) else { return }
+        edition &+= 1
         let accuser = records[name]?.suspicion?.accusers.first
         spread(name, accuser: accuser, carriesFacts: true)
     }

@@ -160,6 +160,24 @@ extension GossipMachine {
         send(.ping, to: member, purpose: .courier, &actions)
     }
 
+    // MARK: Strangers
+
+    /// Whom others have told of is contacted at once, so that it is known from its own word, and not from hearsay, that
+    /// it is there and what it can serve. A few at a time: names may have been invented.
+    mutating func contactStrangers(_ now: UInt64, _ actions: inout GossipActions) {
+        guard !strangers.isEmpty, now >= introductionDue else { return }
+        introductionDue = now + Self.introductionGap
+        let next = strangers.prefix(Self.introductionsAtOnce)
+        strangers.removeFirst(next.count)
+        for name in next {
+            guard let member = records[name]?.member, member.isLive, member.lastHeard == nil else { continue }
+            send(.ping, to: member, purpose: .courier, &actions)
+        }
+    }
+
+    static let introductionGap: UInt64 = 20 * ms
+    static let introductionsAtOnce = 4
+
     // MARK: The dead
 
     /// They are contacted in turns, each at most once a second, so that the end of a partition is noticed. What is sent

@@ -13,6 +13,9 @@ package struct GossipMachine: Sendable {
     package internal(set) var facts: NodeFacts
     package internal(set) var hasLeft = false
     package internal(set) var counters = GossipCounters()
+    /// Counts what changes who can be asked for what: members and their liveness, and what they and this node say of
+    /// themselves, counters aside.
+    package internal(set) var edition: UInt64 = 0
 
     var dice: Dice
     /// When anything last called this machine.
@@ -46,6 +49,9 @@ package struct GossipMachine: Sendable {
     var courierDue: UInt64?
     var lastCourier: UInt64?
     var revivalDue: UInt64
+    /// Members that others have told of and this node has not yet spoken to, in their order.
+    var strangers: [String] = []
+    var introductionDue: UInt64
     var cleaningDue: UInt64
 
     var seeds: [String] = []
@@ -81,6 +87,7 @@ package struct GossipMachine: Sendable {
         wanRotation = ProbeRotation(due: now + dice.below(settings.wan.longestInterval))
         exchangeDue = now + dice.below(Self.firstExchangeWait)
         revivalDue = now
+        introductionDue = now
         cleaningDue = now + Self.cleaningInterval
         contactDue = now
     }
@@ -109,6 +116,7 @@ package struct GossipMachine: Sendable {
         if !wanRotation.names.isEmpty { due = min(due, wanRotation.due) }
         if liveMembers > 0 { due = min(due, exchangeDue) }
         if !dead.isEmpty { due = min(due, revivalDue) }
+        if !strangers.isEmpty { due = min(due, introductionDue) }
         for probe in probes.values { due = min(due, probe.hasAskedForHelp ? probe.endsAt : probe.helpAt) }
         // One that is overdue waits for its probe.
         for name in suspects {
@@ -150,6 +158,7 @@ package struct GossipMachine: Sendable {
             judgeSuspects(now, &actions)
             startProbes(now, &actions)
             contactDead(now, &actions)
+            contactStrangers(now, &actions)
             exchange(now, &actions)
             contactSeeds(now, &actions)
             clean(now)
@@ -173,7 +182,10 @@ package struct GossipMachine: Sendable {
         if isOtherConfiguration {
             for name in names { compareConfiguration(name, &actions) }
         }
-        if isNews { callCouriers(now) }
+        if isNews {
+            edition &+= 1
+            callCouriers(now)
+        }
         work(now, &actions)
         return actions
     }

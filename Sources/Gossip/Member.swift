@@ -55,6 +55,10 @@ package struct Member: Sendable, Equatable {
         self.lastHeard = lastHeard
     }
 
+    /// Whether it has said anything to this node itself since this node started. Whoever was only spoken of counts for
+    /// nothing: others may be mistaken, or lie.
+    package var hasSpoken: Bool { lastHeard != nil }
+
     /// Alive or only suspected: SWIM goes on treating a suspect as a member.
     package var isLive: Bool { liveness == .alive || liveness == .suspect }
 }

@@ -39,12 +39,25 @@ extension HSMPool {
     /// Where peers prove keys otherwise than this node, a sentence each.
     package func disagreements() -> [String] { state.withLock { $0.proof }.disagreements() }
 
+    // MARK: When it has changed
+
+    /// Has `observer` called whenever an HSM's condition, what HSMs may serve, or a canary has changed: on any thread,
+    /// often in a row while many keys are proven, so it must be cheap.
+    package func observe(_ observer: @escaping @Sendable () -> Void) { self.observer.withLock { $0 = observer } }
+
+    /// To be called after every such change, without the pool's lock.
+    func changed() {
+        summaries.withLock { $0.forget() }
+        observer.withLock { $0 }?()
+    }
+
     private func summary() -> KeySummary {
         let now = monotonicNanoseconds()
-        if let known = summaries.withLock({ $0 }), now < known.madeAt &+ KeySummary.freshness { return known }
+        let (known, edition) = summaries.withLock { ($0.current(now: now), $0.edition) }
+        if let known { return known }
         let (proof, usable) = state.withLock { ($0.proof, $0.usable) }
         let summary = KeySummary(proof, usable: usable, now: now)
-        summaries.withLock { $0 = summary }
+        summaries.withLock { $0.keep(summary, of: edition) }
         return summary
     }
 }
@@ -59,10 +72,32 @@ extension PoolState {
     }
 }
 
-/// What peers are told of the keys as a whole. Kept for a moment: it is asked for several times a second.
+/// The last summary of the keys, kept until something changes: it is asked for several times a second.
+struct KeySummaries: Sendable {
+    /// A summary is worked out anew after this time in any case, nanoseconds: requests take HSMs in and out of use
+    /// between two looks at their conditions.
+    static let longestKept: UInt64 = 500_000_000
+
+    private var summary: KeySummary?
+    /// Counts the changes: a summary that was begun before one must not be kept after it.
+    private(set) var edition: UInt64 = 0
+
+    func current(now: UInt64) -> KeySummary? {
+        summary.flatMap { now < $0.madeAt &+ Self.longestKept ? $0 : nil }
+    }
+
+    mutating func keep(_ new: KeySummary, of edition: UInt64) {
+        if edition == self.edition { summary = new }
+    }
+
+    mutating func forget() {
+        edition &+= 1
+        summary = nil
+    }
+}
+
+/// What peers are told of the keys as a whole.
 struct KeySummary: Sendable {
-    /// Nanoseconds.
-    static let freshness: UInt64 = 500_000_000
     /// More than any message names.
     private static let mostUnserved = 64
 

@@ -21,7 +21,9 @@ package final class HSMPool: KeyOperationPool {
     let state: Mutex<PoolState>
     let isKeepingBooks = Atomic(false)
     let noted = Mutex(NotedKeys())
-    let summaries = Mutex<KeySummary?>(nil)
+    let summaries = Mutex(KeySummaries())
+    /// Told when another node should hear of this one's HSMs or keys anew.
+    let observer = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// - Parameters:
     ///   - journal: keeps the canaries and what other processes of the host are told.
@@ -147,6 +149,7 @@ package final class HSMPool: KeyOperationPool {
             case .order(let lane, let operation, let generation): lane.order(operation, generation: generation)
             case .tell(let control, let message): control.send(message)
             case .keep(let canary): journal.keep(canary)
+            case .keysChanged: changed()
             case .announce(let news): log(news)
             }
         }
@@ -177,6 +180,7 @@ package final class HSMPool: KeyOperationPool {
                 metadata: ["hsm": "\(change.hsm)", "state": "\(change.to.rawValue)", "reason": "\(change.reason)"])
             journal.note(change)
         }
+        if !changes.isEmpty { changed() }
     }
 
     /// The caller's event loop among ours; some other when it is none of them.

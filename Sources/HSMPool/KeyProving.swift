@@ -36,6 +36,8 @@ extension PoolState {
             }
         }
         for loss in Set(actions.revoked.map(\.hsm)) { effects += disown(loss, now: now) }
+        let hasChanged = !actions.granted.isEmpty || !actions.revoked.isEmpty || !actions.canaries.isEmpty
+        if hasChanged { effects.append(.keysChanged) }
         return effects
     }
 
@@ -138,6 +140,7 @@ extension HSMPool {
         journal.setDrained(name, isDrained)
         logger.notice(isDrained ? "hsm drained" : "hsm undrained", metadata: ["hsm": "\(name)"])
         perform(effects)
+        changed()
         return true
     }
 }

@@ -10,6 +10,8 @@ enum PoolEffect {
     case restart(hsm: Int, reason: String)
     case tell(ControlConnection, NodeMessage)
     case keep(Canary)
+    /// What HSMs may serve, or the canaries that decide, have changed.
+    case keysChanged
     case announce(ProofNews)
 }
 

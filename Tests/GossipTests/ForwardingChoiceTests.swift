@@ -11,7 +11,8 @@ struct ForwardingChoiceTests {
         var own = facts()
         change(&own)
         return Member(
-            identity: identity(name, site: site), liveness: liveness, facts: own, roundTrip: roundTrip, since: 0)
+            identity: identity(name, site: site), liveness: liveness, facts: own, roundTrip: roundTrip, since: 0,
+            lastHeard: 0)
     }
 
     private func order(_ members: [Member], key: String = "k") -> [String] {
@@ -50,5 +51,8 @@ struct ForwardingChoiceTests {
         #expect(order([member("b") { $0.hsms[0].state = .degraded }]) == ["b"])
         let silent = Member(identity: identity("b"), liveness: .alive, since: 0)
         #expect(order([silent]).isEmpty)
+        var praised = member("b")
+        praised.lastHeard = nil
+        #expect(order([praised]).isEmpty, "others praise it, and it has said nothing here")
     }
 }

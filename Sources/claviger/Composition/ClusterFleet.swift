@@ -52,7 +52,7 @@ extension FleetHSM.Health {
 
 extension NodeNeighbours: FleetSource {
     func fleet() -> Fleet {
-        let others = members.filter(\.isLive).map { ($0.identity.name, $0.facts ?? NodeFacts()) }
+        let others = members.filter { $0.isLive && $0.hasSpoken }.map { ($0.identity.name, $0.facts ?? NodeFacts()) }
         return ClusterFleet.merge([(node.id, facts())] + others)
     }
 }

@@ -22,7 +22,7 @@ struct ClusterView {
     private func view(_ member: Member) -> ClusterNode {
         let facts = member.facts ?? NodeFacts()
         return node(
-            member.identity, facts, liveness: ClusterNode.Liveness(member.liveness),
+            member.identity, facts, liveness: ClusterNode.Liveness(member),
             since: UnixTime.seconds(ofMonotonic: member.since), roundTrip: member.roundTrip,
             drift: member.isLive && member.facts != nil ? drift(facts) : [])
     }
@@ -55,11 +55,11 @@ struct ClusterView {
 }
 
 extension ClusterNode.Liveness {
-    fileprivate init(_ liveness: Liveness) {
+    fileprivate init(_ member: Member) {
         self =
-            switch liveness {
-            case .alive: .alive
-            case .suspect: .suspect
+            switch member.liveness {
+            case .alive: member.hasSpoken ? .alive : .unconfirmed
+            case .suspect: member.hasSpoken ? .suspect : .unconfirmed
             case .dead: .dead
             case .left: .left
             }

@@ -58,6 +58,7 @@ final class NodeNeighbours: Sendable {
     func joined(_ cluster: ClusterService) {
         state.withLock { $0.cluster = cluster }
         book.join(cluster)
+        pool.observe { [weak self] in self?.factsChanged() }
     }
 
     /// The configuration is another; peers compare it with theirs.

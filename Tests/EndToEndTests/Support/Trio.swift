@@ -9,6 +9,13 @@ struct ClusterReport: Decodable {
         var liveness: String
         var draining: Bool
         var drift: [String]
+        var hsms: [HSM]
+        /// Empty but for those who ask at the admin socket.
+        var unservedKeys: [String]
+    }
+
+    struct HSM: Decodable {
+        var state: String
     }
 
     var node: String
@@ -97,13 +104,22 @@ final class Trio {
         try JSONDecoder().decode(ClusterReport.self, from: Data(try node(name).control("/cluster/health").body))
     }
 
-    /// Waits until every node sees all three alive.
+    /// Waits until every node has heard from all three that they live and serve all their keys.
     func together() throws {
         for name in Self.names {
-            try eventually("\(name) sees three nodes", within: 20, every: 0.05) {
+            try eventually("\(name) sees three nodes that serve", within: 30, every: 0.05) {
                 try Self.names.allSatisfy { try report(name).liveness(of: $0) == "alive" }
+                    && ownReport(name).nodes.allSatisfy { node in
+                        node.unservedKeys.isEmpty && node.hsms.allSatisfy { $0.state == "active" }
+                    }
             }
         }
+    }
+
+    /// What the operator of a node is told, keys' labels included.
+    private func ownReport(_ name: String) throws -> ClusterReport {
+        let answer = try op(name).done("cluster", "status", "--json")
+        return try JSONDecoder().decode(ClusterReport.self, from: Data(answer.utf8))
     }
 
     private static func call(_ arguments: String...) throws {
