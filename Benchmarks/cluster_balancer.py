@@ -6,11 +6,14 @@ import socket
 import subprocess
 import time
 
+import cluster_catalogue
 import cluster_network
 import cluster_nodes
 
 # Where clients find HAProxy, at the hub's address.
 PORT = 8000
+# Where they find a node that HAProxy does not choose: node n has + n.
+DIRECT_PORT = 8000
 
 
 def balancer_text(text, certificates, directory):
@@ -34,7 +37,25 @@ def balancer_text(text, certificates, directory):
         if text.count(old) != 1:
             raise RuntimeError(f"haproxy.cfg has {text.count(old)} times instead of once: {old.strip()}")
         text = text.replace(old, new)
-    return text
+    return text + "".join(direct_text(number, certificates) for number in cluster_catalogue.MEMBERS)
+
+
+def direct_text(number, certificates):
+    """A listener that leads to one node only, asks nobody whether it is well, repeats nothing, and gives it the time
+    that KMS gives."""
+    name, address = cluster_nodes.name_of(number), cluster_network.node_address(number)
+    tls = (
+        f"ssl verify required ca-file {certificates} sni str({cluster_nodes.SERVICE}) "
+        f"verifyhost {cluster_nodes.SERVICE}")
+    return f"""
+listen {name}-alone
+    bind {cluster_network.HUB_ADDRESS}:{DIRECT_PORT + number}
+    timeout connect 250ms
+    timeout server 250ms
+    retries 0
+    http-reuse always
+    server {name} {address}:{cluster_nodes.XKS_PORT} {tls}
+"""
 
 
 def socket_file(directory):

@@ -15,6 +15,16 @@ RESERVE = 4
 SHORTEST = 20
 
 
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The cluster that a drill needs."""
+
+    # Seconds for a packet to get from one node to another and back.
+    round_trip: float = 0.0
+    # By node's number: seconds that its time of day is ahead.
+    ahead: tuple = ()
+
+
 @dataclasses.dataclass
 class Step:
     time: float
@@ -35,6 +45,14 @@ class Drill:
     asks: bool = False
     # The share of the packets between nodes that is lost all the while.
     loss: float = 0.0
+    layout: Layout = Layout()
+    # The node that all requests of the load go to, past HAProxy's choice; 0: HAProxy chooses.
+    direct: int = 0
+    # Requests a second, if not so many as was said on the command line.
+    rate: int = 0
+    # The nodes that begin with nothing, and with another key under one label on the second one, instead of members that
+    # serve: they are started by the drill.
+    apart: tuple = ()
 
     @property
     def sick(self):
@@ -77,6 +95,41 @@ def block_and_cut(seconds):
         Step(3, "cut", (3,)), Step(4, "block", (1,)), Step(11, "heal", (3,)), Step(18, "unblock", (1,))], asks=True)
 
 
+def far(seconds):
+    """The only peers that can serve are 80 ms away; requests go to the node that cannot, and are passed on."""
+    begin, end = seconds * 0.2, seconds * 0.75
+    return Drill("far", "HSMs die, the peers are 80 ms away", seconds, [
+        Step(begin, "lose_hsms", (1,)), Step(end, "mend_hsms", (1,))], layout=Layout(round_trip=0.08), direct=1, rate=150)
+
+
+def wiped(seconds):
+    """Everything is blocked, and a node begins with nothing where nobody can reach it."""
+    return Drill("wiped", "all blocked; a cut node loses its disk", max(seconds, 30), [
+        Step(3, "block_all", (1,)), Step(4, "isolate", (3,)), Step(5, "wipe", (3,)), Step(15, "heal", (3,)),
+        Step(19, "unblock_all", (1,))], load=False, asks=True)
+
+
+def clock(seconds):
+    """A block for some seconds holds for that long on a node whose clock is past its end already."""
+    return Drill("clock", "a block for 12 s; a clock is 4 min ahead", max(seconds, 24), [
+        Step(3, "block_for", (1,))], asks=True, layout=Layout(ahead=((2, 240),)))
+
+
+# Two nodes that begin with nothing.
+PAIR = (1, 2)
+
+
+def two_keys(seconds):
+    return Drill("two-keys", "two new nodes, another key on each", max(seconds, 40), [
+        Step(0.5, "begin", PAIR)], load=False, apart=PAIR)
+
+
+def two_keys_cut(seconds):
+    return Drill("two-keys-cut", "the same, cut off from each other for 4 s", max(seconds, 44), [
+        Step(0.5, "separate", PAIR), Step(0.6, "begin", PAIR[:1]), Step(3, "begin", PAIR[1:]), Step(7, "unite", PAIR)],
+        load=False, apart=PAIR)
+
+
 def drills(seconds):
     """All drills, each of so many seconds or as many as it needs."""
     return [
@@ -87,10 +140,16 @@ def drills(seconds):
         Drill("restart", "a node is restarted (SIGTERM)", seconds, [Step(seconds * 0.2, "restart", (1,))]),
         upgrade(seconds),
         fault("hsms", "all HSMs of a node die", seconds, "lose_hsms", "mend_hsms", (1,), asks=True),
+        fault("hsms-hang", "all HSMs of a site hang", seconds, "hang_hsms", "mend_hsms", (1,), asks=True),
         fault("cut", "a node is cut off from its peers", seconds, "cut", "heal", (2,)),
         addition(seconds),
         fault("remove", "a node is drained for good, then back", seconds, "drain", "start", (3,)),
         block(seconds),
         block_and_kill(seconds),
         block_and_cut(seconds),
+        wiped(seconds),
+        clock(seconds),
+        far(seconds),
+        two_keys(seconds),
+        two_keys_cut(seconds),
     ]

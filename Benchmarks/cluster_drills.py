@@ -18,6 +18,7 @@ import time
 
 import cluster_catalogue
 import cluster_judgement
+import cluster_nodes
 import cluster_result
 import cluster_stage
 import cluster_steps
@@ -65,6 +66,7 @@ def parse_arguments(words=None):
 
 def perform(stage, drill, arguments):
     """Runs one drill; returns its result, as `cluster_judgement` reads it. Afterwards the stage is whole, or new."""
+    stage.become(drill)
     steps = cluster_steps.Steps(stage, drill)
     repeated, packets = stage.repeated(), stage.network.packets()
     if drill.loss:
@@ -76,20 +78,28 @@ def perform(stage, drill, arguments):
         stack.callback(children[0].stop)
         if drill.load:
             children.append(load.Child(
-                load.drive, stage.info, SIZE, began, drill.seconds, load.Mix(arguments.rate)))
+                load.drive, dict(stage.info, url=stage.url(drill.direct)), SIZE, began, drill.seconds,
+                load.Mix(drill.rate or arguments.rate)))
             stack.callback(children[1].stop)
         askers = stack.enter_context(cluster_watch.Askers(stage.infos if drill.asks else {}))
+        exchange = stack.enter_context(cluster_watch.Exchange(
+            {cluster_nodes.name_of(number): stage.infos[cluster_nodes.name_of(number)] for number in drill.apart}))
         watch = stack.enter_context(cluster_watch.Watch(stage.addresses))
         steps.do(began)
         (late, stolen), *outcomes = [child.result() for child in children]
     answers = {name: askers.so_far(name) for name in askers.answers}
-    result = cluster_result.summary(drill, steps.record, began, watch.views, answers, *outcomes)
+    result = cluster_result.summary(
+        drill, steps.record, began, watch.views, answers, *outcomes, sealed=list(exchange.sealed))
     result["late"], result["stolen"] = max(result["late"], late), stolen
     seen, lost = (now - then for now, then in zip(stage.network.packets(), packets, strict=True))
     result |= {"ordered_loss": drill.loss, "loss": lost / max(seen, 1) if drill.loss else None, "packets": seen}
     repeated = stage.repeated() - repeated
     if repeated:
         result["notes"].append(f"HAProxy repeated {repeated:,} requests at another node")
+    if drill.apart:
+        # They have nothing in common with what was there before.
+        stage.renew()
+        return result
     complaints = stage.restore()
     if complaints:
         result["broken"].append(

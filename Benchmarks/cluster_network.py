@@ -18,6 +18,8 @@ import time
 
 # Addresses for documentation (RFC 5737), those of deploy/haproxy/haproxy.cfg: node n has .10 + n.
 HUB_ADDRESS = "192.0.2.1"
+# At the hub: where a node is reached by its peers when the network is to be slow; node n has + n.
+RELAY_PORT = 17440
 PREFIX = "claviger-drill-"
 _CLONE_NEWNET = 0x40000000
 _TABLE = "inet claviger_drill"

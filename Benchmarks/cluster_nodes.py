@@ -2,8 +2,11 @@
 """The nodes of a cluster under test, each as a process in its namespace, and their certificates."""
 
 import contextlib
+import datetime
 import http.client
+import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -53,8 +56,9 @@ class Authority:
 class Node:
     """One node, whose process may come and go; its state directory stays."""
 
-    def __init__(self, claviger, number, network, directory, configuration):
-        """`configuration` is written as it is; the log goes to a file beside it."""
+    def __init__(self, claviger, number, network, directory, configuration, ahead=0):
+        """`configuration` is written as it is; the log goes to a file beside it. The node's time of day is so many
+        seconds ahead."""
         self.number, self.name = number, name_of(number)
         self.address = cluster_network.node_address(number)
         self.hsms = [hsm["name"] for hsm in configuration["hsm"]]
@@ -64,6 +68,8 @@ class Node:
         with open(self.configuration, "w", encoding="utf-8") as file:
             file.write(serving.configuration_text(configuration))
         self._log = os.path.join(directory, "log")
+        self._state = configuration["node"]["state_dir"]
+        self._environment = ahead_environment(directory, ahead) if ahead else None
         self.process = None
 
     @property
@@ -75,12 +81,24 @@ class Node:
             # In a process group of its own: Ctrl-C ends the drill, and the drill ends the nodes.
             self.process = subprocess.Popen(
                 [self._claviger, "serve", "--config", self.configuration], stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, process_group=0)
+                stderr=log, process_group=0, env=self._environment)
 
     def kill(self):
         """Kills the node's process, not its workers: they must notice themselves."""
         self.process.kill()
         self.process.wait()
+
+    def forget(self):
+        """The node has an empty state directory, as on a new disk. It must not run."""
+        shutil.rmtree(self._state)
+        os.makedirs(self._state, mode=0o700)
+
+    def clock(self):
+        """Unix seconds at which it wrote its last line; `None` when that has no time."""
+        try:
+            return datetime.datetime.fromisoformat(json.loads(self.last_words())["timestamp"]).timestamp()
+        except (ValueError, KeyError, TypeError):
+            return None
 
     def freeze(self):
         """Stops all of the node's processes, as a virtual machine is stopped."""
@@ -137,24 +155,40 @@ class Node:
         return bool(health) and all(hsm["state"] == "active" for hsm in health["hsms"])
 
 
+def ahead_environment(directory, seconds):
+    """The environment of a process whose time of day is so many seconds ahead."""
+    library = os.path.join(directory, "clock-ahead.so")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clock-ahead.c")
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, timeout=60)
+    return dict(os.environ, LD_PRELOAD=library, CLOCK_AHEAD_SECONDS=str(seconds))
+
+
 def name_of(number):
     return f"node-{number}"
 
 
-def configuration(number, tokens, hsms, state, cluster, service):
-    """A node's configuration. `cluster`: path of the CA, certificate and key; `service`: certificate and key."""
+def cluster_address(number, is_far):
+    """Where a node's peers reach it; a far one by a relay in the hub."""
+    if is_far:
+        return f"{cluster_network.HUB_ADDRESS}:{cluster_network.RELAY_PORT + number}"
+    return f"{cluster_network.node_address(number)}:{CLUSTER_PORT}"
+
+
+def configuration(number, tokens, hsms, state, cluster, service, is_far=False):
+    """A node's configuration. `cluster`: path of the CA, certificate and key; `service`: certificate and key. Nodes that
+    are far from each other are in sites of their own."""
     address = cluster_network.node_address(number)
     ca, certificate, key = cluster
     base = tokens.configuration
     xks = {name: value for name, value in base["xks"].items() if name != "plaintext"}
     return dict(
         base,
-        node={"id": name_of(number), "site": "drill", "state_dir": state},
+        node={"id": name_of(number), "site": f"drill-{number}" if is_far else "drill", "state_dir": state},
         xks=xks | {"listen": f"{address}:{XKS_PORT}", "certificate": service[0], "key": service[1]},
         control={"listen": f"{address}:{CONTROL_PORT}"},
         cluster={
-            "listen": f"{address}:{CLUSTER_PORT}", "advertise": f"{address}:{CLUSTER_PORT}",
+            "listen": f"{address}:{CLUSTER_PORT}", "advertise": cluster_address(number, is_far),
             # The first three; a fourth node finds the cluster by them.
-            "seeds": [f"{cluster_network.node_address(seed)}:{CLUSTER_PORT}" for seed in (1, 2, 3)],
+            "seeds": [cluster_address(seed, is_far) for seed in (1, 2, 3)],
             "ca": ca, "certificate": certificate, "key": key},
         hsm=hsms)

@@ -8,6 +8,9 @@ import re
 import cluster_judgement
 import replies
 
+# Seconds after the loss of its HSMs in which a node whose peers are far away may fail requests.
+LEARNING = 1.0
+
 
 @dataclasses.dataclass
 class Return:
@@ -32,6 +35,10 @@ class Block:
     healed: float = math.inf
     killed: float = math.inf
     lifted: float = math.inf
+    # Seconds after which it ends by itself; `None`: it does not.
+    lasts: float | None = None
+    # The node that began with nothing meanwhile, where nobody could reach it.
+    wiped: str | None = None
 
 
 @dataclasses.dataclass
@@ -41,8 +48,19 @@ class Forwarding:
     node: str
     begin: float
     end: float = math.inf
-    # Seconds after the beginning in which its HSMs' deaths may cost direct requests an answer.
-    LEARNING = 2.0
+
+
+@dataclasses.dataclass
+class Contest:
+    """Nodes that have begun with different keys under one label."""
+
+    nodes: tuple
+    # When messages could pass between them; infinite while they cannot.
+    together: float = math.inf
+    # By node: its verdict on the cluster in the end.
+    verdicts: dict = dataclasses.field(default_factory=dict)
+    # Seconds that they may then take to agree on who encrypts.
+    SETTLING = 15.0
 
 
 @dataclasses.dataclass
@@ -55,6 +73,7 @@ class Record:
     returns: list = dataclasses.field(default_factory=list)
     block: Block | None = None
     forwarding: Forwarding | None = None
+    contest: Contest | None = None
     # What went another way than it must, and what is worth a word.
     broken: list = dataclasses.field(default_factory=list)
     notes: list = dataclasses.field(default_factory=list)
@@ -70,20 +89,24 @@ def judged_block(block, answers):
     """What the askers' answers, by node, say of a block: orders, as `cluster_judgement` reads them, and what broke."""
     orders, broken = [], []
     everyone = block.near + block.far
+    # When nothing of it may be in force any longer.
+    free = block.lifted if block.lasts is None else block.ended + block.lasts
     for name in everyone:
         if any(answer.status not in (0, 200, 503) and answer.answered < block.begin for answer in answers[name]):
             broken.append(f"{name} refused the key before it was blocked")
-        broken += [f"{name} refused otherwise: {text}" for text in cluster_judgement.strange_refusals(
-            answers[name], block.begin, block.lifted)]
-    blocked = {
-        name: [answer for answer in answers[name] if answer.sent < block.lifted] for name in everyone}
+        if name != block.wiped:
+            broken += [f"{name} refused otherwise: {text}" for text in cluster_judgement.strange_refusals(
+                answers[name], block.begin, free)]
+    blocked = {name: [answer for answer in answers[name] if answer.sent < free] for name in everyone}
     if block.killed < math.inf:
         broken += _survived(block, blocked)
-    else:
+    elif block.lasts is None:
         orders.append((
             "the key was refused" + (" on this side of the cut" if block.far else " everywhere"),
             max(cluster_judgement.seconds_until_refused(blocked[name], block.begin) for name in block.near),
             cluster_judgement.LONGEST_BLOCK))
+    else:
+        orders += _lasted(block, answers)
     for name in block.far:
         before = [answer for answer in blocked[name] if block.begin < answer.sent and answer.answered < block.healed]
         statuses = {answer.status for answer in before}
@@ -93,12 +116,44 @@ def judged_block(block, answers):
             f"{name} refused the key, from the healing of the network,",
             cluster_judgement.seconds_until_refused(blocked[name], block.healed),
             cluster_judgement.LONGEST_HEALED_BLOCK))
-    if block.lifted < math.inf:
+    if block.wiped:
+        orders += _served_again(block, answers[block.wiped])
+        broken += _wiped(block, answers[block.wiped])
+    if free < math.inf:
         orders.append((
-            "the block was lifted everywhere",
-            max(cluster_judgement.seconds_until_served(answers[name], block.lifted) for name in everyone),
+            "the block was lifted everywhere" if block.lasts is None else "the block had ended everywhere",
+            max(cluster_judgement.seconds_until_served(answers[name], free)
+                for name in everyone if name != block.wiped),
             cluster_judgement.LONGEST_BLOCK))
     return orders, broken
+
+
+def _lasted(block, answers):
+    """The times until each node refused a key that was blocked for so many seconds; a node that served within them never
+    did. Nodes count in whole seconds: the last one is each node's own."""
+    until = block.begin + block.lasts - 1
+    return [(
+        f"{name} refused the key", cluster_judgement.seconds_until_refused(
+            [answer for answer in answers[name] if answer.answered < until], block.begin),
+        cluster_judgement.LONGEST_BLOCK) for name in block.near]
+
+
+def _served_again(block, seen):
+    """When a node that began with nothing served again: it must learn of the block, and of its end."""
+    begin = max(block.healed, block.lifted)
+    if begin == math.inf:
+        return []
+    return [(f"{block.wiped}, which had begun with nothing, served", cluster_judgement.seconds_until_served(seen, begin),
+             cluster_judgement.LONGEST_HEALED_BLOCK)]
+
+
+def _wiped(block, seen):
+    """What a node that began with nothing did while everything was blocked."""
+    while_blocked = [answer for answer in seen if block.ended < answer.sent and answer.answered < block.lifted]
+    served = sum(answer.status == 200 for answer in while_blocked)
+    if served:
+        return [f"{block.wiped} served {served} of {len(while_blocked)} requests under a block that it had lost"]
+    return []
 
 
 def _survived(block, blocked):
@@ -113,28 +168,42 @@ def _survived(block, blocked):
     return found
 
 
-def judged_forwarding(forwarding, answers):
-    """What direct requests to a node without HSMs say: what is broken, and notes."""
-    learning = [
-        answer for answer in answers
-        if forwarding.begin < answer.sent < forwarding.begin + Forwarding.LEARNING and answer.status != 200]
-    after = [
-        answer for answer in answers
-        if answer.sent > forwarding.begin + Forwarding.LEARNING and answer.answered < forwarding.end]
-    # Late answers are the business of the whole, and of a busy machine; refusals are this node's.
-    refused = [answer for answer in after if answer.status not in (0, 200, 503)]
-    late = len([answer for answer in after if answer.status in (0, 503)])
+def direct_rows(forwarding, answers, began):
+    """The rows of direct requests to a node without HSMs, from when it lost them until it has them again; what is asked
+    of the load is asked of these, too."""
+    return [
+        {"offset": answer.sent - began, "ms": (answer.answered - answer.sent) * 1000, "kind": "encrypt",
+         "status": answer.status, "name": answer.name, "id": "of a direct request", "attempt": 1}
+        for answer in answers if forwarding.begin < answer.sent and answer.answered < forwarding.end]
+
+
+def judged_contest(contest, sealed):
+    """What came of ciphertexts (`cluster_watch.Sealed`) that nodes with different keys under one label have made: what
+    is broken, and notes."""
     broken, notes = [], []
-    if not any(answer.status == 200 for answer in after):
-        broken.append(f"{forwarding.node} forwarded nothing while its HSMs were away")
-    if refused:
-        reasons = sorted({f"{answer.status} {answer.name}: {answer.message}" for answer in refused})
+    final = [
+        f"{maker} made it, {opener} answered {answer.status} {answer.name}"
+        for maker, one in sealed for opener, answer in one.opened.items()
+        if 400 <= answer.status < 500 and answer.status != 429]
+    if final:
+        broken.append(f"{len(final)} times a good ciphertext was refused for good: {'; '.join(sorted(set(final))[:3])}")
+    settled = contest.together + Contest.SETTLING
+    makers = sorted({maker for maker, one in sealed if one.sent > settled and one.status == 200})
+    if len(makers) > 1:
         broken.append(
-            f"{forwarding.node} refused {len(refused)} of {len(after)} direct requests while its HSMs were away: "
-            + "; ".join(reasons[:3]))
-    if learning or late:
-        notes.append(
-            f"of direct requests to {forwarding.node}, {len(learning)} failed while its HSMs died, and {late} later")
+            f"{Contest.SETTLING:g} s after they could reach each other, {' and '.join(makers)} still encrypted under "
+            "different keys")
+    if not makers:
+        broken.append("in the end nobody encrypted")
+    late = [(maker, one) for maker, one in sealed if one.sent > settled and one.status == 200]
+    unopened = sum(answer.status != 200 for _, one in late for answer in one.opened.values())
+    openings = sum(len(one.opened) for _, one in late)
+    notes.append(f"{unopened} of {openings} openings in the end got a retryable error")
+    for name, verdict in contest.verdicts.items():
+        if verdict != "DEGRADED":
+            broken.append(f"{name} said {verdict} in the end, not DEGRADED")
+    made = {name: sum(maker == name and one.status == 200 for maker, one in sealed) for name in contest.nodes}
+    notes.append(", ".join(f"{name} made {count} ciphertexts" for name, count in made.items()))
     return broken, notes
 
 
@@ -144,10 +213,11 @@ def _seconds_until_back(views, one, record):
     return cluster_judgement.seconds_until_whole(views, one.members, one.time, min(begins, default=math.inf))
 
 
-def summary(drill, record, began, views, answers, outcome=None):
+def summary(drill, record, began, views, answers, outcome=None, sealed=()):
     """A drill's result, as `cluster_judgement` reads it, but for what the machine and the network have to say.
 
-    `outcome` is the load's, if there was one; `answers` are the askers', by node.
+    `outcome` is the load's, if there was one; `answers` are the askers', by node; `sealed` what was made under keys of
+    which there are two, with its maker.
     """
     outcome = outcome or {"answers": [], "wrong": [], "lateness": []}
     rows = replies.rows_of(outcome["answers"])
@@ -156,8 +226,13 @@ def summary(drill, record, began, views, answers, outcome=None):
     if record.block:
         orders, more = judged_block(record.block, answers)
         broken += more
+    may_fail = ()
     if record.forwarding:
-        more, remarks = judged_forwarding(record.forwarding, answers[record.forwarding.node])
+        rows += direct_rows(record.forwarding, answers.get(record.forwarding.node, ()), began)
+        if drill.layout.round_trip:
+            may_fail = (record.forwarding.begin - began, record.forwarding.begin - began + LEARNING)
+    if record.contest:
+        more, remarks = judged_contest(record.contest, sealed)
         broken, notes = broken + more, notes + remarks
     return {
         "name": drill.name, "title": drill.title, "rows": rows, "wrong": outcome["wrong"],
@@ -167,6 +242,7 @@ def summary(drill, record, began, views, answers, outcome=None):
                   for absence in record.noticed],
         "returns": [(_seconds_until_back(views, one, record), one.limit) for one in record.returns],
         "orders": orders, "broken": broken, "notes": notes, "sick": drill.sick,
+        "may_fail": may_fail,
         "false": [
             (observer, node, time - began, word)
             for observer, node, time, word in cluster_judgement.false_deaths(views, record.excused)],

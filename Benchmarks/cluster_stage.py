@@ -4,15 +4,17 @@
 import contextlib
 import os
 import signal
+import subprocess
 import time
 
 import catalogue
 import cluster_balancer
+import cluster_delay
 import cluster_network
 import cluster_nodes
 import cluster_watch
 import serving
-from cluster_catalogue import MEMBERS, RESERVE
+from cluster_catalogue import MEMBERS, RESERVE, Layout
 
 # HSMs of each node.
 HSMS = 2
@@ -37,6 +39,7 @@ class Stage:
         tokens = serving.Tokens(arguments.claviger, directory, HSMS * len(numbers), log)
         self.faults = serving.Faults(directory, tokens.names, catalogue.LATENCY)
         self._claviger, self._directory, self._tokens = arguments.claviger, directory, tokens
+        self._stack, self._relays = stack, None
         self._hsms = tokens.faulty(os.path.abspath(arguments.module), self.faults)
         self._cluster = cluster_nodes.Authority(directory, "cluster-ca")
         service = cluster_nodes.Authority(directory, "service-ca")
@@ -49,16 +52,20 @@ class Stage:
             for number in numbers}
         # The key of the load, and one to block; what a workload needs to know of HAProxy, and of each node.
         key, self.key = tokens.facts["keys"][:2]
-        balancer = f"http://{cluster_network.HUB_ADDRESS}:{cluster_balancer.PORT}"
-        self.info = dict(tokens.facts, url=balancer, keys=[key])
+        self.info = dict(tokens.facts, url=self.url(0), keys=[key])
         self.infos = {
             cluster_nodes.name_of(number): dict(
                 tokens.facts, url=f"https://{cluster_network.node_address(number)}:{cluster_nodes.XKS_PORT}",
                 ca=service.certificate, keys=[self.key]) for number in MEMBERS}
-        # Whether a block may be in force.
-        self.blocked = False
+        # What an order may be in force for, in the words of the command.
+        self.blocked = ()
         self._generation = 0
         self.nodes = {}
+        self._layout = Layout()
+        # Whether the program knows the order that begins a cluster: earlier builds begin without.
+        self._has_bootstrap = "bootstrap" in subprocess.run(
+            [arguments.claviger, "cluster", "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=30, check=False).stdout
         self.balancer = cluster_balancer.Balancer(directory, service.certificate)
         stack.callback(self.balancer.stop)
         self.renew()
@@ -67,28 +74,72 @@ class Stage:
     def addresses(self):
         return {node.name: node.address for node in self.nodes.values()}
 
+    def url(self, number):
+        """Where the load finds a node that HAProxy does not choose; with 0, where HAProxy chooses one."""
+        port = cluster_balancer.DIRECT_PORT + number if number else cluster_balancer.PORT
+        return f"http://{cluster_network.HUB_ADDRESS}:{port}"
+
+    def become(self, drill):
+        """Sees to it that there is the cluster that the drill needs."""
+        if drill.apart:
+            self._begin_anew(drill.layout)
+            # The same label, another value.
+            for name in self.nodes[drill.apart[1]].hsms:
+                self.faults.set(name, f"swap-key {self.key} {self.info['keys'][0]}")
+        elif drill.layout != self._layout:
+            self._layout = drill.layout
+            self.renew()
+
     def renew(self):
         """Starts all members, with nothing remembered of earlier ones; raises RuntimeError when they do not serve."""
-        for node in self.nodes.values():
-            self._destroy(node)
-        self._generation += 1
-        self.blocked = False
-        self.network.heal()
-        self.faults.clear()
-        self.nodes = {number: self._node(number) for number in self._identities}
+        self._begin_anew(self._layout)
         for number in MEMBERS:
             self.nodes[number].start()
-        complaints = self.wait_until_whole(MEMBERS)
+        complaints = self.bootstrap(MEMBERS[0]) or self.wait_until_whole(MEMBERS)
+        for number, seconds in self._layout.ahead:
+            clock = self.nodes[number].clock()
+            if clock is None or abs(clock - time.time() - seconds) > 60:
+                complaints.append(f"the clock of {self.nodes[number].name} is not {seconds} s ahead")
         if complaints:
             raise RuntimeError("the cluster did not come up: " + "; ".join(complaints))
 
-    def _node(self, number):
+    def _begin_anew(self, layout):
+        """Ends all nodes, and makes new ones with nothing remembered, which do not run yet."""
+        for node in self.nodes.values():
+            self._destroy(node)
+        self._generation += 1
+        self.blocked = ()
+        self.network.heal()
+        self.faults.clear()
+        if self._relays:
+            self._relays.stop()
+            self._relays = None
+        if layout.round_trip:
+            self._relays = cluster_delay.started([
+                ((cluster_network.HUB_ADDRESS, cluster_network.RELAY_PORT + number),
+                 (cluster_network.node_address(number), cluster_nodes.CLUSTER_PORT))
+                for number in self._identities], layout.round_trip)
+            self._stack.callback(self._relays.stop)
+        self.nodes = {number: self._node(number, layout) for number in self._identities}
+
+    def bootstrap(self, number, seconds=PATIENCE):
+        """Gives a node the order to be the beginning of a cluster, as soon as it takes orders; returns what is amiss."""
+        if not self._has_bootstrap:
+            return []
+        end, status, text = time.monotonic() + seconds, None, ""
+        while status != 0 and time.monotonic() < end:
+            status, text = self.nodes[number].command("cluster", "bootstrap")
+            time.sleep(0.1)
+        return [] if status == 0 else [f"`claviger cluster bootstrap` ended with status {status}: {text.strip()}"]
+
+    def _node(self, number, layout):
         directory = os.path.join(self._directory, cluster_nodes.name_of(number))
         hsms = self._hsms[(number - 1) * HSMS:number * HSMS]
         return cluster_nodes.Node(
             self._claviger, number, self.network, directory, cluster_nodes.configuration(
                 number, self._tokens, hsms, os.path.join(directory, f"state-{self._generation}"),
-                (self._cluster.certificate, *self._identities[number]), self._service))
+                (self._cluster.certificate, *self._identities[number]), self._service, layout.round_trip > 0),
+            dict(layout.ahead).get(number, 0))
 
     def _destroy(self, node):
         if node.runs:
@@ -111,9 +162,10 @@ class Stage:
         complaints += self.dismiss(self.nodes[RESERVE])
         complaints += self.wait_until_whole(MEMBERS)
         if self.blocked:
-            status, text = self.nodes[MEMBERS[0]].command("unblock", "--key", self.key)
-            self.blocked = status != 0
-            if self.blocked:
+            status, text = self.nodes[MEMBERS[0]].command("unblock", *self.blocked)
+            if status == 0:
+                self.blocked = ()
+            else:
                 complaints.append(f"the block cannot be lifted: {text.strip()}")
         return complaints
 

@@ -11,6 +11,10 @@ from cluster_catalogue import MEMBERS
 from cluster_judgement import Absence
 
 
+# How long a block holds that ends by itself.
+BLOCK_SECONDS = 12
+
+
 class Steps:
     """Does to the stage what a drill's steps say; `record` has what is to be judged."""
 
@@ -40,6 +44,13 @@ class Steps:
         if left < 0:
             self.record.broken.append(f"the drill's steps took {-left:.1f} s more than its {self._drill.seconds:g} s")
         time.sleep(max(left, 0))
+        if self.record.contest:
+            self.record.contest.verdicts = {
+                name: (self._node(name).ask("/cluster/health") or {}).get("verdict", "silent")
+                for name in self.record.contest.nodes}
+        if self.record.block and self.record.block.lasts is not None:
+            # It has ended by itself, and if it has not, what was seen says so.
+            self._stage.blocked = ()
         for name in sorted(self._present):
             node = self._node(name)
             if not node.runs:
@@ -113,17 +124,25 @@ class Steps:
     # HSMs.
 
     def lose_hsms(self, numbers):
+        self._spoil_hsms(numbers, "return CKR_DEVICE_ERROR *")
+
+    def hang_hsms(self, numbers):
+        self._spoil_hsms(numbers, "hang *")
+
+    def _spoil_hsms(self, numbers, line):
         for number in numbers:
             node = self._stage.nodes[number]
-            self._count(node.name)
+            if not self._drill.direct:
+                self._count(node.name)
             self.record.forwarding = cluster_result.Forwarding(node.name, time.monotonic())
             for name in node.hsms:
-                self._stage.faults.set(name, "return CKR_DEVICE_ERROR *")
+                self._stage.faults.set(name, line)
 
     def mend_hsms(self, numbers):
         for number in numbers:
             node = self._stage.nodes[number]
-            self._must_have_worked(node.name)
+            if not self._drill.direct:
+                self._must_have_worked(node.name)
             health = node.ask("/health")
             alive = [hsm["name"] for hsm in health["hsms"] if hsm["state"] == "active"] if health else ["nobody knows"]
             if alive:
@@ -150,6 +169,27 @@ class Steps:
             self._absences.setdefault(name, []).extend(pairs)
             self._stage.network.cut(number, [self._node(other).number for other in others])
 
+    def isolate(self, numbers):
+        """A cut of which nobody need notice anything: what is beyond it comes to an end anyhow."""
+        for number in numbers:
+            name = cluster_nodes.name_of(number)
+            others = sorted(self._present - {name})
+            self._cuts.append(name)
+            now = time.monotonic()
+            pairs = [Absence(name, tuple(others), now)] + [Absence(other, (name,), now) for other in others]
+            self.record.excused += pairs
+            self._absences.setdefault(name, []).extend(pairs)
+            self._stage.network.cut(number, [self._node(other).number for other in others])
+
+    def wipe(self, numbers):
+        """Nodes are killed, and begin with an empty state directory."""
+        for number in numbers:
+            node = self._stage.nodes[number]
+            node.kill()
+            node.forget()
+            self.record.block.wiped = node.name
+            node.start()
+
     def heal(self, numbers):
         self._back(numbers, cluster_judgement.LONGEST_HEALING)
         self._cuts.clear()
@@ -160,11 +200,22 @@ class Steps:
     # Break glass.
 
     def block(self, numbers):
-        node = self._stage.nodes[numbers[0]]
+        self._block(numbers[0], "--key", self._stage.key)
+
+    def block_all(self, numbers):
+        self._block(numbers[0], "--all")
+
+    def block_for(self, numbers):
+        """Blocks the key for some seconds; nobody lifts it."""
+        self._block(numbers[0], "--key", self._stage.key, lasts=BLOCK_SECONDS)
+
+    def _block(self, number, *target, lasts=None):
+        node = self._stage.nodes[number]
         block = self.record.block = cluster_result.Block(
-            time.monotonic(), tuple(sorted(self._present - set(self._cuts))), tuple(self._cuts))
-        self._stage.blocked = True
-        status, text = node.command("block", "--key", self._stage.key, "--reason", "drill")
+            time.monotonic(), tuple(sorted(self._present - set(self._cuts))), tuple(self._cuts), lasts=lasts)
+        self._stage.blocked = target
+        duration = () if lasts is None else ("--expires", f"{lasts}s")
+        status, text = node.command("block", *target, "--reason", "drill", *duration)
         block.ended = time.monotonic()
         self.record.notes.append(f"`claviger block` ended after {block.ended - block.begin:.2f} s")
         named = cluster_result.unconfirmed(text)
@@ -174,11 +225,43 @@ class Steps:
                 f"confirmed: {text.strip()}")
 
     def unblock(self, numbers):
+        self._unblock(numbers[0], "--key", self._stage.key)
+
+    def unblock_all(self, numbers):
+        self._unblock(numbers[0], "--all")
+
+    def _unblock(self, number, *target):
         self.record.block.lifted = time.monotonic()
-        status, text = self._stage.nodes[numbers[0]].command("unblock", "--key", self._stage.key)
-        self._stage.blocked = status != 0
+        status, text = self._stage.nodes[number].command("unblock", *target)
+        self._stage.blocked = target if status != 0 else ()
         if status != 0:
             self.record.broken.append(f"`claviger unblock` ended with status {status}: {text.strip()}")
+
+    # Two beginnings.
+
+    def begin(self, numbers):
+        """Nodes that have nothing are started; the first of all gets the order to be the beginning of a cluster."""
+        is_first = self.record.contest is None
+        if is_first:
+            names = [cluster_nodes.name_of(number) for number in self._drill.apart]
+            self.record.contest = cluster_result.Contest(tuple(names))
+        for number in numbers:
+            self._stage.nodes[number].start()
+            self._present.add(cluster_nodes.name_of(number))
+        if is_first:
+            self.record.broken += self._stage.bootstrap(numbers[0])
+        if not self._cuts:
+            self.record.contest.together = time.monotonic()
+
+    def separate(self, numbers):
+        """The second of them is cut off from the first before either runs."""
+        self._cuts.append(cluster_nodes.name_of(numbers[1]))
+        self._stage.network.cut(numbers[1], numbers[:1])
+
+    def unite(self, numbers):
+        self._cuts.clear()
+        self._stage.network.heal()
+        self.record.contest.together = time.monotonic()
 
     # Notes.
 

@@ -113,22 +113,86 @@ class Askers:
         return list(self.answers[name])
 
     def _ask(self, name, info):
-        work = workload.Workload(info, 32, 0)
-        connection = None
+        line = Line(info)
         while not self._ending.wait(self._interval):
-            sent = time.monotonic()
-            try:
-                connection = connection or work.connect(timeout=1)
-                status, text = work.ask(connection, "encrypt", workload.encrypt_body(32, cdiv=False))
-                answer = Answer(sent, time.monotonic(), status, *refusal(status, text))
-            except (OSError, http.client.HTTPException) as error:
-                if connection:
-                    connection.close()
-                connection = None
-                answer = Answer(sent, time.monotonic(), 0, type(error).__name__)
+            answer, _ = line.ask("encrypt", workload.encrypt_body(32, cdiv=False))
             self.answers[name].append(answer)
-        if connection:
-            connection.close()
+        line.close()
+
+
+@dataclasses.dataclass
+class Sealed:
+    """A request to encrypt: when it was sent, its status, and what each node then answered who was to open it."""
+
+    sent: float
+    status: int
+    opened: dict
+
+
+class Exchange:
+    """Has nodes encrypt with one key, one after another, and has every node open what came of it. Use it as a context."""
+
+    def __init__(self, infos, interval=ASKING):
+        """`infos` by node's name, as for `Askers`."""
+        # Pairs: the node that was asked to encrypt, and what came of it.
+        self.sealed = []
+        self._infos, self._interval = infos, interval
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ending.set()
+        self._thread.join()
+
+    def _run(self):
+        lines = {name: Line(info) for name, info in self._infos.items()}
+        while lines and not self._ending.wait(self._interval):
+            for maker, line in lines.items():
+                body = workload.encrypt_body(32, cdiv=False)
+                answer, text = line.ask("encrypt", body)
+                opened = {}
+                if answer.status == 200:
+                    plaintext = body.pop("plaintext")
+                    opened = {name: self._open(other, body | json.loads(text), plaintext)
+                              for name, other in lines.items()}
+                self.sealed.append((maker, Sealed(answer.sent, answer.status, opened)))
+        for line in lines.values():
+            line.close()
+
+    @staticmethod
+    def _open(line, body, plaintext):
+        answer, text = line.ask("decrypt", body | {"requestMetadata": workload.metadata("Decrypt")})
+        if answer.status == 200 and json.loads(text)["plaintext"] != plaintext:
+            return dataclasses.replace(answer, status=400, name="another plaintext")
+        return answer
+
+
+class Line:
+    """A connection to one node that is made anew when it breaks."""
+
+    def __init__(self, info):
+        self._work = workload.Workload(info, 32, 0)
+        self._connection = None
+
+    def ask(self, operation, body):
+        """The answer, and its text."""
+        sent = time.monotonic()
+        try:
+            self._connection = self._connection or self._work.connect(timeout=1)
+            status, text = self._work.ask(self._connection, operation, body)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            return Answer(sent, time.monotonic(), 0, type(error).__name__), b""
+        return Answer(sent, time.monotonic(), status, *refusal(status, text)), text
+
+    def close(self):
+        if self._connection:
+            self._connection.close()
+        self._connection = None
 
 
 def refusal(status, text):

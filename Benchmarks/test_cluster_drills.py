@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,10 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cluster_balancer  # noqa: E402
 import cluster_catalogue  # noqa: E402
 import cluster_drills  # noqa: E402
+import cluster_delay  # noqa: E402
 import cluster_network  # noqa: E402
 import cluster_nodes  # noqa: E402
+import cluster_result  # noqa: E402
 import cluster_steps  # noqa: E402
 import cluster_watch  # noqa: E402
 import serving  # noqa: E402
@@ -35,19 +38,21 @@ class CatalogueTests(unittest.TestCase):
     # What each fault is undone by; what needs no undoing stands with nothing.
     UNDONE = {
         "kill": "start", "freeze": "thaw", "drain": "start", "cut": "heal", "lose_hsms": "mend_hsms",
-        "block": "unblock", "restart": None, "upgrade": None, "start": None, "admit": "dismiss"}
+        "hang_hsms": "mend_hsms", "block": "unblock", "restart": None, "upgrade": None, "start": None,
+        "admit": "dismiss", "block_all": "unblock_all", "isolate": "heal", "wipe": None, "block_for": None,
+        "begin": None, "separate": "unite"}
 
     def test_names(self):
         names = [drill.name for drill in cluster_catalogue.drills(20)]
         self.assertEqual(len(set(names)), len(names))
-        self.assertEqual(len(names), 13)
+        self.assertEqual(len(names), 19)
 
     def test_steps_are_in_order_and_leave_time_before_and_after(self):
         for drill in (drill for seconds in self.LENGTHS for drill in cluster_catalogue.drills(seconds)):
             with self.subTest(drill.name, seconds=drill.seconds):
                 times = [step.time for step in drill.steps]
                 self.assertEqual(times, sorted(times))
-                self.assertTrue(all(2 <= time <= drill.seconds - 5 for time in times))
+                self.assertTrue(all((0.5 if drill.apart else 2) <= time <= drill.seconds - 5 for time in times))
                 for step in drill.steps:
                     self.assertTrue(callable(getattr(cluster_steps.Steps, step.action)))
                     self.assertTrue(step.nodes and set(step.nodes) <= {*cluster_catalogue.MEMBERS, 4})
@@ -64,22 +69,36 @@ class CatalogueTests(unittest.TestCase):
     def test_a_death_can_be_known_before_its_end(self):
         for drill in (drill for seconds in self.LENGTHS for drill in cluster_catalogue.drills(seconds)):
             times = {step.action: step.time for step in drill.steps}
-            for begin, end in (("kill", "start"), ("freeze", "thaw"), ("cut", "heal"), ("lose_hsms", "mend_hsms")):
+            for begin, end in (("kill", "start"), ("freeze", "thaw"), ("cut", "heal"), ("lose_hsms", "mend_hsms"),
+                               ("hang_hsms", "mend_hsms")):
                 if begin in times and drill.load:
                     self.assertGreater(times[end] - times[begin], 7, drill.name)
 
     def test_a_balancer_has_somebody_to_turn_to(self):
         for drill in cluster_catalogue.drills(20):
             for step in drill.steps:
-                if step.action in ("kill", "freeze", "drain", "lose_hsms", "cut") and drill.load:
+                if step.action in ("kill", "freeze", "drain", "lose_hsms", "hang_hsms", "cut") and drill.load:
                     self.assertEqual(len(step.nodes), 1, drill.name)
-        self.assertEqual([drill.name for drill in cluster_catalogue.drills(20) if not drill.load], ["block-kill"])
+        self.assertEqual([drill.name for drill in cluster_catalogue.drills(20) if not drill.load],
+                         ["block-kill", "wiped", "two-keys", "two-keys-cut"])
 
     def test_whoever_is_to_tell_of_a_block_is_asked(self):
         for drill in cluster_catalogue.drills(20):
             actions = {step.action for step in drill.steps}
-            self.assertEqual(drill.asks, bool(actions & {"block", "lose_hsms"}), drill.name)
+            asks = actions & {"block", "block_all", "block_for", "lose_hsms", "hang_hsms"} and not drill.direct
+            self.assertEqual(drill.asks, bool(asks), drill.name)
             self.assertEqual(drill.loss, 0.2 if drill.name == "loss" else 0)
+
+    def test_nodes_that_begin_apart_are_started_by_the_drill(self):
+        for drill in cluster_catalogue.drills(20):
+            begun = sum((step.nodes for step in drill.steps if step.action == "begin"), ())
+            self.assertEqual(begun, drill.apart, drill.name)
+            self.assertTrue(not drill.apart or drill.seconds > cluster_result.Contest.SETTLING + 20, drill.name)
+
+    def test_a_block_that_ends_by_itself_ends_within_the_drill(self):
+        drill = next(drill for drill in cluster_catalogue.drills(20) if drill.name == "clock")
+        self.assertGreater(drill.seconds, drill.steps[0].time + cluster_steps.BLOCK_SECONDS + 5)
+        self.assertGreater(drill.layout.ahead[0][1], cluster_steps.BLOCK_SECONDS)
 
 
 class ArgumentTests(unittest.TestCase):
@@ -140,7 +159,8 @@ class BalancerTests(unittest.TestCase):
         self.assertEqual([line.strip() for line in after if line not in before], [
             "log stdout format raw local0", "stats socket /d/haproxy.sock mode 600 level admin", "bind 192.0.2.1:8000",
             "default-server ssl verify required ca-file /d/ca.pem sni str(xks.example.com) verifyhost xks.example.com",
-            "server node-4 192.0.2.14:8443 disabled"])
+            "server node-4 192.0.2.14:8443 disabled"] + [line.strip() for number in (1, 2, 3) for line in (
+                cluster_balancer.direct_text(number, "/d/ca.pem").splitlines()) if line.strip() and line not in before])
         self.assertEqual([line.split()[0] for line in before if line not in after], [
             "log", "user", "group", "chroot", "stats", "bind", "default-server"])
 
@@ -193,6 +213,24 @@ class ConfigurationTests(unittest.TestCase):
         self.assertEqual(made["cluster"]["seeds"], ["192.0.2.11:7443", "192.0.2.12:7443", "192.0.2.13:7443"])
         self.assertEqual(made["cluster"]["advertise"], "192.0.2.14:7443")
         self.assertEqual(made["control"], {"listen": "192.0.2.14:8080"})
+
+    def test_nodes_that_are_far_from_each_other(self):
+        tokens = unittest.mock.Mock(configuration={"node": {}, "xks": {"plaintext": True}, "hsm": [], "keystore": []})
+        made = cluster_nodes.configuration(2, tokens, [], "/s", ("", "", ""), ("", ""), is_far=True)
+        self.assertEqual(made["node"]["site"], "drill-2")
+        self.assertEqual(made["cluster"]["listen"], "192.0.2.12:7443")
+        self.assertEqual(made["cluster"]["advertise"], "192.0.2.1:17442")
+        self.assertEqual(made["cluster"]["seeds"], ["192.0.2.1:17441", "192.0.2.1:17442", "192.0.2.1:17443"])
+
+    def test_a_clock_that_is_ahead(self):
+        with tempfile.TemporaryDirectory() as directory:
+            environment = cluster_nodes.ahead_environment(directory, 240)
+            text = subprocess.run(
+                [sys.executable, "-c", "import time; print(time.time(), time.monotonic())"], env=environment,
+                capture_output=True, text=True, timeout=30, check=True).stdout
+        day, monotonic = map(float, text.split())
+        self.assertTrue(230 < day - time.time() < 250)
+        self.assertLess(abs(monotonic - time.monotonic()), 10)
 
 
 class ControlStandIn(BaseHTTPRequestHandler):
@@ -263,9 +301,82 @@ class WatchTests(unittest.TestCase):
         self.assertLess(refused.sent, refused.answered)
         self.assertEqual(silent.status, 0)
 
+    def test_an_exchange_asks_each_node_to_encrypt(self):
+        info = {"prefix": "/p", "access_key_id": "A" * 20, "secret": "s" * 43, "keys": ["bar"]}
+        infos = {"node-1": dict(info, url=f"http://127.0.0.1:{self.server.server_port}"),
+                 "node-2": dict(info, url=f"http://127.0.0.2:{self.server.server_port}")}
+        with cluster_watch.Exchange(infos, interval=0.001) as exchange:
+            self.seen(exchange, {"all": exchange.sealed})
+        self.assertEqual([(maker, one.status, one.opened) for maker, one in exchange.sealed[:2]],
+                         [("node-1", 400, {}), ("node-2", 0, {})])
+        with cluster_watch.Exchange({}) as exchange:
+            pass
+        self.assertEqual(exchange.sealed, [])
+
     def test_disturbance_is_lateness(self):
         late, stolen = cluster_watch.disturbance(time.monotonic() + 0.05)
         self.assertTrue(0 < late < 10_000 and stolen >= 0)
+
+
+class EchoServer:
+    """Answers each connection with what it got, as it comes."""
+
+    def __init__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._echo, args=(self._listener.accept()[0],), daemon=True).start()
+
+    @staticmethod
+    def _echo(connection):
+        with connection:
+            while data := connection.recv(65536):
+                connection.sendall(data)
+
+    def close(self):
+        self._listener.close()
+
+
+class DelayTests(unittest.TestCase):
+    def test_what_comes_later_never_overtakes(self):
+        delay = cluster_delay.Delay(0.04)
+        delay.hold(1.1)
+        delay.put(b"a", 1.0)
+        delay.put(b"b", 1.01)
+        delay.put(b"c", 1.5)
+        delay.put(None, 1.5)
+        self.assertEqual([(round(due, 3), data) for due, data in delay.waiting],
+                         [(1.1, b"a"), (1.1, b"b"), (1.54, b"c"), (1.54, None)])
+
+    def test_a_relay_takes_its_time_and_loses_nothing(self):
+        server = EchoServer()
+        self.addCleanup(server.close)
+        port = serving.free_port()
+        relays = cluster_delay.started([(("127.0.0.1", port), ("127.0.0.1", server.port))], 0.08)
+        self.addCleanup(relays.stop)
+        connection, end = None, time.monotonic() + 30
+        while connection is None and time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+        with connection:
+            times = []
+            for text in (b"first", b"second", b"x" * 300_000):
+                began = time.monotonic()
+                connection.sendall(text)
+                got = b""
+                while len(got) < len(text):
+                    got += connection.recv(65536)
+                self.assertEqual(got, text)
+                times.append(time.monotonic() - began)
+            # A busy machine makes them longer; nothing makes them shorter. A new connection costs a round trip more.
+            self.assertGreater(times[0], 0.15)
+            self.assertGreater(times[1], 0.08)
+            connection.shutdown(socket.SHUT_WR)
+            self.assertEqual(connection.recv(1), b"")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import cluster_catalogue  # noqa: E402
 import cluster_judgement  # noqa: E402
 import cluster_result  # noqa: E402
 from cluster_judgement import Absence  # noqa: E402
-from cluster_watch import Answer, View  # noqa: E402
+from cluster_watch import Answer, Sealed, View  # noqa: E402
 
 WORDS = {"+": "alive", "?": "suspect", "-": "dead", "x": "left"}
 
@@ -49,7 +49,7 @@ def result(**changes):
         "title": "a drill", "rows": [row()], "wrong": [], "p50": 2.0, "p99": 3.0, "p999": 4.0, "slowest": 5.0,
         "known": [("c", "dead", 3.0)], "returns": [(5.0, 5.0)], "orders": [("it was blocked", 2.0, 2.0)], "broken": [],
         "notes": [], "false": [], "suspicions": 0, "late": 1.0, "stolen": 0.0, "loss": None, "ordered_loss": 0.0,
-        "packets": 100, "sick": ()} | changes
+        "packets": 100, "sick": (), "may_fail": ()} | changes
 
 
 class ViewTests(unittest.TestCase):
@@ -221,6 +221,25 @@ class BlockTests(unittest.TestCase):
         self.assertEqual(len(killed("++  --5+")[1]), 0)
         self.assertEqual(len(killed("++  5-++")[1]), 1)
 
+    def test_a_block_that_ends_by_itself_holds_until_then(self):
+        # From 1.2 s to 5.3 s.
+        def lasted(text):
+            return self.judged({"a": text, "b": "++---" + "+" * 5}, lasts=4.0)
+        self.assertEqual(lasted("++----++++"), ([1.3, 1.3, 1.2], []))
+        # It was over too early, or too late.
+        self.assertEqual(self.judged({"a": "++-+++++++"}, lasts=4.0)[0][0], math.inf)
+        self.assertEqual(self.judged({"a": "++----++++"}, lasts=4.0), ([1.3, 1.2], []))
+        self.assertEqual(self.judged({"a": "++--------"}, lasts=4.0)[0], [1.3, math.inf])
+
+    def test_a_node_that_began_with_nothing_serves_nothing_until_it_knows(self):
+        def wiped(text):
+            return self.judged({"a": "++-----+++", "b": text}, wiped="b", healed=4.2, lifted=6.8)
+        self.assertEqual(wiped("++- ll--++"), ([1.3, 1.7, 0.7], []))
+        orders, broken = wiped("++- ++--++")
+        self.assertEqual(len(broken), 1)
+        self.assertEqual(wiped("++- ll--ll")[0][1], math.inf)
+        self.assertEqual(wiped("++- llllll")[0][1], math.inf)
+
     def test_names_of_those_that_have_not_confirmed(self):
         text = """Blocked: key "bar". The block's id is 5d1f0c8e9a7b4c3d5d1f0c8e9a7b4c3d.
               node-1       2 ms  confirmed
@@ -231,16 +250,32 @@ class BlockTests(unittest.TestCase):
 
 
 class ResultTests(unittest.TestCase):
-    def test_forwarding(self):
-        def judged(text):
-            found = cluster_result.judged_forwarding(cluster_result.Forwarding("a", 0.5, 9.0), answers(text))
-            return len(found[0]), len(found[1])
-        self.assertEqual(judged("5++++++"), (0, 0))
-        self.assertEqual(judged("+5+++++"), (0, 1))
-        self.assertEqual(judged("++++5++"), (1, 0))
-        self.assertEqual(judged("5+++++++++++5"), (0, 0))
-        self.assertEqual(judged("++++3 +"), (0, 1))
-        self.assertEqual(judged("+++    "), (1, 1))
+    def test_direct_requests_to_a_node_without_hsms_count_like_those_of_the_load(self):
+        forwarding = cluster_result.Forwarding("a", 0.5, 6.4)
+        rows = cluster_result.direct_rows(forwarding, answers("+5+3+ +5"), 0.5)
+        self.assertEqual([(row["offset"], row["status"]) for row in rows],
+                         [(0.5, 500), (1.5, 200), (2.5, 503), (3.5, 200), (4.5, 0)])
+        self.assertEqual({row["ms"] for row in rows}, {500.0})
+        self.assertEqual(len(cluster_judgement.misses(result(rows=rows))), 1)
+
+    def sealed(self, *made):
+        """Requests to encrypt: maker, second, what both nodes answered when they opened it; `-`: nothing was made."""
+        kinds = {"+": (200, None), "i": (400, "InvalidCiphertextException"), "5": (500, "InternalException")}
+        return [(maker, Sealed(second, 500 if opened == "-" else 200, {} if opened == "-" else {
+            name: Answer(second, second, *kinds[letter]) for name, letter in zip("ab", opened)}))
+            for maker, second, opened in made]
+
+    def contest(self, *made, verdicts=None, together=1.0):
+        contest = cluster_result.Contest(("a", "b"), together, verdicts or {"a": "DEGRADED", "b": "DEGRADED"})
+        return cluster_result.judged_contest(contest, self.sealed(*made))[0]
+
+    def test_one_side_of_a_contest_encrypts_and_nothing_is_refused_for_good(self):
+        self.assertEqual(self.contest(("a", 2.0, "+5"), ("b", 2.0, "5+"), ("a", 17.0, "++"), ("b", 17.0, "-")), [])
+        self.assertEqual(len(self.contest(("a", 17.0, "++"), ("b", 17.0, "++"))), 1)
+        self.assertEqual(len(self.contest(("a", 2.0, "++"), ("a", 17.0, "-"))), 1)
+        self.assertEqual(len(self.contest(("a", 2.0, "+i"), ("a", 17.0, "++"))), 1)
+        self.assertEqual(len(self.contest(("a", 17.0, "++"), verdicts={"a": "ACTIVE", "b": "DEGRADED"})), 1)
+        self.assertEqual(len(self.contest(("a", 17.0, "++"), ("b", 17.0, "++"), together=math.inf)), 1)
 
     def test_summary(self):
         drill = cluster_catalogue.drills(20)[0]
@@ -268,7 +303,18 @@ class ResultTests(unittest.TestCase):
             block=cluster_result.Block(1.2, ("a",), ()), forwarding=cluster_result.Forwarding("b", 0.5, 9.0))
         found = cluster_result.summary(drill, record, 0.0, views(), {"a": answers("++-5"), "b": answers("+++5+3")})
         self.assertEqual([round(taken, 1) for _, taken, _ in found["orders"]], [1.3])
-        self.assertEqual((len(found["broken"]), len(found["notes"])), (2, 1))
+        self.assertEqual((len(found["broken"]), found["notes"], len(found["rows"])), (1, [], 5))
+        self.assertEqual(found["may_fail"], ())
+
+    def test_where_peers_are_far_a_second_is_for_learning(self):
+        drill = next(drill for drill in cluster_catalogue.drills(20) if drill.name == "far")
+        record = cluster_result.Record(forwarding=cluster_result.Forwarding("b", 4.5))
+        outcome = {"answers": [(time, 9.0, "encrypt", 500, "X", "id", 1) for time in (3.4, 3.6, 4.4, 4.6)], "wrong": [],
+                   "lateness": []}
+        found = cluster_result.summary(drill, record, 1.0, views(), {}, outcome)
+        self.assertEqual(found["may_fail"], (3.5, 4.5))
+        self.assertEqual(cluster_judgement.misses(result(**{name: found[name] for name in ("rows", "may_fail")})),
+                         ["2 requests failed"])
 
 
 if __name__ == "__main__":

@@ -148,6 +148,11 @@ class StepsTests(unittest.TestCase):
         self.assertEqual(len(self.record.broken), 2)
         self.assertIn("were active again", self.record.notes[-1])
 
+    def test_hsms_that_hang(self):
+        self.steps.hang_hsms((1,))
+        self.stage.faults.set.assert_called_once_with("hsm-1", "hang *")
+        self.assertEqual(self.record.forwarding.node, "node-1")
+
     def test_hsms_that_stay_away_do_not_prolong_a_drill(self):
         self.nodes[1].serves.return_value = False
         drill = cluster_catalogue.Drill("", "", 0.1, [
@@ -182,6 +187,52 @@ class StepsTests(unittest.TestCase):
         self.assertLess(self.record.block.healed, math.inf)
         self.steps.block((1,))
         self.assertEqual(self.record.block.far, ())
+
+    def test_everything_is_blocked_for_a_node_that_begins_with_nothing(self):
+        self.steps.block_all((1,))
+        self.nodes[1].command.assert_called_with("block", "--all", "--reason", "drill")
+        self.assertEqual(self.stage.blocked, ("--all",))
+        self.steps.isolate((3,))
+        self.stage.network.cut.assert_called_once_with(3, [1, 2])
+        self.assertEqual(self.noticed(), [])
+        self.assertEqual(len(self.excuses("node-3", "node-1")), 1)
+        self.steps.wipe((3,))
+        self.assertEqual([call[0] for call in self.nodes[3].mock_calls], ["kill", "forget", "start"])
+        self.assertEqual(self.record.block.wiped, "node-3")
+        self.steps.heal((3,))
+        self.assertLess(self.record.block.healed, math.inf)
+        self.steps.unblock_all((1,))
+        self.nodes[1].command.assert_called_with("unblock", "--all")
+        self.assertEqual((self.stage.blocked, self.record.broken), ((), []))
+
+    def test_a_block_that_ends_by_itself(self):
+        self.steps.block_for((1,))
+        self.nodes[1].command.assert_called_with("block", "--key", "bar", "--reason", "drill", "--expires", "12s")
+        self.assertEqual((self.record.block.lasts, self.record.block.lifted), (12, math.inf))
+        self.steps.do(time.monotonic())
+        self.assertFalse(self.stage.blocked)
+
+    def test_two_beginnings(self):
+        for node in self.nodes.values():
+            node.runs = False
+            node.ask.return_value = {"verdict": "DEGRADED"}
+        self.stage.bootstrap.return_value = []
+        drill = cluster_catalogue.Drill("", "", 0.05, apart=(1, 2))
+        steps = cluster_steps.Steps(self.stage, drill)
+        steps.separate((1, 2))
+        self.stage.network.cut.assert_called_once_with(2, (1,))
+        steps.begin((1,))
+        steps.begin((2,))
+        self.stage.bootstrap.assert_called_once_with(1)
+        self.assertEqual((steps.record.contest.nodes, steps.record.contest.together), (("node-1", "node-2"), math.inf))
+        steps.unite((1, 2))
+        self.assertLess(steps.record.contest.together, math.inf)
+        for number in (1, 2):
+            self.nodes[number].start.assert_called_once()
+            self.nodes[number].runs = True
+        steps.do(time.monotonic())
+        self.assertEqual(steps.record.contest.verdicts, {"node-1": "DEGRADED", "node-2": "DEGRADED"})
+        self.assertEqual(steps.record.broken, [])
 
     def test_what_ended_by_itself_is_told(self):
         self.nodes[3].runs = False
