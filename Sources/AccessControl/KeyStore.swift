@@ -60,7 +60,9 @@ package struct KeyStore: Sendable, Equatable {
 
     /// True when a key of this label is served, under whatever external key id.
     package func offers(label: String) -> Bool {
-        labels.contains(label) || mappings.values.contains(label)
+        // As bytes: Strings would be compared by canonical equivalence, and labels on tokens are not.
+        let isNamed = { (name: String) in name.utf8.elementsEqual(label.utf8) }
+        return labels.contains(where: isNamed) || mappings.values.contains(where: isNamed)
             || ExternalKeyID.isValid(label) && globs.contains { $0.matches(label) }
     }
 

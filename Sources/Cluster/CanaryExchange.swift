@@ -29,7 +29,9 @@ final class CanaryExchange: Sendable {
         self.counters = counters
     }
 
-    private var sorted: [SharedCanary] { delegate.canaries().sorted { $0.label < $1.label } }
+    private var sorted: [SharedCanary] {
+        delegate.canaries().sorted { $0.label.utf8.lexicographicallyPrecedes($1.label.utf8) }
+    }
 
     /// A peer's page; gives the page that it has asked for, `nil` where it is none.
     func received(_ body: SecretBytes, from peer: String) -> SecretBytes? {

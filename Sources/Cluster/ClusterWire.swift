@@ -63,7 +63,7 @@ struct CanaryPage: Codable {
     /// The first page of those beyond `label`; `nil` sends none.
     static func page(of sorted: [SharedCanary], after label: String?) -> CanaryPage {
         guard let label else { return CanaryPage(canaries: [], after: nil) }
-        let rest = sorted.drop { $0.label <= label }
+        let rest = sorted.drop { !label.utf8.lexicographicallyPrecedes($0.label.utf8) }
         let page = Array(rest.prefix(SharedCanary.mostInMessage))
         return CanaryPage(canaries: page, after: rest.count > page.count ? page.last?.label : nil)
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
 import Glibc
+import LaneProtocol
 import Routing
 
 // What other nodes are told of this one's keys, and what they tell. Worked out from a snapshot, after the lock has been
@@ -19,7 +20,7 @@ extension HSMPool {
     package func canariesDigest() -> String { summary().canaries }
 
     /// Labels that no HSM of this node can serve at the moment, the first ones in order.
-    package func unservedKeys(limit: Int) -> [String] { Array(summary().unserved.prefix(max(limit, 0))) }
+    package func unservedKeys(limit: Int) -> [KeyLabel] { Array(summary().unserved.prefix(max(limit, 0))) }
 
     /// A peer has told canaries. What is malformed is passed over.
     package func offered(_ canaries: [Canary], by node: String) {
@@ -102,14 +103,15 @@ struct KeySummary: Sendable {
     private static let mostUnserved = 64
 
     let canaries: String
-    let unserved: [String]
+    let unserved: [KeyLabel]
     let madeAt: UInt64
 
     init(_ proof: KeyProof, usable: HSMSet, now: UInt64) {
         var hash = SHA256()
         for canary in proof.shared() {
             for part in [
-                Array(canary.label.utf8), canary.sealed.initializationVector, canary.sealed.ciphertext, canary.digest,
+                Array(canary.label.text.utf8), canary.sealed.initializationVector, canary.sealed.ciphertext,
+                canary.digest,
             ] {
                 // With its length before it, no part can pass for another or for two.
                 hash.update(data: Array("\(part.count):".utf8))

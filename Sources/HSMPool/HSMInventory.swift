@@ -13,7 +13,7 @@ package struct HSMInventory: Sendable {
     package let failure: WorkerFailureKind?
     package let identity: TokenIdentity?
     /// Labels of the keys that can serve, sorted.
-    package let labels: [String]
+    package let labels: [KeyLabel]
     /// Key objects that cannot.
     package let complaints: [CatalogueComplaint]
 }

@@ -105,7 +105,7 @@ package final class HSMPool: KeyOperationPool {
         if mustTick { scheduleTick() }
     }
 
-    package func account(of label: String, on hsms: HSMSet) -> KeyAccount {
+    package func account(of label: KeyLabel, on hsms: HSMSet) -> KeyAccount {
         state.withLock { $0.account(of: label, on: hsms) }
     }
 

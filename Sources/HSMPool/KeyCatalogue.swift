@@ -7,7 +7,7 @@ import Routing
 /// What an HSM told is kept while its worker is away, so that a request can wait for a worker that is coming back.
 struct KeyCatalogue {
     /// By the HSM's place.
-    private var entries: [[String: CatalogueEntry]] = []
+    private var entries: [[KeyLabel: CatalogueEntry]] = []
     private var complaints: [[CatalogueComplaint]] = []
 
     /// Replaces what one HSM holds.
@@ -22,24 +22,24 @@ struct KeyCatalogue {
     }
 
     /// True when an HSM holds a key whose label satisfies `predicate`.
-    func hasKey(hsm: Int, where predicate: (String) -> Bool) -> Bool {
+    func hasKey(hsm: Int, where predicate: (KeyLabel) -> Bool) -> Bool {
         entries.indices.contains(hsm) && entries[hsm].keys.contains(where: predicate)
     }
 
     func keyCount(hsm: Int) -> Int { entries.indices.contains(hsm) ? entries[hsm].count : 0 }
 
     /// True when one of them listed the key the last time it was asked.
-    func isListed(_ label: String, on hsms: HSMSet) -> Bool {
+    func isListed(_ label: KeyLabel, on hsms: HSMSet) -> Bool {
         hsms.contains { entries.indices.contains($0) && entries[$0][label] != nil }
     }
 
     /// What the key's attributes on this HSM allow; nothing where it has no such key.
-    func usage(of label: String, hsm: Int) -> KeyUsage {
+    func usage(of label: KeyLabel, hsm: Int) -> KeyUsage {
         entries.indices.contains(hsm) ? entries[hsm][label]?.usage ?? [] : []
     }
 
     /// Between which days a key may be used to encrypt, by what those of these HSMs tell that list it.
-    func validity(of label: String, on hsms: HSMSet) -> KeyValidity {
+    func validity(of label: KeyLabel, on hsms: HSMSet) -> KeyValidity {
         var result = KeyValidity()
         hsms.forEach { hsm in
             guard entries.indices.contains(hsm), let entry = entries[hsm][label] else { return }
@@ -49,7 +49,7 @@ struct KeyCatalogue {
     }
 
     /// The worker's number for a key.
-    func reference(of label: String, hsm: Int) -> UInt32? {
+    func reference(of label: KeyLabel, hsm: Int) -> UInt32? {
         entries.indices.contains(hsm) ? entries[hsm][label]?.reference : nil
     }
 
@@ -58,7 +58,7 @@ struct KeyCatalogue {
     /// - Parameters:
     ///   - heard: those that have a worker, and so can say that they have no such key.
     ///   - known: those and the ones whose worker is on its way: what they held is still believed.
-    func knowledge(of label: String, heard: HSMSet, known: HSMSet) -> KeyKnowledge {
+    func knowledge(of label: KeyLabel, heard: HSMSet, known: HSMSet) -> KeyKnowledge {
         var usage: KeyUsage?
         known.forEach { hsm in
             guard entries.indices.contains(hsm), let entry = entries[hsm][label] else { return }
@@ -72,7 +72,7 @@ struct KeyCatalogue {
     }
 
     /// Labels of the keys that an HSM can serve, sorted.
-    func labels(hsm: Int) -> [String] { entries.indices.contains(hsm) ? entries[hsm].keys.sorted() : [] }
+    func labels(hsm: Int) -> [KeyLabel] { entries.indices.contains(hsm) ? entries[hsm].keys.sorted() : [] }
 
     /// The key objects of an HSM that cannot serve.
     func complaints(hsm: Int) -> [CatalogueComplaint] { complaints.indices.contains(hsm) ? complaints[hsm] : [] }

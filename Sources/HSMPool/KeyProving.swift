@@ -54,14 +54,14 @@ extension PoolState {
     }
 
     /// What a request must know of a key, on the HSMs that its key store may use.
-    func account(of label: String, on permitted: HSMSet) -> KeyAccount {
+    func account(of label: KeyLabel, on permitted: HSMSet) -> KeyAccount {
         let servers = proof.holders(of: label)
         return KeyAccount(
             knowledge: knowledge(of: label, on: permitted),
             validity: catalogue.validity(of: label, on: (servers.isEmpty ? heard : servers).intersection(permitted)))
     }
 
-    private func knowledge(of label: String, on permitted: HSMSet) -> KeyKnowledge {
+    private func knowledge(of label: KeyLabel, on permitted: HSMSet) -> KeyKnowledge {
         let known = catalogue.knowledge(
             of: label, heard: heard.intersection(permitted), known: known.intersection(permitted))
         switch known {
@@ -110,7 +110,7 @@ private func digest(of block: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: bloc
 
 extension HSMPool {
     /// An operator says whose copy of a key is the right one. Returns why that cannot be done, or `nil`.
-    package func trust(key label: String, hsm name: String) -> TrustRefusal? {
+    package func trust(key label: KeyLabel, hsm name: String) -> TrustRefusal? {
         let now = monotonicNanoseconds()
         let (refusal, effects) = state.withLock { state -> (TrustRefusal?, [PoolEffect]) in
             guard let hsm = state.place(of: name) else { return (.unknownHSM, []) }

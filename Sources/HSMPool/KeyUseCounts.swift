@@ -10,13 +10,13 @@ struct KeyUseCounts {
     }
 
     /// By label, then by the HSM's place.
-    private var keys: [String: [Counts]] = [:]
+    private var keys: [KeyLabel: [Counts]] = [:]
     /// Of all keys and HSMs, those that are gone included.
     private(set) var encrypts: UInt64 = 0
     private(set) var decrypts: UInt64 = 0
 
     /// An HSM has done an operation with a key.
-    mutating func count(_ operation: LaneOperation, label: String, hsm: Int) {
+    mutating func count(_ operation: LaneOperation, label: KeyLabel, hsm: Int) {
         switch operation {
         case .encrypt:
             encrypts &+= 1
@@ -28,7 +28,7 @@ struct KeyUseCounts {
         }
     }
 
-    func counts(of label: String, hsm: Int) -> (encrypts: UInt64, decrypts: UInt64) {
+    func counts(of label: KeyLabel, hsm: Int) -> (encrypts: UInt64, decrypts: UInt64) {
         guard let counts = keys[label], counts.indices.contains(hsm) else { return (0, 0) }
         return (counts[hsm].encrypts, counts[hsm].decrypts)
     }
@@ -47,7 +47,7 @@ struct KeyUseCounts {
         }
     }
 
-    private mutating func update(_ label: String, _ hsm: Int, _ change: (inout Counts) -> Void) {
+    private mutating func update(_ label: KeyLabel, _ hsm: Int, _ change: (inout Counts) -> Void) {
         guard hsm >= 0, hsm < HSMSet.capacity else { return }
         Self.change(&keys[label, default: []], hsm, change)
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
 import Logging
 import NIOCore
 import NIOPosix
@@ -95,7 +96,7 @@ struct NotedKeys {
     private static let rounds = 10
 
     private var round = 0
-    private var last: [String: KeyStatus] = [:]
+    private var last: [KeyLabel: KeyStatus] = [:]
 
     /// The keys to tell of in this round.
     mutating func next(_ keys: () -> [KeyStatus]) -> [KeyStatus] {

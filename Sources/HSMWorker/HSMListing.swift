@@ -8,7 +8,7 @@ package struct HSMListing: Sendable, Equatable {
     /// A key, as it is on the token.
     package struct Key: Sendable, Equatable {
         /// CKA_LABEL; `nil` when it cannot be read.
-        package var label: String?
+        package var label: KeyLabel?
         /// CKA_ID in hexadecimal.
         package var id: String
         /// `nil` when the token does not tell.

@@ -49,7 +49,7 @@ extension HSMListing.Slot {
         var rows = [["LABEL", "BITS", "CKA_ID", "USAGE"]]
         for key in keys.sorted(by: { ($0.label ?? "") < ($1.label ?? "") }) {
             rows.append([
-                key.label ?? "(unreadable)", key.bits.map(String.init) ?? "?", key.id.isEmpty ? "-" : key.id,
+                key.label?.text ?? "(unreadable)", key.bits.map(String.init) ?? "?", key.id.isEmpty ? "-" : key.id,
                 key.usage.names.joined(separator: ","),
             ])
         }

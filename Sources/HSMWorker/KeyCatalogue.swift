@@ -27,13 +27,13 @@ package struct KeyCatalogue: Sendable {
 
     private struct Identity: Hashable {
         var handle: ObjectHandle
-        var label: String
+        var label: KeyLabel
         var id: [UInt8]
     }
 
     private var references: [Identity: UInt32] = [:]
     /// Numbers that lead nowhere any more, with the label they stood for.
-    private var retired: [UInt32: String] = [:]
+    private var retired: [UInt32: KeyLabel] = [:]
     private var lastReference: UInt32 = 0
 
     package init() {}
@@ -91,7 +91,7 @@ package struct KeyCatalogue: Sendable {
 
     /// The one key of a label that can serve; otherwise a complaint that names token, label and CKA_ID.
     private static func usable(
-        _ keys: [KeyDescription], label: String?, token: String, complaints: inout [CatalogueComplaint]
+        _ keys: [KeyDescription], label: KeyLabel?, token: String, complaints: inout [CatalogueComplaint]
     ) -> KeyDescription? {
         func complain(_ reason: String) {
             complaints.append(CatalogueComplaint(label: label ?? "", reason: reason))

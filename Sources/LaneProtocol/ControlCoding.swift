@@ -129,13 +129,13 @@ extension WorkerMessage {
             writer.write(UInt32(clamping: entries.count))
             for entry in entries {
                 writer.write(entry.reference)
-                writer.write(entry.label)
+                writer.write(entry.label.text)
                 writer.write(entry.usage.rawValue)
                 writer.write(entry.validity)
             }
             writer.write(UInt32(clamping: complaints.count))
             for complaint in complaints {
-                writer.write(complaint.label)
+                writer.write(complaint.label.text)
                 writer.write(complaint.reason)
             }
         case .probe(let report):
@@ -214,12 +214,12 @@ extension WorkerMessage {
         for _ in 0..<(try reader.integer(UInt32.self)) {
             entries.append(
                 CatalogueEntry(
-                    reference: try reader.integer(), label: try reader.text(),
+                    reference: try reader.integer(), label: KeyLabel(try reader.text()),
                     usage: KeyUsage(rawValue: try reader.integer()), validity: try reader.validity()))
         }
         var complaints: [CatalogueComplaint] = []
         for _ in 0..<(try reader.integer(UInt32.self)) {
-            complaints.append(CatalogueComplaint(label: try reader.text(), reason: try reader.text()))
+            complaints.append(CatalogueComplaint(label: KeyLabel(try reader.text()), reason: try reader.text()))
         }
         return .catalogue(entries, complaints: complaints)
     }

@@ -97,11 +97,11 @@ package struct CatalogueEntry: Sendable, Equatable {
     /// The worker's number for it, never given to another key while the worker lives.
     package var reference: UInt32
     /// CKA_LABEL.
-    package var label: String
+    package var label: KeyLabel
     package var usage: KeyUsage
     package var validity: KeyValidity
 
-    package init(reference: UInt32, label: String, usage: KeyUsage, validity: KeyValidity = KeyValidity()) {
+    package init(reference: UInt32, label: KeyLabel, usage: KeyUsage, validity: KeyValidity = KeyValidity()) {
         self.reference = reference
         self.label = label
         self.usage = usage
@@ -111,10 +111,10 @@ package struct CatalogueEntry: Sendable, Equatable {
 
 /// A key object that cannot serve, and why in words; shown to people, never used to decide.
 package struct CatalogueComplaint: Sendable, Equatable {
-    package var label: String
+    package var label: KeyLabel
     package var reason: String
 
-    package init(label: String, reason: String) {
+    package init(label: KeyLabel, reason: String) {
         self.label = label
         self.reason = reason
     }

@@ -6,7 +6,7 @@ import LaneProtocol
 package struct KeyDescription: Sendable, Equatable {
     package var handle: ObjectHandle
     /// CKA_LABEL; empty when the key has none. `nil` when it cannot be read, or is longer than 255 bytes.
-    package var label: String?
+    package var label: KeyLabel?
     /// CKA_ID; empty when the key has none, or one longer than 255 bytes.
     package var id: [UInt8]
     /// CKA_VALUE_LEN; `nil` when the token does not tell.
@@ -16,7 +16,7 @@ package struct KeyDescription: Sendable, Equatable {
     package var validity: KeyValidity
 
     package init(
-        handle: ObjectHandle, label: String?, id: [UInt8], size: Int?, usage: KeyUsage,
+        handle: ObjectHandle, label: KeyLabel?, id: [UInt8], size: Int?, usage: KeyUsage,
         validity: KeyValidity = KeyValidity()
     ) {
         self.handle = handle
@@ -140,9 +140,9 @@ extension Session {
     }
 
     /// Repairing a text that is no UTF-8 makes it longer.
-    private static func label(_ bytes: [UInt8]) -> String? {
+    private static func label(_ bytes: [UInt8]) -> KeyLabel? {
         let text = bytes.withUnsafeBytes { printableText($0) }
-        return text.utf8.count <= 255 ? text : nil
+        return text.utf8.count <= 255 ? KeyLabel(text) : nil
     }
 
     private static func unsignedLong(_ bytes: [UInt8]) -> Int? {

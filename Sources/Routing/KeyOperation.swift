@@ -6,7 +6,7 @@ import SecureMemory
 package final class KeyOperation: Sendable {
     package let kind: LaneOperation
     /// The key's label on the tokens.
-    package let label: String
+    package let label: KeyLabel
     /// The additional authenticated data in the form that the HSM gets.
     package let additionalData: SecretBytes
     /// Decrypt: the IV. Empty for encrypt: the worker makes it.
@@ -15,7 +15,7 @@ package final class KeyOperation: Sendable {
     package let data: SecretBytes
 
     package init(
-        kind: LaneOperation, label: String, additionalData: SecretBytes, initializationVector: SecretBytes,
+        kind: LaneOperation, label: KeyLabel, additionalData: SecretBytes, initializationVector: SecretBytes,
         data: SecretBytes
     ) {
         self.kind = kind
@@ -112,7 +112,7 @@ package protocol KeyOperationPool: Sendable {
         completion: @escaping @Sendable (OperationResult) -> Void)
 
     /// What the HSMs of `hsms` say about the key `label`. Asked at each request.
-    func account(of label: String, on hsms: HSMSet) -> KeyAccount
+    func account(of label: KeyLabel, on hsms: HSMSet) -> KeyAccount
 
     /// Every HSM, in the order of the configuration.
     func status() -> [HSMStatus]

@@ -14,7 +14,7 @@ package struct KeyProof: Sendable {
     var records: [KeyRecord] = []
     /// Places in `records` that are free.
     var vacant: [Int] = []
-    var places: [String: Int] = [:]
+    var places: [KeyLabel: Int] = [:]
     var hsms: [ProofHSM] = []
     var tickets: [UInt64: CheckTicket] = [:]
     var due = KeyProofDueQueue()
@@ -67,7 +67,7 @@ package struct KeyProof: Sendable {
     // MARK: Questions
 
     /// HSMs that may serve the key. On the way of every request.
-    package func holders(of label: String) -> HSMSet {
+    package func holders(of label: KeyLabel) -> HSMSet {
         guard let record = places[label] else { return [] }
         return records[record].served
     }
@@ -79,7 +79,7 @@ package struct KeyProof: Sendable {
     /// To decrypt with a wrong key yields nothing, so that is always allowed. To encrypt is allowed where no canary
     /// was ever made and no HSM's copy may both encrypt and decrypt: where there is anything to prove, it must be
     /// proven.
-    package func withoutProof(of label: String, for operation: LaneOperation) -> HSMSet {
+    package func withoutProof(of label: KeyLabel, for operation: LaneOperation) -> HSMSet {
         guard let place = places[label] else { return [] }
         let record = records[place]
         let needed: KeyUsage
@@ -101,12 +101,12 @@ package struct KeyProof: Sendable {
     }
 
     /// HSMs that list the key, do not serve it, and may turn out to hold it by a check under way or about to be.
-    package func hopeful(of label: String) -> HSMSet {
+    package func hopeful(of label: KeyLabel) -> HSMSet {
         guard let record = places[label] else { return [] }
         return hopeful(records[record])
     }
 
-    package func standing(of label: String) -> KeyStanding {
+    package func standing(of label: KeyLabel) -> KeyStanding {
         guard let place = places[label], records[place].isListed else { return .unlisted }
         // On the way of every request: so far nothing is copied.
         guard records[place].served.isEmpty else { return .served }
@@ -126,7 +126,7 @@ package struct KeyProof: Sendable {
 
     /// Labels that none of these HSMs may be given an operation for, the first ones in order. Those that no HSM may be
     /// given any for, because their own attributes forbid it, are nothing that another node could make good.
-    package func unserved(by usable: HSMSet, limit: Int) -> [String] {
+    package func unserved(by usable: HSMSet, limit: Int) -> [KeyLabel] {
         let unserved = places.filter { label, record in
             if records[record].isOfNoUse { return false }
             if records[record].served.contains(where: usable.contains) { return false }
@@ -137,7 +137,7 @@ package struct KeyProof: Sendable {
     }
 
     /// The canary that decides, or that a dispute is about.
-    package func canary(of label: String) -> Canary? { places[label].flatMap { records[$0].canary } }
+    package func canary(of label: KeyLabel) -> Canary? { places[label].flatMap { records[$0].canary } }
 
     /// When `tick` has something to do.
     package var nextDue: UInt64? { due.next }
@@ -193,7 +193,7 @@ package struct KeyProof: Sendable {
     // MARK: Records
 
     /// The record of a label; a new one if there is none.
-    mutating func place(for label: String) -> Int {
+    mutating func place(for label: KeyLabel) -> Int {
         if let record = places[label] { return record }
         let fresh = KeyRecord(label: label, hsms: names.count)
         let record: Int

@@ -112,7 +112,7 @@ extension KeyProof {
     }
 
     /// A request waits for this key: its checks go first.
-    package mutating func wanted(_ label: String) {
+    package mutating func wanted(_ label: KeyLabel) {
         guard let record = places[label] else { return }
         for hsm in names.indices {
             if case .queued(_, isUrgent: false) = records[record].slots[hsm].work {
@@ -123,7 +123,7 @@ extension KeyProof {
 
     /// An operator says that this HSM holds the right key. It makes a new canary, which decides; until then nothing
     /// serves the key.
-    package mutating func trust(_ label: String, hsm: Int, now: UInt64) -> Result<ProofActions, TrustRefusal> {
+    package mutating func trust(_ label: KeyLabel, hsm: Int, now: UInt64) -> Result<ProofActions, TrustRefusal> {
         guard isThere(hsm) else { return .failure(.unknownHSM) }
         guard let record = places[label], records[record].slots[hsm].isPresent else { return .failure(.notListed) }
         guard records[record].slots[hsm].canMake else { return .failure(.usageNotPermitted) }

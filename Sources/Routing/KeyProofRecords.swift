@@ -65,7 +65,7 @@ enum KeyStage: Sendable, Equatable {
 
 /// One label.
 struct KeyRecord: Sendable {
-    var label: String
+    var label: KeyLabel
     var stage = KeyStage.unseen
     var canary: Canary?
     /// A canary whose maker has not opened it yet.
@@ -86,7 +86,7 @@ struct KeyRecord: Sendable {
     /// HSMs that may serve the key. All that a request reads.
     var served = HSMSet()
 
-    init(label: String, hsms: Int) {
+    init(label: KeyLabel, hsms: Int) {
         self.label = label
         slots = Array(repeating: KeySlot(), count: hsms)
     }

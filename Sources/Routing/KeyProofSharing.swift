@@ -14,7 +14,7 @@ extension KeyProof {
     /// Canaries that decide and that nobody disputes, by label, in order.
     ///
     /// - Parameter after: only those whose labels come after this one.
-    package func shared(after: String? = nil, limit: Int = .max) -> [Canary] {
+    package func shared(after: KeyLabel? = nil, limit: Int = .max) -> [Canary] {
         let all = places.values.compactMap { records[$0].shareable }.filter { canary in
             after.map { $0 < canary.label } ?? true
         }
@@ -178,7 +178,7 @@ extension Canary {
 
     /// True when it can be opened at all, as far as its sizes go.
     var isWellFormed: Bool {
-        (1...Self.longestLabel).contains(label.utf8.count) && maker.utf8.count <= Self.longestLabel
+        (1...Self.longestLabel).contains(label.text.utf8.count) && maker.utf8.count <= Self.longestLabel
             && digest.count == 32 && sealed.ciphertext.count == SealedCanary.sealedLength
             && (12...GCMProfile.longestIV).contains(sealed.initializationVector.count)
     }

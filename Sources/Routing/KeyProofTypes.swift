@@ -4,7 +4,7 @@ import LaneProtocol
 /// What an HSM must open to prove that it holds the same key: a random block, encrypted once under it.
 package struct Canary: Sendable, Equatable {
     /// The key's label on the tokens.
-    package var label: String
+    package var label: KeyLabel
     package var sealed: SealedCanary
     /// SHA-256 of the block.
     package var digest: [UInt8]
@@ -19,7 +19,7 @@ package struct Canary: Sendable, Equatable {
     package var dispute: String?
 
     package init(
-        label: String, sealed: SealedCanary, digest: [UInt8], maker: String, madeAt: Int64, isTrusted: Bool = false,
+        label: KeyLabel, sealed: SealedCanary, digest: [UInt8], maker: String, madeAt: Int64, isTrusted: Bool = false,
         dispute: String? = nil
     ) {
         self.label = label
@@ -101,7 +101,7 @@ package enum KeyStanding: Sendable, Equatable {
 
 /// One row of the matrix key × HSM.
 package struct KeyProofRow: Sendable, Equatable {
-    package var label: String
+    package var label: KeyLabel
     /// Name of the HSM that made the canary; `nil` while there is none.
     package var canaryMaker: String?
     package var dispute: String?
@@ -111,10 +111,10 @@ package struct KeyProofRow: Sendable, Equatable {
 
 /// A key on an HSM.
 package struct KeyPlacement: Sendable, Equatable, Hashable {
-    package var label: String
+    package var label: KeyLabel
     package var hsm: Int
 
-    package init(label: String, hsm: Int) {
+    package init(label: KeyLabel, hsm: Int) {
         self.label = label
         self.hsm = hsm
     }
@@ -130,7 +130,7 @@ package struct ProofCheck: Sendable, Equatable {
     /// Never used again.
     package var ticket: UInt64
     package var hsm: Int
-    package var label: String
+    package var label: KeyLabel
     /// The worker's number of the key.
     package var key: UInt32
     package var kind: Kind
@@ -138,20 +138,20 @@ package struct ProofCheck: Sendable, Equatable {
 
 /// What people should read in the log.
 package enum ProofNews: Sendable, Equatable {
-    case canaryMade(label: String, hsm: String)
-    case proven(label: String, hsm: String, maker: String)
+    case canaryMade(label: KeyLabel, hsm: String)
+    case proven(label: KeyLabel, hsm: String, maker: String)
     /// The HSM is out for this key.
-    case differs(label: String, hsm: String, maker: String)
+    case differs(label: KeyLabel, hsm: String, maker: String)
     /// The key is refused everywhere.
-    case disputed(label: String, hsm: String, maker: String)
-    case vanished(label: String, hsm: String)
-    case checkFailed(label: String, hsm: String, reason: String)
+    case disputed(label: KeyLabel, hsm: String, maker: String)
+    case vanished(label: KeyLabel, hsm: String)
+    case checkFailed(label: KeyLabel, hsm: String, reason: String)
     /// An operator's word holds: `hsm` has made the canary that decides.
-    case trusted(label: String, hsm: String)
+    case trusted(label: KeyLabel, hsm: String)
     /// From now on the key is proven by a canary that a peer has told; `maker` is an HSM of the cluster.
-    case adopted(label: String, node: String, maker: String)
+    case adopted(label: KeyLabel, node: String, maker: String)
     /// A peer proves the key by a canary that `hsm` does not open. Nothing changes here.
-    case disagrees(label: String, node: String, hsm: String)
+    case disagrees(label: KeyLabel, node: String, hsm: String)
 
     /// True when a person has to look.
     package var isAlarm: Bool {

@@ -111,7 +111,7 @@ package struct KeyCellStatus: Sendable, Equatable {
 
 /// One row of the matrix key × HSM.
 package struct KeyStatus: Sendable, Equatable {
-    package var label: String
+    package var label: KeyLabel
     /// Name of the HSM that made the canary; `nil` while there is none.
     package var canaryMaker: String?
     /// Why it is refused everywhere; `nil` when it is not.
@@ -119,7 +119,7 @@ package struct KeyStatus: Sendable, Equatable {
     /// One for each HSM, in the order of the configuration.
     package var cells: [KeyCellStatus]
 
-    package init(label: String, canaryMaker: String?, dispute: String?, cells: [KeyCellStatus]) {
+    package init(label: KeyLabel, canaryMaker: String?, dispute: String?, cells: [KeyCellStatus]) {
         self.label = label
         self.canaryMaker = canaryMaker
         self.dispute = dispute

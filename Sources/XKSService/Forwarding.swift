@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
 import XKSProtocol
 
 /// Why a request is not answered as its caller wants, and whether another node may do better.
@@ -20,7 +21,7 @@ struct Refusal: Error {
 
 extension XKSService {
     /// Answers with the refusal, unless a peer can be asked: at most once on a request's way, and within its deadline.
-    func refuse(_ exchange: Exchange, _ refusal: Refusal, label: String) {
+    func refuse(_ exchange: Exchange, _ refusal: Refusal, label: KeyLabel) {
         guard refusal.isOnlyHere, exchange.forwardedBy == nil, let forwarder = neighbours.forwarder,
             forwarder.canForward(label: label)
         else { return finish(exchange, refusing: refusal.error) }

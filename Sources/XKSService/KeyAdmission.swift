@@ -8,7 +8,7 @@ import XKSProtocol
 
 /// A key that a request means, found and not blocked.
 struct AdmittedKey {
-    var label: String
+    var label: KeyLabel
     var usage: KeyUsage
 }
 
@@ -37,25 +37,25 @@ extension XKSService {
     }
 
     /// The label of the key that is meant; `nil` when the key store has none of this id.
-    func label(_ externalKeyID: String?, in store: ServedKeyStore) -> String? {
-        externalKeyID.flatMap { store.keyStore.resolve(externalKeyID: $0) }
+    func label(_ externalKeyID: String?, in store: ServedKeyStore) -> KeyLabel? {
+        externalKeyID.flatMap { store.keyStore.resolve(externalKeyID: $0) }.map { KeyLabel($0) }
     }
 
     /// The block that stands against the request, if there is one.
     ///
     /// - Parameter label: of the key that is meant; `nil` when the key store has none of this id.
     func blockVerdict(
-        _ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?, label: String?
+        _ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?, label: KeyLabel?
     ) -> BlockVerdict? {
         neighbours.blocks.current().verdict(
-            keyStore: store.keyStore.pathPrefix, externalKeyID: externalKeyID ?? "", label: label ?? "",
+            keyStore: store.keyStore.pathPrefix, externalKeyID: externalKeyID ?? "", label: label?.text ?? "",
             principal: exchange.trace.metadata?.awsPrincipalArn ?? "", now: clocks.wall())
     }
 
     /// The label of the key that is meant, and what HSMs tell of it.
     func account(
-        of label: String?, _ exchange: Exchange, _ store: ServedKeyStore
-    ) throws(Refusal) -> (label: String, account: KeyAccount) {
+        of label: KeyLabel?, _ exchange: Exchange, _ store: ServedKeyStore
+    ) throws(Refusal) -> (label: KeyLabel, account: KeyAccount) {
         guard let label else { throw .everywhere(.keyNotFound, "this key store serves no key of this id") }
         exchange.label = label
         return (label, pool.account(of: label, on: store.hsms))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import LaneProtocol
 import XKSProtocol
 
 // What the service needs of the rest of the node and of other nodes.
@@ -13,11 +14,11 @@ package protocol RequestForwarder: Sendable {
     ///   - label: of the key that is meant.
     ///   - deadline: CLOCK_MONOTONIC, nanoseconds.
     func forward(
-        _ request: ProxyRequest, label: String, deadline: UInt64,
+        _ request: ProxyRequest, label: KeyLabel, deadline: UInt64,
         completion: @escaping @Sendable (ForwardOutcome) -> Void)
 
     /// Whether a peer could be asked at the moment.
-    func canForward(label: String) -> Bool
+    func canForward(label: KeyLabel) -> Bool
 }
 
 package enum ForwardOutcome: Sendable {

@@ -137,7 +137,7 @@ final class Exchange: @unchecked Sendable {
     /// The node that passed it on to this one.
     var forwardedBy: String?
     /// Of the key that is meant; empty until it is known.
-    var label = ""
+    var label: KeyLabel = ""
     var trace = RequestTrace()
 
     init(

@@ -85,7 +85,7 @@ struct FaultyHSM {
 extension Session {
     /// The handle of the key of that label; `nil` when the token shows none.
     func key(_ label: String) throws -> ObjectHandle? {
-        try aesKeys(atMost: 100).keys.first { $0.label == label }?.handle
+        try aesKeys(atMost: 100).keys.first { $0.label?.text == label }?.handle
     }
 
     /// One call over arrays; the IV is what the HSM or the caller made of it.

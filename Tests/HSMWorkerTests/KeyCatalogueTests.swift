@@ -7,7 +7,7 @@ import Testing
 @Suite("Key catalogue")
 struct KeyCatalogueTests {
     private func key(
-        _ handle: UInt, _ label: String?, id: [UInt8] = [], size: Int? = 32, usage: KeyUsage = [.encrypt, .decrypt]
+        _ handle: UInt, _ label: KeyLabel?, id: [UInt8] = [], size: Int? = 32, usage: KeyUsage = [.encrypt, .decrypt]
     ) -> KeyDescription {
         KeyDescription(handle: ObjectHandle(rawValue: handle), label: label, id: id, size: size, usage: usage)
     }

@@ -12,7 +12,7 @@ private func read(_ bytes: [UInt8]) throws -> WorkerMessage { try WorkerMessage(
 
 @Suite("Control messages: the catalogue")
 struct CatalogueMessageTests {
-    private func entry(_ label: String, _ validity: KeyValidity) -> CatalogueEntry {
+    private func entry(_ label: KeyLabel, _ validity: KeyValidity) -> CatalogueEntry {
         CatalogueEntry(reference: 7, label: label, usage: [.encrypt, .wrap], validity: validity)
     }
 
@@ -84,7 +84,7 @@ struct CatalogueMessageTests {
     func size() throws {
         let entries = (0..<10_000).map {
             CatalogueEntry(
-                reference: UInt32($0), label: String(repeating: "x", count: 100), usage: .encrypt,
+                reference: UInt32($0), label: KeyLabel(String(repeating: "x", count: 100)), usage: .encrypt,
                 validity: KeyValidity(start: 2026_01_01, end: 2026_12_31))
         }
         let bytes = body(.catalogue(entries, complaints: []))

@@ -16,10 +16,10 @@ struct ProofBench {
     var proof: KeyProof
     var now: UInt64 = 1_000 * Self.second
     var unixSeconds: Int64 = 1_800_000_000
-    var keys: [[String: Key]]
+    var keys: [[KeyLabel: Key]]
     var checks: [ProofCheck] = []
     var log: [ProofNews] = []
-    var stored: [String: Canary] = [:]
+    var stored: [KeyLabel: Canary] = [:]
     var storedTimes = 0
     var granted: Set<KeyPlacement> = []
     /// Every ticket ever issued.
@@ -33,7 +33,7 @@ struct ProofBench {
             hsms: names, canaries: canaries, limits: limits, now: now, unixSeconds: unixSeconds, seed: seed)
     }
 
-    mutating func put(_ label: String, _ value: UInt8, on hsm: Int, usage: KeyUsage = [.encrypt, .decrypt]) {
+    mutating func put(_ label: KeyLabel, _ value: UInt8, on hsm: Int, usage: KeyUsage = [.encrypt, .decrypt]) {
         lastReference += 1
         keys[hsm][label] = Key(value: value, reference: lastReference, usage: usage)
     }
@@ -137,14 +137,14 @@ struct ProofBench {
         run()
     }
 
-    func verdicts(_ label: String) -> [KeyVerdict?] { proof.matrix().first { $0.label == label }?.verdicts ?? [] }
-    func holders(_ label: String) -> [Int] { keys.indices.filter { proof.holders(of: label).contains($0) } }
+    func verdicts(_ label: KeyLabel) -> [KeyVerdict?] { proof.matrix().first { $0.label == label }?.verdicts ?? [] }
+    func holders(_ label: KeyLabel) -> [Int] { keys.indices.filter { proof.holders(of: label).contains($0) } }
     var alarms: [ProofNews] { log.filter(\.isAlarm) }
 }
 
 /// A canary made long ago by `maker` with the key `value`.
 func oldCanary(
-    _ label: String, _ value: UInt8, maker: String, age: Int64 = 3_600, nonce: UInt32 = .max, isTrusted: Bool = false,
+    _ label: KeyLabel, _ value: UInt8, maker: String, age: Int64 = 3_600, nonce: UInt32 = .max, isTrusted: Bool = false,
     dispute: String? = nil
 ) -> Canary {
     let sealed = ProofBench.sealed(value, nonce: nonce)

@@ -6,7 +6,7 @@ import Testing
 
 /// Nodes, each with HSMs of its own, that tell each other their canaries.
 private struct ProofCluster {
-    static let labels = ["k0", "k1", "k2"]
+    static let labels: [KeyLabel] = ["k0", "k1", "k2"]
     var dice: SplitMix
     var nodes: [ProofBench]
 
@@ -70,7 +70,7 @@ private struct ProofCluster {
         }
     }
 
-    func canaries(_ label: String) -> Set<SealedCanary?> { Set(nodes.map { $0.proof.canary(of: label)?.sealed }) }
+    func canaries(_ label: KeyLabel) -> Set<SealedCanary?> { Set(nodes.map { $0.proof.canary(of: label)?.sealed }) }
 }
 
 @Suite("Key proof: several nodes")

@@ -9,7 +9,7 @@ struct KeyProofHostilePeerTests {
     func malformed() {
         let good = oldCanary("k", 1, maker: "far")
         let changes: [(inout Canary) -> Void] = [
-            { $0.label = "" }, { $0.label = String(repeating: "é", count: 128) }, { $0.digest = [] },
+            { $0.label = "" }, { $0.label = KeyLabel(String(repeating: "é", count: 128)) }, { $0.digest = [] },
             { $0.digest.append(0) }, { $0.digest.removeLast() }, { $0.sealed.ciphertext.append(0) },
             { $0.sealed.ciphertext = [] }, { $0.sealed.initializationVector = Array(repeating: 0, count: 11) },
             { $0.sealed.initializationVector = Array(repeating: 0, count: 17) },

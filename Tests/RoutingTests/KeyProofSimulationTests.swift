@@ -7,18 +7,18 @@ import Testing
 /// A pool of HSMs whose keys come, go and are swapped while workers end, HSMs come and go, and the node restarts. HSMs
 /// may fail; they do not lie.
 private struct World {
-    static let labels = (0..<5).map { "key-\($0)" }
+    static let labels: [KeyLabel] = (0..<5).map { "key-\($0)" }
     var dice: SplitMix
     var bench: ProofBench
     /// By place; empty where it is nobody's.
     var names: [String]
     /// What each HSM's last catalogue said, while its worker lives.
-    var told: [[String: ProofBench.Key]]
+    var told: [[KeyLabel: ProofBench.Key]]
     /// What was first stored for a label and not replaced by an operator's word.
-    var canaries: [String: SealedCanary] = [:]
+    var canaries: [KeyLabel: SealedCanary] = [:]
     /// Labels that are disputed, until an operator's word is carried out.
-    var disputed: Set<String> = []
-    var trusted: Set<String> = []
+    var disputed: Set<KeyLabel> = []
+    var trusted: Set<KeyLabel> = []
     var violations: [String] = []
     var readNews = 0
 
@@ -56,7 +56,7 @@ private struct World {
         bench.remove(hsm)
     }
 
-    mutating func put(_ label: String, on hsm: Int) {
+    mutating func put(_ label: KeyLabel, on hsm: Int) {
         guard isThere(hsm) else { return }
         let value: UInt8 = Int.random(in: 0..<12, using: &dice) == 0 ? 2 : 1
         let usage: KeyUsage =
@@ -219,7 +219,7 @@ struct KeyProofSimulationTests {
     @Test("ten thousand keys on eight HSMs: every key is checked once on each, and an unchanged catalogue asks nothing")
     func many() {
         let names = (0..<8).map { "hsm-\($0)" }
-        let labels = (0..<10_000).map { "key-\($0)" }
+        let labels: [KeyLabel] = (0..<10_000).map { "key-\($0)" }
         let canaries = labels.map { oldCanary($0, 1, maker: "hsm-0") }
         var bench = ProofBench(names, canaries: canaries)
         let entries = labels.enumerated().map {

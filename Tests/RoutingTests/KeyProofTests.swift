@@ -172,7 +172,7 @@ struct KeyProofFirstSightTests {
         bench.put("write-only", 1, on: 0, usage: .encrypt)
         bench.put("read-only", 1, on: 0, usage: .decrypt)
         bench.settle()
-        for label in ["write-only", "read-only"] {
+        for label in ["write-only", "read-only"] as [KeyLabel] {
             guard case .unprovable = bench.verdicts(label)[0] else {
                 Issue.record("\(label) is not unprovable")
                 continue

@@ -37,7 +37,7 @@ final class ScriptedPool: KeyOperationPool {
         completion(script(operation))
     }
 
-    func account(of label: String, on hsms: HSMSet) -> KeyAccount { KeyAccount(knowledge: told, validity: dates) }
+    func account(of label: KeyLabel, on hsms: HSMSet) -> KeyAccount { KeyAccount(knowledge: told, validity: dates) }
 
     func status() -> [HSMStatus] { hsms }
 }
@@ -61,7 +61,7 @@ final class HeldBlocks: BlockSource {
 final class ScriptedForwarder: RequestForwarder {
     private let outcome: ForwardOutcome
     private let isThere: Bool
-    private let seen = Mutex<[String]>([])
+    private let seen = Mutex<[KeyLabel]>([])
 
     init(_ outcome: ForwardOutcome, isThere: Bool = true) {
         self.outcome = outcome
@@ -69,12 +69,12 @@ final class ScriptedForwarder: RequestForwarder {
     }
 
     /// Labels of the keys of the requests that were passed on.
-    var labels: [String] { seen.withLock { $0 } }
+    var labels: [KeyLabel] { seen.withLock { $0 } }
 
-    func canForward(label: String) -> Bool { isThere }
+    func canForward(label: KeyLabel) -> Bool { isThere }
 
     func forward(
-        _ request: ProxyRequest, label: String, deadline: UInt64,
+        _ request: ProxyRequest, label: KeyLabel, deadline: UInt64,
         completion: @escaping @Sendable (ForwardOutcome) -> Void
     ) {
         seen.withLock { $0.append(label) }

@@ -68,7 +68,8 @@ struct CheckCommand: AsyncParsableCommand {
             return
         }
         let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
-        print("hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: \(hsm.labels.joined(separator: ", "))")
+        print(
+            "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: \(hsm.labels.map(\.text).joined(separator: ", "))")
         for complaint in hsm.complaints {
             findings.report(
                 path, sentence(complaint.reason), fix: "rename or remove it, or leave it if no key store serves it")
@@ -95,7 +96,8 @@ struct CheckCommand: AsyncParsableCommand {
             for (position, key) in store.keyStore.keys.enumerated() {
                 guard let label = key.singleLabel else { continue }
                 let lacking = inventory.filter { hsm in
-                    store.hsms?.contains(hsm.name) ?? true && hsm.condition == .active && !hsm.labels.contains(label)
+                    store.hsms?.contains(hsm.name) ?? true && hsm.condition == .active
+                        && !hsm.labels.contains(KeyLabel(label))
                 }
                 guard !lacking.isEmpty else { continue }
                 let names = lacking.map(\.name).joined(separator: " and ")

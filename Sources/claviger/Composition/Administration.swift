@@ -2,6 +2,7 @@
 import AdminProtocol
 import Glibc
 import HSMPool
+import LaneProtocol
 import NodeStore
 import Routing
 
@@ -55,14 +56,14 @@ struct Administration: NodeAdministration {
     }
 
     func trust(key: String, hsm: String) async -> AdminAnswer {
-        switch parts.pool.trust(key: key, hsm: hsm) {
+        switch parts.pool.trust(key: KeyLabel(key), hsm: hsm) {
         case nil:
             .done("\(key): what \(hsm) holds is taken for the key. The other HSMs are compared with it now.")
         case .unknownHSM: unknown(hsm)
         case .notListed:
             .unknown(
                 "\(hsm) lists no key of label \(key)", name: key,
-                known: parts.pool.keys().prefix(100).map(\.label))
+                known: parts.pool.keys().prefix(100).map(\.label.text))
         case .usageNotPermitted:
             .refused(
                 "\(key) on \(hsm) may not both encrypt and decrypt (CKA_ENCRYPT, CKA_DECRYPT), so it can prove nothing")

@@ -112,7 +112,7 @@ extension NodeNeighbours: ClusterDelegate {
             canaries: canaries, blocks: book.current().digest,
             inFlight: UInt32(clamping: service?.requestsInFlight ?? 0), encrypts: totals.encrypts,
             decrypts: totals.decrypts, hsms: pool.status().prefix(NodeFacts.mostHSMs).map(HSMFact.init),
-            unservedKeys: pool.unservedKeys(limit: NodeFacts.mostUnservedKeys))
+            unservedKeys: pool.unservedKeys(limit: NodeFacts.mostUnservedKeys).map(\.text))
     }
 
     /// Peers that prove all keys as this node does by now.
@@ -166,14 +166,14 @@ extension NodeNeighbours: ClusterDelegate {
 // MARK: - Passing requests on
 
 extension NodeNeighbours: RequestForwarder {
-    func canForward(label: String) -> Bool { cluster?.canForward(label: label) ?? false }
+    func canForward(label: KeyLabel) -> Bool { cluster?.canForward(label: label.text) ?? false }
 
     func forward(
-        _ request: ProxyRequest, label: String, deadline: UInt64,
+        _ request: ProxyRequest, label: KeyLabel, deadline: UInt64,
         completion: @escaping @Sendable (ForwardOutcome) -> Void
     ) {
         guard let cluster else { return completion(.failed("there is no cluster")) }
-        cluster.forward(request, label: label, deadline: deadline) { result in
+        cluster.forward(request, label: label.text, deadline: deadline) { result in
             switch result {
             case .answered(let response, let node): completion(.answered(response, by: node))
             case .failed(let reason): completion(.failed(reason))
@@ -223,7 +223,7 @@ extension HSMFact.State {
 extension SharedCanary {
     init(_ canary: Canary, node: String) {
         self.init(
-            label: canary.label, iv: canary.sealed.initializationVector, ciphertext: canary.sealed.ciphertext,
+            label: canary.label.text, iv: canary.sealed.initializationVector, ciphertext: canary.sealed.ciphertext,
             digest: canary.digest, maker: canary.maker, node: node, madeAt: canary.madeAt,
             isTrusted: canary.isTrusted)
     }
@@ -232,7 +232,7 @@ extension SharedCanary {
 extension Canary {
     init(_ shared: SharedCanary) {
         self.init(
-            label: shared.label,
+            label: KeyLabel(shared.label),
             sealed: SealedCanary(initializationVector: shared.iv, ciphertext: shared.ciphertext),
             digest: shared.digest, maker: shared.maker, madeAt: shared.madeAt, isTrusted: shared.isTrusted)
     }

@@ -76,14 +76,14 @@ final class PoolStatusSource: NodeStatusSource {
 
     /// A key as far as key stores offer it; `nil` when none does. HSMs that are not to serve it are left out.
     private func view(_ key: Routing.KeyStatus, _ keyStores: [PlannedKeyStore]) -> AdminProtocol.KeyStatus? {
-        let offering = keyStores.filter { $0.keyStore.offers(label: key.label) }
+        let offering = keyStores.filter { $0.keyStore.offers(label: key.label.text) }
         guard !offering.isEmpty else { return nil }
         var cells: [String: AdminProtocol.KeyStatus.Verdict] = [:]
         for cell in key.cells where offering.contains(where: { $0.hsms?.contains(cell.hsm) ?? true }) {
             cells[cell.hsm] = AdminProtocol.KeyStatus.Verdict(cell.cell)
         }
         return AdminProtocol.KeyStatus(
-            label: key.label, canaryBy: key.canaryMaker, disputed: key.dispute, cells: cells)
+            label: key.label.text, canaryBy: key.canaryMaker, disputed: key.dispute, cells: cells)
     }
 }
 

@@ -13,7 +13,7 @@ struct StoreJournal: PoolJournal {
     func canaries() -> [Canary] {
         store.canaries().map { stored in
             Canary(
-                label: stored.label,
+                label: KeyLabel(stored.label),
                 sealed: SealedCanary(initializationVector: stored.iv, ciphertext: stored.ciphertext),
                 digest: stored.digest, maker: stored.hsm, madeAt: Int64(stored.madeUnixSeconds),
                 isTrusted: stored.trustedByOperator, dispute: stored.dispute)
@@ -25,7 +25,7 @@ struct StoreJournal: PoolJournal {
     func keep(_ canary: Canary) {
         store.record(
             canary: StoredCanary(
-                label: canary.label, iv: canary.sealed.initializationVector, ciphertext: canary.sealed.ciphertext,
+                label: canary.label.text, iv: canary.sealed.initializationVector, ciphertext: canary.sealed.ciphertext,
                 digest: canary.digest, hsm: canary.maker, madeUnixSeconds: Int(clamping: canary.madeAt),
                 trustedByOperator: canary.isTrusted, dispute: canary.dispute))
     }
@@ -63,7 +63,7 @@ struct StoreJournal: PoolJournal {
     private func stored(_ key: KeyStatus, now: Int) -> [StoredKey] {
         key.cells.map { cell in
             StoredKey(
-                label: key.label, hsm: cell.hsm, verdict: cell.cell.rawValue, detail: key.dispute ?? cell.detail,
+                label: key.label.text, hsm: cell.hsm, verdict: cell.cell.rawValue, detail: key.dispute ?? cell.detail,
                 usage: cell.usage.names.joined(separator: " "), checkedUnixSeconds: now,
                 encrypts: Int(clamping: cell.encrypts), decrypts: Int(clamping: cell.decrypts))
         }
