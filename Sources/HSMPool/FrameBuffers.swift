@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
 import NIOCore
 import SecureMemory
 
@@ -26,6 +27,12 @@ package struct FrameBuffers {
         buffers[place].clear()
         fill(&buffers[place])
         return buffers[place]
+    }
+
+    /// What the oldest frame begins with; `nil` when there is none.
+    var oldestHeader: LaneRequestHeader? {
+        guard underWay > 0 else { return nil }
+        return buffers[oldest].withUnsafeReadableBytes { LaneRequestHeader(decoding: $0) }
     }
 
     /// The oldest frame has been answered. False when there is none.

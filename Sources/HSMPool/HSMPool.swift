@@ -91,7 +91,7 @@ package final class HSMPool: KeyOperationPool {
             let holders = state.servers(of: operation).intersection(hsms)
             var hopeful: HSMSet = []
             if holders.isEmpty {
-                hopeful = state.proof.hopeful(of: operation.label).intersection(hsms)
+                hopeful = state.proof.mayProve(operation.label).intersection(hsms)
                 state.proof.wanted(operation.label)
             }
             let (id, actions) = state.machine.submit(
@@ -146,6 +146,7 @@ package final class HSMPool: KeyOperationPool {
                 lane.send(operation, keyReference: keyReference, generation: generation, deadline: deadline)
             case .complete(let completion, let result): completion(result)
             case .restart(let hsm, let reason): replaceWorker(hsm, reason: reason)
+            case .start(let hsm, let pause): startWorker(hsm, after: pause)
             case .order(let lane, let operation, let generation): lane.order(operation, generation: generation)
             case .tell(let control, let message): control.send(message)
             case .keep(let canary): journal.keep(canary)
@@ -209,11 +210,16 @@ extension HSMPool: LaneDelegate {
         perform(effects)
     }
 
-    func laneClosed(_ lane: LaneID, epoch: UInt64) {
+    func laneClosed(_ lane: LaneID, epoch: UInt64, during call: UInt64?) {
         let now = monotonicNanoseconds()
         let effects = state.withLock { state -> [PoolEffect] in
-            guard state.hsms[lane.hsm].epoch == epoch else { return [] }
-            return state.effects(of: state.machine.laneClosed(lane, now: now), now: now)
+            var effects: [PoolEffect] = []
+            if state.hsms[lane.hsm].epoch == epoch {
+                effects = state.effects(of: state.machine.laneClosed(lane, now: now), now: now)
+            }
+            // The worker's end may have been noticed first.
+            guard let call else { return effects }
+            return effects + state.effects(of: state.machine.endedDuring(generation: call, now: now), now: now)
         }
         perform(effects)
     }

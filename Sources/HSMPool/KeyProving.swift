@@ -46,9 +46,23 @@ extension PoolState {
         var effects: [PoolEffect] = []
         for (id, pending) in operations where !servers(of: pending.operation).contains(hsm) {
             let isHopeful =
-                pending.permitted.contains(hsm) && proof.hopeful(of: pending.operation.label).contains(hsm)
+                pending.permitted.contains(hsm) && proof.mayProve(pending.operation.label).contains(hsm)
             effects += self.effects(
                 of: machine.left(hsm, holdersOf: id, isHopeful: isHopeful, now: now), now: now)
+        }
+        return effects
+    }
+
+    /// An HSM has told its keys: operations that wait for one of them have it checked first, or count on the HSM where
+    /// nothing is to be proven.
+    mutating func own(_ hsm: Int, now: UInt64) -> [PoolEffect] {
+        var effects: [PoolEffect] = []
+        for (id, pending) in operations where pending.permitted.contains(hsm) {
+            if servers(of: pending.operation).contains(hsm) {
+                effects += self.effects(of: machine.joined(hsm, holdersOf: id, now: now), now: now)
+            } else {
+                proof.wanted(pending.operation.label)
+            }
         }
         return effects
     }

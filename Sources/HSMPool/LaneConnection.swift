@@ -13,7 +13,9 @@ struct LaneAnswer {
 /// Told what happens on lanes, on the lane's event loop.
 protocol LaneDelegate: AnyObject, Sendable {
     func laneAnswered(_ lane: LaneID, answer: LaneAnswer)
-    func laneClosed(_ lane: LaneID, epoch: UInt64)
+    /// - Parameter call: generation of what the worker had read and not answered; `nil` when there is nothing of which
+    ///   that is known.
+    func laneClosed(_ lane: LaneID, epoch: UInt64, during call: UInt64?)
 }
 
 /// The node's end of one lane: writes frames, reads the answers. Decides nothing.
@@ -31,6 +33,8 @@ final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
     private var context: ChannelHandlerContext?
     private var frames = FrameBuffers()
     private var received = ByteBuffer()
+    /// The socket was closed with something in it that the worker had not read.
+    private var hasUnread = false
 
     init(lane: LaneID, epoch: UInt64, eventLoop: any EventLoop, delegate: any LaneDelegate) {
         self.lane = lane
@@ -81,6 +85,8 @@ final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
             for part in parts { _ = part.withUnsafeBytes { frame.writeBytes($0) } }
         }
         context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
+        // Nobody was there to read it.
+        if !context.channel.isActive { hasUnread = true }
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -127,9 +133,18 @@ final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        let call = frames.oldestHeader?.generation
         frames.wipeAll()
-        delegate?.laneClosed(lane, epoch: epoch)
+        // A write that failed closes the channel before it returns: whether the frame was read is known then.
+        context.eventLoop.execute { [self] in
+            delegate?.laneClosed(lane, epoch: epoch, during: hasUnread ? nil : call)
+        }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    /// A Unix socket that is closed with unread bytes in it resets the other end (unix_release_sock in net/unix/af_unix.c);
+    /// where the worker had read all, this end sees its end instead.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        hasUnread = true
+        context.close(promise: nil)
+    }
 }

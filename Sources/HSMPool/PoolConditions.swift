@@ -45,6 +45,12 @@ extension PoolState {
         if failures >= Self.notableFailures {
             return (.degraded, "\(Int(failures * 100)) % of its last answers were failures")
         }
+        let lanes = machine.closedLanes(of: hsm)
+        if lanes.closed > 0 {
+            return (
+                .degraded, "it serves by \(lanes.of - lanes.closed) of \(lanes.of) lanes: its worker closed the others"
+            )
+        }
         let probed = hsms[hsm].lastProbed
         if probed > 0, now > probed, now - probed > Self.oldestProbe {
             return (.degraded, "it was last probed \((now - probed) / 1_000_000_000) s ago")
@@ -89,7 +95,7 @@ extension PoolState {
                 case .serving: 2 * UInt64(entry.settings.probeInterval) * 1_000_000 + entry.settings.stuckAfter
                 // It is asked for a probe every few seconds.
                 case .probing: PoolMachine.longestProbePause + entry.settings.stuckAfter
-                case .starting, .down: startPatience(of: entry)
+                case .starting, .down: machine.startPatience(of: hsm, longest: startPatience)
                 }
             guard silence > patience else { return nil }
             let what =
@@ -97,11 +103,5 @@ extension PoolState {
                 ? "its probes have stayed away for" : "its worker has not come up for"
             return (hsm, "\(what) \(silence / 1_000_000) ms")
         }
-    }
-
-    /// A worker that has come up before is given five times as long as that took, at least five seconds.
-    private func startPatience(of entry: HSMEntry) -> UInt64 {
-        guard let before = entry.startTook else { return startPatience }
-        return min(startPatience, max(5_000_000_000, before.multipliedReportingOverflow(by: 5).partialValue))
     }
 }

@@ -8,6 +8,7 @@ enum PoolEffect {
     case order(LaneConnection, LaneOperation, generation: UInt64)
     case complete(@Sendable (OperationResult) -> Void, OperationResult)
     case restart(hsm: Int, reason: String)
+    case start(hsm: Int, pause: UInt64)
     case tell(ControlConnection, NodeMessage)
     case keep(Canary)
     /// What HSMs may serve, or the canaries that decide, have changed.
@@ -27,7 +28,6 @@ struct HSMEntry {
     var capabilities: TokenCapabilities?
     /// Lanes with a session that the worker says it has, until its first catalogue makes it usable.
     var lanesAnnounced: Int?
-    var backoff = RestartBackoff()
     /// Said by the worker before it ended.
     var failure: WorkerFailure?
     /// Why the worker was killed, or that it ended by itself, or what it waits for.
@@ -39,10 +39,6 @@ struct HSMEntry {
     var conditionSince: UInt64 = 0
     /// When the worker was started, or last said something.
     var lastHeard: UInt64 = 0
-    /// When the worker was started.
-    var startedAt: UInt64 = 0
-    /// How long a worker took to come up the last time, nanoseconds.
-    var startTook: UInt64?
     /// When a probe last ended, in whatever way; 0 before the first.
     var lastProbed: UInt64 = 0
     /// Answers that were failures of the HSM.
@@ -157,6 +153,7 @@ struct PoolState {
                 hsms[restart.hsm].lastHeard = now
                 effects.append(.restart(hsm: restart.hsm, reason: restart.reason))
             }
+            for start in next.starts { effects.append(.start(hsm: start.hsm, pause: start.pause)) }
             for hsm in next.probes {
                 if let control = hsms[hsm].worker?.control { effects.append(.tell(control, .probe)) }
             }

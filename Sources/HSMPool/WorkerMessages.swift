@@ -39,7 +39,11 @@ extension HSMPool: ControlDelegate {
                 ])
         case .catalogue(let entries, let complaints):
             logger.info("keys listed", metadata: ["hsm": name, "keys": "\(entries.count)"])
-            for complaint in complaints {
+            // One without a label is about the token or the worker.
+            for complaint in complaints where complaint.label.isEmpty {
+                logger.error("hsm is not whole", metadata: ["hsm": name, "reason": "\(complaint.reason)"])
+            }
+            for complaint in complaints where !complaint.label.isEmpty {
                 logger.error(
                     "key cannot serve",
                     metadata: ["hsm": name, "key": "\(complaint.label)", "reason": "\(complaint.reason)"])
@@ -81,12 +85,11 @@ extension PoolState {
             // Only now: before it has told its keys, an HSM must not be heard on which keys there are.
             if let lanes = hsms[hsm].lanesAnnounced, let worker = hsms[hsm].worker {
                 hsms[hsm].lanesAnnounced = nil
-                hsms[hsm].startTook = now > hsms[hsm].startedAt ? now - hsms[hsm].startedAt : nil
-                hsms[hsm].backoff.ready(now: now)
                 effects += self.effects(
                     of: machine.ready(hsm, openLanes: lanes, lanes: worker.lanes.count, now: now), now: now)
             }
-            return effects + self.effects(of: proof.listed(hsm: hsm, entries: entries, now: now), now: now)
+            effects += self.effects(of: proof.listed(hsm: hsm, entries: entries, now: now), now: now)
+            return effects + own(hsm, now: now)
         case .probe(let report):
             return listen(to: report, hsm: hsm, now: now)
         case .canaryMade, .canaryOpened, .canaryRefused:

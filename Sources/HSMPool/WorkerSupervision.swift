@@ -12,10 +12,9 @@ extension HSMPool {
     private static let patienceWithTheDead = TimeAmount.seconds(1)
     /// How often silent workers are looked for.
     private static let watchInterval = TimeAmount.milliseconds(500)
-    /// Requests wait for a worker that comes back within this; for a longer pause they go elsewhere or fail at once.
-    private static let worthWaitingFor: UInt64 = 150_000_000
 
-    /// Starts a worker after a pause, nanoseconds.
+    /// Starts a worker after a pause, nanoseconds. Of several orders for one start the first that is due counts: it
+    /// begins another epoch.
     func startWorker(_ hsm: Int, after pause: UInt64) {
         let loop = loops[hsm % loops.count]
         let before = state.withLock { $0.hsms[hsm].epoch }
@@ -26,7 +25,7 @@ extension HSMPool {
                     return nil
                 }
                 state.hsms[hsm].epoch += 1
-                state.machine.starting(hsm)
+                state.machine.starting(hsm, now: monotonicNanoseconds())
                 state.spawning += 1
                 return state.hsms[hsm].epoch
             }
@@ -70,7 +69,6 @@ extension HSMPool {
             }
             state.hsms[hsm].worker = WorkerHandle(pid: process.pid, control: control, lanes: lanes)
             state.hsms[hsm].lastHeard = monotonicNanoseconds()
-            state.hsms[hsm].startedAt = state.hsms[hsm].lastHeard
             return true
         }
         guard isCurrent else {
@@ -107,14 +105,12 @@ extension HSMPool {
                     // Said once for each silence: the worker is as good as dead.
                     state.hsms[hsm].lastHeard = now
                     switch state.machine.phase(of: hsm) {
-                    case .serving, .probing:
-                        effects += state.effects(
-                            of: state.machine.fellSilent(hsm, reason: reason, now: now), now: now)
+                    case .serving, .probing: break
                     case .starting, .down:
                         state.hsms[hsm].failure = WorkerFailure(kind: .call, message: reason)
                         effects += state.effects(of: state.proof.settled(hsm: hsm, now: now), now: now)
-                        effects.append(.restart(hsm: hsm, reason: reason))
                     }
+                    effects += state.effects(of: state.machine.fellSilent(hsm, reason: reason, now: now), now: now)
                 }
                 return (effects, state.refreshConditions(now: now))
             }
@@ -143,7 +139,7 @@ extension HSMPool {
 
     func ended(hsm: Int, epoch: UInt64, reason: String) {
         let now = monotonicNanoseconds()
-        let ending = state.withLock { state -> (WorkerHandle?, Bool, pause: UInt64?, [PoolEffect], [HSMTransition])? in
+        let ending = state.withLock { state -> (WorkerHandle?, Bool, [PoolEffect], [HSMTransition])? in
             guard state.hsms[hsm].epoch == epoch else { return nil }
             // Whatever this worker still says is not listened to.
             state.hsms[hsm].epoch += 1
@@ -158,23 +154,18 @@ extension HSMPool {
             if !state.hsms[hsm].hasServed, state.hsms[hsm].failure == nil {
                 state.hsms[hsm].failure = WorkerFailure(kind: .call, message: "\(reason) before it could serve")
             }
-            let pause = state.hsms[hsm].backoff.ended(now: now)
             let isPermanent = state.hsms[hsm].failure?.kind.isPermanent ?? false
             // First the keys: what moves to another HSM now must not count on this one's proofs.
             var effects = state.effects(of: state.proof.workerEnded(hsm: hsm, now: now), now: now)
-            let actions = state.machine.ended(
-                hsm, returning: !isPermanent && pause <= Self.worthWaitingFor, now: now)
-            effects += state.effects(of: actions, now: now)
+            effects += state.effects(of: state.machine.ended(hsm, returning: !isPermanent, now: now), now: now)
             if state.hsms[hsm].failure != nil {
                 effects += state.effects(of: state.proof.settled(hsm: hsm, now: now), now: now)
             }
             let changes = state.refreshConditions(now: now)
             // A node that stops ends its workers itself: that is no news about the HSMs.
-            let mayReturn = !isPermanent && !isRetired && !state.isStopping
-            let isDismissed = state.hsms[hsm].isLeaving
-            return (worker, isDismissed, mayReturn ? pause : nil, effects, state.isStopping ? [] : changes)
+            return (worker, state.hsms[hsm].isLeaving, effects, state.isStopping ? [] : changes)
         }
-        guard let (worker, isDismissed, pause, effects, changes) = ending else { return }
+        guard let (worker, isDismissed, effects, changes) = ending else { return }
         perform(effects)
         report(changes)
         resumeWaiters()
@@ -184,7 +175,6 @@ extension HSMPool {
             // One whose HSM has left may log out first; `dismiss` has a limit to that.
             end(worker.pid, byForce: !isDismissed)
         }
-        if let pause { startWorker(hsm, after: pause) }
     }
 
     /// Makes sure that a process on its way out is gone, and takes its exit status. Never blocks.

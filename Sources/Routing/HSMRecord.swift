@@ -15,7 +15,12 @@ struct HSMRecord: Sendable {
     var membership = Membership.member
     var phase: HSMPhase = .down
     var isDrained = false
+    var starts = WorkerStarts()
     var lanes: LaneBoard
+    /// Lanes that the worker closed before it was ready.
+    var closedEarly: Set<Int> = []
+    /// Until when it gets nothing, because a lane of it has closed.
+    var heldUntil: UInt64 = 0
     /// How many lanes may have a session.
     var allowed = Int.max
     /// No session is asked for before this.

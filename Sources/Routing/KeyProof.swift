@@ -106,6 +106,18 @@ package struct KeyProof: Sendable {
         return hopeful(records[record])
     }
 
+    /// Those, and HSMs that listed the key before their worker ended: worth waiting for while one is on its way back.
+    package func mayProve(_ label: KeyLabel) -> HSMSet {
+        guard let record = places[label] else { return [] }
+        if case .disputed = records[record].stage, records[record].trusting == nil { return [] }
+        var result = hopeful(records[record])
+        for hsm in names.indices {
+            let slot = records[record].slots[hsm]
+            if slot.isRemembered, !slot.isListed { result.insert(hsm) }
+        }
+        return result
+    }
+
     package func standing(of label: KeyLabel) -> KeyStanding {
         guard let place = places[label], records[place].isListed else { return .unlisted }
         // On the way of every request: so far nothing is copied.

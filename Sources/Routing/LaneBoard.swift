@@ -22,6 +22,10 @@ struct LaneBoard: Sendable {
     private(set) var queued = 0
     /// Lanes that open or close a session.
     private(set) var moving = 0
+    /// Lanes whose socket the worker has closed.
+    private(set) var closed = 0
+    /// Nothing is given to any lane for the moment.
+    private(set) var isHeld = false
 
     private let hsm: Int
 
@@ -33,12 +37,14 @@ struct LaneBoard: Sendable {
 
     private func group(of lane: Int) -> Int { LaneID(hsm: hsm, lane: lane).group(among: freeLanes.count) }
 
-    /// Begins anew: `open` free lanes, then parked ones, `total` in all.
-    mutating func begin(open count: Int, of total: Int) {
-        states = Array(repeating: .free, count: count) + Array(repeating: .parked, count: max(total - count, 0))
+    /// Begins anew: `open` free lanes, then parked ones, `total` in all; but for those that are `closed` already.
+    mutating func begin(open count: Int, of total: Int, closed gone: Set<Int> = []) {
+        states = (0..<max(count, total)).map { gone.contains($0) ? .closed : $0 < count ? .free : .parked }
         behind = Array(repeating: [], count: states.count)
-        (open, busy, overdue, queued, moving, freeCount) = (count, 0, 0, 0, 0, count)
-        for group in freeLanes.indices { freeLanes[group] = (0..<count).filter { self.group(of: $0) == group } }
+        let free = (0..<count).filter { !gone.contains($0) }
+        (open, busy, overdue, queued, moving, freeCount) = (free.count, 0, 0, 0, 0, free.count)
+        (closed, isHeld) = (states.count { $0 == .closed }, false)
+        for group in freeLanes.indices { freeLanes[group] = free.filter { self.group(of: $0) == group } }
     }
 
     func state(of lane: Int) -> LaneState? { states.indices.contains(lane) ? states[lane] : nil }
@@ -79,7 +85,7 @@ struct LaneBoard: Sendable {
     /// The lane with the least behind its call, and less than the depth allows. Not one whose call is overdue: nobody
     /// knows when that returns.
     private func roomiest(group: Int?, depth: Int) -> Int? {
-        guard depth > 1, queued < busy * (depth - 1) else { return nil }
+        guard depth > 1, !isHeld, queued < busy * (depth - 1) else { return nil }
         var best: Int?
         var least = depth - 1
         for lane in states.indices where behind[lane].count < least {
@@ -93,6 +99,7 @@ struct LaneBoard: Sendable {
 
     private mutating func becomeFree(_ lane: Int) {
         states[lane] = .free
+        guard !isHeld else { return }
         freeCount += 1
         freeLanes[group(of: lane)].append(lane)
     }
@@ -206,6 +213,24 @@ struct LaneBoard: Sendable {
         states[lane] = .parked
     }
 
+    /// Every lane is closed: the worker can do nothing any more.
+    var areAllClosed: Bool { !states.isEmpty && closed == states.count }
+
+    /// From now on no lane is given anything; what is on them goes on.
+    mutating func hold() {
+        isHeld = true
+        freeCount = 0
+        for group in freeLanes.indices { freeLanes[group] = [] }
+    }
+
+    mutating func endHold() {
+        guard isHeld else { return }
+        isHeld = false
+        for lane in states.indices {
+            if case .free = states[lane] { becomeFree(lane) }
+        }
+    }
+
     /// Its socket is closed. Returns the work that was on it.
     mutating func close(_ lane: Int) -> [LaneWork] {
         guard let state = state(of: lane) else { return [] }
@@ -225,6 +250,7 @@ struct LaneBoard: Sendable {
             moving -= 1
             if order == .openSession { open -= 1 }
         }
+        if state != .closed { closed += 1 }
         states[lane] = .closed
         return lost
     }

@@ -11,13 +11,14 @@ extension PoolMachine {
             dispatch(id, to: lane, now: now, into: &actions)
         } else if tryLastResort(id, now: now, into: &actions) {
             return
-        } else if !hasHope(operation.willing.union(operation.hopeful)) {
+        } else if !isWorthWaiting(operation, now: now) {
             giveUp(id, into: &actions)
         } else if waiting.count >= limits.waiting {
             finish(id, .overloaded, into: &actions)
         } else {
             operations[id]?.isWaiting = true
             waiting.add(id, atFront: atFront)
+            demandStarts(for: operation, now: now, into: &actions)
         }
     }
 
@@ -58,11 +59,6 @@ extension PoolMachine {
             hsms.indices.contains($0) && hsms[$0].phase == .serving && hsms[$0].isOpen
                 && hsms[$0].lanes.open > hsms[$0].lanes.overdue
         }
-    }
-
-    /// True when one of them serves, or may do so soon.
-    func hasHope(_ set: HSMSet) -> Bool {
-        set.contains { hsms.indices.contains($0) && hsms[$0].phase != .down && hsms[$0].isOpen }
     }
 
     /// Those without an overdue call.

@@ -57,6 +57,7 @@ extension PoolMachine {
     /// The HSM has shown that it works: it gets requests again, few at first.
     mutating func comeBack(_ hsm: Int, now: UInt64, into actions: inout PoolActions) {
         hsms[hsm].phase = .serving
+        hsms[hsm].starts.served()
         hsms[hsm].softFailures = 0
         hsms[hsm].failedProbes = 0
         hsms[hsm].nextProbeAt = .max
@@ -147,7 +148,7 @@ extension PoolMachine {
         }
         if now >= operation.deadline {
             finish(id, .timedOut, hsm: lane.hsm, into: &actions)
-        } else if operation.attempts >= limits.attempts {
+        } else if operation.spentAttempts >= limits.attempts {
             giveUp(id, into: &actions)
         } else if !isPaid, !budget.withdraw(now: now) {
             counters.refusedByBudget &+= 1

@@ -44,10 +44,17 @@ extension PoolMachine {
         hsms[hsm].lanes.begin(open: 0, of: 0)
         hsms[hsm].lastResorts = 0
         for (lane, work) in lost {
-            guard let id = work.operation else { continue }
-            failed(
-                id, lane: LaneID(hsm: hsm, lane: lane), failure: "its worker ended", now: now, into: &actions)
+            lose(work, on: LaneID(hsm: hsm, lane: lane), failure: "its worker ended", now: now, into: &actions)
         }
+    }
+
+    /// Work is lost with its lane, and the operation moves on.
+    mutating func lose(
+        _ work: LaneWork, on lane: LaneID, failure: String, now: UInt64, into actions: inout PoolActions
+    ) {
+        guard let id = work.operation else { return }
+        operations[id]?.lost.append(LostCall(generation: work.generation, hsm: lane.hsm, last: lastGeneration))
+        failed(id, lane: lane, failure: failure, now: now, into: &actions)
     }
 
     /// After something changed at an HSM: parks or opens lanes as the allowance says, then serves who waits.

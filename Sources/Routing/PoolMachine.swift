@@ -12,7 +12,8 @@ import LaneProtocol
 /// hedge, when it is slower than 19 of 20 of its answers; all within a budget.
 ///
 /// This file has the events. `PoolMachine+Judging` says what answers and silence mean, `PoolMachine+Choosing` where a
-/// request goes, `PoolMachine+Lanes` how lanes come and go, `PoolMachine+Members` how HSMs do.
+/// request goes, `PoolMachine+Lanes` how lanes come and go, `PoolMachine+Workers` how workers do, and who waits for
+/// them, `PoolMachine+Members` how HSMs do.
 /// docs/internals/routing.md has the numbers and the reasons.
 package struct PoolMachine: Sendable {
     let limits: PoolLimits
@@ -123,6 +124,7 @@ package struct PoolMachine: Sendable {
                     examine(LaneID(hsm: hsm, lane: lane), now: now, into: &actions)
                 }
             }
+            endHold(hsm, now: now, into: &actions)
             askForProbe(hsm, now: now, into: &actions)
             tend(hsm, now: now, into: &actions)
         }
@@ -130,60 +132,14 @@ package struct PoolMachine: Sendable {
             guard let operation = operations[id] else { continue }
             if operation.deadline <= now {
                 finish(id, outcomeAtDeadline(operation), into: &actions)
-            } else if operation.flights.isEmpty {
-                tryLastResort(id, now: now, into: &actions)
+            } else if operation.flights.isEmpty, !tryLastResort(id, now: now, into: &actions) {
+                waitForWorkers(id, now: now, into: &actions)
             }
         }
         return actions
     }
 
     // MARK: HSMs
-
-    /// A worker is being started.
-    package mutating func starting(_ hsm: Int) {
-        guard hsms.indices.contains(hsm) else { return }
-        hsms[hsm].phase = .starting
-    }
-
-    /// A worker is ready: its first `openLanes` lanes of `lanes` have a session. It gets requests once a probe passes.
-    package mutating func ready(_ hsm: Int, openLanes: Int, lanes: Int, now: UInt64) -> PoolActions {
-        var actions = PoolActions()
-        guard hsms.indices.contains(hsm) else { return actions }
-        dropLanes(of: hsm, now: now, into: &actions)
-        hsms[hsm].lanes.begin(open: min(openLanes, lanes), of: lanes)
-        hsms[hsm].openAgainAt = openLanes < lanes ? now &+ limits.sessionRetry : 0
-        hsms[hsm].phase = .probing
-        hsms[hsm].softFailures = 0
-        hsms[hsm].failedProbes = 0
-        hsms[hsm].probePause = Self.firstProbePause
-        // The worker probes by itself as soon as it is ready.
-        hsms[hsm].nextProbeAt = now &+ 1_000_000_000
-        tend(hsm, now: now, into: &actions)
-        return actions
-    }
-
-    /// One lane's socket has closed while its worker lives on.
-    package mutating func laneClosed(_ lane: LaneID, now: UInt64) -> PoolActions {
-        var actions = PoolActions()
-        guard hsms.indices.contains(lane.hsm) else { return actions }
-        for work in hsms[lane.hsm].lanes.close(lane.lane) {
-            if work.isLastResort { hsms[lane.hsm].lastResorts -= 1 }
-            guard let id = work.operation else { continue }
-            failed(id, lane: lane, failure: "the worker closed the lane", now: now, into: &actions)
-        }
-        return actions
-    }
-
-    /// The worker has ended. `returning`: another one will be started in a moment; otherwise nobody waits for it.
-    package mutating func ended(_ hsm: Int, returning: Bool, now: UInt64) -> PoolActions {
-        var actions = PoolActions()
-        guard hsms.indices.contains(hsm) else { return actions }
-        hsms[hsm].phase = returning ? .starting : .down
-        hsms[hsm].hasBeenOut = true
-        dropLanes(of: hsm, now: now, into: &actions)
-        if !returning { abandonHopeless(into: &actions) }
-        return actions
-    }
 
     /// Outcome of a known-answer probe, and how long its encryption and decryption took together, nanoseconds.
     /// A passed one brings an HSM back that was out; failed ones count as soft failures.
@@ -206,14 +162,6 @@ package struct PoolMachine: Sendable {
                 putOut(hsm, reason: "its probes keep failing", now: now, into: &actions)
             }
         }
-        return actions
-    }
-
-    /// The worker has not been heard of for longer than its probes allow.
-    package mutating func fellSilent(_ hsm: Int, reason: String, now: UInt64) -> PoolActions {
-        var actions = PoolActions()
-        guard hsms.indices.contains(hsm) else { return actions }
-        putOut(hsm, reason: reason, now: now, into: &actions)
         return actions
     }
 

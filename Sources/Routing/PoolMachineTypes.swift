@@ -112,11 +112,24 @@ package struct Restart: Sendable, Equatable {
     package var reason: String
 }
 
+/// "Start a worker for this HSM." Of two such orders the one that is carried out first counts.
+package struct WorkerStart: Sendable, Equatable {
+    package var hsm: Int
+    /// Pause before it, nanoseconds.
+    package var pause: UInt64
+
+    package init(hsm: Int, pause: UInt64) {
+        self.hsm = hsm
+        self.pause = pause
+    }
+}
+
 /// What follows from one event. Names things by ID; the driver holds them.
 package struct PoolActions: Sendable, Equatable {
     package var dispatches: [Dispatch] = []
     package var finishes: [Finish] = []
     package var restarts: [Restart] = []
+    package var starts: [WorkerStart] = []
     package var laneOrders: [LaneOrder] = []
     /// HSMs whose worker is to probe now.
     package var probes: [Int] = []
@@ -124,7 +137,8 @@ package struct PoolActions: Sendable, Equatable {
     package init() {}
 
     package var isEmpty: Bool {
-        dispatches.isEmpty && finishes.isEmpty && restarts.isEmpty && laneOrders.isEmpty && probes.isEmpty
+        dispatches.isEmpty && finishes.isEmpty && restarts.isEmpty && starts.isEmpty && laneOrders.isEmpty
+            && probes.isEmpty
     }
 }
 
@@ -139,6 +153,8 @@ package struct PoolCounters: Sendable, Equatable {
     package var hedgesWon: UInt64 = 0
     /// Retries and hedges that the budget did not allow.
     package var refusedByBudget: UInt64 = 0
+    /// Workers that were started before their pause was over, because nothing served what requests asked for.
+    package var startsOnDemand: UInt64 = 0
     /// Requests given to an HSM that was out, because no other could serve.
     package var lastResorts: UInt64 = 0
 

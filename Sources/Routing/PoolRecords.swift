@@ -3,9 +3,10 @@ import LaneProtocol
 
 /// Where an HSM stands.
 package enum HSMPhase: Sendable, Equatable {
-    /// No worker, and none is about to come: waiting for a person, or for the end of a long pause. → `starting`
+    /// No worker, and nobody waits for one: a person has to mend something, or the last starts were all in vain.
+    /// → `starting`
     case down
-    /// A worker is being started, or will be in a moment. → `probing`, `down`
+    /// A worker is being started, or will be: after a pause, or as soon as a request needs it. → `probing`, `down`
     case starting
     /// A worker is ready, and must show by a probe that the HSM works. Gets requests only when no other HSM can serve,
     /// one at a time. → `serving`, `starting`, `down`
@@ -36,6 +37,10 @@ struct OperationRecord: Sendable {
     /// Stands in the line.
     var isWaiting = false
     var lastFailure: (hsm: Int, text: String)?
+    /// What it had on lanes that were lost.
+    var lost: [LostCall] = []
+    /// A worker ended while it was at it: what was sent after this generation was sent after that.
+    var suspectSince: UInt64?
 
     init(kind: LaneOperation, holders: HSMSet, hopeful: HSMSet, deadline: UInt64, group: Int) {
         self.kind = kind
@@ -45,8 +50,20 @@ struct OperationRecord: Sendable {
         self.group = group
     }
 
+    /// Attempts that count: what was lost with its lane was none, but for the fourth such loss and later ones. With all
+    /// workers killed in one moment it is given to one dead worker after another.
+    var spentAttempts: Int { attempts - min(lost.count, 3) }
+
     /// The HSMs that may still be asked.
     var willing: HSMSet { holders.subtracting(doubters).subtracting(missing) }
+}
+
+/// Work that was lost with its lane.
+struct LostCall: Sendable {
+    let generation: UInt64
+    let hsm: Int
+    /// The last generation that had been given when it was lost.
+    let last: UInt64
 }
 
 /// The lanes that an operation is on. Nearly always one: so that one costs no allocation.

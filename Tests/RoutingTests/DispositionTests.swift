@@ -283,28 +283,3 @@ struct DispositionTests {
 extension PKCS11Function {
     fileprivate var seesCiphertext: Bool { self == .decrypt || self == .decryptMessage }
 }
-
-@Suite("Pauses between restarts")
-struct RestartBackoffTests {
-    @Test("the first restart is at once, later ones wait longer, up to three seconds")
-    func grows() {
-        var backoff = RestartBackoff()
-        var now: UInt64 = 0
-        var pauses: [UInt64] = []
-        for _ in 0..<10 {
-            now += 1_000_000
-            pauses.append(backoff.ended(now: now) / 1_000_000)
-        }
-        #expect(pauses == [0, 100, 200, 400, 800, 1_600, 3_000, 3_000, 3_000, 3_000])
-    }
-
-    @Test("a worker that served for ten seconds is forgiven")
-    func forgives() {
-        var backoff = RestartBackoff()
-        for _ in 0..<5 { _ = backoff.ended(now: 1) }
-        backoff.ready(now: 1_000)
-        #expect(backoff.ended(now: 1_000 + RestartBackoff.forgiveAfter) == 0)
-        backoff.ready(now: 2_000)
-        #expect(backoff.ended(now: 3_000) > 0)
-    }
-}

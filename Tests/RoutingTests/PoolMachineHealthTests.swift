@@ -11,7 +11,7 @@ struct PoolMachineHealthTests {
         bench.machine = PoolMachine(
             [HSMTraits(stuckAfter: 2_000 * millisecond)], groups: 1, limits: PoolLimits(lastResort: 0), seed: 1)
         #expect(bench.machine.phase(of: 0) == .down)
-        bench.machine.starting(0)
+        bench.machine.starting(0, now: bench.now)
         #expect(bench.machine.phase(of: 0) == .starting)
         #expect(bench.machine.ready(0, openLanes: 2, lanes: 2, now: bench.now) == PoolActions())
         #expect(bench.machine.phase(of: 0) == .probing)

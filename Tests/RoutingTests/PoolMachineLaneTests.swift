@@ -115,7 +115,8 @@ struct PoolMachineLaneTests {
     func closedFree() throws {
         var bench = bench(open: 2, of: 2)
         #expect(bench.machine.laneClosed(LaneID(hsm: 0, lane: 0), now: bench.now).isEmpty)
-        #expect(bench.machine.lanes(of: 0) == (1, 0, 0))
+        #expect(bench.machine.lanes(of: 0) == (1, 0, 0) && bench.machine.closedLanes(of: 0) == (1, 2))
+        _ = bench.tick(after: 50)
         #expect(try bench.send([0]).lane.lane == 1)
         #expect(bench.submit([0]).1.dispatches.isEmpty)
         #expect(bench.machine.laneClosed(LaneID(hsm: 0, lane: 0), now: bench.now).isEmpty, "it is closed already")
@@ -154,7 +155,7 @@ struct PoolMachineLaneTests {
         _ = bench.machine.laneClosed(order.lane, now: bench.now)
         #expect(bench.machine.lanes(of: 0).open == 1)
         #expect(bench.answer(order, .done).isEmpty)
-        let other = try #require(bench.tick(after: 5).laneOrders.first)
+        let other = try #require(bench.tick(after: 50).laneOrders.first)
         #expect(other.lane != order.lane && other.lane.lane != 3)
         // One that closes its session.
         _ = bench.answer(other, .done)

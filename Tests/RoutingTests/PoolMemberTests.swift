@@ -13,7 +13,7 @@ struct PoolMemberJoiningTests {
         #expect(bench.machine.add(traits) == 1)
         #expect(bench.machine.phase(of: 1) == .down && bench.machine.lanes(of: 1) == (0, 0, 0))
         #expect(bench.submit([1]).1.finishes.first?.outcome.isUnavailable == true)
-        bench.machine.starting(1)
+        bench.machine.starting(1, now: bench.now)
         let (waiting, actions) = bench.submit([1])
         #expect(actions == PoolActions(), "it is about to come up")
         let dispatches = bench.start(1, lanes: 2).flatMap(\.dispatches)
@@ -178,7 +178,7 @@ struct PoolMemberLeavingTests {
     func vacant() throws {
         var bench = Bench(hsms: 2, lanes: 1)
         _ = bench.machine.free(0, now: bench.now)
-        bench.machine.starting(0)
+        bench.machine.starting(0, now: bench.now)
         _ = bench.start(0, lanes: 4)
         _ = bench.machine.drain(0, true, now: bench.now)
         _ = bench.machine.drain(0, false, now: bench.now)

@@ -12,6 +12,7 @@ struct CheckerTests {
             (.answersEarly, .laneInTwoStates), (.slanders, .outWithoutEvidence), (.retriesByItself, .overBudget),
             (.believesOneWord, .oneWordDecided), (.believesOneMissing, .keyGoneTooSoon),
             (.dropsFrames, .failedWithoutNeed), (.forgetsLateAnswers, .leftBehind), (.ignoresRestarts, .notRecovered),
+            (.givesUpWorkers, .refusedTooSoon),
         ])
     func brokenDriver(sabotage: Sabotage, violation: Violation) {
         var found: [Violation] = []

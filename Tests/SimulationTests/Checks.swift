@@ -22,6 +22,8 @@ enum Violation: String, CaseIterable {
     case keyGoneTooSoon
     /// A request failed although an HSM that holds the key was well and had room from its start to its end.
     case failedWithoutNeed
+    /// A request was refused before its deadline although a worker was on its way that would have been up in time.
+    case refusedTooSoon
     /// Finished operations left something behind.
     case leftBehind
     /// Not everything serves again in time after the last fault.
@@ -94,7 +96,7 @@ extension Simulation {
         }
         check.finished += 1
         if now > request.deadline + Self.tickInterval { check.report(.late, name) }
-        if finish.attempts > 3 { check.report(.overBudget, name) }
+        if finish.attempts > 3 + min(request.framesLost, 3) { check.report(.overBudget, name) }
         switch finish.outcome {
         case .done:
             check.done += 1
@@ -110,15 +112,31 @@ extension Simulation {
         case .timedOut:
             if now < request.deadline { check.report(.late, name) }
             checkNeed(request, name)
-        case .callersFault, .unavailable, .overloaded:
+        case .unavailable:
+            checkNeed(request, name)
+            checkPatience(request, name)
+        case .callersFault, .overloaded:
             checkNeed(request, name)
         }
+    }
+
+    /// What is promised: a request waits for a worker that will be up before its deadline.
+    private mutating func checkPatience(_ request: SimulatedRequest, _ name: String) {
+        guard !request.work.isBad, request.workersLost < 2, request.attempts < 3 + request.framesLost,
+            machine.counters.refusedByBudget == request.refusalsBefore, now < request.deadline
+        else { return }
+        let isSomebodyComing = request.holders.union(request.hopeful).contains {
+            !hsms[$0].isDrained && hsms[$0].isReturning(before: request.deadline, now: now)
+        }
+        if isSomebodyComing { check.report(.refusedTooSoon, "\(name), though a worker is on its way") }
     }
 
     /// What is promised: while an HSM that holds the key is well and has a free lane from a request's start to its end,
     /// the budget has something left, and there are no more bad HSMs than a request may try in vain, it does not fail.
     private mutating func checkNeed(_ request: SimulatedRequest, _ name: String) {
-        guard !request.work.isBad, machine.counters.refusedByBudget == request.refusalsBefore else { return }
+        guard !request.work.isBad, request.workersLost < 2,
+            machine.counters.refusedByBudget == request.refusalsBefore
+        else { return }
         var good = 0
         var others = 0
         request.holders.forEach {
@@ -152,6 +170,7 @@ extension Simulation {
             guard before != after else { continue }
             trace.note(.phase, at: now, hsm, Int(hsms[hsm].softInARow))
             hsms[hsm].phase = after
+            if after == .serving { (hsms[hsm].serves, hsms[hsm].hasServed) = (true, true) }
             switch (before, after) {
             case (.serving, .probing):
                 guard hsms[hsm].softInARow < 3, cause != .ready(hsm: hsm) else { continue }
@@ -181,10 +200,11 @@ extension Simulation {
         case .answer(hsm, .hsmOut), .silence(hsm): true
         case .probe(hsm, passed: false): hsms[hsm].softInARow >= 6
         case .tick:
-            hsms[hsm].lanes.contains {
-                guard let since = $0.since else { return false }
-                return now - since >= hsms[hsm].character.stuckAfter
-            }
+            hsms[hsm].lanes.allSatisfy { $0 == .closed }
+                || hsms[hsm].lanes.contains {
+                    guard let since = $0.since else { return false }
+                    return now - since >= hsms[hsm].character.stuckAfter
+                }
         default: false
         }
     }

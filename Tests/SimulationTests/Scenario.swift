@@ -16,6 +16,8 @@ enum FaultKind: Equatable {
     case hang
     /// The worker dies, once.
     case crash
+    /// All workers die in the same moment, once.
+    case hostKills
     /// Every worker dies a moment after it has come up.
     case crashLoop
     case softErrors(rate: Int)
@@ -45,6 +47,8 @@ struct Fault: Equatable {
 /// What one HSM is like while nothing is wrong with it.
 struct Character: Equatable {
     var latency: UInt64
+    /// From the start of its worker until that is ready.
+    var startTakes: UInt64
     var lanes: Int
     var depth: Int
     var openAtStart: Int
@@ -95,7 +99,9 @@ extension Character {
     init(dice: inout RandomChoice) {
         let lanes = dice.between(2, 6)
         self.init(
-            latency: UInt64(dice.between(300, 4_000)) * 1_000, lanes: lanes,
+            latency: UInt64(dice.between(300, 4_000)) * 1_000,
+            startTakes: UInt64(dice.chance(800) ? dice.between(10, 60) : dice.between(300, 1_000)) * millisecond,
+            lanes: lanes,
             depth: [1, 1, 2, 4][dice.below(4)], openAtStart: dice.chance(700) ? lanes : dice.between(1, lanes),
             sessionLimit: dice.chance(800) ? lanes : dice.between(1, lanes),
             tier: dice.chance(700) ? 0 : 1, weight: [100, 100, 50, 300][dice.below(4)],
@@ -108,7 +114,8 @@ extension Fault {
     init(dice: inout RandomChoice, hsms: Int, from: UInt64, until: UInt64) {
         let rate = [100, 333, 1_000][dice.below(3)]
         let kinds: [FaultKind] = [
-            .hang, .hang, .crash, .crash, .crashLoop, .softErrors(rate: rate), .softErrors(rate: rate),
+            .hang, .hang, .crash, .crash, .hostKills, .hostKills, .crashLoop, .softErrors(rate: rate),
+            .softErrors(rate: rate),
             .hardErrors(rate: rate), .busy(rate: rate), .sessionsLost(rate: rate), .sickDecryption(rate: rate),
             .slow(factor: 100), .slow(factor: 10), .keyLost(key: dice.below(Scenario.keys)),
             .sessionLimit(dice.between(1, 4)), .laneLost, .drained, .allowance(dice.between(1, 4)),

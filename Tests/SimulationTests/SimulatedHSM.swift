@@ -57,8 +57,9 @@ struct SimulatedHSM {
     var life = 0
     var lanes: [MirroredLane] = []
     var faults: [FaultKind] = []
-    var backoff = RestartBackoff()
     var lastHeard: UInt64 = 0
+    /// What a worker that died of itself was at.
+    var lastCalls: [SimulatedFrame] = []
     /// What returns as soon as a hang is over.
     var stalled: [SimulationEvent] = []
     var provenKeys = Set(0..<Scenario.keys)
@@ -69,6 +70,11 @@ struct SimulatedHSM {
     /// When something was wrong last, or its lanes were all taken.
     var lastTrouble: UInt64 = 0
     var isWell = false
+    /// Starts in a row of which no worker came that served.
+    var vainStarts = 0
+    /// Whether this worker has served, and whether one ever has.
+    var serves = false
+    var hasServed = false
     var phase = HSMPhase.down
     var isDrained = false
 
@@ -82,6 +88,12 @@ struct SimulatedHSM {
     }
 
     var isHanging: Bool { faults.contains(.hang) }
+
+    /// Its worker has died, or another process has killed it, and the next one will be up before `deadline`.
+    func isReturning(before deadline: UInt64, now: UInt64) -> Bool {
+        worker != .up && hasServed && vainStarts < 2 && faults.allSatisfy { $0 == .crash || $0 == .hostKills }
+            && now + character.startTakes + 40 * millisecond < deadline
+    }
 
     /// It cannot come up at all.
     var refusesToStart: Bool {
@@ -150,6 +162,8 @@ struct SimulatedRequest {
     var deadline: UInt64
     /// Those that hold the key as far as the node knows.
     var holders: HSMSet
+    /// Those that may turn out to.
+    var hopeful: HSMSet = []
     /// The budget's refusals before it came.
     var refusalsBefore: UInt64
     /// Submitted again by a driver that should not.
@@ -165,4 +179,8 @@ struct SimulatedRequest {
     var missed: HSMSet = []
     /// One said clearly that the request is at fault.
     var isCondemned = false
+    /// Workers that ended while they were at its call.
+    var workersLost = 0
+    /// What it had on lanes that were lost.
+    var framesLost = 0
 }

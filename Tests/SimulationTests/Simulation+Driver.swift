@@ -26,6 +26,7 @@ extension Simulation {
         let group = dice.below(2)
         var hopeful: HSMSet = []
         request.holders = []
+        request.hopeful = []
         for hsm in hsms.indices {
             if hsms[hsm].provenKeys.contains(request.work.key) {
                 request.holders.insert(hsm)
@@ -33,6 +34,7 @@ extension Simulation {
                 hopeful.insert(hsm)
             }
         }
+        request.hopeful = hopeful
         request.refusalsBefore = machine.counters.refusedByBudget
         check.requests += 1
         let (id, actions) = machine.submit(
@@ -49,6 +51,10 @@ extension Simulation {
         for dispatch in actions.dispatches { send(dispatch) }
         for finish in actions.finishes { complete(finish) }
         for restart in actions.restarts { replaceWorker(restart.hsm) }
+        for start in actions.starts {
+            trace.note(.startOrdered, at: now, start.hsm, Int(start.pause / 1_000))
+            queue.add(.startWorker(hsm: start.hsm, life: hsms[start.hsm].life), at: now + start.pause)
+        }
         for order in actions.laneOrders { move(order) }
         for hsm in actions.probes {
             trace.note(.probe, at: now, hsm)
@@ -126,14 +132,13 @@ extension Simulation {
     mutating func watch() {
         queue.add(.watch, at: now + 500 * millisecond)
         for hsm in hsms.indices where hsms[hsm].worker != .none {
-            let patience = 2 * hsms[hsm].character.probeInterval + hsms[hsm].character.stuckAfter
+            let patience =
+                hsms[hsm].worker == .up
+                ? 2 * hsms[hsm].character.probeInterval + hsms[hsm].character.stuckAfter
+                : machine.startPatience(of: hsm, longest: Self.startPatience)
             guard now > hsms[hsm].lastHeard + patience else { continue }
             hsms[hsm].lastHeard = now
-            if hsms[hsm].worker == .up {
-                step(.silence(hsm: hsm)) { $0.fellSilent(hsm, reason: "silent", now: $1) }
-            } else {
-                kill(hsm)
-            }
+            step(.silence(hsm: hsm)) { $0.fellSilent(hsm, reason: "silent", now: $1) }
         }
     }
 
@@ -142,25 +147,30 @@ extension Simulation {
         hsms[hsm].worker = .starting
         hsms[hsm].lastHeard = now
         trace.note(.starting, at: now, hsm)
-        step(.starting(hsm: hsm)) { machine, _ in
-            machine.starting(hsm)
+        step(.starting(hsm: hsm)) { machine, now in
+            machine.starting(hsm, now: now)
             return PoolActions()
         }
         queue.add(
-            .workerReady(hsm: hsm, life: hsms[hsm].life), at: now + UInt64(dice.between(10, 60)) * millisecond)
+            .workerReady(hsm: hsm, life: hsms[hsm].life),
+            at: now + hsms[hsm].character.startTakes + UInt64(dice.between(0, 20)) * millisecond)
     }
 
     mutating func workerEnded(_ hsm: Int) {
         hsms[hsm].life += 1
         hsms[hsm].worker = .none
         forgetLanes(of: hsm)
-        let pause = hsms[hsm].backoff.ended(now: now)
-        trace.note(.ended, at: now, hsm, Int(pause / 1_000))
+        trace.note(.ended, at: now, hsm)
+        hsms[hsm].vainStarts = hsms[hsm].serves ? 0 : hsms[hsm].vainStarts + 1
+        hsms[hsm].serves = false
         if scenario.provesAnew {
             for key in 0..<Scenario.keys { hsms[hsm].provenKeys.remove(key) }
         }
-        step(.ended(hsm: hsm)) { $0.ended(hsm, returning: pause <= 150 * millisecond, now: $1) }
-        queue.add(.startWorker(hsm: hsm), at: now + pause)
+        let isGivenUp = sabotage == .givesUpWorkers
+        step(.ended(hsm: hsm)) { $0.ended(hsm, returning: !isGivenUp, now: $1) }
+        for call in hsms[hsm].lastCalls { endedDuring(call, of: hsm) }
+        hsms[hsm].lastCalls = []
+        if isGivenUp { queue.add(.startWorker(hsm: hsm, life: hsms[hsm].life), at: now) }
     }
 
     // MARK: Keys

@@ -21,6 +21,8 @@ extension Simulation {
         case .laneLost: closeLane(of: hsm)
         case .drained: drain(hsm)
         case .allowance(let lanes): step(.allowance) { $0.allow(hsm, lanes: lanes, now: $1) }
+        case .hostKills:
+            for hsm in hsms.indices where hsms[hsm].worker == .up { die(hsm) }
         case .hang, .softErrors, .hardErrors, .busy, .sessionsLost, .sickDecryption, .slow, .sessionLimit: break
         }
         noteTroubles()
@@ -55,14 +57,23 @@ extension Simulation {
         guard hsms[hsm].worker == .up, !hsms[hsm].lanes.isEmpty else { return }
         let lane = dice.below(hsms[hsm].lanes.count)
         trace.note(.laneClosed, at: now, hsm, lane)
-        for frame in hsms[hsm].lanes[lane].frames { land(frame, on: hsm) }
+        let call = hsms[hsm].lanes[lane].frames.first
+        lose(hsms[hsm].lanes[lane], of: hsm)
         hsms[hsm].lanes[lane] = .closed
         step(.allowance) { $0.laneClosed(LaneID(hsm: hsm, lane: lane), now: $1) }
+        if let call { endedDuring(call, of: hsm) }
+    }
+
+    /// The worker ended, or closed the lane, while it was at a call.
+    mutating func endedDuring(_ call: SimulatedFrame, of hsm: Int) {
+        requests[call.operation]?.workersLost += 1
+        step(.ended(hsm: hsm)) { $0.endedDuring(generation: call.generation, now: $1) }
     }
 
     /// A worker dies; the node notices a little later, and may send frames to nobody until then.
     mutating func die(_ hsm: Int) {
         trace.note(.dies, at: now, hsm)
+        hsms[hsm].lastCalls = hsms[hsm].lanes.compactMap(\.frames.first)
         kill(hsm)
     }
 
@@ -77,7 +88,6 @@ extension Simulation {
         hsms[hsm].lastHeard = now
         hsms[hsm].softInARow = 0
         hsms[hsm].lanes = (0..<character.lanes).map { $0 < open ? .idle : .parked }
-        hsms[hsm].backoff.ready(now: now)
         trace.note(.ready, at: now, hsm, open, character.lanes)
         step(.ready(hsm: hsm)) { $0.ready(hsm, openLanes: open, lanes: character.lanes, now: $1) }
         let life = hsms[hsm].life
@@ -183,7 +193,14 @@ extension Simulation {
     }
 
     mutating func forgetLanes(of hsm: Int) {
-        for lane in hsms[hsm].lanes { for frame in lane.frames { land(frame, on: hsm) } }
+        for lane in hsms[hsm].lanes { lose(lane, of: hsm) }
         hsms[hsm].lanes = []
+    }
+
+    private mutating func lose(_ lane: MirroredLane, of hsm: Int) {
+        for frame in lane.frames {
+            requests[frame.operation]?.framesLost += 1
+            land(frame, on: hsm)
+        }
     }
 }

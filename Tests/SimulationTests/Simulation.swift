@@ -25,6 +25,8 @@ enum Sabotage: CaseIterable {
     case dropsFrames
     /// Answers that nobody waits for are not reported.
     case forgetsLateAnswers
+    /// The machine is told that a worker is not replaced, though it is.
+    case givesUpWorkers
     /// Nobody restarts workers.
     case ignoresRestarts
     /// Chance does not come from the seed.
@@ -38,6 +40,8 @@ struct Simulation {
     static let tickInterval: UInt64 = 5 * millisecond
     static let idleTickInterval: UInt64 = 500 * millisecond
     static let patience: UInt64 = 200 * millisecond
+    /// Longest time that a start may take.
+    static let startPatience: UInt64 = 30_000 * millisecond
 
     let scenario: Scenario
     let sabotage: Sabotage?
@@ -71,7 +75,7 @@ struct Simulation {
     /// Runs to the end: faults and load, recovery, a last round of requests.
     mutating func run() {
         if sabotage == .usesTrueChance { dice = RandomChoice(seed: .random(in: 0 ... .max)) }
-        for hsm in hsms.indices { queue.add(.startWorker(hsm: hsm), at: now) }
+        for hsm in hsms.indices { queue.add(.startWorker(hsm: hsm, life: 0), at: now) }
         for index in scenario.faults.indices { queue.add(.faultBegins(index), at: scenario.faults[index].from) }
         queue.add(.request, at: now + 50 * millisecond)
         queue.add(.watch, at: now + 500 * millisecond)
@@ -99,9 +103,9 @@ struct Simulation {
         case .watch: watch()
         case .faultBegins(let index): begin(scenario.faults[index], index: index)
         case .faultEnds(let index): end(scenario.faults[index], index: index)
-        case .startWorker(let hsm): startWorker(hsm)
         case .keyFoundLost(let hsm, let key): leave(hsm, key: key)
-        case .workerReady(let hsm, let life), .workerDies(let hsm, let life), .workerEnded(let hsm, let life),
+        case .startWorker(let hsm, let life), .workerReady(let hsm, let life), .workerDies(let hsm, let life),
+            .workerEnded(let hsm, let life),
             .selfProbe(let hsm, let life), .probeReturns(let hsm, let life), .keyProven(let hsm, let life, _),
             .callReturns(let hsm, let life, _, _), .sessionMoved(let hsm, let life, _, _, _):
             guard hsms[hsm].life == life else { return }
@@ -111,6 +115,7 @@ struct Simulation {
 
     private mutating func handle(_ event: SimulationEvent, of hsm: Int) {
         switch event {
+        case .startWorker: startWorker(hsm)
         case .workerReady: workerReady(hsm, event)
         case .workerDies: die(hsm)
         case .workerEnded: workerEnded(hsm)

@@ -9,7 +9,7 @@ enum SimulationEvent {
     case watch
     case faultBegins(Int)
     case faultEnds(Int)
-    case startWorker(hsm: Int)
+    case startWorker(hsm: Int, life: Int)
     case workerReady(hsm: Int, life: Int)
     /// A worker dies of itself.
     case workerDies(hsm: Int, life: Int)
@@ -42,7 +42,7 @@ enum Cause: Equatable {
 /// One entry of a trace; the numbers are what the entry is about.
 enum Note: UInt8 {
     case request, dispatch, answer, finish, restart, laneOrder, laneMoved, probe, probed, phase, faultBegins, faultEnds
-    case starting, ready, dies, ended, laneClosed, joined, left
+    case startOrdered, starting, ready, dies, ended, laneClosed, joined, left
 }
 
 /// What a run did, as a number that is the same for the same run, and as lines if somebody wants to read them.
