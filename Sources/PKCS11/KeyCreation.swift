@@ -44,9 +44,9 @@ extension Session {
     }
 
     /// Stores an AES key of known value on the token: C_CreateObject. Private, sensitive, unextractable.
-    /// Needs a read-write session and the user logged in.
+    /// Needs a read-write session and the user logged in. `label`: the bytes of CKA_LABEL, which need not be UTF-8.
     package func createAESKey(
-        label: String, id: [UInt8], value: SecretBytes, usage: KeyUsage, validity: KeyValidity = KeyValidity()
+        label: [UInt8], id: [UInt8], value: SecretBytes, usage: KeyUsage, validity: KeyValidity = KeyValidity()
     ) throws(PKCS11Error) -> ObjectHandle {
         var template = AttributeTemplate()
         template.set(UInt(CKA_CLASS), UInt(CKO_SECRET_KEY))
@@ -55,7 +55,7 @@ extension Session {
         template.set(UInt(CKA_PRIVATE), true)
         template.set(UInt(CKA_SENSITIVE), true)
         template.set(UInt(CKA_EXTRACTABLE), false)
-        template.set(UInt(CKA_LABEL), Array(label.utf8))
+        template.set(UInt(CKA_LABEL), label)
         template.set(UInt(CKA_ID), id)
         template.set(UInt(CKA_VALUE), value)
         template.set(usage)

@@ -32,12 +32,20 @@ package struct TokenFlags: OptionSet, Sendable, Equatable {
 
 /// A token and the slot it is in.
 package struct TokenDescription: Sendable, Equatable {
+    /// For people: bytes that are no UTF-8 are repaired in it, and control characters replaced.
     package var identity: TokenIdentity
     package var flags: TokenFlags
+    /// CK_TOKEN_INFO.label as it is, without trailing blanks and NULs.
+    package var label: [UInt8]
+    /// CK_TOKEN_INFO.serialNumber, likewise.
+    package var serial: [UInt8]
 
-    package init(identity: TokenIdentity, flags: TokenFlags) {
+    /// Without bytes of their own, label and serial number are those of `identity`.
+    package init(identity: TokenIdentity, flags: TokenFlags, label: [UInt8]? = nil, serial: [UInt8]? = nil) {
         self.identity = identity
         self.flags = flags
+        self.label = label ?? Array(identity.label.utf8)
+        self.serial = serial ?? Array(identity.serial.utf8)
     }
 }
 
@@ -96,7 +104,8 @@ extension Module {
                 manufacturer: fixedWidthText(of: info.manufacturerID), model: fixedWidthText(of: info.model),
                 firmware: "\(info.firmwareVersion.major).\(info.firmwareVersion.minor)", slot: slot,
                 sessionLimit: limit),
-            flags: TokenFlags(rawValue: UInt(info.flags)))
+            flags: TokenFlags(rawValue: UInt(info.flags)), label: fixedWidthBytes(of: info.label),
+            serial: fixedWidthBytes(of: info.serialNumber))
     }
 
     /// The mechanisms of the token in a slot.

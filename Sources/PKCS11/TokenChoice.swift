@@ -38,12 +38,13 @@ extension TokenSelector: CustomStringConvertible {
         }
     }
 
-    /// Chooses the one token that the selector means. Tokens that are not initialised have no label worth the name.
+    /// Chooses the one token that the selector means, by bytes: Swift calls Strings equal that are different labels.
+    /// Tokens that are not initialised have no label worth the name.
     package func choose(among tokens: [TokenDescription]) throws(TokenChoiceError) -> TokenDescription {
         let matching = tokens.filter { token in
             switch self {
-            case .label(let label): token.identity.label == label && token.flags.contains(.initialized)
-            case .serial(let serial): token.identity.serial == serial
+            case .label(let label): token.label.elementsEqual(label.utf8) && token.flags.contains(.initialized)
+            case .serial(let serial): token.serial.elementsEqual(serial.utf8)
             case .slot(let slot): token.identity.slot == slot
             }
         }

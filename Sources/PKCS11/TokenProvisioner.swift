@@ -25,7 +25,8 @@ package enum ProvisioningError: Error, Sendable, Equatable, CustomStringConverti
 
 /// A key to be stored on a token.
 package struct NewKey: Sendable {
-    package var label: String
+    /// CKA_LABEL.
+    package var label: [UInt8]
     /// CKA_ID.
     package var id: [UInt8]
     /// 16, 24 or 32 bytes.
@@ -36,7 +37,7 @@ package struct NewKey: Sendable {
     package init(
         label: String, id: [UInt8], value: SecretBytes, usage: KeyUsage, validity: KeyValidity = KeyValidity()
     ) {
-        self.label = label
+        self.label = Array(label.utf8)
         self.id = id
         self.value = value
         self.usage = usage
@@ -74,7 +75,7 @@ package struct TokenProvisioner: Sendable {
         // SoftHSM moves a token to another slot when it is initialised, so it is looked up by its label.
         let after = try Self.calling { () throws(PKCS11Error) in try module.tokens() }
         let fresh = after.first {
-            $0.identity.label == label && $0.flags.contains(.initialized) && !$0.flags.contains(.pinInitialized)
+            $0.label.elementsEqual(label.utf8) && $0.flags.contains(.initialized) && !$0.flags.contains(.pinInitialized)
         }
         guard let identity = fresh?.identity else { throw .tokenNotFound(label: label) }
         try Self.calling { () throws(PKCS11Error) in

@@ -27,6 +27,27 @@ struct TokenChoiceTests {
         #expect(try TokenSelector.slot(8).choose(among: tokens).identity.serial == "02")
     }
 
+    @Test("Labels and serials are bytes: what Swift calls equal is another token, and no UTF-8 is no other no UTF-8")
+    func bytes() throws {
+        func strange(_ label: [UInt8], slot: UInt64) -> TokenDescription {
+            var token = token("bad\u{FFFD}", serial: "\(slot)", slot: slot)
+            token.label = label
+            return token
+        }
+        let tokens = [
+            token("K", serial: "1", slot: 1), token("\u{212A}", serial: "2", slot: 2),
+            token("caf\u{E9}", serial: "e\u{301}", slot: 3), token("cafe\u{301}", serial: "\u{E9}", slot: 4),
+            strange([0x62, 0xff], slot: 5), strange([0x62, 0xfe], slot: 6),
+        ]
+        // Without: "2 tokens have label".
+        #expect(try TokenSelector.label("K").choose(among: tokens).identity.slot == 1)
+        #expect(try TokenSelector.label("cafe\u{301}").choose(among: tokens).identity.slot == 4)
+        #expect(try TokenSelector.serial("\u{E9}").choose(among: tokens).identity.slot == 4)
+        #expect(throws: TokenChoiceError.self) { try TokenSelector.label("bad\u{FFFD}").choose(among: tokens) }
+        #expect(TokenSelector.label("K") != .label("\u{212A}"))
+        #expect(TokenSelector.serial("1") == .serial("1") && TokenSelector.serial("1") != .label("1"))
+    }
+
     @Test("A label that two tokens have is refused, and both are named")
     func ambiguous() {
         let error = #expect(throws: TokenChoiceError.self) { try TokenSelector.label("b").choose(among: tokens) }
