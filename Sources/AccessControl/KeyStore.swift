@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
 import XKSProtocol
 
 /// One logical key store: a path prefix and the keys that may be reached under it.
@@ -64,6 +65,13 @@ package struct KeyStore: Sendable, Equatable {
         let isNamed = { (name: String) in name.utf8.elementsEqual(label.utf8) }
         return labels.contains(where: isNamed) || mappings.values.contains(where: isNamed)
             || ExternalKeyID.isValid(label) && globs.contains { $0.matches(label) }
+    }
+
+    /// The keys of an HSM's token that can be reached under the prefix.
+    package var offered: OfferedKeys {
+        // Not `labels.union(…)`: Strings that Swift calls equal are different labels.
+        let mapped = mappings.values.map { KeyLabel($0) }
+        return OfferedKeys(labels: Set(labels.map { KeyLabel($0) }).union(mapped), patterns: globs.map(\.labels))
     }
 
     static func validate(prefix: String) throws(AccessControlError) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import LaneProtocol
 import Testing
 
 @Suite struct KeyStoreTests {
@@ -14,6 +15,22 @@ import Testing
         #expect(store.resolve(externalKeyID: "foo") == "foo")
         #expect(store.resolve(externalKeyID: "bar") == nil)
         #expect(store.resolve(externalKeyID: "Foo") == nil)
+    }
+
+    @Test func offersWhatItResolves() throws {
+        let store = try KeyStore(
+            pathPrefix: "/example",
+            keys: [
+                KeyPattern("prod-*"), KeyPattern("K"), KeyPattern(externalKeyID: "kelvin", label: "\u{212A}"),
+                KeyPattern(externalKeyID: "prod-1", label: "Other Key"),
+            ])
+        // Without: one of "K" and the Kelvin sign.
+        #expect(store.offered.labels == ["K", "\u{212A}", "Other Key"])
+        #expect(store.offered.labels.count == 3)
+        for label in ["K", "\u{212A}", "Other Key", "prod-7", "prod-"] {
+            #expect(store.offered.contains(KeyLabel(label)))
+        }
+        for label in ["k", "prod 7", "kelvin", ""] { #expect(!store.offered.contains(KeyLabel(label))) }
     }
 
     @Test func labelsThatAreNoExternalKeyIDNeedAMapping() throws {
