@@ -45,6 +45,9 @@ typedef struct {
     CK_ULONG ulTagBits;
 } claviger_gcm_message_params;
 
+/// CKA_UNIQUE_ID: the token gives each object one, and never changes it (PKCS#11 3.0, section 4.4).
+#define CLAVIGER_UNIQUE_ID 4UL
+
 /// CKG_NO_GENERATE: the caller makes the IV.
 #define CLAVIGER_NO_GENERATE 0UL
 /// CKF_MESSAGE_ENCRYPT and CKF_MESSAGE_DECRYPT of CK_MECHANISM_INFO.flags.

@@ -21,6 +21,10 @@ final class ControlConnection: ChannelInboundHandler, @unchecked Sendable {
     private weak let delegate: (any ControlDelegate)?
     private var context: ChannelHandlerContext?
     private var assembler = ControlFrameAssembler()
+    /// What is said before the socket is on its event loop.
+    private var waiting: [NodeMessage] = []
+    private var isActive = false
+    private var isClosed = false
 
     init(hsm: Int, epoch: UInt64, eventLoop: any EventLoop, delegate: any ControlDelegate) {
         self.hsm = hsm
@@ -29,23 +33,41 @@ final class ControlConnection: ChannelInboundHandler, @unchecked Sendable {
         self.delegate = delegate
     }
 
-    /// Sends a message that holds no secret. Any thread.
+    /// Sends a message that holds no secret. Any thread, and from the beginning on.
     func send(_ message: NodeMessage) {
-        let bytes = message.encoded()
         eventLoop.execute {
-            guard let context = self.context else { return }
-            let buffer = bytes.withUnsafeBytes { context.channel.allocator.buffer(bytes: $0) }
-            context.writeAndFlush(self.wrapOutboundOut(buffer), promise: nil)
+            guard !self.isClosed else { return }
+            guard self.isActive, let context = self.context else { return self.waiting.append(message) }
+            self.write(message, context)
         }
+    }
+
+    private func write(_ message: NodeMessage, _ context: ChannelHandlerContext) {
+        let buffer = message.encoded().withUnsafeBytes { context.channel.allocator.buffer(bytes: $0) }
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
     }
 
     func close() {
         eventLoop.execute { self.context?.close(promise: nil) }
     }
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if context.channel.isActive { begin(context) }
+    }
 
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        (isClosed, waiting) = (true, [])
+    }
+
+    func channelActive(context: ChannelHandlerContext) { begin(context) }
+
+    private func begin(_ context: ChannelHandlerContext) {
+        isActive = true
+        for message in waiting { write(message, context) }
+        waiting = []
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)

@@ -106,7 +106,12 @@ package final class HSMPool: KeyOperationPool {
     }
 
     package func account(of label: KeyLabel, on hsms: HSMSet) -> KeyAccount {
-        state.withLock { $0.account(of: label, on: hsms) }
+        state.withLock { state in
+            let account = state.account(of: label, on: hsms)
+            if case .held = account.knowledge { return account }
+            for hsm in state.hsms.indices { state.hsms[hsm].absence.wanted(label) }
+            return account
+        }
     }
 
     /// Has every HSM list its keys now: a key that nobody knew may have just been made.

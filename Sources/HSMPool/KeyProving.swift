@@ -13,7 +13,8 @@ extension PoolState {
         let places = shown
         return places.allSatisfy { hsms[$0].hasServed || hsms[$0].failure != nil }
             && !places.contains { hsm in
-                hsms[hsm].hasServed && catalogue.hasKey(hsm: hsm) { proof.standing(of: $0) == .pending }
+                hsms[hsm].absence.isReading
+                    || hsms[hsm].hasServed && catalogue.hasKey(hsm: hsm) { proof.standing(of: $0) == .pending }
             }
     }
 
@@ -90,6 +91,7 @@ extension PoolState {
             }
         case .absent:
             // Absence is not unavailability: one that is out may hold it.
+            if heard.intersection(permitted).contains(where: { !hsms[$0].absence.canDeny(label) }) { return .unknown }
             let silent = permitted.subtracting(heard)
                 .intersection(HSMSet(hsms.indices.filter { hsms[$0].role.isMember }))
             let mayHold =

@@ -63,12 +63,12 @@ extension PoolState {
             hsms[place].role = .retired(successor: member)
             return before.map { !$0.hasSameWorker(as: member) || !$0.hasSameTerms(as: member) } ?? true
         case .outgoing(let new):
-            if hsms[new].settings.hasSameWorker(as: member) { return changeTerms(new, to: member) }
+            if hsms[new].settings.hasSameWorker(as: member) { return changeTerms(new, to: member, &change) }
             change.effects += retire(new, now: now)
             hsms[place].role = .member
             return alter(place, to: member, now: now, &change)
         case .member, .incoming:
-            if hsms[place].settings.hasSameWorker(as: member) { return changeTerms(place, to: member) }
+            if hsms[place].settings.hasSameWorker(as: member) { return changeTerms(place, to: member, &change) }
             if let new = add(successor: member, of: place, until: now &+ startPatience, now: now) {
                 change.starts.append(new)
             } else {
@@ -78,9 +78,9 @@ extension PoolState {
         }
     }
 
-    private mutating func changeTerms(_ hsm: Int, to member: PoolMember) -> Bool {
+    private mutating func changeTerms(_ hsm: Int, to member: PoolMember, _ change: inout Change) -> Bool {
         guard !hsms[hsm].settings.hasSameTerms(as: member) else { return false }
-        change(hsm, to: member)
+        change.effects += self.change(hsm, to: member)
         return true
     }
 

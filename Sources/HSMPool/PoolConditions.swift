@@ -55,6 +55,7 @@ extension PoolState {
         if probed > 0, now > probed, now - probed > Self.oldestProbe {
             return (.degraded, "it was last probed \((now - probed) / 1_000_000_000) s ago")
         }
+        if hsms[hsm].absence.isEmpty { return (.degraded, "its token shows no key that a key store offers") }
         return (.active, "")
     }
 
@@ -79,6 +80,23 @@ extension PoolState {
         status.workerPID = entry.worker?.pid ?? 0
         return status
     }
+
+    /// Has workers started anew whose word that a key is gone is in doubt.
+    mutating func lookAgain(now: UInt64) -> [PoolEffect] {
+        var effects: [PoolEffect] = []
+        for hsm in hsms.indices where hsms[hsm].role.isMember && machine.phase(of: hsm) == .serving {
+            let others = serving.subtracting([hsm])
+            let (proof, worker) = (proof, hsms[hsm].worker)
+            guard worker != nil,
+                let reason = hsms[hsm].absence.restart(
+                    now: now, isServedElsewhere: { !proof.holders(of: $0).intersection(others).isEmpty })
+            else { continue }
+            effects += self.effects(of: machine.fellSilent(hsm, reason: reason, now: now), now: now)
+        }
+        return effects
+    }
+
+    private var serving: HSMSet { HSMSet(hsms.indices.filter { machine.phase(of: $0) == .serving }) }
 
     /// HSMs whose worker has said nothing for longer than it should, with the words for it.
     ///

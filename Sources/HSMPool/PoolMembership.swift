@@ -99,9 +99,13 @@ extension PoolState {
     }
 
     /// Settings that take effect while the worker goes on.
-    mutating func change(_ hsm: Int, to member: PoolMember) {
+    mutating func change(_ hsm: Int, to member: PoolMember) -> [PoolEffect] {
+        let isOfferAnother = hsms[hsm].settings.offered != member.offered
         hsms[hsm].settings = member
         machine.change(hsm, to: HSMTraits(member))
+        guard isOfferAnother else { return [] }
+        hsms[hsm].absence.keepOnly(member.offered.contains)
+        return hsms[hsm].worker.map { [.tell($0.control, .offer(member.offered))] } ?? []
     }
 
     // MARK: Going
@@ -188,6 +192,6 @@ extension PoolMember {
     /// True when the rest is the same, too: what the node alone goes by.
     func hasSameTerms(as other: PoolMember) -> Bool {
         tier == other.tier && weight == other.weight && depth == other.depth && stuckAfter == other.stuckAfter
-            && sessionLimit == other.sessionLimit
+            && sessionLimit == other.sessionLimit && offered == other.offered
     }
 }

@@ -34,12 +34,15 @@ package struct PoolMember: Sendable {
     package var probeInterval: UInt32
     /// How long a call may be overdue before the worker is killed, nanoseconds.
     package var stuckAfter: UInt64
+    /// Which of its keys key stores offer; its worker lists no others.
+    package var offered: OfferedKeys
 
     package init(
         name: String, module: String, token: TokenSelector, pin: SecretBytes?, initializeArguments: String? = nil,
         profile: GCMProfile? = nil, sessions: Int, depth: Int = 1, sessionLimit: Int = 0, tier: Int = 0,
         weight: Int = 100,
-        environment: [String: String], catalogueInterval: UInt32, probeInterval: UInt32, stuckAfter: UInt64
+        environment: [String: String], catalogueInterval: UInt32, probeInterval: UInt32, stuckAfter: UInt64,
+        offered: OfferedKeys = .all
     ) {
         self.name = name
         self.module = module
@@ -56,6 +59,7 @@ package struct PoolMember: Sendable {
         self.catalogueInterval = catalogueInterval
         self.probeInterval = probeInterval
         self.stuckAfter = stuckAfter
+        self.offered = offered
     }
 }
 

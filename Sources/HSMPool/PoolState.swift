@@ -43,6 +43,8 @@ struct HSMEntry {
     var lastProbed: UInt64 = 0
     /// Answers that were failures of the HSM.
     var failures: UInt64 = 0
+    /// What its word is worth that it has no key of a label.
+    var absence = AbsenceWatch()
     /// It is retired, and its worker has been told to end.
     var isLeaving = false
 

@@ -37,8 +37,15 @@ extension HSMPool: ControlDelegate {
                     "model": "\(identity.model)", "firmware": "\(identity.firmware)",
                     "lanes": "\(readiness.openLanes)", "gcm": "\(readiness.capabilities.profile.words)",
                 ])
-        case .catalogue(let entries, let complaints):
-            logger.info("keys listed", metadata: ["hsm": name, "keys": "\(entries.count)"])
+        case .catalogue(let listing):
+            logger.info(
+                "keys listed",
+                metadata: [
+                    "hsm": name, "keys": "\(listing.entries.count)", "others": "\(listing.others)",
+                    "extent": "\(listing.extent)",
+                ])
+            // While the token is being read they come again and again.
+            let complaints = listing.extent == .growing ? [] : listing.complaints
             // One without a label is about the token or the worker.
             for complaint in complaints where complaint.label.isEmpty {
                 logger.error("hsm is not whole", metadata: ["hsm": name, "reason": "\(complaint.reason)"])
@@ -68,6 +75,14 @@ extension HSMPool: ControlDelegate {
 
 private func hexadecimal(_ value: UInt64) -> String { String(value, radix: 16) }
 
+extension KeyListing {
+    /// The keys of labels that only one object of the token has.
+    fileprivate var unambiguous: [CatalogueEntry] {
+        let counts = Dictionary(entries.map { ($0.label, 1) }, uniquingKeysWith: +)
+        return entries.filter { counts[$0.label] == 1 }
+    }
+}
+
 extension PoolState {
     /// What a worker's message means for its HSM.
     mutating func listen(to message: WorkerMessage, hsm: Int, now: UInt64, unixSeconds: Int64) -> [PoolEffect] {
@@ -79,8 +94,11 @@ extension PoolState {
             hsms[hsm].lanesAnnounced = min(Int(readiness.openLanes), hsms[hsm].worker?.lanes.count ?? 0)
             hsms[hsm].failure = nil
             return []
-        case .catalogue(let entries, let complaints):
-            catalogue.replace(hsm: hsm, entries: entries, complaints: complaints)
+        case .catalogue(let listing):
+            let entries = listing.unambiguous
+            catalogue.replace(hsm: hsm, entries: entries, complaints: listing.complaints)
+            let isToHaveKeys = hsms[hsm].settings.offered != OfferedKeys()
+            hsms[hsm].absence.listed(listing, isToHaveKeys: isToHaveKeys, now: now)
             var effects: [PoolEffect] = []
             // Only now: before it has told its keys, an HSM must not be heard on which keys there are.
             if let lanes = hsms[hsm].lanesAnnounced, let worker = hsms[hsm].worker {
@@ -88,7 +106,8 @@ extension PoolState {
                 effects += self.effects(
                     of: machine.ready(hsm, openLanes: lanes, lanes: worker.lanes.count, now: now), now: now)
             }
-            effects += self.effects(of: proof.listed(hsm: hsm, entries: entries, now: now), now: now)
+            effects += self.effects(
+                of: proof.listed(hsm: hsm, entries: entries, extent: listing.extent, now: now), now: now)
             return effects + own(hsm, now: now)
         case .probe(let report):
             return listen(to: report, hsm: hsm, now: now)

@@ -69,6 +69,9 @@ extension HSMPool {
             }
             state.hsms[hsm].worker = WorkerHandle(pid: process.pid, control: control, lanes: lanes)
             state.hsms[hsm].lastHeard = monotonicNanoseconds()
+            state.hsms[hsm].absence.workerStarted()
+            // Before any later offer, which the lock keeps behind this one.
+            control.send(.offer(state.hsms[hsm].settings.offered))
             return true
         }
         guard isCurrent else {
@@ -112,6 +115,7 @@ extension HSMPool {
                     }
                     effects += state.effects(of: state.machine.fellSilent(hsm, reason: reason, now: now), now: now)
                 }
+                effects += state.lookAgain(now: now)
                 return (effects, state.refreshConditions(now: now))
             }
             guard let (effects, changes) = found else { return task.cancel() }

@@ -14,6 +14,8 @@ package struct HSMListing: Sendable, Equatable {
         /// `nil` when the token does not tell.
         package var bits: Int?
         package var usage: KeyUsage
+        /// Why it cannot serve, where reading it shows that already; empty otherwise.
+        package var problem = ""
     }
 
     package struct Slot: Sendable, Equatable {
@@ -90,16 +92,38 @@ package struct HSMListing: Sendable, Equatable {
             let session = try Session.open(module, slot: slot.slot)
             defer { try? session.close() }
             if let pin {
-                try session.login(pin: pin)
+                do throws(PKCS11Error) {
+                    try session.login(pin: pin)
+                } catch {
+                    throw WorkerFailure.login(error, token: token.identity)
+                }
                 listed.isLoggedIn = true
             }
-            listed.keys = try session.aesKeys(atMost: KeyCatalogue.mostKeys).keys.map { key in
-                Key(label: key.label, id: hexadecimal(key.id), bits: key.size.map { $0 * 8 }, usage: key.usage)
-            }
+            let found = try session.aesKeys(atMost: KeyReader.mostObjects)
+            listed.keys = found.keys.map(Key.init) + found.unreadable.map(Key.init)
+        } catch let failure as WorkerFailure {
+            throw failure
         } catch {
-            if pin != nil { throw .login(error, token: token.identity) }
-            listed.problem = "\(error)"
+            listed.problem = "its keys cannot be listed: \(error)"
         }
         return listed
+    }
+}
+
+extension HSMListing.Key {
+    fileprivate init(_ key: KeyDescription) {
+        self.init(
+            label: key.label, id: hexadecimal(key.id),
+            // A token may say anything.
+            bits: key.size.map { $0.multipliedReportingOverflow(by: 8) }.flatMap {
+                $0.overflow ? nil : $0.partialValue
+            },
+            usage: key.usage)
+        if !key.strangeLabel.isEmpty { problem = "label is no UTF-8: \(hexadecimal(key.strangeLabel.prefix(64)))" }
+    }
+
+    fileprivate init(_ key: UnreadableKey) {
+        self.init(label: key.label, id: hexadecimal(key.id), bits: nil, usage: [])
+        problem = "\(key.attribute) cannot be read: \(key.code.name)"
     }
 }

@@ -49,8 +49,9 @@ extension HSMListing.Slot {
         var rows = [["LABEL", "BITS", "CKA_ID", "USAGE"]]
         for key in keys.sorted(by: { ($0.label ?? "") < ($1.label ?? "") }) {
             rows.append([
-                key.label?.text ?? "(unreadable)", key.bits.map(String.init) ?? "?", key.id.isEmpty ? "-" : key.id,
-                key.usage.names.joined(separator: ","),
+                key.label.map(\.text) ?? "(unreadable)", key.bits.map(String.init) ?? "?",
+                key.id.isEmpty ? "-" : key.id,
+                key.problem.isEmpty ? key.usage.names.joined(separator: ",") : "(\(key.problem))",
             ])
         }
         let widths = (0..<3).map { column in rows.map { $0[column].count }.max() ?? 0 }

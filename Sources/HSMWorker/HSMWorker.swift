@@ -27,6 +27,7 @@ package enum HSMWorker {
             while let message = try reader.next() {
                 switch message {
                 case .configure: _exit(2)
+                case .offer(let keys): doorbell.offer(keys)
                 case .readCatalogue: doorbell.ring(.readCatalogue)
                 case .probe: doorbell.ring(.probe)
                 case .makeCanary(let ticket, let key): doorbell.ask(.make(ticket: ticket, key: key))

@@ -8,8 +8,8 @@ import SecureMemory
 /// A worker's one thread beside the lanes that talks to the library: logs in, starts the lanes, keeps the catalogue,
 /// probes, proves keys.
 struct Keeper {
-    /// For how long canaries are served before probe and catalogue have their turn again, nanoseconds.
-    private static let canaryTurn: UInt64 = 50_000_000
+    /// For how long canaries are served, or keys are read, before the others have their turn again, nanoseconds.
+    private static let turn: UInt64 = 50_000_000
 
     private let configuration: WorkerConfiguration
     private let firstLaneDescriptor: Int32
@@ -40,7 +40,6 @@ struct Keeper {
                         identity: token.identity, openLanes: UInt16(clamping: lanes.opened),
                         capabilities: token.capabilities)))
             if let shortage = lanes.shortage { rounds.complain(shortage) }
-            try rounds.readCatalogue(always: true)
             try keep(&rounds)
         } catch {
             control.send(.failed(error))
@@ -49,22 +48,23 @@ struct Keeper {
     }
 
     private func keep(_ rounds: inout KeeperRounds) throws(WorkerFailure) {
-        var nextCatalogue = soon(configuration.catalogueInterval)
         var probes = ProbeSchedule(interval: UInt64(max(configuration.probeInterval, 50)) * 1_000_000)
         while true {
-            let tasks = try doorbell.wait(until: min(nextCatalogue, probes.next))
-            if tasks.contains(.probe) || claviger_monotonic_nanoseconds() >= probes.next {
+            // Before it has told keys the node gives it nothing, and its probes say nothing.
+            let next = rounds.hasToldKeys ? min(rounds.nextReading, probes.next) : rounds.nextReading
+            let tasks = try doorbell.wait(until: next)
+            if let offered = doorbell.takeOffered() { rounds.offer(offered) }
+            if tasks.contains(.readCatalogue) { rounds.demandReading() }
+            let isProbeDue = tasks.contains(.probe) || claviger_monotonic_nanoseconds() >= probes.next
+            if rounds.hasToldKeys, isProbeDue {
                 let report = try rounds.probe()
                 control.send(.probe(report))
                 let mayGoOn = probes.record(
                     passed: report.passed, now: claviger_monotonic_nanoseconds(), jitter: .random(in: 0..<1))
                 guard mayGoOn else { throw exhausted(report) }
             }
-            if tasks.contains(.readCatalogue) || claviger_monotonic_nanoseconds() >= nextCatalogue {
-                try rounds.readCatalogue(always: false)
-                nextCatalogue = soon(configuration.catalogueInterval)
-            }
-            let end = claviger_monotonic_nanoseconds() + Self.canaryTurn
+            try rounds.readKeys(until: claviger_monotonic_nanoseconds() + Self.turn)
+            let end = claviger_monotonic_nanoseconds() + Self.turn
             while claviger_monotonic_nanoseconds() < end, let request = doorbell.takeCanary() { rounds.prove(request) }
         }
     }
@@ -75,12 +75,6 @@ struct Keeper {
             kind: .call, function: report.function, code: report.code,
             message: "\(ProbeSchedule.mostFailures) probes in a row failed, the last with \(report.function.name) "
                 + "\(code.isOK ? "and a wrong result" : code.name); a new worker process is needed")
-    }
-
-    /// In `milliseconds` from now, ±10 %, so that the workers of many nodes do not ask an HSM all at once.
-    private func soon(_ milliseconds: UInt32) -> UInt64 {
-        let base = UInt64(max(milliseconds, 50)) * 1_000_000
-        return claviger_monotonic_nanoseconds() + UInt64.random(in: base / 10 * 9...base / 10 * 11)
     }
 
     /// Opens the sessions of the first lanes and starts all lanes; those without session are parked.

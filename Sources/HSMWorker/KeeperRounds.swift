@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CPlatform
 import LaneProtocol
 import PKCS11
 
@@ -9,8 +10,17 @@ struct KeeperRounds {
     private let control: ControlChannel
     private let session: KeeperSession
     private var canaries: Canaries<KeeperSession>
+    /// What key stores offer; `nil` until the node has told it. Nothing is read before.
+    private var offered: OfferedKeys?
+    private var reader = KeyReader()
+    private var attributes = KeyAttributes()
+    private var schedule: CatalogueSchedule
     private var catalogue = KeyCatalogue()
-    private var findings = KeyFindings(keys: [])
+    private var findings = KeyFindings()
+    /// The login's restorations when the round began.
+    private var restorations: UInt64 = 0
+    /// True when the round has been begun anew after a failure.
+    private var isSecondTry = false
     private var lastSent: CatalogueState?
     private var standingComplaints: [CatalogueComplaint] = []
 
@@ -34,6 +44,7 @@ struct KeeperRounds {
         } catch {
             throw .call(error, doing: "opening the keeper's session")
         }
+        schedule = CatalogueSchedule(interval: UInt64(max(configuration.catalogueInterval, 50)) * 1_000_000)
         canaries = Canaries(session: session, ivs: canaryIVs, profile: capabilities.profile)
         self.token = token.identity
         self.control = control
@@ -47,20 +58,99 @@ struct KeeperRounds {
         standingComplaints.append(CatalogueComplaint(label: "", reason: "token \"\(token.label)\": \(reason)"))
     }
 
-    /// Looks for keys, and tells the node when something changed, or `always`. When the token cannot be asked, what was
-    /// known stands: the probe reports how the token is.
-    mutating func readCatalogue(always: Bool) throws(WorkerFailure) {
-        var read = search()
-        if case .failure(let error) = read {
+    // MARK: Keys
+
+    /// True once the node has been told of keys.
+    var hasToldKeys: Bool { lastSent != nil }
+
+    /// When `readKeys` has something to do; 0 is at once.
+    var nextReading: UInt64 { offered == nil ? .max : schedule.isReading ? 0 : schedule.next }
+
+    /// From now on key stores offer these keys. They are looked for at once.
+    mutating func offer(_ keys: OfferedKeys) {
+        guard keys != offered else { return }
+        offered = keys
+        if schedule.isReading { beginRound(keys) } else { schedule.demand(isUrgent: false) }
+    }
+
+    /// Has the keys read anew: a handle has led nowhere, or the node asks.
+    mutating func demandReading() { schedule.demand(isUrgent: true) }
+
+    /// Reads keys until `end`, if it is time, and tells the node at the end of a round that changed something. When the
+    /// token cannot be asked, what was known stands: the probe reports how the token is.
+    mutating func readKeys(until end: UInt64) throws(WorkerFailure) {
+        guard let offered, schedule.isDue(claviger_monotonic_nanoseconds()) else { return }
+        do throws(PKCS11Error) {
+            if !schedule.isReading {
+                try restoreSeenLogin()
+                schedule.begin(now: claviger_monotonic_nanoseconds())
+                beginRound(offered)
+            }
+            try step(until: end)
+        } catch {
             try mend(after: error)
-            read = search()
+            guard !isSecondTry else {
+                guard hasToldKeys else { throw .call(error, doing: "searching the keys of token \"\(token.label)\"") }
+                return endRound(isComplete: false)
+            }
+            isSecondTry = true
+            schedule.begin(now: claviger_monotonic_nanoseconds())
+            beginRound(offered)
         }
-        switch read {
-        case .success(let found): findings = found
-        case .failure(let error):
-            if always { throw .call(error, doing: "searching the keys of token \"\(token.label)\"") }
+    }
+
+    private mutating func beginRound(_ offered: OfferedKeys) {
+        if restorations != shared.login.restorations {
+            reader.forget()
+            restorations = shared.login.restorations
         }
-        send(always: always)
+        reader.begin(offered, rereadsAll: schedule.isUrgent)
+    }
+
+    private mutating func step(until end: UInt64) throws(PKCS11Error) {
+        var now = claviger_monotonic_nanoseconds()
+        var hadReadLabels = reader.hasReadLabels
+        repeat {
+            guard let step = reader.next(mayReadAgain: schedule.mayReadAgain) else {
+                if let failure = reader.failure { throw failure }
+                try take(isGrowing: false)
+                return endRound(isComplete: true)
+            }
+            let hasReadLabels = reader.hasReadLabels && !hadReadLabels && !schedule.hasRead
+            if hasReadLabels || schedule.isTimeToTell(now) { try take(isGrowing: true) }
+            hadReadLabels = reader.hasReadLabels
+            switch step {
+            case .search(let label):
+                let (handles, isCut) = try session.keys(labelled: label, atMost: KeyReader.mostObjects)
+                reader.found(handles, isCut: isCut)
+            case .read(let key): reader.took(try session.describe(key, attributes: &attributes))
+            }
+            let after = claviger_monotonic_nanoseconds()
+            schedule.spent(after &- now)
+            now = after
+        } while now < end
+    }
+
+    private mutating func endRound(isComplete: Bool) {
+        isSecondTry = false
+        schedule.end(
+            now: claviger_monotonic_nanoseconds(), isComplete: isComplete, jitter: .random(in: 0..<1))
+    }
+
+    /// Without login a token shows no private key and calls that success; so what is found counts only when the login
+    /// stood all the while. Absence is not unavailability.
+    private mutating func take(isGrowing: Bool) throws(PKCS11Error) {
+        guard session.loginStands(), shared.login.restorations == restorations else {
+            throw PKCS11Error(function: .findObjects, code: .userNotLoggedIn)
+        }
+        findings = reader.findings
+        send(isGrowing: isGrowing)
+    }
+
+    private func restoreSeenLogin() throws(PKCS11Error) {
+        guard shared.login.canBeSeen else { return }
+        let login = shared.login.restore()
+        guard login.isOK else { throw login.error }
     }
 
     /// One probe; once more after mending the session when it failed.
@@ -76,48 +166,30 @@ struct KeeperRounds {
                     function: report.function, code: ReturnCode(rawValue: UInt(truncatingIfNeeded: report.code))))
             report = session.probe()
         }
-        if session.refusal != refusalBefore { send(always: false) }
+        if session.refusal != refusalBefore { send(isGrowing: lastSent?.listing.extent == .growing) }
         return report
     }
 
     /// Answers one request for a canary.
     mutating func prove(_ request: CanaryRequest) { control.send(canaries.serve(request)) }
 
-    /// Without login a token shows no private key and calls that success; so what is found counts only when the login
-    /// stood all the while. Absence is not unavailability.
-    private func search() -> Result<KeyFindings, PKCS11Error> {
-        if shared.login.canBeSeen {
-            let login = shared.login.restore()
-            guard login.isOK else { return .failure(login.error) }
-        }
-        let restorations = shared.login.restorations
-        do {
-            let (found, loggedIn) = try session.aesKeys(atMost: KeyCatalogue.mostKeys)
-            guard loggedIn, shared.login.restorations == restorations else {
-                return .failure(PKCS11Error(function: .findObjects, code: .userNotLoggedIn))
-            }
-            return .success(found)
-        } catch {
-            return .failure(error)
-        }
-    }
-
-    private mutating func send(always: Bool) {
-        var state = catalogue.update(findings, token: token.label)
-        state.complaints += standingComplaints
+    private mutating func send(isGrowing: Bool) {
+        var state = catalogue.update(
+            findings, isGrowing: isGrowing, named: offered?.labels ?? [], token: token.label)
+        state.listing.complaints += standingComplaints
         if let refusal = session.refusal {
-            state.complaints.append(
+            state.listing.complaints.append(
                 CatalogueComplaint(
                     label: "",
                     reason:
                         "token \"\(token.label)\" makes no session key (\(refusal)): probes only draw random bytes, "
                         + "and a refused ciphertext gets no second opinion from this HSM"))
         }
-        guard always || state != lastSent else { return }
+        guard state != lastSent else { return }
         lastSent = state
         // The lanes know a key before the node may name it.
         shared.keys.replace(with: state.places)
-        control.send(.catalogue(state.entries, complaints: state.complaints))
+        control.send(.catalogue(state.listing))
     }
 
     /// Makes sure of the login and opens a new session; the probe key went with the old one.

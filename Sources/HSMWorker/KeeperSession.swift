@@ -31,13 +31,24 @@ final class KeeperSession: LaneSession {
         return report
     }
 
-    /// The token's AES keys, and whether the user was logged in right after they were read.
-    func aesKeys(atMost limit: Int) throws(PKCS11Error) -> (found: KeyFindings, loggedIn: Bool) {
+    /// The token's AES keys, at most `limit`; only those of the label, where there is one.
+    func keys(labelled label: KeyLabel?, atMost limit: Int) throws(PKCS11Error) -> (
+        handles: [ObjectHandle], isCut: Bool
+    ) {
         guard let session else { throw CallResult.noSession(.findObjects).error }
         do {
-            let found = try session.aesKeys(atMost: limit)
-            guard shared.login.canBeSeen else { return (found, true) }
-            return (found, try session.userIsLoggedIn())
+            return try session.aesKeyHandles(labelled: label, atMost: limit)
+        } catch {
+            note(error.code)
+            throw error
+        }
+    }
+
+    /// What the token tells of a key object.
+    func describe(_ key: ObjectHandle, attributes: inout KeyAttributes) throws(PKCS11Error) -> KeyReading {
+        guard let session else { throw CallResult.noSession(.getAttributeValue).error }
+        do {
+            return try session.describe(key, attributes: &attributes)
         } catch {
             note(error.code)
             throw error

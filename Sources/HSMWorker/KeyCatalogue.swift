@@ -4,9 +4,8 @@ import PKCS11
 
 /// What a worker says about the keys of its token, and where each of them is.
 package struct CatalogueState: Sendable, Equatable {
-    package var entries: [CatalogueEntry] = []
-    package var complaints: [CatalogueComplaint] = []
-    /// Where the numbers of `entries` lead, and those of earlier ones whose label is still there.
+    package var listing = KeyListing()
+    /// Where the numbers of the entries lead, and those of earlier ones whose label is still there.
     package var places: [UInt32: KeyPlace] = [:]
 
     package init() {}
@@ -15,114 +14,226 @@ package struct CatalogueState: Sendable, Equatable {
 /// Gives the keys of a token their numbers, and tells which of them cannot serve. Pure.
 ///
 /// A number stands for one object under one label, as long as the worker lives, and is never given to another: a key
-/// that goes and comes back is another key until it is proven to be the same.
+/// that goes and comes back, or whose check value or unique id changes under its handle, is another key until it is
+/// proven to be the same.
 package struct KeyCatalogue: Sendable {
-    /// Most keys of a token that are looked at.
+    /// Most keys that are told.
     package static let mostKeys = 10_000
+    /// Most bytes that the entries may take in their message; the rest of it is left to complaints.
+    package static let mostBytes = largestControlMessage - 512 * 1024
     /// Most complaints that are told; the rest is counted.
     package static let mostComplaints = 200
-
+    /// Most objects whose label is no UTF-8 that are told one by one.
+    package static let mostStrangeLabels = 8
     /// Most numbers remembered that lead nowhere any more; the oldest are forgotten first.
     package static let mostRetired = 20_000
 
-    private struct Identity: Hashable {
-        var handle: ObjectHandle
+    private struct Known: Sendable {
         var label: KeyLabel
-        var id: [UInt8]
+        var identity: KeyIdentity
+        var reference: UInt32
+
+        /// What a token does not tell this time is what it was, but for CKA_ID, which anybody may take away.
+        func isSame(as key: KeyDescription) -> Bool {
+            key.label == label && key.identity.id == identity.id && !identity.contradicts(key.identity)
+        }
     }
 
-    private var references: [Identity: UInt32] = [:]
+    private var known: [ObjectHandle: Known] = [:]
     /// Numbers that lead nowhere any more, with the label they stood for.
     private var retired: [UInt32: KeyLabel] = [:]
     private var lastReference: UInt32 = 0
 
     package init() {}
 
-    /// Takes what a search found. `token` is the token's label, for the complaints.
-    package mutating func update(_ findings: KeyFindings, token: String) -> CatalogueState {
+    /// Takes what a search found.
+    ///
+    /// - Parameters:
+    ///   - isGrowing: the token is still being read.
+    ///   - named: labels that key stores name one by one.
+    ///   - token: the token's label, for the complaints.
+    package mutating func update(
+        _ findings: KeyFindings, isGrowing: Bool = false, named: Set<KeyLabel> = [], token: String
+    ) -> CatalogueState {
         var state = CatalogueState()
-        var kept: [Identity: UInt32] = [:]
-        var complaints: [CatalogueComplaint] = []
-        let groups = Dictionary(grouping: findings.keys) { $0.label }
-        for (label, keys) in groups.sorted(by: { ($0.key ?? "") < ($1.key ?? "") }) {
-            guard let key = Self.usable(keys, label: label, token: token, complaints: &complaints),
-                let label = key.label
-            else { continue }
-            let identity = Identity(handle: key.handle, label: label, id: key.id)
-            guard let reference = references[identity] ?? newReference() else { continue }
-            kept[identity] = reference
-            state.entries.append(
-                CatalogueEntry(reference: reference, label: label, usage: key.usage, validity: key.validity))
+        var complaints = Complaints(token: token)
+        complaints.add(unreadable: findings.unreadable)
+        complaints.add(strange: findings.keys.filter { !$0.strangeLabel.isEmpty })
+        complaints.add(nameless: findings.keys.filter { $0.label?.isEmpty ?? $0.strangeLabel.isEmpty })
+        let candidates = findings.keys.filter { complaints.isFit($0) }
+        complaints.add(twins: candidates)
+        var kept: [ObjectHandle: Known] = [:]
+        var bytes = 0
+        var isCut = findings.isCut
+        // Keys that are named one by one come first: they are never cut off.
+        let isNamed = { (key: KeyDescription) in key.label.map(named.contains) ?? false }
+        for key in candidates.filter(isNamed) + candidates.filter({ !isNamed($0) }) {
+            guard let label = key.label, let reference = reference(for: key) else { continue }
+            let identity = identity(of: key, reference: reference)
+            let entry = CatalogueEntry(
+                reference: reference, label: label, usage: key.usage, validity: key.validity,
+                identity: identity == KeyIdentity() ? nil : identity)
+            bytes += entry.encodedLength
+            guard state.listing.entries.count < Self.mostKeys, bytes <= Self.mostBytes else {
+                isCut = true
+                break
+            }
+            kept[key.handle] = Known(label: label, identity: identity, reference: reference)
+            state.listing.entries.append(entry)
             state.places[reference] = .at(key.handle)
         }
+        state.listing.entries.sort {
+            $0.label == $1.label ? $0.reference < $1.reference : $0.label < $1.label
+        }
         retire(keeping: kept)
-        let labels = Set(kept.keys.map(\.label))
+        let labels = Set(kept.values.map(\.label))
         for (reference, label) in retired where labels.contains(label) { state.places[reference] = .moved }
-        if findings.isCut {
-            complaints.insert(
-                CatalogueComplaint(
-                    label: "",
-                    reason: "token \"\(token)\" holds more than \(Self.mostKeys) AES keys; the others are not seen"),
-                at: 0)
-        }
-        if complaints.count > Self.mostComplaints {
-            let dropped = complaints.count - Self.mostComplaints
-            complaints.removeLast(dropped)
-            complaints.append(CatalogueComplaint(label: "", reason: "and \(dropped) more keys that cannot serve"))
-        }
-        state.complaints = complaints
+        if isCut { complaints.add(cutAt: findings.isCut ? nil : state.listing.entries.count) }
+        // An object without a label may be any key.
+        let isUncertain = findings.unreadable.contains { $0.label == nil }
+        state.listing.extent = isGrowing ? .growing : isCut || isUncertain ? .cut : .whole
+        state.listing.others = UInt32(clamping: findings.others)
+        state.listing.complaints = complaints.bounded
         return state
     }
 
-    private mutating func retire(keeping kept: [Identity: UInt32]) {
-        for (identity, reference) in references where kept[identity] == nil { retired[reference] = identity.label }
-        references = kept
-        if retired.count > Self.mostRetired {
-            for reference in retired.keys.sorted().dropLast(Self.mostRetired) { retired[reference] = nil }
-        }
-    }
-
-    private mutating func newReference() -> UInt32? {
+    private mutating func reference(for key: KeyDescription) -> UInt32? {
+        if let known = known[key.handle], known.isSame(as: key) { return known.reference }
         let (next, overflow) = lastReference.addingReportingOverflow(1)
         guard !overflow else { return nil }
         lastReference = next
         return next
     }
 
-    /// The one key of a label that can serve; otherwise a complaint that names token, label and CKA_ID.
-    private static func usable(
-        _ keys: [KeyDescription], label: KeyLabel?, token: String, complaints: inout [CatalogueComplaint]
-    ) -> KeyDescription? {
-        func complain(_ reason: String) {
-            complaints.append(CatalogueComplaint(label: label ?? "", reason: reason))
+    /// What the token has ever told of it.
+    private func identity(of key: KeyDescription, reference: UInt32) -> KeyIdentity {
+        var identity = key.identity
+        if let old = known[key.handle], old.reference == reference {
+            identity.checkValue = identity.checkValue ?? old.identity.checkValue
+            identity.uniqueID = identity.uniqueID ?? old.identity.uniqueID
         }
-        let ids = keys.prefix(8).map { idText($0.id) }.joined(separator: ", ")
-        guard let label else {
-            complain("token \"\(token)\": \(keys.count) AES key(s) with a label that cannot be read (CKA_ID \(ids))")
-            return nil
-        }
-        guard !label.isEmpty else {
-            complain("token \"\(token)\": \(keys.count) AES key(s) without a label (CKA_ID \(ids)); give each its own")
-            return nil
-        }
-        guard let key = keys.first, keys.count == 1 else {
-            complain(
-                "token \"\(token)\" holds \(keys.count) AES keys with the label \"\(label)\" (CKA_ID \(ids)); none of "
-                    + "them serves until each has a label of its own")
-            return nil
-        }
-        guard let size = key.size else {
-            complain("token \"\(token)\" does not tell the size of key \"\(label)\" (CKA_ID \(ids))")
-            return nil
-        }
-        guard size == 32 else {
-            complain(
-                "key \"\(label)\" on token \"\(token)\" (CKA_ID \(ids)) has \(size * 8) bits; an external key store "
-                    + "takes AES keys of 256 bits only")
-            return nil
-        }
-        return key
+        return identity
     }
 
-    private static func idText(_ id: [UInt8]) -> String { id.isEmpty ? "none" : hexadecimal(id.prefix(32)) }
+    private mutating func retire(keeping kept: [ObjectHandle: Known]) {
+        for (handle, old) in known where kept[handle]?.reference != old.reference { retired[old.reference] = old.label }
+        known = kept
+        if retired.count > Self.mostRetired {
+            for reference in retired.keys.sorted().dropLast(Self.mostRetired) { retired[reference] = nil }
+        }
+    }
+}
+
+/// Why objects cannot serve, in sentences that name token, label, CKA_ID and what mends it.
+private struct Complaints {
+    let token: String
+    private var list: [CatalogueComplaint] = []
+
+    init(token: String) { self.token = token }
+
+    private mutating func complain(_ label: KeyLabel?, _ reason: String, isUndecided: Bool = false) {
+        list.append(CatalogueComplaint(label: label ?? "", reason: reason, isUndecided: isUndecided))
+    }
+
+    /// True for a key that can serve as far as its attributes tell; otherwise a complaint.
+    mutating func isFit(_ key: KeyDescription) -> Bool {
+        guard let label = key.label, !label.isEmpty else { return false }
+        let id = Self.text(ofID: key.id)
+        guard let size = key.size else {
+            complain(label, "token \"\(token)\" does not tell the size of key \"\(label)\" (CKA_ID \(id))")
+            return false
+        }
+        guard size == 32 else {
+            // A token may say anything.
+            let bits = size.multipliedReportingOverflow(by: 8)
+            complain(
+                label,
+                "key \"\(label)\" on token \"\(token)\" (CKA_ID \(id)) has \(bits.overflow ? "too many" : "\(bits.0)") "
+                    + "bits; an external key store takes AES keys of 256 bits only")
+            return false
+        }
+        return true
+    }
+
+    mutating func add(unreadable: [UnreadableKey]) {
+        for key in unreadable {
+            let name = key.label.map { "key \"\($0)\"" } ?? "a key whose label cannot be read"
+            let what =
+                "token \"\(token)\": \(name) (handle \(key.handle.rawValue), CKA_ID \(Self.text(ofID: key.id))): "
+                + "C_GetAttributeValue of \(key.attribute) returned \(key.code.name); "
+            complain(
+                key.label,
+                what
+                    + (key.isSilent
+                        ? "no attribute of it can be read"
+                        : "the key is not used until the attribute can be read, or is taken off"),
+                isUndecided: true)
+        }
+    }
+
+    mutating func add(strange: [KeyDescription]) {
+        for key in strange.prefix(KeyCatalogue.mostStrangeLabels) {
+            complain(
+                nil,
+                "token \"\(token)\": the label of an AES key (CKA_ID \(Self.text(ofID: key.id))) is no UTF-8: "
+                    + "\(hexadecimal(key.strangeLabel.prefix(64))) in hexadecimal; no key store can offer it")
+        }
+        let rest = strange.count - KeyCatalogue.mostStrangeLabels
+        if rest > 0 { complain(nil, "token \"\(token)\": and \(rest) more AES keys whose label is no UTF-8") }
+    }
+
+    mutating func add(nameless: [KeyDescription]) {
+        let empty = nameless.filter { $0.label != nil }
+        let unread = nameless.filter { $0.label == nil }
+        if !empty.isEmpty {
+            complain(
+                nil,
+                "token \"\(token)\": \(empty.count) AES key(s) without a label (CKA_ID \(Self.text(ofIDs: empty))); "
+                    + "give each its own")
+        }
+        if !unread.isEmpty {
+            complain(
+                nil,
+                "token \"\(token)\": \(unread.count) AES key(s) with a label that cannot be read, or is longer than "
+                    + "255 bytes (CKA_ID \(Self.text(ofIDs: unread)))")
+        }
+    }
+
+    /// Keys of one label: each may be the one that is meant.
+    mutating func add(twins keys: [KeyDescription]) {
+        let groups = Dictionary(grouping: keys) { $0.label ?? "" }.filter { $0.value.count > 1 }
+        for (label, keys) in groups.sorted(by: { $0.key < $1.key }) {
+            complain(
+                label,
+                "token \"\(token)\" holds \(keys.count) AES-256 keys with the label \"\(label)\" (CKA_ID "
+                    + "\(Self.text(ofIDs: keys))); only one that opens the key's canary can serve. Give each a label "
+                    + "of its own, or remove those that are not meant",
+                isUndecided: true)
+        }
+    }
+
+    /// - Parameter told: how many of the offered keys are told; `nil` where not even all objects were looked at.
+    mutating func add(cutAt told: Int?) {
+        let reason =
+            told.map { "key stores offer more than the \($0) keys of it that are told" }
+            ?? "holds more than \(KeyReader.mostObjects) AES keys; the others are not looked at"
+        list.insert(
+            CatalogueComplaint(
+                label: "",
+                reason: "token \"\(token)\" \(reason). Keys that a key store names one by one are found all the same"),
+            at: 0)
+    }
+
+    var bounded: [CatalogueComplaint] {
+        guard list.count > KeyCatalogue.mostComplaints else { return list }
+        let dropped = list.count - KeyCatalogue.mostComplaints
+        return list.dropLast(dropped)
+            + [CatalogueComplaint(label: "", reason: "and \(dropped) more keys that cannot serve")]
+    }
+
+    private static func text(ofID id: [UInt8]) -> String { id.isEmpty ? "none" : hexadecimal(id.prefix(32)) }
+
+    private static func text(ofIDs keys: [KeyDescription]) -> String {
+        keys.prefix(8).map { text(ofID: $0.id) }.joined(separator: ", ")
+    }
 }

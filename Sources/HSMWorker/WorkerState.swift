@@ -46,6 +46,7 @@ final class Doorbell: Sendable {
     private struct State {
         var tasks: KeeperTasks = []
         var failure: WorkerFailure?
+        var offered: OfferedKeys?
         var canaries: [CanaryRequest] = []
         /// How many of `canaries`, the first ones, have been taken.
         var taken = 0
@@ -67,6 +68,20 @@ final class Doorbell: Sendable {
     func fail(_ failure: WorkerFailure) {
         state.withLock { if $0.failure == nil { $0.failure = failure } }
         signal()
+    }
+
+    /// From now on these are the keys that key stores offer.
+    func offer(_ keys: OfferedKeys) {
+        state.withLock { $0.offered = keys }
+        signal()
+    }
+
+    /// What key stores offer, if that has been told since it was asked for last.
+    func takeOffered() -> OfferedKeys? {
+        state.withLock { state in
+            defer { state.offered = nil }
+            return state.offered
+        }
     }
 
     /// Lines up a request for a canary. Never waits.

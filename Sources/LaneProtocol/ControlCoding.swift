@@ -4,7 +4,7 @@ import SecureMemory
 // Layout of a control message: length of the rest (u32), version (u8), kind (u8), then the fields in order;
 // texts and secrets as u32 length and bytes, lists as u32 count and elements. Host byte order, as in the lanes.
 
-/// Largest control message, bytes: some 10,000 keys with labels of 100 bytes.
+/// Largest control message, bytes: some 10,000 keys with labels of 100 bytes, and as many labels that are offered.
 package let largestControlMessage = 4 * 1024 * 1024
 
 /// A control message that cannot be read: another version, an unknown kind, or lengths that do not fit.
@@ -77,6 +77,13 @@ extension NodeMessage {
             writer.write(ticket)
             writer.write(key)
             writer.write(canary)
+        case .offer(let keys):
+            writer.begin(kind: 6)
+            writer.write(UInt8(keys.includesAll ? 1 : 0))
+            writer.write(UInt32(clamping: keys.labels.count))
+            for label in keys.labels { writer.write(label.text) }
+            writer.write(UInt32(clamping: keys.patterns.count))
+            for pattern in keys.patterns { writer.write(pattern.text) }
         }
         return writer.finish()
     }
@@ -91,9 +98,22 @@ extension NodeMessage {
         case 5:
             self = .openCanary(
                 ticket: try reader.integer(), key: try reader.integer(), try reader.sealedCanary())
+        case 6: self = .offer(try Self.offered(from: &reader))
         default: throw MalformedControlMessage()
         }
         try reader.end()
+    }
+
+    private static func offered(from reader: inout ControlReader) throws(MalformedControlMessage) -> OfferedKeys {
+        let includesAll = try reader.integer(UInt8.self) != 0
+        var labels: Set<KeyLabel> = []
+        for _ in 0..<(try reader.integer(UInt32.self)) { labels.insert(KeyLabel(try reader.text())) }
+        var patterns: [LabelPattern] = []
+        for _ in 0..<(try reader.integer(UInt32.self)) {
+            guard let pattern = LabelPattern(try reader.text()) else { throw MalformedControlMessage() }
+            patterns.append(pattern)
+        }
+        return OfferedKeys(labels: labels, patterns: patterns, includesAll: includesAll)
     }
 
     private static func configuration(
@@ -124,19 +144,23 @@ extension WorkerMessage {
             writer.write(readiness.capabilities.profile)
             writer.write(readiness.capabilities.wrongTagCode)
             writer.write(UInt8(readiness.capabilities.allowsThreads ? 1 : 0))
-        case .catalogue(let entries, let complaints):
+        case .catalogue(let listing):
             writer.begin(kind: 2)
-            writer.write(UInt32(clamping: entries.count))
-            for entry in entries {
+            writer.write(listing.extent.rawValue)
+            writer.write(listing.others)
+            writer.write(UInt32(clamping: listing.entries.count))
+            for entry in listing.entries {
                 writer.write(entry.reference)
                 writer.write(entry.label.text)
                 writer.write(entry.usage.rawValue)
                 writer.write(entry.validity)
+                writer.write(entry.identity)
             }
-            writer.write(UInt32(clamping: complaints.count))
-            for complaint in complaints {
+            writer.write(UInt32(clamping: listing.complaints.count))
+            for complaint in listing.complaints {
                 writer.write(complaint.label.text)
                 writer.write(complaint.reason)
+                writer.write(UInt8(complaint.isUndecided ? 1 : 0))
             }
         case .probe(let report):
             writer.begin(kind: 3)
@@ -210,17 +234,29 @@ extension WorkerMessage {
     }
 
     private static func catalogue(from reader: inout ControlReader) throws(MalformedControlMessage) -> WorkerMessage {
-        var entries: [CatalogueEntry] = []
+        guard let extent = KeyListing.Extent(rawValue: try reader.integer()) else { throw MalformedControlMessage() }
+        var listing = KeyListing(extent: extent, others: try reader.integer())
         for _ in 0..<(try reader.integer(UInt32.self)) {
-            entries.append(
+            listing.entries.append(
                 CatalogueEntry(
                     reference: try reader.integer(), label: KeyLabel(try reader.text()),
-                    usage: KeyUsage(rawValue: try reader.integer()), validity: try reader.validity()))
+                    usage: KeyUsage(rawValue: try reader.integer()), validity: try reader.validity(),
+                    identity: try reader.identity()))
         }
-        var complaints: [CatalogueComplaint] = []
         for _ in 0..<(try reader.integer(UInt32.self)) {
-            complaints.append(CatalogueComplaint(label: KeyLabel(try reader.text()), reason: try reader.text()))
+            listing.complaints.append(
+                CatalogueComplaint(
+                    label: KeyLabel(try reader.text()), reason: try reader.text(),
+                    isUndecided: try reader.integer(UInt8.self) != 0))
         }
-        return .catalogue(entries, complaints: complaints)
+        return .catalogue(listing)
+    }
+}
+
+extension CatalogueEntry {
+    /// Bytes that it takes in its message.
+    package var encodedLength: Int {
+        let texts = [identity?.checkValue, identity?.uniqueID, identity?.id].compactMap { $0.map { $0.count + 4 } }
+        return 4 + 4 + label.text.utf8.count + 1 + 8 + 1 + texts.reduce(0, +)
     }
 }

@@ -74,6 +74,13 @@ struct ControlWriter {
         write(validity.end ?? 0)
     }
 
+    /// One bit for each attribute that is known, then these.
+    mutating func write(_ identity: KeyIdentity?) {
+        let attributes = [identity?.checkValue, identity?.uniqueID, identity?.id]
+        write(attributes.enumerated().reduce(UInt8(0)) { $0 | ($1.element == nil ? 0 : 1 << UInt8($1.offset)) })
+        for attribute in attributes.compactMap(\.self) { write(SecretBytes(attribute)) }
+    }
+
     mutating func write(_ canary: SealedCanary) {
         write(SecretBytes(canary.initializationVector))
         write(SecretBytes(canary.ciphertext))
@@ -164,6 +171,15 @@ struct ControlReader {
     /// What is no day of the calendar is no bound.
     mutating func validity() throws(MalformedControlMessage) -> KeyValidity {
         KeyValidity(start: KeyValidity.day(try integer(UInt32.self)), end: KeyValidity.day(try integer(UInt32.self)))
+    }
+
+    mutating func identity() throws(MalformedControlMessage) -> KeyIdentity? {
+        let known = try integer(UInt8.self)
+        guard known < 8 else { throw MalformedControlMessage() }
+        guard known != 0 else { return nil }
+        return KeyIdentity(
+            checkValue: known & 1 == 0 ? nil : try bytes(), uniqueID: known & 2 == 0 ? nil : try bytes(),
+            id: known & 4 == 0 ? nil : try bytes())
     }
 
     mutating func sealedCanary() throws(MalformedControlMessage) -> SealedCanary {

@@ -11,6 +11,16 @@ package enum TokenSelector: Sendable, Equatable {
     case serial(String)
     /// The slot's ID (not its place in the list).
     case slot(UInt64)
+
+    /// Texts are compared as the bytes that a token is chosen by.
+    package static func == (left: TokenSelector, right: TokenSelector) -> Bool {
+        switch (left, right) {
+        case (.label(let one), .label(let other)), (.serial(let one), .serial(let other)):
+            one.utf8.elementsEqual(other.utf8)
+        case (.slot(let one), .slot(let other)): one == other
+        case (.label, _), (.serial, _), (.slot, _): false
+        }
+    }
 }
 
 /// Everything a worker needs to begin. The first message, node to worker.
@@ -92,34 +102,6 @@ package struct KeyUsage: OptionSet, Sendable, Hashable {
     package static let unwrap = KeyUsage(rawValue: 32)
 }
 
-/// One AES-256 key that the token holds.
-package struct CatalogueEntry: Sendable, Equatable {
-    /// The worker's number for it, never given to another key while the worker lives.
-    package var reference: UInt32
-    /// CKA_LABEL.
-    package var label: KeyLabel
-    package var usage: KeyUsage
-    package var validity: KeyValidity
-
-    package init(reference: UInt32, label: KeyLabel, usage: KeyUsage, validity: KeyValidity = KeyValidity()) {
-        self.reference = reference
-        self.label = label
-        self.usage = usage
-        self.validity = validity
-    }
-}
-
-/// A key object that cannot serve, and why in words; shown to people, never used to decide.
-package struct CatalogueComplaint: Sendable, Equatable {
-    package var label: KeyLabel
-    package var reason: String
-
-    package init(label: KeyLabel, reason: String) {
-        self.label = label
-        self.reason = reason
-    }
-}
-
 /// Why a worker gave up. What it says decides whether starting another can help.
 package enum WorkerFailureKind: UInt8, Sendable, CaseIterable {
     /// The library could not be loaded, or is no PKCS#11 library.
@@ -188,6 +170,8 @@ package struct WorkerReadiness: Sendable, Equatable {
 /// Node to worker.
 package enum NodeMessage: Sendable {
     case configure(WorkerConfiguration)
+    /// Which keys the key stores offer from now on. The worker lists nothing before the first.
+    case offer(OfferedKeys)
     /// Read the key catalogue now.
     case readCatalogue
     /// Probe now.
@@ -201,8 +185,8 @@ package enum NodeMessage: Sendable {
 /// Worker to node.
 package enum WorkerMessage: Sendable, Equatable {
     case ready(WorkerReadiness)
-    /// The keys the token holds now. Follows `ready`, and every change.
-    case catalogue([CatalogueEntry], complaints: [CatalogueComplaint])
+    /// The keys the token holds now. Follows `ready` within some seconds, however many there are, and every change.
+    case catalogue(KeyListing)
     case probe(ProbeReport)
     /// `block` is what was encrypted.
     case canaryMade(ticket: UInt64, SealedCanary, block: [UInt8])

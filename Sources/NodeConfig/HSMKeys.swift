@@ -35,9 +35,9 @@ enum HSMKeys {
             + "workers are killed without need.")
     static let catalogueInterval = DurationKey(
         "catalogue_interval", .seconds(1)...(.seconds(3600)), standard: .seconds(5),
-        "How often the token is searched for new and deleted keys.",
-        cost: "A new key is found so much later. A short interval costs a search of all keys each time, which is slow "
-            + "on tokens with thousands.")
+        "How often the token is searched for new and deleted keys, and known ones are read again. On a slow token with "
+            + "very many keys it is done less often: it takes a tenth of one session's time at most.",
+        cost: "A new key, and one that was exchanged, is found so much later.")
     static let probeInterval = DurationKey(
         "probe_interval", .milliseconds(500)...(.seconds(20)), standard: .seconds(5),
         "How often a test key encrypts and decrypts, which is what health is told from.",

@@ -3,8 +3,13 @@ import LaneProtocol
 
 // What happens to HSMs and their catalogues, to time, and what operators say.
 extension KeyProof {
-    /// An HSM has told all its keys.
-    package mutating func listed(hsm: Int, entries: [CatalogueEntry], now: UInt64) -> ProofActions {
+    /// An HSM has told its keys.
+    ///
+    /// - Parameter extent: whether these are all. What a part does not name has not vanished; and as long as a token is
+    ///   being read, keys that are seen for the first time wait for it.
+    package mutating func listed(
+        hsm: Int, entries: [CatalogueEntry], extent: KeyListing.Extent = .whole, now: UInt64
+    ) -> ProofActions {
         var actions = ProofActions()
         guard isThere(hsm) else { return actions }
         hsms[hsm].round &+= 1
@@ -18,9 +23,13 @@ extension KeyProof {
             see(entry, in: record, hsm: hsm, round: round, now: now, into: &actions)
         }
         for record in before where records[record].slots[hsm].round != round {
-            vanish(record, hsm: hsm, now: now, into: &actions)
+            if extent == .whole {
+                vanish(record, hsm: hsm, now: now, into: &actions)
+            } else {
+                hsms[hsm].catalogue.append(record)
+            }
         }
-        settle(hsm, now: now, into: &actions)
+        if extent != .growing { settle(hsm, now: now, into: &actions) }
         issueChecks(into: &actions)
         return actions
     }

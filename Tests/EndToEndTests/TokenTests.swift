@@ -18,7 +18,7 @@ extension EndToEnd {
 
         init() throws { scratch = try Scratch() }
 
-        @Test("a new key serves without a restart; a label that is there twice, or a shorter key, never does")
+        @Test("a new key serves without a restart; a label that is there twice, or a shorter key, does not")
         func newKeys() throws {
             var configuration = try self.configuration()
             configuration.set("keys", "[\"*\"]", in: "[[keystore]]")
@@ -41,13 +41,14 @@ extension EndToEnd {
                 $0.message == "key cannot serve" && $0["key"] == "twin"
             }
             #expect(twin["hsm"] == "hsm-1")
-            #expect(twin["reason"]?.contains("holds 2 AES keys with the label \"twin\"") == true)
+            #expect(twin["reason"]?.contains("holds 2 AES-256 keys with the label \"twin\"") == true)
             let short = try node.logEntry("the short key") { $0.message == "key cannot serve" && $0["key"] == "short" }
             #expect(short["reason"]?.contains("has 128 bits") == true)
-            for key in ["twin", "short"] {
-                #expect(try client.metadata(key: key).refusal == "404 KeyNotFoundException")
-                #expect(try client.encrypt([1], key: key).refusal == "404 KeyNotFoundException")
-            }
+            #expect(try client.metadata(key: "short").refusal == "404 KeyNotFoundException")
+            #expect(try client.encrypt([1], key: "short").refusal == "404 KeyNotFoundException")
+            // Which of the two is meant nobody knows: not to be called absent, which is final for KMS.
+            #expect(try client.metadata(key: "twin").status == 500)
+            #expect(try client.encrypt([1], key: "twin").status == 500)
             #expect(try client.encrypt([1]).status == 200, "the others still serve")
             #expect(try node.stop() == .exited(0))
         }

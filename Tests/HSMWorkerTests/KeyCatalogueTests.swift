@@ -7,9 +7,12 @@ import Testing
 @Suite("Key catalogue")
 struct KeyCatalogueTests {
     private func key(
-        _ handle: UInt, _ label: KeyLabel?, id: [UInt8] = [], size: Int? = 32, usage: KeyUsage = [.encrypt, .decrypt]
+        _ handle: UInt, _ label: KeyLabel?, id: [UInt8] = [], size: Int? = 32, usage: KeyUsage = [.encrypt, .decrypt],
+        checkValue: [UInt8] = [], uniqueID: [UInt8] = []
     ) -> KeyDescription {
-        KeyDescription(handle: ObjectHandle(rawValue: handle), label: label, id: id, size: size, usage: usage)
+        KeyDescription(
+            handle: ObjectHandle(rawValue: handle), label: label, id: id, size: size, usage: usage,
+            checkValue: checkValue, uniqueID: uniqueID)
     }
 
     @Test("A key keeps its number, a new one gets another")
@@ -17,8 +20,8 @@ struct KeyCatalogueTests {
         var catalogue = KeyCatalogue()
         let first = catalogue.update(KeyFindings(keys: [key(1, "a"), key(2, "b")]), token: "t")
         let second = catalogue.update(KeyFindings(keys: [key(3, "0"), key(2, "b"), key(1, "a")]), token: "t")
-        let before = Dictionary(uniqueKeysWithValues: first.entries.map { ($0.label, $0.reference) })
-        let after = Dictionary(uniqueKeysWithValues: second.entries.map { ($0.label, $0.reference) })
+        let before = Dictionary(uniqueKeysWithValues: first.listing.entries.map { ($0.label, $0.reference) })
+        let after = Dictionary(uniqueKeysWithValues: second.listing.entries.map { ($0.label, $0.reference) })
         #expect(before["a"] == after["a"])
         #expect(before["b"] == after["b"])
         #expect(Set(after.values).count == 3)
@@ -31,20 +34,20 @@ struct KeyCatalogueTests {
         var given = Set<UInt32>()
         for handle in [1, 2, 1] as [UInt] {
             let state = catalogue.update(KeyFindings(keys: [key(handle, "a")]), token: "t")
-            for entry in state.entries { #expect(given.insert(entry.reference).inserted) }
+            for entry in state.listing.entries { #expect(given.insert(entry.reference).inserted) }
         }
         #expect(given.count == 3)
         #expect(catalogue.update(KeyFindings(keys: []), token: "t").places.isEmpty)
         let renamed = catalogue.update(KeyFindings(keys: [key(1, "b")]), token: "t")
-        #expect(renamed.entries.allSatisfy { !given.contains($0.reference) })
+        #expect(renamed.listing.entries.allSatisfy { !given.contains($0.reference) })
     }
 
     @Test("An old number of a label that is still there is moved; of one that is not, gone")
     func moved() throws {
         var catalogue = KeyCatalogue()
         let first = catalogue.update(KeyFindings(keys: [key(1, "a"), key(2, "b")]), token: "t")
-        let a = try #require(first.entries.first { $0.label == "a" }?.reference)
-        let b = try #require(first.entries.first { $0.label == "b" }?.reference)
+        let a = try #require(first.listing.entries.first { $0.label == "a" }?.reference)
+        let b = try #require(first.listing.entries.first { $0.label == "b" }?.reference)
         let second = catalogue.update(KeyFindings(keys: [key(9, "a")]), token: "t")
         #expect(second.places[a] == .moved)
         #expect(second.places[b] == nil)
@@ -59,12 +62,12 @@ struct KeyCatalogueTests {
         var catalogue = KeyCatalogue()
         var state = CatalogueState()
         for round in 0..<30 as Range<UInt> {
-            let keys = (0..<1_000 as Range<UInt>).map { key(round * 1_000 + $0, "k\($0)") }
+            let keys = (0..<1_000 as Range<UInt>).map { key(round * 1_000 + $0, KeyLabel("k\($0)")) }
             state = catalogue.update(KeyFindings(keys: keys), token: "t")
         }
-        #expect(state.entries.count == 1_000)
+        #expect(state.listing.entries.count == 1_000)
         #expect(state.places.count == 1_000 + KeyCatalogue.mostRetired)
-        #expect(state.entries.allSatisfy { state.places[$0.reference] != .moved })
+        #expect(state.listing.entries.allSatisfy { state.places[$0.reference] != .moved })
     }
 
     @Test("The same keys give the same state")
@@ -74,45 +77,152 @@ struct KeyCatalogueTests {
         #expect(catalogue.update(KeyFindings(keys: [key(2, "x", size: 16), key(1, "a")]), token: "t") == first)
     }
 
-    @Test("Two objects with one label serve neither, and both are named")
-    func duplicates() throws {
+    @Test("Several objects of one label are all told, each with a number of its own, and people are told of it")
+    func candidates() throws {
         var catalogue = KeyCatalogue()
         let found = KeyFindings(keys: [key(1, "foo", id: [0x0a]), key(2, "foo", id: [0xbc]), key(3, "bar")])
         let state = catalogue.update(found, token: "prod")
-        #expect(state.entries.map(\.label) == ["bar"])
-        let complaint = try #require(state.complaints.first)
+        // Without: ["bar"], and no HSM with such a pair could serve foo.
+        #expect(state.listing.entries.map(\.label) == ["bar", "foo", "foo"])
+        #expect(Set(state.listing.entries.map(\.reference)).count == 3)
+        for handle in 1...3 as ClosedRange<UInt> {
+            #expect(state.places.values.contains(.at(ObjectHandle(rawValue: handle))))
+        }
+        let complaint = try #require(state.listing.complaints.first)
         #expect(complaint.label == "foo")
-        for part in ["prod", "foo", "0a", "bc"] { #expect(complaint.reason.contains(part)) }
+        for part in ["prod", "foo", "0a", "bc", "canary"] { #expect(complaint.reason.contains(part)) }
+        let again = catalogue.update(found, token: "prod")
+        #expect(again == state)
     }
 
-    @Test("Only keys of 256 bits serve; an unfit twin spoils the label, too")
+    @Test("Labels are bytes: those that Swift calls equal are different keys")
+    func bytes() {
+        var catalogue = KeyCatalogue()
+        let labels: [KeyLabel] = ["K", "\u{212A}", "caf\u{E9}", "cafe\u{301}"]
+        let keys = labels.enumerated().map { key(UInt($0.offset), $0.element) }
+        let state = catalogue.update(KeyFindings(keys: keys), token: "t")
+        // Without: none of the four, and two complaints.
+        #expect(Set(state.listing.entries.map(\.label)) == Set(labels))
+        #expect(state.listing.entries.count == 4)
+        #expect(state.listing.complaints.isEmpty)
+    }
+
+    @Test("A label that is no UTF-8 is told in hexadecimal, with its CKA_ID, each for itself")
+    func strangeLabels() {
+        var catalogue = KeyCatalogue()
+        let keys = [[0x62, 0xff], [0x62, 0xfe]].enumerated().map { index, label in
+            KeyDescription(
+                handle: ObjectHandle(rawValue: UInt(index)), label: nil, strangeLabel: label,
+                id: [0x70 + UInt8(index)], size: 32, usage: [])
+        }
+        let state = catalogue.update(KeyFindings(keys: keys + [key(9, "good")]), token: "t")
+        #expect(state.listing.entries.map(\.label) == ["good"])
+        #expect(state.listing.complaints.count == 2)
+        for (complaint, part) in zip(state.listing.complaints, [("62ff", "70"), ("62fe", "71")]) {
+            #expect(complaint.reason.contains(part.0) && complaint.reason.contains(part.1))
+            #expect(!complaint.reason.contains("\u{FFFD}"))
+        }
+    }
+
+    @Test("An object that cannot be read is out by itself, and told with handle, label, CKA_ID, attribute and code")
+    func unreadable() throws {
+        var catalogue = KeyCatalogue()
+        let odd = UnreadableKey(
+            handle: ObjectHandle(rawValue: 77), label: "odd", id: [0xab], attribute: "CKA_END_DATE",
+            code: .generalError, isSilent: false)
+        let state = catalogue.update(KeyFindings(keys: [key(1, "foo")], unreadable: [odd]), token: "t")
+        #expect(state.listing.entries.map(\.label) == ["foo"])
+        let complaint = try #require(state.listing.complaints.first)
+        #expect(complaint.label == "odd" && complaint.isUndecided)
+        #expect(state.listing.extent == .whole)
+        // One that tells not even its label may be any key: nothing is absent.
+        var nameless = odd
+        nameless.label = nil
+        let other = catalogue.update(KeyFindings(keys: [key(1, "foo")], unreadable: [nameless]), token: "t")
+        #expect(other.listing.extent == .cut)
+        for part in ["77", "odd", "ab", "CKA_END_DATE", "CKR_GENERAL_ERROR"] {
+            #expect(complaint.reason.contains(part), "\(complaint.reason)")
+        }
+    }
+
+    @Test("Another check value or unique id under the same handle is another key, and gets another number")
+    func exchanged() throws {
+        var catalogue = KeyCatalogue()
+        var given: [UInt32] = []
+        for (checkValue, uniqueID) in [
+            ([1, 2, 3], [7]), ([4, 5, 6], [7]), ([4, 5, 6], [8]), ([], [8]), ([4, 5, 6], []), ([4, 5, 6], [8]),
+        ] as [([UInt8], [UInt8])] {
+            let found = KeyFindings(keys: [key(1, "foo", id: [9], checkValue: checkValue, uniqueID: uniqueID)])
+            let state = catalogue.update(found, token: "t")
+            given.append(try #require(state.listing.entries.first?.reference))
+            for old in given.dropLast() where old != given.last { #expect(state.places[old] == .moved) }
+            let identity = try #require(state.listing.entries.first?.identity)
+            #expect(identity.id == [9] && identity.checkValue != nil && identity.uniqueID != nil)
+        }
+        // Without: one number for all six, so that nothing is proven anew. What is not told for once is no change.
+        #expect(given[0] != given[1] && given[1] != given[2])
+        #expect(Set(given[2...]).count == 1)
+    }
+
+    @Test("Only keys of 256 bits serve; an unfit twin does not spoil the label")
     func sizes() {
         var catalogue = KeyCatalogue()
         let found = KeyFindings(keys: [
-            key(1, "short", id: [1], size: 16), key(2, "unknown", size: nil), key(3, "mad", size: .max / 16),
+            key(1, "short", id: [1], size: 16), key(2, "unknown", size: nil), key(3, "mad", size: .max),
             key(4, "good"), key(5, "both"), key(6, "both", size: 16),
         ])
         let state = catalogue.update(found, token: "t")
-        #expect(state.entries.map(\.label) == ["good"])
-        #expect(Set(state.complaints.map(\.label)) == ["short", "unknown", "mad", "both"])
-        #expect(state.complaints.first { $0.label == "short" }?.reason.contains("128 bits") == true)
+        #expect(state.listing.entries.map(\.label) == ["both", "good"])
+        #expect(Set(state.listing.complaints.map(\.label)) == ["short", "unknown", "mad", "both"])
+        #expect(state.listing.complaints.first { $0.label == "short" }?.reason.contains("128 bits") == true)
     }
 
     @Test("Keys without a label, or with one that cannot be read, are told")
     func nameless() {
         var catalogue = KeyCatalogue()
         let state = catalogue.update(KeyFindings(keys: [key(1, ""), key(2, ""), key(3, nil)]), token: "t")
-        #expect(state.entries.isEmpty)
-        #expect(state.complaints.count == 2)
+        #expect(state.listing.entries.isEmpty)
+        #expect(state.listing.complaints.count == 2)
+        #expect(state.listing.extent == .whole)
+    }
+
+    @Test("More keys than can be told are cut, and those that are named one by one are never cut off")
+    func cut() {
+        var catalogue = KeyCatalogue()
+        let many = (0..<KeyCatalogue.mostKeys + 50 as Range<Int>).map { key(UInt($0), KeyLabel("app-\($0)")) }
+        let found = KeyFindings(keys: many + [key(90_000, "zebra")])
+        let state = catalogue.update(found, named: ["zebra"], token: "t")
+        #expect(state.listing.entries.count == KeyCatalogue.mostKeys)
+        #expect(state.listing.extent == .cut)
+        #expect(state.listing.entries.contains { $0.label == "zebra" })
+        // Long labels and ids count in bytes: without, the message is longer than a node reads, and the worker is killed.
+        let long = (0..<9_000 as Range<UInt>).map {
+            key($0, KeyLabel("\($0)" + String(repeating: "x", count: 240)), id: [UInt8](repeating: 1, count: 255))
+        }
+        let bounded = catalogue.update(KeyFindings(keys: long), token: "t")
+        #expect(bounded.listing.extent == .cut)
+        let message = WorkerMessage.catalogue(bounded.listing).encoded()
+        #expect(message.count > KeyCatalogue.mostBytes - 4_096 && message.count < largestControlMessage)
+    }
+
+    @Test("While a token is being read its keys are told as a part")
+    func growing() {
+        var catalogue = KeyCatalogue()
+        let part = catalogue.update(KeyFindings(keys: [key(1, "a")], others: 3), isGrowing: true, token: "t")
+        let whole = catalogue.update(KeyFindings(keys: [key(1, "a"), key(2, "b")], others: 9), token: "t")
+        #expect(part.listing.extent == .growing)
+        #expect(whole.listing.extent == .whole && whole.listing.others == 9)
+        #expect(part.listing.entries == Array(whole.listing.entries.prefix(1)))
     }
 
     @Test("Complaints are bounded, and a token with too many keys is told")
     func bounds() {
         var catalogue = KeyCatalogue()
-        let keys = (1...1_000).map { key(UInt($0), "k\($0)", size: 16) }
+        let keys = (1...1_000).map { key(UInt($0), KeyLabel("k\($0)"), size: 16) }
         let state = catalogue.update(KeyFindings(keys: keys, isCut: true), token: "t")
-        #expect(state.complaints.count == KeyCatalogue.mostComplaints + 1)
-        #expect(state.complaints.first?.reason.contains("more than") == true)
+        #expect(state.listing.complaints.count == KeyCatalogue.mostComplaints + 1)
+        #expect(state.listing.complaints.first?.reason.contains("more than") == true)
+        #expect(state.listing.extent == .cut)
     }
 
     @Test("Usage is told as it is, and a change of it is a change of state")
@@ -120,8 +230,8 @@ struct KeyCatalogueTests {
         var catalogue = KeyCatalogue()
         let first = catalogue.update(KeyFindings(keys: [key(1, "a", usage: [.encrypt])]), token: "t")
         let second = catalogue.update(KeyFindings(keys: [key(1, "a", usage: [.decrypt])]), token: "t")
-        #expect(first.entries.first?.usage == [.encrypt])
-        #expect(first.entries.first?.reference == second.entries.first?.reference)
+        #expect(first.listing.entries.first?.usage == [.encrypt])
+        #expect(first.listing.entries.first?.reference == second.listing.entries.first?.reference)
         #expect(first != second)
     }
 }

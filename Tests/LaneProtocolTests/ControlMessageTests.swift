@@ -31,9 +31,10 @@ private let workerMessages: [WorkerMessage] = [
     .canaryOpened(ticket: .max, block: []),
     .canaryRefused(ticket: 9, .wrongKey, function: .decrypt, code: 0x40),
     .catalogue(
-        [CatalogueEntry(reference: 1, label: "foo", usage: [.encrypt, .decrypt])],
-        complaints: [CatalogueComplaint(label: "bar", reason: "two of them")]),
-    .catalogue([], complaints: []),
+        KeyListing(
+            [CatalogueEntry(reference: 1, label: "foo", usage: [.encrypt, .decrypt])],
+            complaints: [CatalogueComplaint(label: "bar", reason: "two of them")])),
+    .catalogue(KeyListing()),
     .probe(ProbeReport(passed: false, function: .decrypt, code: 5, microseconds: 12)),
     .failed(WorkerFailure(kind: .pinRefused, function: .login, code: 0xA0, message: "refused")),
 ]
@@ -73,7 +74,9 @@ struct ControlMessageTests {
 
     @Test("what the node asks of a worker reads as it was written")
     func orders() throws {
+        let patterns = ["*", "app-?"].compactMap { LabelPattern($0) }
         let orders: [NodeMessage] = [
+            .offer(OfferedKeys()), .offer(.all), .offer(OfferedKeys(labels: ["\u{212A}"], patterns: patterns)),
             .readCatalogue, .probe, .makeCanary(ticket: 1, key: 2), .openCanary(ticket: 3, key: 4, canary),
         ]
         let stream = orders.flatMap { bytes($0.encoded()) }

@@ -20,7 +20,8 @@ struct CapabilityReportTests {
             #expect(trials.largestAAD.accepted == 65_536)
             #expect(trials.largestAAD.refusal == nil)
             #expect(trials.ivLengths == [12: .accepted, 16: .accepted])
-            #expect(trials.attributes.filter { !$0.isReadable }.isEmpty)
+            // Of PKCS#11 3.0, which SoftHSM up to 2.6.1 is not.
+            #expect(trials.attributes.filter { !$0.isReadable }.allSatisfy { $0.name == "CKA_UNIQUE_ID" })
             let text = report.text
             for part in [
                 "IV source      the caller", "profile = \"caller\"", hsm.identity.serial, "48 bytes: accepted",

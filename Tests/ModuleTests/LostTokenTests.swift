@@ -22,7 +22,7 @@ struct LostTokenTests {
                 // The answer to the canary stands behind a catalogue, if there was a new one.
                 reading: while let message = try worker.message() {
                     switch message {
-                    case .catalogue(let entries, _): key = entries.first?.reference ?? key
+                    case .catalogue(let listing): key = listing.entries.first?.reference ?? key
                     case .canaryRefused: break reading
                     default: break
                     }

@@ -17,7 +17,7 @@ struct WorkerHarness {
     init(
         module: String = SoftHSM.library, initializeArguments: String? = nil,
         token: TokenSelector = .label(SoftHSM.label), pin: String? = SoftHSM.pin, profile: GCMProfile? = nil,
-        lanes count: Int = 1, openLanes: Int? = nil, catalogueInterval: UInt32 = 60_000,
+        offered: OfferedKeys? = .all, lanes count: Int = 1, openLanes: Int? = nil, catalogueInterval: UInt32 = 60_000,
         probeInterval: UInt32 = 60_000
     ) throws {
         var near: [Int32] = []
@@ -43,6 +43,7 @@ struct WorkerHarness {
                     initializeArguments: initializeArguments, profile: profile, lanes: UInt16(count),
                     openLanes: openLanes.map { UInt16($0) }, catalogueInterval: catalogueInterval,
                     probeInterval: probeInterval)))
+        if let offered { send(.offer(offered)) }
     }
 
     func send(_ message: NodeMessage) {
@@ -85,10 +86,18 @@ struct WorkerHarness {
         return (canary, block)
     }
 
-    /// The next catalogue; other messages are passed over.
-    func catalogue() throws -> (entries: [CatalogueEntry], complaints: [CatalogueComplaint]) {
+    /// The next catalogue of the whole token; other messages are passed over.
+    func catalogue() throws -> KeyListing {
+        while true {
+            let listing = try listing()
+            if listing.extent != .growing { return listing }
+        }
+    }
+
+    /// The next catalogue, be it of a part; other messages are passed over.
+    func listing() throws -> KeyListing {
         while let message = try message() {
-            if case .catalogue(let entries, let complaints) = message { return (entries, complaints) }
+            if case .catalogue(let listing) = message { return listing }
         }
         throw Ended()
     }

@@ -21,8 +21,12 @@ struct NodePlan: Sendable {
     init(_ configuration: NodeConfiguration, secrets: SecretReader, logger: Logger) throws {
         let translation = Translation(secrets: secrets, now: Int64(time(nil)))
         var findings = Findings(configuration)
-        pool = translation.pool(&findings)
+        var pool = translation.pool(&findings)
         keyStores = translation.keyStores(&findings)
+        for index in pool.members.indices {
+            pool.members[index].offered = keyStores.offered(by: pool.members[index].name)
+        }
+        self.pool = pool
         let listener = translation.listener(&findings)
         translation.checkCluster(&findings)
         for warning in findings.warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }

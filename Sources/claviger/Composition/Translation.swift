@@ -56,6 +56,13 @@ struct PlannedKeyStore: Sendable {
     var foreignForm: AADForm
 }
 
+extension [PlannedKeyStore] {
+    /// The keys of an HSM that may be asked for.
+    func offered(by hsm: String) -> OfferedKeys {
+        filter { $0.hsms?.contains(hsm) ?? true }.reduce(OfferedKeys()) { $0.union($1.keyStore.offered) }
+    }
+}
+
 /// Reads the secrets and certificates that the configuration names, and makes the rooms' settings.
 struct Translation {
     let secrets: SecretReader
