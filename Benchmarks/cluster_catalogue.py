@@ -125,8 +125,9 @@ def two_keys(seconds):
 
 
 def two_keys_cut(seconds):
-    return Drill("two-keys-cut", "the same, cut off from each other for 4 s", max(seconds, 44), [
-        Step(0.5, "separate", PAIR), Step(0.6, "begin", PAIR[:1]), Step(3, "begin", PAIR[1:]), Step(7, "unite", PAIR)],
+    # A node alone takes the order to begin a cluster only when nobody has answered it for some seconds.
+    return Drill("two-keys-cut", "the same, cut off from each other for 4 s", max(seconds, 48), [
+        Step(0.5, "separate", PAIR), Step(0.6, "begin", PAIR[:1]), Step(10, "begin", PAIR[1:]), Step(14, "unite", PAIR)],
         load=False, apart=PAIR)
 
 

@@ -6,6 +6,7 @@ import math
 import re
 
 import cluster_judgement
+import load
 import replies
 
 # Seconds after the loss of its HSMs in which a node whose peers are far away may fail requests.
@@ -171,20 +172,24 @@ def _survived(block, blocked):
 def direct_rows(forwarding, answers, began):
     """The rows of direct requests to a node without HSMs, from when it lost them until it has them again; what is asked
     of the load is asked of these, too."""
+    def name(answer):
+        is_late = answer.status and answer.answered - answer.sent > load.KMS_PATIENCE
+        return f"{answer.name or 'good'}, but after {load.KMS_PATIENCE * 1000:.0f} ms" if is_late else answer.name
     return [
         {"offset": answer.sent - began, "ms": (answer.answered - answer.sent) * 1000, "kind": "encrypt",
-         "status": answer.status, "name": answer.name, "id": "of a direct request", "attempt": 1}
+         "status": answer.status, "name": name(answer), "id": "of a direct request", "attempt": 1}
         for answer in answers if forwarding.begin < answer.sent and answer.answered < forwarding.end]
 
 
 def judged_contest(contest, sealed):
     """What came of ciphertexts (`cluster_watch.Sealed`) that nodes with different keys under one label have made: what
-    is broken, and notes."""
+    is broken, and notes. A node that has no list of blocks yet refuses with InvalidStateException, which is not final.
+    """
     broken, notes = [], []
     final = [
         f"{maker} made it, {opener} answered {answer.status} {answer.name}"
         for maker, one in sealed for opener, answer in one.opened.items()
-        if 400 <= answer.status < 500 and answer.status != 429]
+        if 400 <= answer.status < 500 and answer.status != 429 and answer.name != "InvalidStateException"]
     if final:
         broken.append(f"{len(final)} times a good ciphertext was refused for good: {'; '.join(sorted(set(final))[:3])}")
     settled = contest.together + Contest.SETTLING

@@ -251,16 +251,22 @@ class BlockTests(unittest.TestCase):
 
 class ResultTests(unittest.TestCase):
     def test_direct_requests_to_a_node_without_hsms_count_like_those_of_the_load(self):
-        forwarding = cluster_result.Forwarding("a", 0.5, 6.4)
-        rows = cluster_result.direct_rows(forwarding, answers("+5+3+ +5"), 0.5)
+        forwarding = cluster_result.Forwarding("a", 0.5, 6.1)
+        seen = answers("+5+3+ +5")
+        for answer in seen:
+            answer.answered = answer.sent + 0.2
+        rows = cluster_result.direct_rows(forwarding, seen, 0.5)
         self.assertEqual([(row["offset"], row["status"]) for row in rows],
                          [(0.5, 500), (1.5, 200), (2.5, 503), (3.5, 200), (4.5, 0)])
-        self.assertEqual({row["ms"] for row in rows}, {500.0})
-        self.assertEqual(len(cluster_judgement.misses(result(rows=rows))), 1)
+        self.assertEqual({round(row["ms"]) for row in rows}, {200})
+        self.assertEqual(cluster_judgement.misses(result(rows=rows)), ["3 requests failed"])
+        late = cluster_result.direct_rows(forwarding, answers("++"), 0.5)
+        self.assertEqual([row["name"] for row in late], ["good, but after 250 ms"])
 
     def sealed(self, *made):
         """Requests to encrypt: maker, second, what both nodes answered when they opened it; `-`: nothing was made."""
-        kinds = {"+": (200, None), "i": (400, "InvalidCiphertextException"), "5": (500, "InternalException")}
+        kinds = {"+": (200, None), "i": (400, "InvalidCiphertextException"), "5": (500, "InternalException"),
+                 "l": (400, "InvalidStateException")}
         return [(maker, Sealed(second, 500 if opened == "-" else 200, {} if opened == "-" else {
             name: Answer(second, second, *kinds[letter]) for name, letter in zip("ab", opened)}))
             for maker, second, opened in made]
@@ -271,6 +277,7 @@ class ResultTests(unittest.TestCase):
 
     def test_one_side_of_a_contest_encrypts_and_nothing_is_refused_for_good(self):
         self.assertEqual(self.contest(("a", 2.0, "+5"), ("b", 2.0, "5+"), ("a", 17.0, "++"), ("b", 17.0, "-")), [])
+        self.assertEqual(self.contest(("a", 2.0, "+l"), ("a", 17.0, "++")), [])
         self.assertEqual(len(self.contest(("a", 17.0, "++"), ("b", 17.0, "++"))), 1)
         self.assertEqual(len(self.contest(("a", 2.0, "++"), ("a", 17.0, "-"))), 1)
         self.assertEqual(len(self.contest(("a", 2.0, "+i"), ("a", 17.0, "++"))), 1)
