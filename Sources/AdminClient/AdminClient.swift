@@ -58,6 +58,10 @@ package struct AdminClient: Sendable {
         try await tell("/key/\(Self.encoded(key))/trust?hsm=\(Self.encoded(hsm))")
     }
 
+    package func forget(key: String) async throws(AdminClientError) -> String {
+        try await tell("/key/\(Self.encoded(key))/forget")
+    }
+
     /// Returns when the node has it on its disk, or is known not to be able to.
     package func block(_ order: BlockOrder) async throws(AdminClientError) -> BlockReceipt {
         try await send(order, to: "/blocks")

@@ -29,6 +29,11 @@ enum KeyMatrix {
         if keys.count > shown.count { lines.append("… and \(keys.count - shown.count) more: --json shows all") }
         lines.append(legend)
         for key in shown {
+            for complaint in key.complaints ?? [] {
+                lines += Terminal.wrapped(
+                    "\(Terminal.plain(key.label)): \(Terminal.plain(complaint))", columns: StatusTable.columns,
+                    indent: 2)
+            }
             guard let reason = key.disputed else { continue }
             let text = "disputed, refused everywhere: \(Terminal.plain(key.label)): \(Terminal.plain(reason))"
             lines += Terminal.wrapped(text, columns: StatusTable.columns, indent: 2)

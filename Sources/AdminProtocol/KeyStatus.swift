@@ -29,19 +29,25 @@ package struct KeyStatus: Sendable, Equatable, Codable {
     package var canaryBy: String?
     /// Why the key is refused everywhere until an operator says which HSM is right; `nil` when it is not.
     package var disputed: String?
+    /// What is odd about the key and keeps it from nothing, a sentence each; absent where there is nothing.
+    package var complaints: [String]?
     /// By name of the HSM. One that is not to serve the key has no entry.
     package var cells: [String: Verdict]
 
-    package init(label: String, canaryBy: String?, disputed: String? = nil, cells: [String: Verdict]) {
+    package init(
+        label: String, canaryBy: String?, disputed: String? = nil, complaints: [String] = [],
+        cells: [String: Verdict]
+    ) {
         self.label = label
         self.canaryBy = canaryBy
         self.disputed = disputed
+        self.complaints = complaints.isEmpty ? nil : complaints
         self.cells = cells
     }
 
     /// Whether an HSM may serve it.
     package var isServed: Bool { disputed == nil && cells.values.contains(where: \.isServing) }
 
-    /// Whether no HSM is kept from it.
-    package var isWhole: Bool { disputed == nil && !cells.values.contains(where: \.isExclusion) }
+    /// Whether no HSM is kept from it, and nothing is odd about it.
+    package var isWhole: Bool { disputed == nil && complaints == nil && !cells.values.contains(where: \.isExclusion) }
 }

@@ -23,6 +23,9 @@ package protocol NodeAdministration: Sendable {
     /// Declares that what `hsm` holds under the label `key` is the key: its canary is made anew there, and the others
     /// have to open it.
     func trust(key: String, hsm: String) async -> AdminAnswer
+    /// Declares that a key is gone for good: its canaries are forgotten here and at the peers, and requests for it are
+    /// told that there is no such key.
+    func forget(key: String) async -> AdminAnswer
 
     /// Refuses requests from now on. Returns when it is on this node's disk, or is known not to be.
     func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt>

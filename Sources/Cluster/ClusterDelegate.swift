@@ -13,11 +13,20 @@ package protocol ClusterDelegate: Sendable {
     /// Takes in a peer's block list. Returns what is known here then, and whether that is on disk.
     func merge(blocks: BlockList, from peer: String) async -> (merged: BlockList, durable: Bool)
 
-    /// What this node proves keys by.
-    func canaries() -> [SharedCanary]
+    /// What this node tells of keys, each list in the order of its labels.
+    func keys() -> SharedKeys
 
-    /// A peer proves keys by these.
-    func offered(_ canaries: [SharedCanary], by peer: String)
+    /// Grows whenever that changes.
+    func keysVersion() -> UInt64
+
+    /// A peer tells these.
+    func offered(_ keys: SharedKeys, by peer: String)
+
+    /// An exchange of all keys with a peer begins. Returns the version of what this node tells in it.
+    func exchangeBegan(with peer: String) -> UInt64
+
+    /// It has come to its end: both sides have told all that they knew.
+    func exchangeEnded(with peer: String, version: UInt64)
 
     /// Answers a KMS request that a peer could not serve. `reply` is called exactly once, on any thread.
     ///

@@ -35,6 +35,7 @@ package final class ClusterService: Sendable {
     private let pool: PeerPool
     private let gossip: GossipDriver
     private let blocks: BlockExchange
+    private let canaries: CanaryExchange
     private let forwarder: Forwarder
     private let server: ClusterServer
     private let delegate: any ClusterDelegate
@@ -107,6 +108,7 @@ package final class ClusterService: Sendable {
         self.pool = pool
         self.gossip = gossip
         self.blocks = blocks
+        self.canaries = canaries
         self.server = server
         self.delegate = delegate
         seeds = Mutex(settings.seeds)
@@ -167,6 +169,13 @@ package final class ClusterService: Sendable {
         var isArranged = false
         /// CLOCK_MONOTONIC, nanoseconds.
         var notBefore: UInt64 = 0
+    }
+
+    /// Tells a peer what this node knows of keys, and asks what it knows: at once, or after the pause that the last
+    /// exchange with it is followed by.
+    package func exchangeKeys(with member: Member) {
+        canaries.reconcile(
+            with: GossipDestination(name: member.identity.name, address: member.identity.address))
     }
 
     /// Whether a peer could serve the key.

@@ -43,29 +43,102 @@ struct BlockReply: Codable {
     var durable: Bool
 }
 
-/// One page in each direction.
+/// One page in each direction. Versions up to 16631be read `canaries` and `after`, and send nothing else.
 struct CanaryPage: Codable {
+    /// Canaries that decide.
     var canaries: [SharedCanary]
     /// In a request: send yours with labels beyond this one, the first for "". In an answer: there are more, beyond this
     /// label. Absent: no more.
     var after: String?
+    /// Canaries that have begun to serve seconds ago, or are about to.
+    var provisional: [SharedCanary]?
+    var forgets: [SharedForget]?
 
-    /// What `SharedCanary` promises, and what labels and names can be.
-    var isWithinBounds: Bool {
-        canaries.count <= SharedCanary.mostInMessage
-            && canaries.allSatisfy { canary in
-                (1...255).contains(canary.label.utf8.count) && (12...16).contains(canary.iv.count)
-                    && (1...128).contains(canary.ciphertext.count) && canary.digest.count == 32
-                    && canary.maker.utf8.count <= 255 && canary.node.utf8.count <= 64
-            }
+    /// A page ends at this size, bytes of JSON, roughly; well below `BodyLimits`.
+    private static let mostBytes = 500_000
+
+    /// Everything that it tells.
+    var keys: SharedKeys {
+        let young = (provisional ?? []).map { canary in
+            var canary = canary
+            canary.isProvisional = true
+            return canary
+        }
+        return SharedKeys(canaries: canaries + young, forgets: forgets ?? [])
     }
 
-    /// The first page of those beyond `label`; `nil` sends none.
-    static func page(of sorted: [SharedCanary], after label: String?) -> CanaryPage {
-        guard let label else { return CanaryPage(canaries: [], after: nil) }
-        let rest = sorted.drop { !label.utf8.lexicographicallyPrecedes($0.label.utf8) }
-        let page = Array(rest.prefix(SharedCanary.mostInMessage))
-        return CanaryPage(canaries: page, after: rest.count > page.count ? page.last?.label : nil)
+    /// What `SharedCanary` and `SharedForget` promise, and what labels and names can be.
+    var isWithinBounds: Bool {
+        canaries.count + (provisional?.count ?? 0) <= SharedCanary.mostInMessage
+            && (forgets?.count ?? 0) <= SharedCanary.mostInMessage
+            && canaries.allSatisfy(\.isWithinBounds) && provisional?.allSatisfy(\.isWithinBounds) ?? true
+            && forgets?.allSatisfy(\.isWithinBounds) ?? true
+    }
+
+    /// The first page of what lies beyond `label`; `nil` sends none.
+    ///
+    /// - Parameter keys: each list in the order of its labels.
+    static func page(of keys: SharedKeys, after label: String?) -> CanaryPage {
+        var page = CanaryPage(canaries: [], after: nil, provisional: [], forgets: [])
+        guard let label else { return page }
+        var canaries = keys.canaries.drop { !precedes(label, $0.label) }
+        var forgets = keys.forgets.drop { !precedes(label, $0.label) }
+        var (bytes, last) = (0, "")
+        // All of one label go into one page: the next one begins beyond it.
+        while let next = [canaries.first?.label, forgets.first?.label].compactMap({ $0 }).min(by: precedes) {
+            let ours = canaries.prefix { !precedes(next, $0.label) }
+            let orders = forgets.prefix { !precedes(next, $0.label) }
+            let count = page.canaries.count + (page.provisional?.count ?? 0)
+            let isFull =
+                bytes > mostBytes || count + ours.count > SharedCanary.mostInMessage
+                || (page.forgets?.count ?? 0) + orders.count > SharedCanary.mostInMessage
+            if isFull, !last.isEmpty {
+                page.after = last
+                break
+            }
+            for canary in ours {
+                if canary.isProvisional == true {
+                    page.provisional?.append(canary)
+                } else {
+                    page.canaries.append(canary)
+                }
+                bytes += canary.roughBytes
+            }
+            page.forgets?.append(contentsOf: orders)
+            bytes += orders.reduce(0) { $0 + 200 * ($1.canaries.count + 1) }
+            (canaries, forgets) = (canaries.dropFirst(ours.count), forgets.dropFirst(orders.count))
+            last = next
+        }
+        if page.provisional?.isEmpty == true { page.provisional = nil }
+        if page.forgets?.isEmpty == true { page.forgets = nil }
+        return page
+    }
+
+    /// Labels are bytes, and stand in their order.
+    private static func precedes(_ one: String, _ other: String) -> Bool {
+        one.utf8.lexicographicallyPrecedes(other.utf8)
+    }
+}
+
+extension SharedCanary {
+    fileprivate var isWithinBounds: Bool {
+        (1...255).contains(label.utf8.count) && (12...16).contains(iv.count) && (1...128).contains(ciphertext.count)
+            && digest.count == 32 && maker.utf8.count <= 255 && node.utf8.count <= 64
+            && (provers?.count ?? 0) <= Self.mostProvers && provers?.allSatisfy { $0.utf8.count <= 255 } ?? true
+            && (replaces?.count ?? 0) <= Self.mostReplaced && replaces?.allSatisfy { $0.count == 32 } ?? true
+    }
+
+    /// Length of its JSON, bytes, roughly.
+    fileprivate var roughBytes: Int {
+        let texts = label.utf8.count + maker.utf8.count + (provers ?? []).reduce(0) { $0 + $1.utf8.count + 4 }
+        return 200 + 2 * texts + 4 * (iv.count + ciphertext.count + digest.count) + 140 * (replaces?.count ?? 0)
+    }
+}
+
+extension SharedForget {
+    fileprivate var isWithinBounds: Bool {
+        (1...255).contains(label.utf8.count) && (1...64).contains(canaries.count)
+            && canaries.allSatisfy { $0.count == 32 } && author.utf8.count <= 136
     }
 }
 

@@ -20,7 +20,8 @@ extension ControlAnswer {
             case .noSuchPath:
                 let text =
                     "no such path; there are /status, /cluster, /blocks, /blocks/lift, /blocks/orders/NUMBER, /reload, "
-                    + "/drain, /hsm/NAME/drain, /hsm/NAME/undrain and /key/LABEL/trust?hsm=NAME"
+                    + "/drain, /hsm/NAME/drain, /hsm/NAME/undrain, /key/LABEL/trust?hsm=NAME "
+                    + "and /key/LABEL/forget"
                 return (json(404, AdminReply(error: text)), "")
             case .methodNotAllowed(let allowed):
                 return (json(405, AdminReply(error: "only \(allowed) is allowed")), allowed)
@@ -45,6 +46,7 @@ extension ControlAnswer {
         case .drain(let hsm): reply(await administration.drain(hsm))
         case .undrain(let hsm): reply(await administration.undrain(hsm))
         case .trust(let key, let hsm): reply(await administration.trust(key: key, hsm: hsm))
+        case .forget(let key): reply(await administration.forget(key: key))
         }
     }
 

@@ -8,6 +8,7 @@ enum AdminRequest: Equatable {
     case drain(hsm: String)
     case undrain(hsm: String)
     case trust(key: String, hsm: String)
+    case forget(key: String)
     case block(BlockOrder)
     case lift(LiftOrder)
     case blocks
@@ -75,6 +76,9 @@ enum AdminRequest: Equatable {
         case "key" where parts[2] == "trust":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .trust(key: try name(parts[1], of: "key"), hsm: try hsmOfQuery(query))
+        case "key" where parts[2] == "forget":
+            guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
+            return .forget(key: try name(parts[1], of: "key"))
         case "blocks" where parts[1] == "orders":
             guard method == "GET" || method == "HEAD" else { throw .methodNotAllowed(allowed: "GET, HEAD") }
             return .progress(order: try number(parts[2]))

@@ -13,8 +13,14 @@ extension HSMPool {
         state.withLock { ($0.useCounts.encrypts, $0.useCounts.decrypts) }
     }
 
-    /// The canaries by which keys are proven and that nobody disputes, in the order of their labels.
-    package func sharedCanaries() -> [Canary] { state.withLock { $0.proof }.shared() }
+    /// What peers are told of keys, by label, in order.
+    package func toldCanaries() -> [Canary] { state.withLock { $0.proof }.told() }
+
+    /// Orders to forget keys, in the order of their labels.
+    package func forgetOrders() -> [ForgetOrder] { state.withLock { $0.proof }.forgetOrders() }
+
+    /// Grows whenever what peers are told of keys changes.
+    package var sharedVersion: UInt64 { state.withLock { $0.proof.sharedVersion } }
 
     /// Equal on two nodes that prove the same keys by the same canaries. Lower-case hex.
     package func canariesDigest() -> String { summary().canaries }
@@ -22,18 +28,53 @@ extension HSMPool {
     /// Labels that no HSM of this node can serve at the moment, the first ones in order.
     package func unservedKeys(limit: Int) -> [KeyLabel] { Array(summary().unserved.prefix(max(limit, 0))) }
 
-    /// A peer has told canaries. What is malformed is passed over.
-    package func offered(_ canaries: [Canary], by node: String) {
+    /// A peer has told canaries, and orders to forget some. What is malformed is passed over.
+    package func offered(_ canaries: [Canary], forgets: [ForgetOrder], by node: String) {
+        step { proof, now in
+            var actions = proof.forget(forgets, now: now)
+            actions.append(proof.offered(canaries, by: node, now: now))
+            return actions
+        }
+    }
+
+    /// An exchange of all canaries with a peer begins; returns the version of what this node tells in it.
+    package func exchangeBegan(with node: String) -> UInt64 {
+        state.withLock { $0.proof.exchangeBegan(with: node) }
+    }
+
+    /// It has come to its end.
+    package func exchangeEnded(with node: String) {
+        step { proof, now in proof.exchangeEnded(with: node, now: now) }
+    }
+
+    /// A peer proves its keys as this node does.
+    package func agreed(with node: String) { step { proof, now in proof.agreed(with: node, now: now) } }
+
+    /// From now on this is the cluster.
+    package func know(_ cluster: ProofCluster) { step { proof, now in proof.cluster(cluster, now: now) } }
+
+    /// An operator says that a key is gone for good. Returns why that cannot be done, or `nil`.
+    package func forget(key label: KeyLabel, author: String) -> ForgetRefusal? {
+        let now = monotonicNanoseconds()
+        let (refusal, effects) = state.withLock { state -> (ForgetRefusal?, [PoolEffect]) in
+            switch state.proof.forget(label, author: author, now: now, unixSeconds: Int64(time(nil))) {
+            case .success(let actions): return (nil, state.effects(of: actions, now: now))
+            case .failure(let refusal): return (refusal, [])
+            }
+        }
+        perform(effects)
+        return refusal
+    }
+
+    /// Tells the key proof something, and does what follows.
+    private func step(_ event: (inout KeyProof, UInt64) -> ProofActions) {
         let now = monotonicNanoseconds()
         let effects = state.withLock { state in
-            let actions = state.proof.offered(canaries, by: node, now: now, unixSeconds: Int64(time(nil)))
+            let actions = event(&state.proof, now)
             return state.effects(of: actions, now: now)
         }
         perform(effects)
     }
-
-    /// A peer proves its keys as this node does, or is no peer any more.
-    package func agreed(with node: String) { state.withLock { $0.proof.agreed(with: node) } }
 
     package var hasDisagreements: Bool { state.withLock { $0.proof.hasDisagreements } }
 

@@ -24,7 +24,6 @@ extension PoolState {
         return HSMInventory(
             name: hsms[hsm].settings.name, module: hsms[hsm].settings.module, condition: condition, reason: reason,
             failure: hsms[hsm].failure?.kind,
-            identity: hsms[hsm].identity, labels: catalogue.labels(hsm: hsm), complaints: catalogue.complaints(hsm: hsm)
-        )
+            identity: hsms[hsm].identity, labels: proof.labels(hsm: hsm), complaints: hsms[hsm].complaints)
     }
 }

@@ -38,7 +38,7 @@ package final class HSMPool: KeyOperationPool {
         self.logger = logger
         state = Mutex(
             PoolState(
-                settings: settings, groups: loops.count, canaries: journal.canaries(),
+                settings: settings, groups: loops.count, stored: journal.proof(),
                 drained: journal.drainedHSMs(), seed: .random(in: .min ... .max), now: monotonicNanoseconds(),
                 unixSeconds: Int64(time(nil))))
     }
@@ -105,12 +105,16 @@ package final class HSMPool: KeyOperationPool {
         if mustTick { scheduleTick() }
     }
 
-    package func account(of label: KeyLabel, on hsms: HSMSet) -> KeyAccount {
+    package func decision(on label: KeyLabel, for purpose: KeyPurpose, on hsms: HSMSet) -> KeyDecision {
         state.withLock { state in
-            let account = state.account(of: label, on: hsms)
-            if case .held = account.knowledge { return account }
-            for hsm in state.hsms.indices { state.hsms[hsm].absence.wanted(label) }
-            return account
+            let decision = state.decision(on: label, for: purpose, on: hsms)
+            switch decision {
+            case .use, .forbidden: break
+            // The library of an HSM that has listed the key may have lost sight of it.
+            case .wait, .refused, .contested, .absent, .unknown:
+                for hsm in state.hsms.indices { state.hsms[hsm].absence.wanted(label) }
+            }
+            return decision
         }
     }
 
@@ -156,6 +160,8 @@ package final class HSMPool: KeyOperationPool {
             case .tell(let control, let message): control.send(message)
             case .keep(let canary): journal.keep(canary)
             case .keysChanged: changed()
+            case .drop(let label): journal.drop(canaryOf: label)
+            case .keepForget(let order): journal.keep(order)
             case .announce(let news): log(news)
             }
         }

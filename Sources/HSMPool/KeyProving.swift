@@ -13,8 +13,7 @@ extension PoolState {
         let places = shown
         return places.allSatisfy { hsms[$0].hasServed || hsms[$0].failure != nil }
             && !places.contains { hsm in
-                hsms[hsm].absence.isReading
-                    || hsms[hsm].hasServed && catalogue.hasKey(hsm: hsm) { proof.standing(of: $0) == .pending }
+                hsms[hsm].absence.isReading || hsms[hsm].hasServed && proof.hasPending(hsm: hsm)
             }
     }
 
@@ -22,6 +21,8 @@ extension PoolState {
     mutating func effects(of actions: ProofActions, now: UInt64) -> [PoolEffect] {
         var effects: [PoolEffect] = actions.news.map { .announce($0) }
         effects += actions.canaries.map { .keep($0) }
+        effects += actions.dropped.map { .drop($0) }
+        effects += actions.forgets.map { .keepForget($0) }
         for check in actions.checks {
             guard let control = hsms[check.hsm].worker?.control else { continue }
             switch check.kind {
@@ -32,13 +33,16 @@ extension PoolState {
         }
         for grant in actions.granted {
             for (id, pending) in operations
-            where pending.operation.label == grant.label && pending.permitted.contains(grant.hsm) {
+            where pending.operation.label == grant.label && pending.permitted.contains(grant.hsm)
+                && servers(of: pending.operation).contains(grant.hsm)
+            {
                 effects += self.effects(of: machine.joined(grant.hsm, holdersOf: id, now: now), now: now)
             }
         }
         for loss in Set(actions.revoked.map(\.hsm)) { effects += disown(loss, now: now) }
-        let hasChanged = !actions.granted.isEmpty || !actions.revoked.isEmpty || !actions.canaries.isEmpty
-        if hasChanged { effects.append(.keysChanged) }
+        let isTold = toldVersion != proof.sharedVersion
+        toldVersion = proof.sharedVersion
+        if isTold || !actions.granted.isEmpty || !actions.revoked.isEmpty { effects.append(.keysChanged) }
         return effects
     }
 
@@ -68,44 +72,25 @@ extension PoolState {
         return effects
     }
 
-    /// What a request must know of a key, on the HSMs that its key store may use.
-    func account(of label: KeyLabel, on permitted: HSMSet) -> KeyAccount {
-        let servers = proof.holders(of: label)
-        return KeyAccount(
-            knowledge: knowledge(of: label, on: permitted),
-            validity: catalogue.validity(of: label, on: (servers.isEmpty ? heard : servers).intersection(permitted)))
+    /// Whether a key may be used on these HSMs, soon, or why not.
+    func decision(on label: KeyLabel, for purpose: KeyPurpose, on permitted: HSMSet) -> KeyDecision {
+        let heard = heard
+        return proof.decision(
+            on: label, for: purpose, on: permitted,
+            witnesses: KeyWitnesses(
+                heard: heard, members: HSMSet(hsms.indices.filter { hsms[$0].role.isMember }),
+                doubtful: HSMSet(hsms.indices.filter { !hsms[$0].absence.canDeny(label) })),
+            complaint: { complaint(of: label, on: heard.intersection(permitted)) })
     }
 
-    private func knowledge(of label: KeyLabel, on permitted: HSMSet) -> KeyKnowledge {
-        let known = catalogue.knowledge(
-            of: label, heard: heard.intersection(permitted), known: known.intersection(permitted))
-        switch known {
-        case .held(let usage):
-            switch proof.standing(of: label) {
-            case .disputed(let reason): return .refused(reason, usage: usage)
-            case .excluded(let reason):
-                let unproven = proof.withoutProof(of: label, for: .encrypt)
-                    .union(proof.withoutProof(of: label, for: .decrypt)).intersection(permitted)
-                return unproven.isEmpty ? .refused(reason, usage: usage) : known
-            case .served, .pending, .unlisted: return known
-            }
-        case .absent:
-            // Absence is not unavailability: one that is out may hold it.
-            if heard.intersection(permitted).contains(where: { !hsms[$0].absence.canDeny(label) }) { return .unknown }
-            let silent = permitted.subtracting(heard)
-                .intersection(HSMSet(hsms.indices.filter { hsms[$0].role.isMember }))
-            let mayHold =
-                catalogue.isListed(label, on: silent) || !silent.isEmpty && proof.canary(of: label) != nil
-            return mayHold ? .unknown : known
-        case .refused, .unknown: return known
-        }
+    /// Why an object of this label cannot serve, where an HSM has said so.
+    private func complaint(of label: KeyLabel, on heard: HSMSet) -> String? {
+        hsms.indices.lazy.filter { heard.contains($0) }
+            .compactMap { hsms[$0].complaints.first { $0.label == label }?.reason }.first
     }
 
-    /// The HSMs that may be given an operation: those that have proven its key, and where none has, those that need not.
-    func servers(of operation: KeyOperation) -> HSMSet {
-        let holders = proof.holders(of: operation.label)
-        return holders.isEmpty ? proof.withoutProof(of: operation.label, for: operation.kind) : holders
-    }
+    /// The HSMs that may be given an operation.
+    func servers(of operation: KeyOperation) -> HSMSet { proof.servers(of: operation.label, for: operation.kind) }
 
     /// What a worker says about a canary.
     mutating func listenToProof(_ message: WorkerMessage, now: UInt64, unixSeconds: Int64) -> ProofActions {

@@ -6,14 +6,12 @@ import Routing
 /// side changes them; worked out after it, which takes milliseconds when there are thousands of keys.
 struct KeyView {
     private let proof: KeyProof
-    private let catalogue: KeyCatalogue
     private let useCounts: KeyUseCounts
     /// Those of the configuration, in its order: place and name.
     private let hsms: [(place: Int, name: String)]
 
     init(_ state: borrowing PoolState) {
         proof = state.proof
-        catalogue = state.catalogue
         useCounts = state.useCounts
         hsms = state.shown.map { ($0, state.hsms[$0].settings.name) }
     }
@@ -22,11 +20,11 @@ struct KeyView {
     func matrix() -> [KeyStatus] {
         proof.matrix().map { row in
             KeyStatus(
-                label: row.label, canaryMaker: row.canaryMaker, dispute: row.dispute,
+                label: row.label, canaryMaker: row.canaryMaker, dispute: row.dispute, complaints: row.complaints,
                 cells: hsms.map { hsm, name in
                     var status = KeyCellStatus(
                         row.verdicts.indices.contains(hsm) ? row.verdicts[hsm] : nil, hsm: name)
-                    status.usage = catalogue.usage(of: row.label, hsm: hsm)
+                    status.usage = proof.usage(of: row.label, hsm: hsm)
                     (status.encrypts, status.decrypts) = useCounts.counts(of: row.label, hsm: hsm)
                     return status
                 })

@@ -57,12 +57,24 @@ extension HSMPool {
         NIOThreadPool.singleton.submit { _ in
             for hsm in self.state.withLock({ $0.hsms.indices }) { self.adjustLanes(hsm) }
             self.journal.note(hsms: self.status(), keys: self.noted.withLock { $0.next(self.keys) })
+            self.noteRunningTime()
             self.isKeepingBooks.store(false, ordering: .releasing)
         }
     }
 
     /// Tells the journal how all is, before the end.
-    func closeBooks() { journal.note(hsms: status(), keys: noted.withLock { $0.changed(keys()) }) }
+    func closeBooks() {
+        let now = monotonicNanoseconds()
+        journal.noteRan(seconds: state.withLock { $0.proof.ran(now: now) })
+        journal.note(hsms: status(), keys: noted.withLock { $0.changed(keys()) })
+    }
+
+    /// A key is young for some time of running, not of the calendar: a node that was off has compared nothing.
+    func noteRunningTime() {
+        let now = monotonicNanoseconds()
+        let ran = state.withLock { $0.proof.ran(now: now) }
+        if noted.withLock({ $0.isNewMinute(ran) }) { journal.noteRan(seconds: ran) }
+    }
 
     private func adjustLanes(_ hsm: Int) {
         let holding = state.withLock { state -> Int? in
@@ -96,12 +108,19 @@ struct NotedKeys {
     private static let rounds = 10
 
     private var round = 0
+    private var minute: Int64 = -1
     private var last: [KeyLabel: KeyStatus] = [:]
 
     /// The keys to tell of in this round.
     mutating func next(_ keys: () -> [KeyStatus]) -> [KeyStatus] {
         defer { round = (round + 1) % Self.rounds }
         return round == 0 ? changed(keys()) : []
+    }
+
+    /// True once in each minute of running time.
+    mutating func isNewMinute(_ ranSeconds: Int64) -> Bool {
+        defer { minute = ranSeconds / 60 }
+        return minute != ranSeconds / 60
     }
 
     mutating func changed(_ keys: [KeyStatus]) -> [KeyStatus] {

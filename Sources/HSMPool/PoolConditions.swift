@@ -76,7 +76,7 @@ extension PoolState {
         status.failures = entry.failures
         (status.lanesOpen, status.lanesBusy, status.lanesOverdue) = lanes
         status.queued = machine.queued(on: hsm)
-        status.keys = catalogue.keyCount(hsm: hsm)
+        status.keys = proof.keyCount(hsm: hsm)
         status.workerPID = entry.worker?.pid ?? 0
         return status
     }

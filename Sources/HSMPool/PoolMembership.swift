@@ -149,7 +149,7 @@ extension PoolState {
         hsms[hsm].isLeaving = false
         var effects = effects(of: proof.removed(hsm: hsm, now: now), now: now)
         effects += self.effects(of: machine.free(hsm, now: now), now: now)
-        catalogue.replace(hsm: hsm, entries: [], complaints: [])
+        hsms[hsm].complaints = []
         guard let successor, !isStopping else {
             useCounts.vacate(hsm, heir: place(of: name))
             for id in operations.keys { operations[id]?.permitted.remove(hsm) }

@@ -11,8 +11,10 @@ enum PoolEffect {
     case start(hsm: Int, pause: UInt64)
     case tell(ControlConnection, NodeMessage)
     case keep(Canary)
-    /// What HSMs may serve, or the canaries that decide, have changed.
+    /// What HSMs may serve, or what peers are told of keys, has changed.
     case keysChanged
+    case drop(KeyLabel)
+    case keepForget(ForgetOrder)
     case announce(ProofNews)
 }
 
@@ -25,6 +27,8 @@ struct HSMEntry {
     var epoch: UInt64 = 0
     var worker: WorkerHandle?
     var identity: TokenIdentity?
+    /// Key objects that cannot serve, as its worker last told.
+    var complaints: [CatalogueComplaint] = []
     var capabilities: TokenCapabilities?
     /// Lanes with a session that the worker says it has, until its first catalogue makes it usable.
     var lanesAnnounced: Int?
@@ -78,7 +82,8 @@ struct PoolState {
     var proof: KeyProof
     /// By place. A place is never taken away, only left (`HSMRole.vacant`).
     var hsms: [HSMEntry] = []
-    var catalogue = KeyCatalogue()
+    /// `KeyProof.sharedVersion` that `keysChanged` was last said for.
+    var toldVersion: UInt64 = 0
     var useCounts = KeyUseCounts()
     /// The HSMs of the configuration, in its order.
     var names: [String] = []
@@ -99,12 +104,13 @@ struct PoolState {
     var waiters: [PoolWaiter] = []
 
     init(
-        settings: PoolSettings, groups: Int, canaries: [Canary], drained: Set<String>, seed: UInt64, now: UInt64,
+        settings: PoolSettings, groups: Int, stored: StoredProof, drained: Set<String>, seed: UInt64, now: UInt64,
         unixSeconds: Int64
     ) {
         machine = PoolMachine([], groups: groups, limits: settings.limits, seed: seed, now: now)
         proof = KeyProof(
-            hsms: [], canaries: canaries, limits: settings.proofLimits, now: now, unixSeconds: unixSeconds, seed: seed)
+            hsms: [], canaries: stored.canaries, forgets: stored.forgets, limits: settings.proofLimits, now: now,
+            ran: stored.ranSeconds, unixSeconds: unixSeconds, seed: seed)
         startPatience = settings.startPatience
         names = settings.members.map(\.name)
         for member in settings.members {
@@ -114,9 +120,6 @@ struct PoolState {
 
     /// HSMs that have a worker which has told its keys.
     var heard: HSMSet { members { $0 == .serving || $0 == .probing } }
-
-    /// Those and the ones whose worker is on its way.
-    var known: HSMSet { members { $0 != .down } }
 
     /// On the way of every request.
     private func members(in isWanted: (HSMPhase) -> Bool) -> HSMSet {
@@ -147,6 +150,7 @@ struct PoolState {
                 guard let pending = operations.removeValue(forKey: finish.operation) else { continue }
                 if finish.outcome == .done, let hsm = finish.hsm {
                     useCounts.count(pending.operation.kind, label: pending.operation.label, hsm: hsm)
+                    proof.used(pending.operation.label, hsm: hsm)
                 }
                 effects.append(.complete(pending.completion, result(of: finish, answer: answer)))
             }
@@ -178,7 +182,7 @@ struct PoolState {
             return machine.answered(
                 dispatch.lane, generation: dispatch.generation, disposition: .tryElsewhere, now: now)
         }
-        guard let reference = catalogue.reference(of: label, hsm: hsm) else {
+        guard let reference = proof.reference(of: label, hsm: hsm) else {
             return machine.answered(
                 dispatch.lane, generation: dispatch.generation, disposition: .keyMissing, now: now)
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Logging
 import Routing
 
@@ -41,6 +42,34 @@ extension HSMPool {
                     "key": "\(label)", "hsm": "\(hsm)", "node": "\(node)",
                     "mend": "claviger key trust \(label) --hsm NAME, on the node that holds the right key",
                 ])
+        case .swapped(let label, let hsm, let lastOpened, let found):
+            let now = monotonicNanoseconds()
+            let wall = Int64(time(nil))
+            logger.log(
+                level: level,
+                "KEY SWAPPED: what this HSM has encrypted in between may be under the other key, and is lost with it",
+                metadata: [
+                    "key": "\(label)", "hsm": "\(hsm)",
+                    "last_right_unix_seconds":
+                        "\(wall - Int64(clamping: (now - min(lastOpened, now)) / 1_000_000_000))",
+                    "found_unix_seconds": "\(wall - Int64(clamping: (now - min(found, now)) / 1_000_000_000))",
+                ])
+        case .several(let label, let hsm, let count):
+            logger.warning(
+                "several keys of one label on a token: the one that opens the canary is taken",
+                metadata: ["key": "\(label)", "hsm": "\(hsm)", "objects": "\(count)"])
+        case .ordersDisagree(let label, let node):
+            logger.log(
+                level: level, "KEY DISPUTED: orders at two nodes trust different keys; refused everywhere",
+                metadata: [
+                    "key": "\(label)", "node": "\(node)", "mend": "claviger key trust \(label) --hsm NAME, once more",
+                ])
+        case .decidedAlone(let label):
+            logger.warning(
+                "key decided by this node alone: no other node could be asked whether it holds the same one",
+                metadata: ["key": "\(label)"])
+        case .forgotten(let label, let author):
+            logger.notice("key forgotten by an order", metadata: ["key": "\(label)", "author": "\(author)"])
         case .trusted(let label, let hsm):
             logger.notice("key trusted by an operator", metadata: ["key": "\(label)", "hsm": "\(hsm)"])
         }

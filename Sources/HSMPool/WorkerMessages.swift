@@ -75,14 +75,6 @@ extension HSMPool: ControlDelegate {
 
 private func hexadecimal(_ value: UInt64) -> String { String(value, radix: 16) }
 
-extension KeyListing {
-    /// The keys of labels that only one object of the token has.
-    fileprivate var unambiguous: [CatalogueEntry] {
-        let counts = Dictionary(entries.map { ($0.label, 1) }, uniquingKeysWith: +)
-        return entries.filter { counts[$0.label] == 1 }
-    }
-}
-
 extension PoolState {
     /// What a worker's message means for its HSM.
     mutating func listen(to message: WorkerMessage, hsm: Int, now: UInt64, unixSeconds: Int64) -> [PoolEffect] {
@@ -90,13 +82,14 @@ extension PoolState {
         switch message {
         case .ready(let readiness):
             hsms[hsm].identity = readiness.identity
+            proof.identified(hsm: hsm, serial: readiness.identity.serial)
             hsms[hsm].capabilities = readiness.capabilities
             hsms[hsm].lanesAnnounced = min(Int(readiness.openLanes), hsms[hsm].worker?.lanes.count ?? 0)
             hsms[hsm].failure = nil
             return []
         case .catalogue(let listing):
-            let entries = listing.unambiguous
-            catalogue.replace(hsm: hsm, entries: entries, complaints: listing.complaints)
+            let entries = listing.entries
+            hsms[hsm].complaints = listing.complaints
             let isToHaveKeys = hsms[hsm].settings.offered != OfferedKeys()
             hsms[hsm].absence.listed(listing, isToHaveKeys: isToHaveKeys, now: now)
             var effects: [PoolEffect] = []

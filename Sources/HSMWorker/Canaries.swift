@@ -59,7 +59,9 @@ package struct Canaries<Session: LaneSession> {
         guard canary.ciphertext.count == length, (12...GCMProfile.longestIV).contains(canary.initializationVector.count)
         else { return .refused(.failed, CallResult(function: .decrypt, code: .encryptedDataLenRange)) }
         var outcome = tryOpening(canary, key: key)
-        if case .refused(.failed, _) = outcome, mend() { outcome = tryOpening(canary, key: key) }
+        if case .refused(let refusal, _) = outcome, refusal == .failed || refusal == .unclear, mend() {
+            outcome = tryOpening(canary, key: key)
+        }
         return outcome
     }
 
@@ -91,11 +93,24 @@ package struct Canaries<Session: LaneSession> {
 
     private mutating func tryOpening(_ canary: SealedCanary, key: UInt32) -> Outcome {
         let first = open(once: canary, key: key)
-        guard case .refused(.wrongKey, let result) = first else { return first }
+        guard case .refused(.wrongKey, let result) = first else {
+            if case .refused(.failed, let result) = first, result.mayMeanBadCiphertext,
+                session.knownAnswer() == .unavailable
+            {
+                return .refused(.unclear, result)
+            }
+            return first
+        }
         // An HSM that fails every second call could have failed the canary only; so the known answer is asked for
         // once, then twice.
         for knownAnswers in 1...2 {
-            for _ in 0..<knownAnswers where session.knownAnswer() != .passed { return .refused(.failed, result) }
+            for _ in 0..<knownAnswers {
+                switch session.knownAnswer() {
+                case .passed: continue
+                case .unavailable: return .refused(.unclear, result)
+                case .failed: return .refused(.failed, result)
+                }
+            }
             let again = open(once: canary, key: key)
             guard case .refused(.wrongKey, _) = again else { return again }
         }

@@ -118,4 +118,7 @@ package enum CanaryRefusal: UInt8, Sendable, CaseIterable {
     case keyGone = 2
     /// The call failed; nothing is known about the key.
     case failed = 3
+    /// The code says, or may mean, that ciphertext and key do not belong together, and the token makes no known answer
+    /// that would tell whether it works.
+    case unclear = 4
 }

@@ -128,7 +128,7 @@ package final class NodeStore: @unchecked Sendable {
 
     // MARK: On the queue
 
-    private func remember(urgently: Bool, _ change: (inout StoreMemory) -> Void) {
+    func remember(urgently: Bool, _ change: (inout StoreMemory) -> Void) {
         enum Need { case none, soon, now }
         let need = state.withLock { state -> Need in
             change(&state.memory)

@@ -15,6 +15,7 @@ enum Schema {
         migrator.registerMigration("2 blocks and peers", foreignKeyChecks: .immediate) { db in
             try second(db, lostBlocks: lostBlocks)
         }
+        migrator.registerMigration("3 histories of canaries", foreignKeyChecks: .immediate, migrate: keyTables)
         return migrator
     }
 
@@ -125,11 +126,13 @@ enum Schema {
             id: id,
             hsms: try StoredHSM.fetchAll(db, sql: "SELECT * FROM hsm"),
             keys: try StoredKey.fetchAll(db, sql: "SELECT * FROM key"),
-            canaries: try StoredCanary.fetchAll(db, sql: "SELECT * FROM canary"),
+            canaries: try StoreContents.canaries(of: db),
             drained: try DrainedRow.fetchAll(db, sql: "SELECT * FROM drained"),
             nodes: try StoredNode.fetchAll(db, sql: "SELECT * FROM node"),
             transitions: try StoredTransition.latest(db, limit: transitions),
             peers: try StoredPeer.fetchAll(db, sql: "SELECT * FROM peer"),
+            forgets: try StoredForget.fetchAll(db, sql: "SELECT * FROM key_forget"),
+            runningSeconds: try RunningTime.seconds(db),
             blockList: try BlockListRow.contents(of: db))
     }
 }
@@ -145,5 +148,7 @@ struct StoreContents: Sendable {
     /// Oldest first.
     var transitions: [StoredTransition]
     var peers: [StoredPeer]
+    var forgets: [StoredForget]
+    var runningSeconds: Int
     var blockList: StoredBlockList
 }

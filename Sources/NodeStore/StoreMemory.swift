@@ -93,6 +93,8 @@ struct StoreBatch: Sendable {
     var nodes: [StoredNode] = []
     var canaries: [StoredCanary] = []
     var removedCanaries: [String] = []
+    var forgets: [StoredForget] = []
+    var runningSeconds: Int?
     var drained: [DrainedRow] = []
     var undrained: [String] = []
     var peers: [StoredPeer] = []
@@ -105,18 +107,20 @@ struct StoreBatch: Sendable {
 
     /// What a loss of power must not take back once it was said to be saved.
     var mustLast: Bool {
-        !canaries.isEmpty || !removedCanaries.isEmpty || !drained.isEmpty || !undrained.isEmpty || hasBlocks
+        !canaries.isEmpty || !removedCanaries.isEmpty || !forgets.isEmpty || !drained.isEmpty || !undrained.isEmpty
+            || hasBlocks
     }
 
     var isEmpty: Bool {
         hsms.isEmpty && transitions.isEmpty && keys.isEmpty && nodes.isEmpty && peers.isEmpty
-            && removedPeers.isEmpty && !mustLast
+            && removedPeers.isEmpty && runningSeconds == nil && !mustLast
     }
 
     fileprivate var hsmNames: Set<String> = []
     fileprivate var keyPlaces: Set<KeyPlace> = []
     fileprivate var nodeIDs: Set<String> = []
     fileprivate var canaryLabels: Set<String> = []
+    fileprivate var forgetOrders: Set<StoredForget> = []
     fileprivate var drainedNames: Set<String> = []
     fileprivate var transitionsUpTo = 0
     fileprivate var peerNames: Set<String> = []
@@ -130,6 +134,9 @@ struct StoreMemory: Sendable {
     private(set) var keys = LatestValues<KeyPlace, StoredKey>()
     private(set) var nodes = LatestValues<String, StoredNode>()
     private(set) var canaries = LatestValues<String, StoredCanary>()
+    private(set) var forgets = LatestValues<StoredForget, StoredForget>()
+    private(set) var runningSeconds = 0
+    private var runningIsUnsaved = false
     private(set) var drained = LatestValues<String, DrainedRow>()
     private(set) var peers = LatestValues<String, StoredPeer>()
     private(set) var blocks = BlockMemory()
@@ -175,6 +182,14 @@ struct StoreMemory: Sendable {
 
     mutating func record(_ canary: StoredCanary) { canaries.set(canary, for: canary.label) }
 
+    mutating func record(_ order: StoredForget) { forgets.set(order, for: order) }
+
+    /// Time never goes back.
+    mutating func record(runningSeconds seconds: Int) {
+        guard seconds > runningSeconds else { return }
+        (runningSeconds, runningIsUnsaved) = (seconds, true)
+    }
+
     mutating func removeCanary(_ label: String) { canaries.remove(label) }
 
     mutating func record(_ key: StoredKey) {
@@ -199,6 +214,9 @@ struct StoreMemory: Sendable {
         (batch.keys, _, batch.keyPlaces) = keys.take()
         (batch.nodes, _, batch.nodeIDs) = nodes.take()
         (batch.canaries, batch.removedCanaries, batch.canaryLabels) = canaries.take()
+        (batch.forgets, _, batch.forgetOrders) = forgets.take()
+        if runningIsUnsaved { batch.runningSeconds = runningSeconds }
+        runningIsUnsaved = false
         (batch.drained, batch.undrained, batch.drainedNames) = drained.take()
         (batch.transitions, batch.transitionsUpTo) = transitions.unsaved()
         (batch.peers, batch.removedPeers, batch.peerNames) = peers.take()
@@ -216,6 +234,8 @@ struct StoreMemory: Sendable {
         keys.giveBack(batch.keyPlaces)
         nodes.giveBack(batch.nodeIDs)
         canaries.giveBack(batch.canaryLabels)
+        forgets.giveBack(batch.forgetOrders)
+        if batch.runningSeconds != nil { runningIsUnsaved = true }
         drained.giveBack(batch.drainedNames)
         peers.giveBack(batch.peerNames)
         blocks.blocks.giveBack(batch.blockIDs)
@@ -232,6 +252,9 @@ struct StoreMemory: Sendable {
             Dictionary(contents.keys, by: { KeyPlace(label: $0.label, hsm: $0.hsm) }), restoring: restoring)
         nodes.adopt(Dictionary(contents.nodes, by: \.id), restoring: restoring)
         canaries.adopt(Dictionary(contents.canaries, by: \.label), restoring: restoring)
+        forgets.adopt(Dictionary(contents.forgets, by: { $0 }), restoring: restoring)
+        if restoring { runningIsUnsaved = true }
+        runningSeconds = max(runningSeconds, contents.runningSeconds)
         drained.adopt(Dictionary(contents.drained, by: \.hsm), restoring: restoring)
         transitions.adopt(contents.transitions, restoring: restoring)
         peers.adopt(Dictionary(contents.peers, by: \.name), restoring: restoring)

@@ -148,10 +148,11 @@ package struct StoredCanary: Sendable, Equatable {
     package var trustedByOperator: Bool
     /// Why the key is refused everywhere, in words, while HSMs disagree on it and no operator has decided.
     package var dispute: String?
+    package var history: StoredCanaryHistory
 
     package init(
         label: String, iv: [UInt8], ciphertext: [UInt8], digest: [UInt8], hsm: String, madeUnixSeconds: Int,
-        trustedByOperator: Bool = false, dispute: String? = nil
+        trustedByOperator: Bool = false, dispute: String? = nil, history: StoredCanaryHistory = StoredCanaryHistory()
     ) {
         self.label = label
         self.iv = iv
@@ -161,6 +162,7 @@ package struct StoredCanary: Sendable, Equatable {
         self.madeUnixSeconds = madeUnixSeconds
         self.trustedByOperator = trustedByOperator
         self.dispute = dispute
+        self.history = history
     }
 }
 

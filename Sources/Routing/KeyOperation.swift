@@ -77,32 +77,6 @@ package struct OperationResult: Sendable {
     }
 }
 
-/// What the pool knows of a key. Absence and unavailability are different answers, all the way to the caller.
-package enum KeyKnowledge: Sendable, Equatable {
-    /// At least one HSM that can serve holds it; the usage is what all of those agree on.
-    case held(usage: KeyUsage)
-    /// Every HSM that can serve says that it has no such key; the text says more where there is more to say.
-    case absent(String?)
-    /// HSMs hold it, but none may serve it: they disagree on its value, or none can prove that it has the right one.
-    /// The text says why, the usage is what all of them agree on.
-    case refused(String, usage: KeyUsage)
-    /// No HSM can serve, so nobody knows.
-    case unknown
-}
-
-/// What HSMs tell of a key at one moment: all that decides whether it may be used.
-package struct KeyAccount: Sendable, Equatable {
-    package var knowledge: KeyKnowledge
-    /// Between which days the key may be used to encrypt: the latest start and the earliest end that those tell which
-    /// serve it.
-    package var validity: KeyValidity
-
-    package init(knowledge: KeyKnowledge, validity: KeyValidity) {
-        self.knowledge = knowledge
-        self.validity = validity
-    }
-}
-
 /// The pool of HSMs as the rest of the node sees it.
 package protocol KeyOperationPool: Sendable {
     /// Does `operation` on one of `hsms` before `deadline` (CLOCK_MONOTONIC, nanoseconds). Never blocks;
@@ -111,8 +85,8 @@ package protocol KeyOperationPool: Sendable {
         _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64,
         completion: @escaping @Sendable (OperationResult) -> Void)
 
-    /// What the HSMs of `hsms` say about the key `label`. Asked at each request.
-    func account(of label: KeyLabel, on hsms: HSMSet) -> KeyAccount
+    /// Whether the key `label` may be used on `hsms`, soon, or why not. Asked at each request.
+    func decision(on label: KeyLabel, for purpose: KeyPurpose, on hsms: HSMSet) -> KeyDecision
 
     /// Every HSM, in the order of the configuration.
     func status() -> [HSMStatus]

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 
-// What happens to HSMs and their catalogues, to time, and what operators say.
+// What happens to HSMs and their catalogues, and to time.
 extension KeyProof {
-    /// An HSM has told its keys.
+    /// An HSM has told its keys. Several entries of one label are several objects of which one may be the key.
     ///
     /// - Parameter extent: whether these are all. What a part does not name has not vanished; and as long as a token is
     ///   being read, keys that are seen for the first time wait for it.
@@ -13,14 +13,25 @@ extension KeyProof {
         var actions = ProofActions()
         guard isThere(hsm) else { return actions }
         hsms[hsm].round &+= 1
+        if extent != .growing { hsms[hsm].hasTold = true }
         let round = hsms[hsm].round
         let before = hsms[hsm].catalogue
         hsms[hsm].catalogue.removeAll(keepingCapacity: true)
+        var further: [Int: [KeyObject]] = [:]
+        var firsts: [(record: Int, object: KeyObject)] = []
+        firsts.reserveCapacity(entries.count)
         for entry in entries {
             let record = place(for: entry.label)
-            guard records[record].slots[hsm].round != round else { continue }
+            guard records[record].slots[hsm].round != round else {
+                further[record, default: []].append(KeyObject(entry))
+                continue
+            }
+            records[record].slots[hsm].round = round
             hsms[hsm].catalogue.append(record)
-            see(entry, in: record, hsm: hsm, round: round, now: now, into: &actions)
+            firsts.append((record, KeyObject(entry)))
+        }
+        for (record, object) in firsts {
+            see([object] + (further[record] ?? []), in: record, hsm: hsm, now: now, into: &actions)
         }
         for record in before where records[record].slots[hsm].round != round {
             if extent == .whole {
@@ -30,21 +41,43 @@ extension KeyProof {
             }
         }
         if extent != .growing { settle(hsm, now: now, into: &actions) }
-        issueChecks(into: &actions)
+        issueChecks(now: now, into: &actions)
         return actions
     }
 
+    /// These objects of the label lie on the HSM's token, one at least.
     private mutating func see(
-        _ entry: CatalogueEntry, in record: Int, hsm: Int, round: UInt64, now: UInt64, into actions: inout ProofActions
+        _ objects: [KeyObject], in record: Int, hsm: Int, now: UInt64, into actions: inout ProofActions
     ) {
-        records[record].slots[hsm].round = round
         let slot = records[record].slots[hsm]
-        if slot.isPresent, slot.reference == entry.reference, slot.usage == entry.usage { return }
+        let isKept = slot.isPresent && objects.contains { slot.object.isUnchanged(in: $0) }
+        if isKept, objects.count == 1, slot.others.isEmpty {
+            // What may be read for the first time is taken in; an end date may have moved.
+            if let object = objects.first, object != slot.object { records[record].slots[hsm].object = object }
+            return
+        }
+        let count = slot.isPresent ? slot.others.count + 1 : 1
+        if objects.count > 1, objects.count != count {
+            actions.news.append(.several(label: records[record].label, hsm: names[hsm], count: objects.count))
+        }
+        if isKept, let object = objects.first(where: { slot.object.isUnchanged(in: $0) }) {
+            let others = objects.filter { $0.reference != object.reference }
+            records[record].slots[hsm].object = object
+            records[record].slots[hsm].others = others
+            records[record].slots[hsm].refuted.removeAll { old in !objects.contains { $0.reference == old } }
+            // It does not open the canary; one that has come may.
+            if slot.isDifferent { tryAnother(record, hsm: hsm) }
+            return assess(record, now: now, into: &actions)
+        }
+        let lastOpened = slot.isListed ? slot.lastOpened : nil
+        recant(record, hsm: hsm)
         forget(record, hsm: hsm)
         records[record].slots[hsm].isListed = true
         records[record].slots[hsm].isRemembered = true
-        records[record].slots[hsm].reference = entry.reference
-        records[record].slots[hsm].usage = entry.usage
+        records[record].slots[hsm].object = objects.first ?? KeyObject()
+        records[record].slots[hsm].others = Array(objects.dropFirst())
+        // Another value may have lain under the old handle for a while.
+        records[record].slots[hsm].lastOpened = lastOpened
         assess(record, now: now, into: &actions)
     }
 
@@ -65,15 +98,16 @@ extension KeyProof {
         guard isThere(hsm) else { return actions }
         unsettled.insert(hsm)
         if hsms[hsm].outstanding > 0 { tickets = tickets.filter { $0.value.hsm != hsm } }
-        hsms[hsm].outstanding = 0
+        (hsms[hsm].outstanding, hsms[hsm].outstandingRoutine, hsms[hsm].routineFrom) = (0, 0, 0)
         hsms[hsm].urgent.removeAll()
         hsms[hsm].ordinary.removeAll()
+        hsms[hsm].routine.removeAll()
         for record in hsms[hsm].catalogue where records[record].slots[hsm].isListed {
             forget(record, hsm: hsm)
             records[record].slots[hsm].isListed = false
             assess(record, now: now, into: &actions)
         }
-        issueChecks(into: &actions)
+        issueChecks(now: now, into: &actions)
         return actions
     }
 
@@ -82,7 +116,7 @@ extension KeyProof {
         var actions = ProofActions()
         guard isThere(hsm) else { return actions }
         settle(hsm, now: now, into: &actions)
-        issueChecks(into: &actions)
+        issueChecks(now: now, into: &actions)
         return actions
     }
 
@@ -106,8 +140,17 @@ extension KeyProof {
                 checkAgain(record, hsm: place, now: now, into: &actions)
             }
         }
-        issueChecks(into: &actions)
+        issueChecks(now: now, into: &actions)
         return actions
+    }
+
+    /// When `tick` has something to do.
+    package var nextDue: UInt64? {
+        var next = due.next
+        for hsm in hsms where !hsm.routine.isEmpty && hsm.outstandingRoutine == 0 {
+            next = min(next ?? .max, hsm.routineFrom)
+        }
+        return next
     }
 
     private mutating func checkAgain(_ record: Int, hsm: Int, now: UInt64, into actions: inout ProofActions) {
@@ -116,7 +159,8 @@ extension KeyProof {
         if records[record].trusting != nil || records[record].canary == nil {
             assess(record, now: now, into: &actions)
         } else if !slot.isUnprovable {
-            enqueue(record, hsm: hsm, isUrgent: false)
+            let isRoutine = slot.verdict == .proven && slot.failures == 0
+            enqueue(record, hsm: hsm, isRoutine ? .routine : .ordinary)
         }
     }
 
@@ -124,29 +168,18 @@ extension KeyProof {
     package mutating func wanted(_ label: KeyLabel) {
         guard let record = places[label] else { return }
         for hsm in names.indices {
-            if case .queued(_, isUrgent: false) = records[record].slots[hsm].work {
-                enqueue(record, hsm: hsm, isUrgent: true)
-            }
+            if case .queued(_, .ordinary) = records[record].slots[hsm].work { enqueue(record, hsm: hsm, .urgent) }
         }
     }
 
-    /// An operator says that this HSM holds the right key. It makes a new canary, which decides; until then nothing
-    /// serves the key.
-    package mutating func trust(_ label: KeyLabel, hsm: Int, now: UInt64) -> Result<ProofActions, TrustRefusal> {
-        guard isThere(hsm) else { return .failure(.unknownHSM) }
-        guard let record = places[label], records[record].slots[hsm].isPresent else { return .failure(.notListed) }
-        guard records[record].slots[hsm].canMake else { return .failure(.usageNotPermitted) }
-        var actions = ProofActions()
-        for other in names.indices {
-            records[record].slots[other].work = .idle
-            due.clear(check(of: record, other))
+    /// An HSM has done something with the key for a request: the canary is opened again before long.
+    package mutating func used(_ label: KeyLabel, hsm: Int) {
+        guard let record = places[label], names.indices.contains(hsm), !records[record].slots[hsm].isUsed else {
+            return
         }
-        records[record].slots[hsm].failures = 0
-        records[record].draft = nil
-        records[record].offer = nil
-        records[record].trusting = hsm
-        assess(record, now: now, into: &actions)
-        issueChecks(into: &actions)
-        return .success(actions)
+        records[record].slots[hsm].isUsed = true
+        let thing = check(of: record, hsm)
+        guard let last = records[record].slots[hsm].lastOpened, let next = due[thing] else { return }
+        due.set(thing, at: min(next, last &+ pause(upTo: limits.usedRecheck)))
     }
 }

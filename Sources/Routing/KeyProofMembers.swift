@@ -14,7 +14,16 @@ extension KeyProof {
         if hsm == names.count { grow() }
         names[hsm] = name
         hsms[hsm].isVacant = false
+        hsms[hsm].serial = name
         unsettled.insert(hsm)
+    }
+
+    /// What an HSM's token is called everywhere: nodes tell each other by it which HSMs hold a key.
+    ///
+    /// - Parameter serial: empty where the token tells none; its name in the configuration stands for it then.
+    package mutating func identified(hsm: Int, serial: String) {
+        guard isThere(hsm) else { return }
+        hsms[hsm].serial = serial.isEmpty || serial.utf8.count > 255 ? names[hsm] : serial
     }
 
     /// An HSM is gone for good: its keys are not missed.
@@ -22,18 +31,19 @@ extension KeyProof {
         guard isThere(hsm) else { return ProofActions() }
         var actions = workerEnded(hsm: hsm, now: now)
         let catalogue = hsms[hsm].catalogue
-        for record in contested { recant(record, hsm: hsm) }
+        for record in records.indices where !records[record].trials.isEmpty { recant(record, hsm: hsm) }
         names[hsm] = ""
         // The count of catalogues goes on: slots remember by it which of them they were in.
         hsms[hsm] = ProofHSM(isVacant: true, round: hsms[hsm].round)
         for record in catalogue {
             records[record].slots[hsm] = KeySlot()
+            records[record].outvoted.remove(hsm)
             due.clear(check(of: record, hsm))
             assess(record, now: now, into: &actions)
             dropIfEmpty(record)
         }
         settle(hsm, now: now, into: &actions)
-        issueChecks(into: &actions)
+        issueChecks(now: now, into: &actions)
         return actions
     }
 
@@ -41,6 +51,12 @@ extension KeyProof {
     package func isUndecided(hsm: Int) -> Bool {
         guard isThere(hsm) else { return false }
         return hsms[hsm].catalogue.contains { records[$0].slots[hsm].isUndecided && !records[$0].isStuck }
+    }
+
+    /// True while it is to be found out whether anybody may serve one of the keys that an HSM lists.
+    package func hasPending(hsm: Int) -> Bool {
+        guard isThere(hsm) else { return false }
+        return hsms[hsm].catalogue.contains { standing(of: records[$0].label) == .pending }
     }
 
     /// One place more. The numbers of what is due depend on how many there are.

@@ -3,12 +3,55 @@ import LaneProtocol
 
 // The tables of a key proof: one record for each label, in it one slot for each HSM.
 
+/// How soon a check is made. Those of one kind are made in turn.
+enum CheckUrgency: Sendable, Equatable {
+    /// Once more, of a key that is proven: within a share of one lane's time.
+    case routine
+    case ordinary
+    /// A request waits for it.
+    case urgent
+}
+
 /// What a slot is doing.
 enum SlotWork: Sendable, Equatable {
     case idle
     /// In its HSM's line, under a stamp; an entry with another stamp is a leftover.
-    case queued(stamp: UInt64, isUrgent: Bool)
+    case queued(stamp: UInt64, CheckUrgency)
     case outstanding(ticket: UInt64)
+}
+
+/// One object on a token, as its worker describes it.
+struct KeyObject: Sendable, Equatable {
+    var reference: UInt32
+    var usage: KeyUsage
+    var validity: KeyValidity
+    var identity: KeyIdentity?
+
+    init(
+        reference: UInt32 = 0, usage: KeyUsage = [], validity: KeyValidity = KeyValidity(),
+        identity: KeyIdentity? = nil
+    ) {
+        self.reference = reference
+        self.usage = usage
+        self.validity = validity
+        self.identity = identity
+    }
+
+    init(_ entry: CatalogueEntry) {
+        self.init(
+            reference: entry.reference, usage: entry.usage, validity: entry.validity, identity: entry.identity)
+    }
+
+    /// True where nothing speaks against both being the same key with the same usage.
+    func isUnchanged(in other: KeyObject) -> Bool {
+        reference == other.reference && usage == other.usage && !hasOtherIdentity(than: other)
+    }
+
+    /// True where the attributes that tell keys apart can be read, and differ.
+    func hasOtherIdentity(than other: KeyObject) -> Bool {
+        guard let mine = identity, let others = other.identity else { return false }
+        return mine.contradicts(others)
+    }
 }
 
 /// One key on one HSM.
@@ -19,17 +62,30 @@ struct KeySlot: Sendable {
     var isRemembered = false
     /// The worker said that its number leads nowhere; true until the next catalogue.
     var isGone = false
-    var reference: UInt32 = 0
-    var usage: KeyUsage = []
+    /// The object that is taken for the key, until a canary shows that it is not.
+    var object = KeyObject()
+    /// Further objects of the same label on the same token.
+    var others: [KeyObject] = []
+    /// Numbers of objects that do not open the canary.
+    var refuted: [UInt32] = []
     var verdict = KeyVerdict.unproven
     var work = SlotWork.idle
     /// Failed checks in a row.
     var failures = 0
+    /// Of them, those that another key may have caused, and when they began.
+    var unclear = 0
+    var unclearSince: UInt64 = 0
+    /// A request has used the key since its last check.
+    var isUsed = false
+    /// When it last opened the canary; `nil` where that says nothing about the object of now.
+    var lastOpened: UInt64?
     /// The last catalogue that it was in.
     var round: UInt64 = 0
 
     var isPresent: Bool { isListed && !isGone }
-    var canMake: Bool { isPresent && usage.isSuperset(of: [.encrypt, .decrypt]) }
+    var isAmbiguous: Bool { isPresent && !others.isEmpty && verdict != .proven }
+    var canMake: Bool { isPresent && others.isEmpty && object.usage.isSuperset(of: [.encrypt, .decrypt]) }
+    var canOpen: Bool { isPresent && object.usage.contains(.decrypt) }
 
     var isUnprovable: Bool { if case .unprovable = verdict { true } else { false } }
     var isDifferent: Bool { if case .different = verdict { true } else { false } }
@@ -42,24 +98,32 @@ struct KeySlot: Sendable {
         verdict = .unproven
         work = .idle
         failures = 0
+        unclear = 0
         isGone = false
+        refuted = []
+        lastOpened = nil
     }
 }
 
 /// How far a label has come.
 enum KeyStage: Sendable, Equatable {
-    /// No HSM lists it, and there is no canary.
+    /// No HSM lists it, and there is no canary. To `firstSight`, or to `decided` by a peer's canary.
     case unseen
-    /// It waits for HSMs that have not told their keys. Timer: the end of the wait.
+    /// It waits for HSMs that have not told their keys. Timer: the end of the wait. To `making`.
     case firstSight
-    /// One HSM makes the first canary, and opens it.
+    /// One HSM makes the first canary, and opens it. To `agreeing`.
     case making
-    /// The others open it; nothing serves yet. Timer: the end of the wait for them.
+    /// The others open it; nothing serves yet. Timer: the end of the wait for them. To `announced`, or `provisional`
+    /// where there is no other node; to `disputed`, or back to `making` where a majority may hold another key.
     case agreeing
-    /// It serves; one that disagrees makes a dispute. Timer: the end of that.
+    /// The HSMs of this node agree, and other nodes are told; nothing serves yet. Timer: the end of the wait for them.
+    /// To `provisional`.
+    case announced
+    /// It serves. Timer: the end of this. To `decided` or `disputed`.
     case provisional
-    /// The canary decides.
+    /// The canary decides. While it is young, to `disputed`.
     case decided
+    /// Refused until an operator's order.
     case disputed(String)
 }
 
@@ -68,23 +132,35 @@ struct KeyRecord: Sendable {
     var label: KeyLabel
     var stage = KeyStage.unseen
     var canary: Canary?
+    /// Serial numbers of this node's HSMs that have opened the canary, in this life or before.
+    var provers: Set<String> = []
     /// A canary whose maker has not opened it yet.
     var draft: Canary?
     /// The place of the draft's maker. Its name does not tell: two HSMs bear one while settings change.
     var draftedBy: Int?
+    /// HSMs whose canary was thrown away at first sight because they were outnumbered.
+    var outvoted = HSMSet()
     /// The HSM that shall make the canary that decides, by an operator's word.
     var trusting: Int?
-    /// A peer's canary that is better than ours, to be tried by an HSM that holds the key.
-    var offer: CanaryOffer?
-    /// By the peer's name: its canary, which an HSM here does not open.
-    var refused: [String: RefusedCanary] = [:]
+    /// What peers say, by the node's name.
+    var claims: [String: CanaryClaim] = [:]
+    /// What this node's HSMs do with canaries of peers that are not ours.
+    var trials: [CanaryTrial] = []
+    /// The trial that is to be made next, by whom.
+    var trying: (canary: Canary, hsm: Int)?
+    /// Where nodes hold different keys: who encrypts. Worked out by `weigh`.
+    var contest: KeyContest?
     /// What peers were last told of it.
-    var shared: SealedCanary?
+    var told: Canary?
+    /// `KeyProof.sharedVersion` since which they are told of this canary.
+    var toldSince: UInt64 = 0
     var slots: [KeySlot]
     /// HSMs that opened the canary.
     var proven = HSMSet()
-    /// HSMs that may serve the key. All that a request reads.
+    /// HSMs that may serve the key: all that most requests read.
     var served = HSMSet()
+    /// Those of them that may encrypt with it.
+    var encrypting = HSMSet()
 
     init(label: KeyLabel, hsms: Int) {
         self.label = label
@@ -94,20 +170,48 @@ struct KeyRecord: Sendable {
     var isListed: Bool { slots.contains { $0.isListed } }
     var isRemembered: Bool { slots.contains { $0.isRemembered } }
 
-    /// The canary, where it decides and nobody disputes it: what peers may have.
-    var shareable: Canary? { stage == .decided && trusting == nil ? canary : nil }
+    /// The canary as peers are told of it; `nil` while HSMs dispute it, or have not agreed on it. An order is told in
+    /// any case: of two that contradict each other all nodes have to know.
+    var shareable: Canary? {
+        guard trusting == nil, var told = canary else { return nil }
+        switch stage {
+        case .announced, .provisional, .decided: break
+        case .disputed where told.isTrusted: told.dispute = nil
+        case .unseen, .firstSight, .making, .agreeing, .disputed: return nil
+        }
+        told.history.provers = Array(provers.sorted().prefix(CanaryHistory.mostEntries))
+        told.history.isProvisional = stage == .announced || stage == .provisional
+        (told.history.servingSince, told.history.isUnconfirmed, told.history.wasContested) = (nil, false, false)
+        told.history.rivals = []
+        return told
+    }
+
+    /// The canary as it is stored.
+    var storable: Canary? {
+        guard var stored = canary else { return nil }
+        stored.history.provers = Array(provers.sorted().prefix(CanaryHistory.mostEntries))
+        return stored
+    }
 
     /// Every HSM that lists it says that it may neither encrypt nor decrypt.
     var isOfNoUse: Bool {
         let listed = slots.filter(\.isPresent)
         return !listed.isEmpty
-            && listed.allSatisfy { $0.isUnprovable && $0.usage.isDisjoint(with: [.encrypt, .decrypt]) }
+            && listed.allSatisfy { $0.isUnprovable && $0.object.usage.isDisjoint(with: [.encrypt, .decrypt]) }
     }
 
     /// What `served` should be.
     var mayServe: HSMSet {
         guard trusting == nil, stage == .provisional || stage == .decided else { return [] }
         return proven
+    }
+
+    /// What `encrypting` should be.
+    var mayEncrypt: HSMSet {
+        guard contest?.isOurs ?? true else { return [] }
+        var result = HSMSet()
+        mayServe.forEach { if slots[$0].object.usage.contains(.encrypt) { result.insert($0) } }
+        return result
     }
 
     /// True when the slot's next check is about a new canary, not about the one that is known.
@@ -126,6 +230,7 @@ struct LineOfChecks: Sendable {
     private var head = 0
 
     var count: Int { entries.count - head }
+    var isEmpty: Bool { head >= entries.count }
 
     mutating func append(_ entry: LineEntry) { entries.append(entry) }
 
@@ -149,38 +254,70 @@ struct LineOfChecks: Sendable {
     mutating func removeAll() { self = LineOfChecks() }
 }
 
-/// A peer's canary that is to be tried.
-struct CanaryOffer: Sendable {
+/// What a peer proves a key by.
+struct CanaryClaim: Sendable {
     var canary: Canary
-    var node: String
-    /// Who tries it; `nil` while there is nobody who could.
-    var hsm: Int?
+    /// The exchange with the peer in which it was last said.
+    var round: UInt64
+    /// People have been told that it is another key than ours.
+    var isAlarmed = false
+
+    /// An HSM of the peer has opened it.
+    var isProven: Bool { !canary.history.provers.isEmpty }
+
+    /// True where nothing that counts between nodes differs.
+    func weighs(asMuchAs other: CanaryClaim) -> Bool {
+        canary.isSame(as: other.canary) && isProven == other.isProven
+            && canary.history.isProvisional == other.canary.history.isProvisional
+            && canary.isTrusted == other.canary.isTrusted
+    }
 }
 
-/// A peer's canary that was tried and not opened.
-struct RefusedCanary: Sendable {
+/// Nodes hold different keys under one label.
+struct KeyContest: Sendable, Equatable {
+    /// This node's side encrypts.
+    var isOurs: Bool
+    /// Names of the nodes that prove the key by another canary, sorted.
+    var nodes: [String]
+}
+
+/// What HSMs here do with a canary that is not ours.
+struct CanaryTrial: Sendable {
     var canary: Canary
-    /// Name of the HSM that tried.
-    var hsm: String
+    var opened = HSMSet()
+    var refuted = HSMSet()
 }
 
 /// One HSM.
 struct ProofHSM: Sendable {
     /// No HSM has this place.
     var isVacant = false
+    /// Its token's serial number; its name until that is known.
+    var serial = ""
     /// Keys that a request waits for.
     var urgent = LineOfChecks()
     var ordinary = LineOfChecks()
+    /// Keys that are proven already.
+    var routine = LineOfChecks()
     /// Tickets that its worker has not answered.
     var outstanding = 0
+    /// Of them, routine ones: one at a time.
+    var outstandingRoutine = 0
+    /// When it last opened a canary, of whatever key.
+    var lastOpened: UInt64?
+    /// When the next routine check may begin.
+    var routineFrom: UInt64 = 0
     /// Records that its last catalogue named.
     var catalogue: [Int] = []
+    /// Catalogues that it has told.
     var round: UInt64 = 0
+    /// It has told its keys since it came to its place.
+    var hasTold = false
 }
 
 /// What an answer is for.
 struct CheckTicket: Sendable {
-    enum Purpose: Sendable {
+    enum Purpose: Sendable, Equatable {
         /// Make a canary.
         case make
         /// Open the one that it has made itself.
@@ -188,10 +325,12 @@ struct CheckTicket: Sendable {
         /// Open the key's canary.
         case open
         /// Open a peer's.
-        case trial
+        case trial(Canary)
     }
 
     var record: Int
     var hsm: Int
     var purpose: Purpose
+    var issuedAt: UInt64
+    var isRoutine: Bool
 }

@@ -2,47 +2,51 @@
 import LaneProtocol
 
 // Canaries that nodes tell each other. A peer only informs: what it says decides alone where nothing is known here, and
-// otherwise after an HSM that holds the key has opened it. docs/internals/key-proof.md, "Between nodes".
+// otherwise after an HSM that lists the key has opened it. docs/internals/key-proof.md, "Between nodes".
 extension KeyProof {
-    /// Most peers of one label that are remembered for disagreeing.
-    private static let mostRefused = 64
+    /// Most peers of one label whose claims are remembered.
+    private static let mostClaims = 64
     /// Longest name of a node, bytes.
     private static let longestNode = 64
 
     // MARK: What peers get
 
-    /// Canaries that decide and that nobody disputes, by label, in order.
-    ///
-    /// - Parameter after: only those whose labels come after this one.
-    package func shared(after: KeyLabel? = nil, limit: Int = .max) -> [Canary] {
-        let all = places.values.compactMap { records[$0].shareable }.filter { canary in
-            after.map { $0 < canary.label } ?? true
-        }
-        return Array(all.sorted { $0.label < $1.label }.prefix(max(limit, 0)))
+    /// Everything that peers are told, by label, in order: what serves, and what is about to.
+    package func told() -> [Canary] {
+        places.values.compactMap { records[$0].told }.sorted { $0.label < $1.label }
     }
 
-    /// True while a peer proves a key by a canary that no HSM here opens.
-    package var hasDisagreements: Bool { !contested.isEmpty }
-
-    /// Where peers prove keys by canaries that no HSM here opens: sentences for people, in order.
-    package func disagreements() -> [String] {
-        contested.flatMap { record in
-            records[record].refused.map { node, refusal in
-                "key \(records[record].label): node \(node) proves it by another key value than HSM \(refusal.hsm) here"
-            }
-        }.sorted()
-    }
+    /// Of that, what versions up to 16631be are told, and compare by digest: canaries that decide.
+    package func shared() -> [Canary] { told().filter { !$0.history.isProvisional } }
 
     // MARK: What peers tell
 
-    /// A peer has told canaries. What is malformed, worse than ours, or refused before, is passed over.
-    package mutating func offered(
-        _ canaries: [Canary], by node: String, now: UInt64, unixSeconds: Int64
-    ) -> ProofActions {
+    /// An exchange of all canaries with a peer begins. What the peer said before it and does not say in it is forgotten
+    /// at its end. Returns the version of what this node tells in it.
+    package mutating func exchangeBegan(with node: String) -> UInt64 {
+        guard isName(node), exchanges[node] != nil || exchanges.count < 4_096 else { return 0 }
+        exchanges[node, default: 0] &+= 1
+        return sharedVersion
+    }
+
+    /// The exchange has come to its end: the peer has told all that it knows.
+    package mutating func exchangeEnded(with node: String, now: UInt64) -> ProofActions {
         var actions = ProofActions()
-        guard (1...Self.longestNode).contains(node.utf8.count) else { return actions }
+        guard let round = exchanges[node] else { return actions }
+        for record in records.indices {
+            guard let claim = records[record].claims[node], claim.round < round else { continue }
+            withdraw(record, node: node, now: now, into: &actions)
+        }
+        issueChecks(now: now, into: &actions)
+        return actions
+    }
+
+    /// A peer has told canaries. What is malformed, or forgotten by an order, is passed over.
+    package mutating func offered(_ canaries: [Canary], by node: String, now: UInt64) -> ProofActions {
+        var actions = ProofActions()
+        guard isName(node) else { return actions }
         var room: Int?
-        for offered in canaries where offered.isWellFormed {
+        for offered in canaries where offered.isWellFormed && !isForgotten(offered) {
             if places[offered.label] == nil {
                 let left = room ?? limits.unlisted - places.values.count { !records[$0].isRemembered }
                 guard left > 0 else { continue }
@@ -50,125 +54,340 @@ extension KeyProof {
             }
             var canary = offered
             canary.dispute = nil
-            // A clock that is ahead does not make a canary younger than now.
-            canary.madeAt = min(offered.madeAt, unixSeconds)
-            consider(canary, for: place(for: canary.label), from: node, now: now, into: &actions)
+            canary.history.bound()
+            let record = place(for: canary.label)
+            guard take(canary, for: record, from: node, now: now, into: &actions) else { continue }
+            assess(record, now: now, into: &actions)
         }
-        issueChecks(into: &actions)
+        issueChecks(now: now, into: &actions)
         return actions
     }
 
-    /// A peer proves its keys by the same canaries as this node, or it is no peer any more: where it disagreed is
-    /// forgotten.
-    package mutating func agreed(with node: String) {
-        for record in contested { forgetRefusal(record, of: node) }
-    }
+    private func isName(_ node: String) -> Bool { (1...Self.longestNode).contains(node.utf8.count) }
 
-    private mutating func consider(
-        _ canary: Canary, for record: Int, from node: String, now: UInt64, into actions: inout ProofActions
-    ) {
-        // An operator has spoken here, and is about to be obeyed.
-        guard records[record].trusting == nil else { return }
-        guard let ours = records[record].canary else {
-            return take(canary, for: record, from: node, now: now, into: &actions)
-        }
-        if let refusal = records[record].refused[node] {
-            if refusal.canary.isSame(as: canary) { return }
-            forgetRefusal(record, of: node)
-        }
-        guard !ours.isSame(as: canary) else { return }
-        if case .disputed = records[record].stage {
-            // It waits for an operator. One has spoken, at another node.
-            if canary.isTrusted { take(canary, for: record, from: node, now: now, into: &actions) }
-            return
-        }
-        guard canary.isBetter(than: ours), records[record].refused.count < Self.mostRefused else { return }
-        if let refusal = records[record].refused.values.first(where: { $0.canary.isSame(as: canary) }) {
-            return refuse(canary, for: record, of: node, hsm: refusal.hsm, into: &actions)
-        }
-        if let pending = records[record].offer {
-            guard canary.isBetter(than: pending.canary) else { return }
-            if let hsm = pending.hsm { records[record].slots[hsm].work = .idle }
-        }
-        records[record].offer = CanaryOffer(canary: canary, node: node)
-        assess(record, now: now, into: &actions)
-    }
-
-    /// Nothing serves the key, or could: the peer's canary decides from now on.
+    /// Remembers what a peer says. Returns whether that changes anything.
     private mutating func take(
         _ canary: Canary, for record: Int, from node: String, now: UInt64, into actions: inout ProofActions
-    ) {
-        records[record].canary = canary
-        records[record].draft = nil
-        records[record].offer = nil
-        records[record].stage = .decided
-        due.clear(timer(of: record))
-        for hsm in names.indices where records[record].slots[hsm].isPresent { forget(record, hsm: hsm) }
-        actions.canaries.append(canary)
-        actions.news.append(.adopted(label: canary.label, node: node, maker: canary.maker))
-        assess(record, now: now, into: &actions)
+    ) -> Bool {
+        let old = records[record].claims[node]
+        guard old != nil || records[record].claims.count < Self.mostClaims else { return false }
+        var claim = CanaryClaim(canary: canary, round: exchanges[node] ?? 0)
+        if let old, old.canary.isSame(as: canary) { claim.isAlarmed = old.isAlarmed }
+        records[record].claims[node] = claim
+        let isNews = old.map { !$0.weighs(asMuchAs: claim) } ?? true
+        guard let ours = records[record].canary, ours.isSame(as: canary) else { return isNews }
+        // It was taken over from a peer that has decided by now.
+        if records[record].stage == .provisional, ours.history.servingSince == nil, !canary.history.isProvisional {
+            endStage(record, now: now, into: &actions)
+        }
+        if let outlived = canary.history.outlived, outlived > ours.history.outlived ?? .min {
+            records[record].canary?.history.outlived = outlived
+            store(record, into: &actions)
+        }
+        return isNews
     }
 
-    // MARK: Trials
+    private mutating func withdraw(
+        _ record: Int, node: String, now: UInt64, into actions: inout ProofActions
+    ) {
+        guard records[record].claims.removeValue(forKey: node) != nil else { return }
+        assess(record, now: now, into: &actions)
+        dropIfEmpty(record)
+    }
 
-    /// Has one HSM that has proven the key open the peer's canary, where one is to be tried.
-    mutating func askToTry(_ record: Int) {
-        guard let offer = records[record].offer else { return }
+    /// A peer proves all its keys by the same canaries as this node does.
+    package mutating func agreed(with node: String, now: UInt64) -> ProofActions {
+        var actions = ProofActions()
+        for record in contested {
+            guard let claim = records[record].claims[node], let ours = records[record].canary,
+                !claim.canary.isSame(as: ours)
+            else { continue }
+            withdraw(record, node: node, now: now, into: &actions)
+        }
+        issueChecks(now: now, into: &actions)
+        return actions
+    }
+
+    /// From now on this is the cluster.
+    package mutating func cluster(_ view: ProofCluster, now: UInt64) -> ProofActions {
+        var actions = ProofActions()
+        guard view != cluster else { return actions }
+        let gone = Set(cluster.peers.map(\.name)).subtracting(view.peers.map(\.name))
+        if cluster.peers.contains(where: \.isLive), !view.peers.contains(where: \.isLive) { aloneSince = now }
+        cluster = view
+        for node in gone {
+            exchanges[node] = nil
+            for record in records.indices { withdraw(record, node: node, now: now, into: &actions) }
+        }
+        for record in records.indices where mayServeNow(record) { endStage(record, now: now, into: &actions) }
+        for record in unconfirmed { confirm(record, into: &actions) }
+        // More or fewer live nodes are on either side.
+        for record in contested { assess(record, now: now, into: &actions) }
+        issueChecks(now: now, into: &actions)
+        return actions
+    }
+
+    /// True when other nodes have been told of a key that is new, and what they say of it has been compared.
+    func mayServeNow(_ record: Int) -> Bool {
+        guard records[record].stage == .announced else { return false }
+        guard cluster.hasOthers else { return true }
+        return cluster.hasExchanged(since: records[record].toldSince) && isCompared(record)
+    }
+
+    /// True when every canary of a peer is ours, or has been tried by an HSM that has proven ours.
+    func isCompared(_ record: Int) -> Bool {
+        guard let ours = records[record].canary else { return true }
         let proven = records[record].proven
-        if let hsm = offer.hsm, proven.contains(hsm), records[record].slots[hsm].isPresent { return }
-        for hsm in names.indices where proven.contains(hsm) && records[record].slots[hsm].isPresent {
-            if case .outstanding = records[record].slots[hsm].work { continue }
-            records[record].offer?.hsm = hsm
-            enqueue(record, hsm: hsm, isUrgent: false)
+        return records[record].claims.values.allSatisfy { claim in
+            claim.canary.isSame(as: ours)
+                || records[record].trials.contains {
+                    $0.canary.isSame(as: claim.canary) && !$0.opened.union($0.refuted).intersection(proven).isEmpty
+                }
+        }
+    }
+
+    /// What was decided here alone, or contested when the node ended, has been compared with other nodes since.
+    private mutating func confirm(_ record: Int, into actions: inout ProofActions) {
+        guard unconfirmed.contains(record), let history = records[record].canary?.history else { return }
+        if history.wasContested {
+            guard cluster.isComplete, records[record].contest == nil, !cluster.isSought || !cluster.peers.isEmpty
+            else { return }
+        } else if !cluster.peers.isEmpty, !cluster.hasExchanged(since: records[record].toldSince) {
             return
         }
+        unconfirmed.remove(record)
+        records[record].canary?.history.isUnconfirmed = false
+        records[record].canary?.history.wasContested = false
+        store(record, into: &actions)
     }
 
-    /// An HSM has tried a peer's canary. `digest`: of the block in it; `nil` where it did not open it.
-    mutating func tried(
-        _ check: CheckTicket, digest: [UInt8]?, now: UInt64, into actions: inout ProofActions
-    ) {
+    // MARK: Weighing
+
+    /// Compares our canary with those of peers: takes over a better one where an HSM here opens it, has it tried where
+    /// none has yet, and says who encrypts where nodes hold different keys.
+    mutating func weigh(_ record: Int, now: UInt64, into actions: inout ProofActions) {
+        guard !records[record].claims.isEmpty || records[record].contest != nil else { return }
+        switch records[record].stage {
+        case .unseen, .firstSight, .making, .agreeing:
+            // Nothing has been encrypted here.
+            if let best = foreign(record).max(by: { $1.isBetter(than: $0) }) {
+                adopt(best, for: record, openedBy: nil, now: now, into: &actions)
+            }
+        case .disputed:
+            setContest(nil, record, into: &actions)
+            // It waits for an operator. One has spoken, at another node.
+            if let order = foreign(record).first(where: { endsDispute($0, of: record) }) {
+                adopt(order, for: record, openedBy: nil, now: now, into: &actions)
+            }
+        case .announced, .provisional, .decided: compare(record, now: now, into: &actions)
+        }
+    }
+
+    /// Canaries of peers that are not ours, each once, in an order that is the same on all nodes.
+    private func foreign(_ record: Int) -> [Canary] {
+        let ours = records[record].canary
+        var result: [Canary] = []
+        for claim in records[record].claims.values {
+            if let ours, claim.canary.isSame(as: ours) { continue }
+            if !result.contains(where: { $0.isSame(as: claim.canary) }) { result.append(claim.canary) }
+        }
+        return result.sorted { $0.isBetter(than: $1) }
+    }
+
+    private func endsDispute(_ order: Canary, of record: Int) -> Bool {
+        guard order.isTrusted, let ours = records[record].canary else { return false }
+        guard ours.isTrusted else { return true }
+        return ([ours.digest] + ours.history.rivals).allSatisfy(order.history.replaces.contains)
+    }
+
+    private mutating func compare(_ record: Int, now: UInt64, into actions: inout ProofActions) {
+        var rivals: [Canary] = []
+        var isTrying = false
+        for canary in foreign(record) {
+            guard let ours = records[record].canary else { return }
+            let trial = records[record].trials.first { $0.canary.isSame(as: canary) } ?? CanaryTrial(canary: canary)
+            let proven = records[record].proven
+            if let hsm = trial.opened.intersection(proven).member(after: 0) {
+                // The same key: one canary for all nodes.
+                guard canary.isBetter(than: ours) else { continue }
+                return adopt(canary, for: record, openedBy: hsm, now: now, into: &actions)
+            }
+            if trial.refuted.intersection(proven).isEmpty {
+                if let hsm = trial.opened.member(after: 0), proven.isEmpty, canary.isBetter(than: ours) {
+                    return adopt(canary, for: record, openedBy: hsm, now: now, into: &actions)
+                }
+                if !isTrying { isTrying = haveTried(canary, record, proven.isEmpty ? .all : proven, except: trial) }
+                continue
+            }
+            if ours.contradicts(canary) { return disputeOrders(record, canary, into: &actions) }
+            rivals.append(canary)
+        }
+        settleContest(record, rivals, now: now, into: &actions)
+    }
+
+    /// Has one of these HSMs open a peer's canary, where one can that has not. Returns whether one does.
+    private mutating func haveTried(_ canary: Canary, _ record: Int, _ candidates: HSMSet, except trial: CanaryTrial)
+        -> Bool
+    {
+        if let trying = records[record].trying, trying.canary.isSame(as: canary) { return true }
+        let open = candidates.subtracting(trial.opened.union(trial.refuted))
+        for hsm in names.indices where open.contains(hsm) && records[record].slots[hsm].canOpen {
+            if case .outstanding = records[record].slots[hsm].work { continue }
+            // Its last check has failed: first it is to open the canary of the key again, after a pause.
+            if records[record].slots[hsm].failures > 0 { continue }
+            records[record].trying = (canary, hsm)
+            enqueue(record, hsm: hsm, .ordinary)
+            return true
+        }
+        return false
+    }
+
+    /// An HSM has tried a peer's canary.
+    mutating func tried(_ check: CheckTicket, _ canary: Canary, isOpen: Bool) {
         let (record, hsm) = (check.record, check.hsm)
-        guard let offer = records[record].offer else { return }
-        records[record].offer = nil
-        guard digest == offer.canary.digest else {
-            refuse(offer.canary, for: record, of: offer.node, hsm: names[hsm], into: &actions)
-            // It may be this HSM's key that has changed.
-            return enqueue(record, hsm: hsm, isUrgent: false)
+        var trials = records[record].trials.filter { trial in
+            records[record].claims.values.contains { $0.canary.isSame(as: trial.canary) }
         }
-        records[record].canary = offer.canary
-        records[record].stage = .decided
-        due.clear(timer(of: record))
-        actions.canaries.append(offer.canary)
-        actions.news.append(.adopted(label: offer.canary.label, node: offer.node, maker: offer.canary.maker))
-        prove(record, hsm: hsm, now: now, into: &actions)
-        // The others go on serving while they open it; what they were asked about the old one counts for nothing.
-        for other in names.indices where other != hsm && records[record].slots[other].isPresent {
-            guard !records[record].slots[other].isUnprovable else { continue }
-            records[record].slots[other].work = .idle
-            enqueue(record, hsm: other, isUrgent: false)
-        }
+        var trial = trials.first { $0.canary.isSame(as: canary) } ?? CanaryTrial(canary: canary)
+        if isOpen { trial.opened.insert(hsm) } else { trial.refuted.insert(hsm) }
+        trials.removeAll { $0.canary.isSame(as: canary) }
+        records[record].trials = trials + [trial]
+        // It may be this HSM's key that has changed.
+        if !isOpen, records[record].proven.contains(hsm) { enqueue(record, hsm: hsm, .ordinary) }
     }
 
-    private mutating func refuse(
-        _ canary: Canary, for record: Int, of node: String, hsm: String, into actions: inout ProofActions
+    /// From now on the key is proven by a peer's canary.
+    private mutating func adopt(
+        _ canary: Canary, for record: Int, openedBy hsm: Int?, now: UInt64, into actions: inout ProofActions
     ) {
-        records[record].refused[node] = RefusedCanary(canary: canary, hsm: hsm)
-        contested.insert(record)
-        actions.news.append(.disagrees(label: canary.label, node: node, hsm: hsm))
-    }
-
-    private mutating func forgetRefusal(_ record: Int, of node: String) {
-        guard records[record].refused.removeValue(forKey: node) != nil else { return }
-        if records[record].refused.isEmpty { contested.remove(record) }
-    }
-
-    /// An HSM turns out to hold another key, or is gone: what it has refused is tried by another when it is offered
-    /// again.
-    mutating func recant(_ record: Int, hsm: Int) {
-        for (node, refusal) in records[record].refused where refusal.hsm == names[hsm] {
-            forgetRefusal(record, of: node)
+        let node = records[record].claims.filter { $0.value.canary.isSame(as: canary) }.keys.min() ?? ""
+        // Where the same HSMs serve on, they are asked again while they do.
+        let isSameKey = hsm.map { records[record].proven.contains($0) } ?? false
+        var ours = canary
+        (ours.history.provers, ours.history.rivals, ours.history.isProvisional) = ([], [], false)
+        replaceCanary(record, with: ours)
+        setContest(nil, record, into: &actions)
+        records[record].stage = canary.history.isProvisional ? .provisional : .decided
+        records[record].outvoted = []
+        due.clear(timer(of: record))
+        if canary.history.isProvisional { due.set(timer(of: record), at: now &+ limits.provisional) }
+        for other in names.indices where records[record].slots[other].isPresent {
+            if !isSameKey {
+                forget(record, hsm: other)
+            } else if other != hsm, !records[record].slots[other].isUnprovable {
+                records[record].slots[other].work = .idle
+                enqueue(record, hsm: other, .ordinary)
+            }
         }
+        actions.news.append(.adopted(label: canary.label, node: node, maker: canary.maker))
+        store(record, into: &actions)
+        if let hsm { prove(record, hsm: hsm, now: now, into: &actions) }
+        if !isSameKey { assess(record, now: now, into: &actions) }
+    }
+
+    private mutating func disputeOrders(_ record: Int, _ rival: Canary, into actions: inout ProofActions) {
+        let node = records[record].claims.filter { $0.value.canary.isSame(as: rival) }.keys.min() ?? ""
+        records[record].canary?.history.rivals.append(rival.digest)
+        setContest(nil, record, into: &actions)
+        refuseEverywhere(
+            record, "two orders trust different keys of this label, here and at node \(node)", into: &actions)
+        actions.news.append(.ordersDisagree(label: records[record].label, node: node))
+    }
+
+    // MARK: Contests
+
+    /// Nodes hold different keys: the side of the last order encrypts, else the side that more live nodes prove, of
+    /// equals what is decided before what is provisional, then the older one.
+    private mutating func settleContest(
+        _ record: Int, _ rivals: [Canary], now: UInt64, into actions: inout ProofActions
+    ) {
+        guard !rivals.isEmpty, let ours = records[record].canary else { return setContest(nil, record, into: &actions) }
+        let winner = rivals.reduce(ours) { weight(of: $1, record) > weight(of: $0, record) ? $1 : $0 }
+        let isOurs = winner.isSame(as: ours)
+        if !isOurs {
+            if records[record].stage == .announced {
+                return adopt(winner, for: record, openedBy: nil, now: now, into: &actions)
+            }
+            let trial = records[record].trials.first { $0.canary.isSame(as: winner) } ?? CanaryTrial(canary: winner)
+            if let hsm = trial.opened.member(after: 0) {
+                return adopt(winner, for: record, openedBy: hsm, now: now, into: &actions)
+            }
+            _ = haveTried(winner, record, .all, except: trial)
+        }
+        let nodes = records[record].claims.filter { _, claim in rivals.contains { $0.isSame(as: claim.canary) } }
+        setContest(KeyContest(isOurs: isOurs, nodes: nodes.keys.sorted()), record, into: &actions)
+        for (node, claim) in nodes.sorted(by: { $0.key < $1.key }) where !claim.isAlarmed {
+            records[record].claims[node]?.isAlarmed = true
+            actions.news.append(
+                .disagrees(label: records[record].label, node: node, hsm: refuter(of: claim.canary, record)))
+        }
+    }
+
+    private func refuter(of canary: Canary, _ record: Int) -> String {
+        let trial = records[record].trials.first { $0.canary.isSame(as: canary) }
+        return trial?.refuted.member(after: 0).map { names[$0] } ?? ""
+    }
+
+    private func weight(of canary: Canary, _ record: Int) -> ContestWeight {
+        var (nodes, isDecided) = (0, false)
+        if let ours = records[record].canary, ours.isSame(as: canary) {
+            nodes = records[record].provers.isEmpty ? 0 : 1
+            isDecided = records[record].stage == .decided
+        }
+        for (node, claim) in records[record].claims where claim.canary.isSame(as: canary) {
+            if claim.isProven, cluster.isLive(node) { nodes += 1 }
+            if !claim.canary.history.isProvisional { isDecided = true }
+        }
+        return ContestWeight(canary: canary, nodes: nodes, isDecided: isDecided)
+    }
+
+    private mutating func setContest(_ contest: KeyContest?, _ record: Int, into actions: inout ProofActions) {
+        guard records[record].contest != contest else { return }
+        records[record].contest = contest
+        if contest == nil { contested.remove(record) } else { contested.insert(record) }
+        guard contest != nil, records[record].canary?.history.wasContested == false else { return }
+        records[record].canary?.history.wasContested = true
+        unconfirmed.insert(record)
+        store(record, into: &actions)
+    }
+
+    /// True while a peer proves a key by a canary that no HSM here opens.
+    package var hasDisagreements: Bool { !contested.isEmpty }
+
+    /// Where peers prove keys by canaries that no HSM here opens: sentences for people, in order.
+    package func disagreements() -> [String] {
+        contested.flatMap { record -> [String] in
+            guard let contest = records[record].contest else { return [] }
+            return contest.nodes.map { node in
+                let hsm = records[record].claims[node].map { refuter(of: $0.canary, record) } ?? ""
+                return "key \(records[record].label): node \(node) proves it by another key value than HSM \(hsm) here"
+                    + (contest.isOurs ? "" : ", and only the other side encrypts")
+            }
+        }.sorted()
+    }
+
+    /// An HSM holds another object than before, or is gone: what it has tried is tried anew.
+    mutating func recant(_ record: Int, hsm: Int) {
+        for trial in records[record].trials.indices {
+            records[record].trials[trial].opened.remove(hsm)
+            records[record].trials[trial].refuted.remove(hsm)
+        }
+    }
+}
+
+/// Of two canaries of different keys the heavier one's side encrypts.
+private struct ContestWeight: Comparable {
+    let canary: Canary
+    let nodes: Int
+    let isDecided: Bool
+
+    static func == (one: ContestWeight, other: ContestWeight) -> Bool { !(one < other) && !(other < one) }
+
+    static func < (one: ContestWeight, other: ContestWeight) -> Bool {
+        if let isOrder = one.canary.isOrdered(before: other.canary) { return !isOrder }
+        if one.nodes != other.nodes { return one.nodes < other.nodes }
+        if one.isDecided != other.isDecided { return other.isDecided }
+        return other.canary.isBetter(than: one.canary)
     }
 }
 
@@ -186,14 +405,36 @@ extension Canary {
     /// The same block, sealed once. Who made it when is not compared: nodes may have been told differently.
     func isSame(as other: Canary) -> Bool { sealed == other.sealed && digest == other.digest }
 
-    /// Which of two canaries is to decide, the same on all nodes: an operator's before another's, then the older, then
-    /// the one of the smaller digest.
+    /// Whether an operator's order prefers this canary to the other one; `nil` where none does.
+    func isOrdered(before other: Canary) -> Bool? {
+        let mine = isTrusted && history.replaces.contains(other.digest)
+        let others = other.isTrusted && other.history.replaces.contains(digest)
+        if mine != others { return mine }
+        return isTrusted == other.isTrusted ? nil : isTrusted
+    }
+
+    /// Both are orders, and neither knew of the other.
+    func contradicts(_ other: Canary) -> Bool {
+        isTrusted && other.isTrusted && isOrdered(before: other) == nil
+    }
+
+    /// Which of two canaries of one key is to decide, the same on all nodes: an operator's before another's and a later
+    /// order before the one that it names, then the older, then the one of the smaller digest.
     func isBetter(than other: Canary) -> Bool {
-        if isTrusted != other.isTrusted { return isTrusted }
+        if let isOrder = isOrdered(before: other) { return isOrder }
         if madeAt != other.madeAt { return madeAt < other.madeAt }
         if digest != other.digest { return digest.lexicographicallyPrecedes(other.digest) }
         let (mine, others) = (sealed, other.sealed)
         return (mine.initializationVector + mine.ciphertext)
             .lexicographicallyPrecedes(others.initializationVector + others.ciphertext)
+    }
+}
+
+extension CanaryHistory {
+    /// Cuts what a peer has said to what is kept.
+    mutating func bound() {
+        provers = Array(provers.lazy.filter { (1...255).contains($0.utf8.count) }.prefix(Self.mostEntries))
+        replaces = Array(replaces.lazy.filter { $0.count == 32 }.prefix(Self.mostEntries))
+        (rivals, servingSince, isUnconfirmed, wasContested) = ([], nil, false, false)
     }
 }

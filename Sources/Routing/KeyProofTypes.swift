@@ -12,15 +12,16 @@ package struct Canary: Sendable, Equatable {
     package var maker: String
     /// Unix seconds.
     package var madeAt: Int64
-    /// An operator said that this maker holds the right key.
+    /// An operator said that this maker holds the right key: the canary is the order. Its digest is the order's id.
     package var isTrusted: Bool
-    /// Present while the key is disputed: which HSMs disagree, in words. Stored with the canary, so that a restart does
-    /// not turn a dispute into a decision for whichever HSM comes up first.
+    /// Present while the key is disputed: which HSMs or orders disagree, in words. Stored with the canary, so that a
+    /// restart does not turn a dispute into a decision for whichever HSM comes up first.
     package var dispute: String?
+    package var history: CanaryHistory
 
     package init(
         label: KeyLabel, sealed: SealedCanary, digest: [UInt8], maker: String, madeAt: Int64, isTrusted: Bool = false,
-        dispute: String? = nil
+        dispute: String? = nil, history: CanaryHistory = CanaryHistory()
     ) {
         self.label = label
         self.sealed = sealed
@@ -29,6 +30,67 @@ package struct Canary: Sendable, Equatable {
         self.madeAt = madeAt
         self.isTrusted = isTrusted
         self.dispute = dispute
+        self.history = history
+    }
+}
+
+/// What has become of a canary since it was made. Versions up to 16631be neither store nor tell it.
+package struct CanaryHistory: Sendable, Equatable {
+    /// Most orders that one replaces, and most HSMs that are named.
+    package static let mostEntries = 64
+
+    /// Serial numbers of the HSMs that have opened it, at the node that tells it; sorted.
+    package var provers: [String]
+    /// It began to serve less than `ProofLimits.provisional` ago.
+    package var isProvisional: Bool
+    /// Ids of the orders on the key that this one replaces; of a canary that an operator trusts only.
+    package var replaces: [[UInt8]]
+    /// Ids of orders that contradict this one; only an order that names them all ends the dispute.
+    package var rivals: [[UInt8]]
+    /// How long this node had run, in all its lives, when the canary began to serve here, seconds; `nil` for a
+    /// canary that an operator trusts or a peer has told.
+    package var servingSince: Int64?
+    /// It serves, and no other node of the cluster could be asked so far whether it has another.
+    package var isUnconfirmed: Bool
+    /// A node was known that proves the key by another value.
+    package var wasContested: Bool
+    /// When the last order to forget it was given that had no effect, because an HSM holds the key; Unix seconds.
+    package var outlived: Int64?
+
+    package init(
+        provers: [String] = [], isProvisional: Bool = false, replaces: [[UInt8]] = [], rivals: [[UInt8]] = [],
+        servingSince: Int64? = nil, isUnconfirmed: Bool = false, wasContested: Bool = false, outlived: Int64? = nil
+    ) {
+        self.provers = provers
+        self.isProvisional = isProvisional
+        self.replaces = replaces
+        self.rivals = rivals
+        self.servingSince = servingSince
+        self.isUnconfirmed = isUnconfirmed
+        self.wasContested = wasContested
+        self.outlived = outlived
+    }
+}
+
+/// An operator's order to forget the canaries of a key that no HSM holds any more: from then on the key is absent, where
+/// it was unknown. It has no effect on a canary that an HSM has opened since its worker started.
+package struct ForgetOrder: Sendable, Equatable, Hashable {
+    /// Longest text of `author`, bytes.
+    package static let longestAuthor = 128
+
+    package var label: KeyLabel
+    /// Digests of the canaries that are forgotten: what the node knew that was given the order. Sorted.
+    package var canaries: [[UInt8]]
+    /// Unix seconds.
+    package var givenAt: Int64
+    /// Who gave it, at which node, for people.
+    package var author: String
+
+    package init(label: KeyLabel, canaries: [[UInt8]], givenAt: Int64, author: String) {
+        self.label = label
+        self.canaries = canaries
+        self.givenAt = givenAt
+        self.author = author
     }
 }
 
@@ -41,8 +103,20 @@ package struct ProofLimits: Sendable, Equatable {
     /// Longest wait for other HSMs before a key seen for the first time gets its canary, and longest wait for their
     /// answers afterwards.
     package var firstSight: UInt64
-    /// How long after its canary began to serve a disagreement is a dispute, not an exclusion.
+    /// How long a canary that has begun to serve counts less than one that a peer has decided by.
     package var provisional: UInt64
+    /// How long an HSM that disagrees makes a dispute, unless it is outnumbered; running time of the node, since the
+    /// canary began to serve.
+    package var young: UInt64
+    /// How long a key that is seen for the first time waits until canaries have been exchanged with another node.
+    package var alone: UInt64
+    /// Longest time until a key that was used since its last check is checked again.
+    package var usedRecheck: UInt64
+    /// Checks of keys that are proven already take at most one part in so many of one lane's time.
+    package var share: UInt64
+    /// After so many checks in a row that another key may have failed the key is out, where other canaries open on the
+    /// HSM; four times as many where none does.
+    package var unclear: Int
     /// First pause after a failed check; it doubles up to `longestRetry`.
     package var shortestRetry: UInt64
     package var longestRetry: UInt64
@@ -51,13 +125,19 @@ package struct ProofLimits: Sendable, Equatable {
 
     package init(
         outstanding: Int = 4, recheck: UInt64 = 3_600_000_000_000, firstSight: UInt64 = 5_000_000_000,
-        provisional: UInt64 = 10_000_000_000, shortestRetry: UInt64 = 1_000_000_000,
-        longestRetry: UInt64 = 30_000_000_000, unlisted: Int = 4_096
+        provisional: UInt64 = 10_000_000_000, young: UInt64 = 86_400_000_000_000, alone: UInt64 = 10_000_000_000,
+        usedRecheck: UInt64 = 60_000_000_000, share: UInt64 = 20, unclear: Int = 3,
+        shortestRetry: UInt64 = 1_000_000_000, longestRetry: UInt64 = 30_000_000_000, unlisted: Int = 4_096
     ) {
         self.outstanding = max(outstanding, 1)
         self.recheck = max(recheck, 2)
         self.firstSight = firstSight
         self.provisional = provisional
+        self.young = young
+        self.alone = alone
+        self.usedRecheck = max(usedRecheck, 2)
+        self.share = max(share, 1)
+        self.unclear = max(unclear, 1)
         self.shortestRetry = max(shortestRetry, 1)
         self.longestRetry = max(longestRetry, self.shortestRetry)
         self.unlisted = unlisted
@@ -95,6 +175,10 @@ package enum KeyStanding: Sendable, Equatable {
     case pending
     /// HSMs disagree and no canary decides; refused everywhere until an operator does. Says who disagrees.
     case disputed(String)
+    /// Listed, and the checks of it fail. Says where.
+    case failing(String)
+    /// Several keys of the label lie on one token, and nothing tells which of them is meant. Says where.
+    case ambiguous(String)
     /// Listed, but no HSM that lists it may serve it. Says why.
     case excluded(String)
 }
@@ -105,6 +189,8 @@ package struct KeyProofRow: Sendable, Equatable {
     /// Name of the HSM that made the canary; `nil` while there is none.
     package var canaryMaker: String?
     package var dispute: String?
+    /// What is odd about the key, a sentence each: nothing of it keeps the key from being served.
+    package var complaints: [String] = []
     /// One for each place of the pool; `nil` where its HSM does not list the key, or there is none.
     package var verdicts: [KeyVerdict?]
 }
@@ -152,12 +238,23 @@ package enum ProofNews: Sendable, Equatable {
     case adopted(label: KeyLabel, node: String, maker: String)
     /// A peer proves the key by a canary that `hsm` does not open. Nothing changes here.
     case disagrees(label: KeyLabel, node: String, hsm: String)
+    /// The HSM held the right key at `lastOpened`, and holds another at `found` (nanoseconds of the monotonic clock):
+    /// what it has encrypted in between may be under the other key.
+    case swapped(label: KeyLabel, hsm: String, lastOpened: UInt64, found: UInt64)
+    /// So many keys of this label lie on the HSM's token.
+    case several(label: KeyLabel, hsm: String, count: Int)
+    /// Two operators' orders name different canaries, and neither names the other.
+    case ordersDisagree(label: KeyLabel, node: String)
+    /// No other node could be asked about the key: this one decides alone.
+    case decidedAlone(label: KeyLabel)
+    /// The key's canaries are forgotten by an order.
+    case forgotten(label: KeyLabel, author: String)
 
     /// True when a person has to look.
     package var isAlarm: Bool {
         switch self {
-        case .differs, .disputed, .vanished, .disagrees: true
-        case .canaryMade, .proven, .checkFailed, .trusted, .adopted: false
+        case .differs, .disputed, .vanished, .disagrees, .swapped, .ordersDisagree: true
+        case .canaryMade, .proven, .checkFailed, .trusted, .adopted, .several, .decidedAlone, .forgotten: false
         }
     }
 }
@@ -167,6 +264,10 @@ package struct ProofActions: Sendable, Equatable {
     package var checks: [ProofCheck] = []
     /// To be stored at once, each in place of the one with the same label.
     package var canaries: [Canary] = []
+    /// Labels whose canaries are to be deleted from the store.
+    package var dropped: [KeyLabel] = []
+    /// Orders to be stored at once.
+    package var forgets: [ForgetOrder] = []
     /// From now on these may serve.
     package var granted: [KeyPlacement] = []
     /// From now on these must not serve.
@@ -174,6 +275,17 @@ package struct ProofActions: Sendable, Equatable {
     package var news: [ProofNews] = []
 
     package init() {}
+
+    /// What follows from a second event, after what follows from the first.
+    package mutating func append(_ other: ProofActions) {
+        checks += other.checks
+        canaries += other.canaries
+        dropped += other.dropped
+        forgets += other.forgets
+        granted += other.granted
+        revoked += other.revoked
+        news += other.news
+    }
 }
 
 /// Why an operator's word was not taken.
@@ -183,4 +295,14 @@ package enum TrustRefusal: Error, Sendable, Equatable {
     case notListed
     /// The key may not both encrypt and decrypt there, so that no canary can be made.
     case usageNotPermitted
+    /// So many keys of this label lie on the token: which one is meant?
+    case ambiguous(Int)
+}
+
+/// Why an order to forget a key was not taken.
+package enum ForgetRefusal: Error, Sendable, Equatable {
+    /// Nothing is known under this label.
+    case unknownKey
+    /// This HSM holds the key: there is nothing to forget.
+    case isHeld(hsm: String)
 }

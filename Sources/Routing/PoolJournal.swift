@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
 
 /// An HSM that has come into another condition.
 package struct HSMTransition: Sendable, Equatable {
@@ -28,18 +29,37 @@ package struct LaneGrant: Sendable, Equatable {
     }
 }
 
+/// What is known of keys when a pool begins.
+package struct StoredProof: Sendable, Equatable {
+    /// One for each label.
+    package var canaries: [Canary]
+    package var forgets: [ForgetOrder]
+    /// How long the node has run in all its lives, seconds.
+    package var ranSeconds: Int64
+
+    package init(canaries: [Canary] = [], forgets: [ForgetOrder] = [], ranSeconds: Int64 = 0) {
+        self.canaries = canaries
+        self.forgets = forgets
+        self.ranSeconds = ranSeconds
+    }
+}
+
 /// Where the pool keeps what must outlive it, and what other processes of the host are told. Nothing here is on the
 /// path of a request, and nothing of it may fail the pool: a journal that cannot be written keeps things in memory.
 package protocol PoolJournal: Sendable {
-    /// The canaries of earlier runs.
-    func canaries() -> [Canary]
+    /// What earlier runs knew of keys.
+    func proof() -> StoredProof
     /// Names of the HSMs that an operator has drained.
     func drainedHSMs() -> Set<String>
 
-    /// To be durable as soon as possible.
+    /// To be durable as soon as possible, this and the next three.
     func keep(_ canary: Canary)
+    func drop(canaryOf label: KeyLabel)
+    func keep(_ order: ForgetOrder)
     func setDrained(_ hsm: String, _ isDrained: Bool)
 
+    /// How long the node has run in all its lives, seconds. Told once a minute.
+    func noteRan(seconds: Int64)
     /// Within a second.
     func note(_ transition: HSMTransition)
     func note(hsms: [HSMStatus], keys: [KeyStatus])
@@ -54,9 +74,12 @@ package protocol PoolJournal: Sendable {
 /// Keeps nothing: for tests and for commands that only look.
 package struct NoJournal: PoolJournal {
     package init() {}
-    package func canaries() -> [Canary] { [] }
+    package func proof() -> StoredProof { StoredProof() }
     package func drainedHSMs() -> Set<String> { [] }
     package func keep(_ canary: Canary) {}
+    package func drop(canaryOf label: KeyLabel) {}
+    package func keep(_ order: ForgetOrder) {}
+    package func noteRan(seconds: Int64) {}
     package func setDrained(_ hsm: String, _ isDrained: Bool) {}
     package func note(_ transition: HSMTransition) {}
     package func note(hsms: [HSMStatus], keys: [KeyStatus]) {}

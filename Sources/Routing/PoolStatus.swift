@@ -116,13 +116,18 @@ package struct KeyStatus: Sendable, Equatable {
     package var canaryMaker: String?
     /// Why it is refused everywhere; `nil` when it is not.
     package var dispute: String?
+    /// What is odd about it and keeps it from nothing, a sentence each.
+    package var complaints: [String]
     /// One for each HSM, in the order of the configuration.
     package var cells: [KeyCellStatus]
 
-    package init(label: KeyLabel, canaryMaker: String?, dispute: String?, cells: [KeyCellStatus]) {
+    package init(
+        label: KeyLabel, canaryMaker: String?, dispute: String?, complaints: [String] = [], cells: [KeyCellStatus]
+    ) {
         self.label = label
         self.canaryMaker = canaryMaker
         self.dispute = dispute
+        self.complaints = complaints
         self.cells = cells
     }
 }

@@ -4,7 +4,7 @@ import LaneProtocol
 import Routing
 import XKSProtocol
 
-// Whether a key may be used at all: blocks, the key's own dates, and what the HSMs say of it.
+// Whether a key may be used at all: blocks, the key's own dates, and what the pool decides (`KeyDecision`).
 
 /// A key that a request means, found and not blocked.
 struct AdmittedKey {
@@ -17,23 +17,20 @@ extension XKSService {
     ///
     /// Blocks come first: they hold for keys that are not there, too, and before anything else is told about a key.
     func admit(
-        _ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?, for purpose: KeyUsage
+        _ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?, for purpose: KeyPurpose
     ) throws(Refusal) -> AdmittedKey {
         let label = label(externalKeyID, in: store)
         if let verdict = blockVerdict(exchange, store, externalKeyID, label: label) {
             exchange.trace.reason = verdict.logText
             throw .everywhere(.invalidState, verdict.clientMessage)
         }
-        let (found, account) = try account(of: label, exchange, store)
+        let (found, decision) = try decision(on: label, exchange, store, for: purpose)
+        let terms = try terms(decision, for: purpose)
         // Dates forbid new encryptions, never to open what was made before (NIST SP 800-57 part 1, section 7).
-        if purpose == .encrypt, !isWithinDates(account) {
+        if purpose == .encrypt, !isWithinDates(terms) {
             throw .everywhere(.invalidState, "the key is outside its CKA_START_DATE and CKA_END_DATE")
         }
-        let usage = try usage(account.knowledge, purpose: purpose)
-        guard usage.isSuperset(of: purpose) else {
-            throw .everywhere(.invalidKeyUsage, "the key does not allow \(purpose == .encrypt ? "Encrypt" : "Decrypt")")
-        }
-        return AdmittedKey(label: found, usage: usage)
+        return AdmittedKey(label: found, usage: terms.usage)
     }
 
     /// The label of the key that is meant; `nil` when the key store has none of this id.
@@ -52,36 +49,34 @@ extension XKSService {
             principal: exchange.trace.metadata?.awsPrincipalArn ?? "", now: clocks.wall())
     }
 
-    /// The label of the key that is meant, and what HSMs tell of it.
-    func account(
-        of label: KeyLabel?, _ exchange: Exchange, _ store: ServedKeyStore
-    ) throws(Refusal) -> (label: KeyLabel, account: KeyAccount) {
+    /// The label of the key that is meant, and whether it may be used.
+    func decision(
+        on label: KeyLabel?, _ exchange: Exchange, _ store: ServedKeyStore, for purpose: KeyPurpose
+    ) throws(Refusal) -> (label: KeyLabel, decision: KeyDecision) {
         guard let label else { throw .everywhere(.keyNotFound, "this key store serves no key of this id") }
         exchange.label = label
-        return (label, pool.account(of: label, on: store.hsms))
+        return (label, pool.decision(on: label, for: purpose, on: store.hsms))
     }
 
     /// Whether today, in UTC, lies between the key's dates; a missing one is no bound.
-    func isWithinDates(_ account: KeyAccount) -> Bool {
-        account.validity.isUnbounded
-            || account.validity.contains(day: CivilDay.number(ofUnixSeconds: clocks.wall()))
+    func isWithinDates(_ terms: KeyTerms) -> Bool {
+        terms.validity.isUnbounded
+            || terms.validity.contains(day: CivilDay.number(ofUnixSeconds: clocks.wall()))
     }
 
-    /// The usage of a key that at least one HSM holds. What `purpose` needs and the key's own attributes forbid is the
-    /// caller's to say, whether HSMs may serve the key or not: a key that may not encrypt is no matter of state.
-    ///
-    /// - Parameter purpose: nothing for the key's metadata.
-    func usage(_ knowledge: KeyKnowledge, purpose: KeyUsage) throws(Refusal) -> KeyUsage {
-        switch knowledge {
-        case .held(let usage): return usage
-        case .refused(let reason, let usage):
-            let isForbidden = !usage.isSuperset(of: purpose)
-            let isOnlyTold = purpose.isEmpty && !usage.isSuperset(of: [.encrypt, .decrypt])
-            guard isForbidden || isOnlyTold else { throw .here(.invalidState, reason) }
-            return usage
+    /// What there is to say of a key that may be used, now or soon. A decision against it gets its name of the API
+    /// here.
+    func terms(_ decision: KeyDecision, for purpose: KeyPurpose) throws(Refusal) -> KeyTerms {
+        switch decision {
+        case .use(_, let terms), .wait(_, let terms): return terms
+        case .forbidden:
+            throw .everywhere(.invalidKeyUsage, "the key does not allow \(purpose == .encrypt ? "Encrypt" : "Decrypt")")
+        case .refused(let reason): throw .here(.invalidState, reason)
+        // A peer that encrypts under another key would answer for a key that is not this one.
+        case .contested(let reason): throw .everywhere(.internalFailure, reason)
         case .absent(let detail):
             throw .here(.keyNotFound, detail ?? "every HSM that can be asked says that it has no key of this id")
-        case .unknown: throw .here(.internalFailure, "no HSM can be asked at the moment")
+        case .unknown(let reason): throw .here(.internalFailure, reason)
         }
     }
 }

@@ -19,7 +19,8 @@ extension XKSError {
         case .callersFault(.usageNotPermitted):
             self.init(.invalidKeyUsage, "the key does not allow \(operation == .encrypt ? "Encrypt" : "Decrypt")")
         case .callersFault(.keyIsGone):
-            self.init(.keyNotFound, "every HSM that can be asked says that it has no key of this id")
+            // It was there when the request came in: `KeyDecision` alone says that a key is absent.
+            self.init(.internalFailure, "the HSMs that held this key say that they have it no more")
         case .timedOut: self.init(.dependencyTimeout, "no HSM answered in time")
         case .unavailable(let reason): self.init(.internalFailure, "no HSM can do this at the moment: \(reason)")
         case .overloaded: self.init(.throttling, "more requests wait for an HSM than this node accepts")

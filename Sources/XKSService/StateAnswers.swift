@@ -13,16 +13,16 @@ extension XKSService {
         ).metadata
         do throws(Refusal) {
             let label = label(externalKeyID, in: store)
-            let (_, account) = try account(of: label, exchange, store)
+            let (_, decision) = try decision(on: label, exchange, store, for: .metadata)
             let block = blockVerdict(exchange, store, externalKeyID, label: label)
             exchange.trace.reason = block?.logText
-            let isEnabled = block == nil && isWithinDates(account)
-            let usage = try usage(account.knowledge, purpose: [])
+            let terms = try terms(decision, for: .metadata)
+            let isEnabled = block == nil && isWithinDates(terms)
             finish(
                 exchange,
                 .success(
                     XKSResponse.keyMetadata(
-                        usage: XKSKeyUsage(rawValue: usage.rawValue), status: isEnabled ? .enabled : .disabled)))
+                        usage: XKSKeyUsage(rawValue: terms.usage.rawValue), status: isEnabled ? .enabled : .disabled)))
         } catch {
             refuse(exchange, error, label: exchange.label)
         }

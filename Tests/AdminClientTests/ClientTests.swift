@@ -51,11 +51,13 @@ import Testing
             for name in names {
                 let answers = [
                     try await client.drain(name), try await client.undrain(name),
-                    try await client.trust(key: name, hsm: name),
+                    try await client.trust(key: name, hsm: name), try await client.forget(key: name),
                 ]
-                #expect(answers == ["it is done", "it is done", "it is done"])
+                #expect(answers == Array(repeating: "it is done", count: 4))
             }
-            #expect(node.commands == names.flatMap { ["drain \($0)", "undrain \($0)", "trust \($0) on \($0)"] })
+            #expect(
+                node.commands
+                    == names.flatMap { ["drain \($0)", "undrain \($0)", "trust \($0) on \($0)", "forget \($0)"] })
         }
     }
 

@@ -24,6 +24,7 @@ final class ScriptedNode: NodeAdministration {
     func undrain(_ hsm: String) async -> AdminAnswer { note("undrain \(hsm)") }
 
     func trust(key: String, hsm: String) async -> AdminAnswer { note("trust \(key) on \(hsm)") }
+    func forget(key: String) async -> AdminAnswer { note("forget \(key)") }
 
     func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt> { give("\(order)") }
 

@@ -93,4 +93,27 @@ struct ExchangeTests {
             }
         }
     }
+
+    @Test("young canaries and orders to forget go in fields of their own, and both sides know when all has been told")
+    func youngCanaries() async throws {
+        try await withCluster { cluster in
+            var young = canary("young")
+            (young.isProvisional, young.provers) = (true, ["serial-1"])
+            let told = young
+            let order = SharedForget(
+                label: "gone", canaries: [Array(repeating: 7, count: 32)], givenAt: 9, author: "node a")
+            let a = try await cluster.start("a")
+            a.delegate.set { state in
+                (state.canaries, state.forgets) = ([canary("old"), told], [order])
+                state.facts.canaries = "of a"
+            }
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            try await eventually("b has heard all, and knows that it has") {
+                b.delegate.get { state in
+                    state.offers["a"]?.contains(told) == true && state.offers["a"]?.contains(canary("old")) == true
+                        && state.forgetOffers["a"]?.contains(order) == true && state.exchanged["a"] != nil
+                }
+            }
+        }
+    }
 }

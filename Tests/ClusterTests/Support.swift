@@ -24,6 +24,10 @@ final class ScriptedNode: ClusterDelegate {
         var isDurable = true
         var canaries: [SharedCanary] = []
         var offers: [String: [SharedCanary]] = [:]
+        var forgets: [SharedForget] = []
+        var forgetOffers: [String: [SharedForget]] = [:]
+        /// The version that was told in the last exchange of keys that came to its end.
+        var exchanged: [String: UInt64] = [:]
         var events: [GossipEvent] = []
         var tlsChanges: [ClusterTLSChange] = []
         /// Given each request that a peer has passed on; nil never answers.
@@ -46,8 +50,16 @@ final class ScriptedNode: ClusterDelegate {
         }
     }
 
-    func canaries() -> [SharedCanary] { get(\.canaries) }
-    func offered(_ canaries: [SharedCanary], by peer: String) { set { $0.offers[peer, default: []] += canaries } }
+    func keys() -> SharedKeys { SharedKeys(canaries: get(\.canaries), forgets: get(\.forgets)) }
+    func keysVersion() -> UInt64 { get { UInt64($0.canaries.count + $0.forgets.count) } }
+    func offered(_ keys: SharedKeys, by peer: String) {
+        set { state in
+            state.offers[peer, default: []] += keys.canaries
+            state.forgetOffers[peer, default: []] += keys.forgets
+        }
+    }
+    func exchangeBegan(with peer: String) -> UInt64 { keysVersion() }
+    func exchangeEnded(with peer: String, version: UInt64) { set { $0.exchanged[peer] = version } }
 
     func serve(
         _ request: ProxyRequest, forwardedBy peer: String, deadline: UInt64,

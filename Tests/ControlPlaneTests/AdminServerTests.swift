@@ -114,7 +114,7 @@ import Testing
 
     @Test(arguments: [
         ("POST /hsm/nshield-a/drain", "drain nshield-a"), ("POST /hsm/nshield%2Da/undrain", "undrain nshield-a"),
-        ("POST /key/foo/trust?hsm=a", "trust foo on a"),
+        ("POST /key/foo/trust?hsm=a", "trust foo on a"), ("POST /key/foo%2F1/forget", "forget foo/1"),
         ("POST /key/A%20label%2F%C3%BC%3F/trust?hsm=a%26b", "trust A label/ü? on a&b"),
         ("POST /key/%2e%2E/trust?hsm=%2E", "trust .. on ."), ("POST /reload", "reload"), ("POST /drain", "drain node"),
     ])
@@ -157,6 +157,7 @@ import Testing
             ("POST /key/a/trust?hsm=a&x=b", "400"), ("POST /key/a/trust?hms=a", "400"),
             ("POST /key/a/trust?hsm=%C3", "400"),
             ("GET /hsm/a/drain", "405"), ("PUT /hsm/a/drain", "405"), ("GET /key/a/trust?hsm=a", "405"),
+            ("GET /key/a/forget", "405"), ("POST /key//forget", "400"),
             ("POST /status", "405"), ("DELETE /status", "405"), ("GET /reload", "405"), ("GET /drain", "405"),
             ("POST /cluster", "405"), ("PUT /blocks", "405"), ("GET /blocks/lift", "405"),
             ("POST /blocks/orders/7", "405"), ("POST /reload/now", "404"), ("GET /blocks/7", "404"),

@@ -26,7 +26,8 @@ private struct ProofCluster {
     }
 
     mutating func tell(from: Int, to: Int) {
-        nodes[to].offer(nodes[from].proof.shared(), by: "node-\(from)")
+        nodes[to].exchange(nodes[from].proof.told(), with: "node-\(from)")
+        nodes[to].know(nodes.indices.filter { $0 != to }.map { "node-\($0)" })
     }
 
     /// Everybody tells everybody, and every check is done.
@@ -66,8 +67,13 @@ private struct ProofCluster {
             if case .success(let actions) = nodes[node].proof.trust(label, hsm: hsm, now: nodes[node].now) {
                 nodes[node].take(actions)
             }
-        default: nodes[node].proof.agreed(with: "node-\(Int.random(in: nodes.indices, using: &dice))")
+        default: nodes[node].agree(with: "node-\(Int.random(in: nodes.indices, using: &dice))")
         }
+    }
+
+    /// Nodes of which an HSM may encrypt.
+    func encrypting(_ label: KeyLabel) -> [Int] {
+        nodes.indices.filter { !nodes[$0].proof.servers(of: label, for: .encrypt).isEmpty }
     }
 
     func canaries(_ label: KeyLabel) -> Set<SealedCanary?> { Set(nodes.map { $0.proof.canary(of: label)?.sealed }) }
@@ -102,24 +108,24 @@ struct KeyProofClusterTests {
         }
     }
 
-    @Test("two sites that hold different keys under one label both go on serving theirs, and one of them says so")
+    @Test("two sites that hold different keys under one label: both say so, both open theirs, one of them encrypts")
     func differentKeys() throws {
         var cluster = ProofCluster(seed: 1, sizes: [1, 1], values: [1, 2])
         cluster.settle()
         cluster.exchange()
         for node in cluster.nodes { #expect(node.holders("k0") == [0]) }
-        #expect(cluster.nodes.map(\.proof.hasDisagreements) == [false, true], "the one with the younger canary")
-        #expect(cluster.nodes[1].alarms.count == 3)
+        #expect(cluster.nodes.map(\.proof.hasDisagreements) == [true, true])
+        #expect(cluster.nodes.map { $0.alarms.count } == [3, 3])
+        #expect(cluster.encrypting("k0") == [0], "the one with the older canary")
         let before = cluster.nodes[1].tickets.count
         cluster.exchange()
         #expect(cluster.nodes[1].tickets.count == before && cluster.nodes[1].alarms.count == 3, "once is enough")
-        // An operator says at the other site that its key is right: now the first one says so.
+        // An operator says at the other site that its key is right.
         cluster.nodes[1].take(try cluster.nodes[1].proof.trust("k0", hsm: 0, now: cluster.nodes[1].now).get())
         cluster.nodes[1].run()
         cluster.exchange()
-        #expect(cluster.nodes[0].proof.disagreements().count == 1 && cluster.nodes[0].holders("k0") == [0])
-        #expect(cluster.nodes[1].proof.disagreements().count == 2, "k1 and k2")
-        #expect(cluster.nodes[0].alarms == [.disagrees(label: "k0", node: "node-1", hsm: "hsm-0-0")])
+        #expect(cluster.encrypting("k0") == [1] && cluster.encrypting("k1") == [0])
+        #expect(cluster.nodes.allSatisfy { $0.proof.disagreements().count == 3 && $0.holders("k0") == [0] })
     }
 
     @Test("a node that joins with a wrong key is told before it can make up its mind")

@@ -24,7 +24,7 @@ struct KeyProofHostilePeerTests {
         for node in ["", String(repeating: "n", count: 65)] { bench.offer([good], by: node) }
         #expect(bench.stored.isEmpty && bench.proof.matrix().isEmpty && bench.log.isEmpty)
         bench.offer([good], by: String(repeating: "n", count: 64))
-        #expect(bench.stored["k"] == good)
+        #expect(bench.isStored(good))
     }
 
     @Test("a peer cannot fill the memory with labels that no HSM has; those that one has are always heard")
@@ -40,14 +40,14 @@ struct KeyProofHostilePeerTests {
         #expect(bench.stored.count == 11 && bench.holders("mine") == [0])
     }
 
-    @Test("no time that a peer says makes a canary younger than now, and none traps, also after a restart")
+    @Test("no time that a peer says traps, also after a restart")
     func times() {
         for madeAt in [Int64.min, -1, 0, 1_800_000_000, .max] {
             var told = oldCanary("k", 1, maker: "far")
             told.madeAt = madeAt
             var bench = ProofBench(["a"])
             bench.offer([told], by: "n2")
-            #expect(bench.stored["k"]?.madeAt == min(madeAt, bench.unixSeconds))
+            #expect(bench.stored["k"]?.madeAt == madeAt, "the same on all nodes: it decides which canary is better")
             var stored = told
             stored.madeAt = madeAt
             var later = ProofBench(["a"], canaries: [stored])
@@ -70,7 +70,7 @@ struct KeyProofHostilePeerTests {
         #expect(bench.stored["k"]?.dispute == nil && bench.holders("k") == [0])
     }
 
-    @Test("whatever a peer says, an HSM that has proven its key goes on serving, unless an operator's word is forged")
+    @Test("whatever a peer says, an HSM that has proven its key goes on serving, unless an operator's order is forged")
     func served() {
         var random = RandomChoice(seed: 3)
         var bench = ProofBench(["a", "b"], canaries: (0..<4).map { oldCanary("k\($0)", 1, maker: "a") })
@@ -82,8 +82,7 @@ struct KeyProofHostilePeerTests {
             let told = (0..<random.below(4)).map { _ in
                 var canary = oldCanary(
                     "k\(random.below(6))", UInt8(random.below(3)), maker: random.below(2) == 0 ? "a" : "far",
-                    age: Int64(random.below(9_000)) - 100, nonce: UInt32(random.below(1_000)),
-                    isTrusted: random.below(4) == 0)
+                    age: Int64(random.below(9_000)) - 100, nonce: UInt32(random.below(1_000)))
                 if random.below(8) == 0 { canary.digest[random.below(32)] ^= 1 }
                 return canary
             }

@@ -92,7 +92,7 @@ struct NeighbourTests {
         "a key outside its dates is disabled and encrypts nothing; it still opens what was made",
         arguments: [KeyValidity(start: 20_231_115, end: nil), KeyValidity(start: nil, end: 20_231_113)])
     func outsideDates(validity: KeyValidity) throws {
-        let bench = try ServiceBench(validity: validity) { operation in
+        let bench = try ServiceBench(decision: .usable(validity: validity)) { operation in
             operation.kind == .encrypt ? encrypted : .done([1])
         }
         #expect(try bench.post(keyPath + "/metadata", metadataBody).1.contains("DISABLED"))
@@ -102,7 +102,8 @@ struct NeighbourTests {
 
     @Test("on its first and last day a key serves")
     func withinDates() throws {
-        let bench = try ServiceBench(validity: KeyValidity(start: 20_231_114, end: 20_231_114)) { _ in encrypted }
+        let validity = KeyValidity(start: 20_231_114, end: 20_231_114)
+        let bench = try ServiceBench(decision: .usable(validity: validity)) { _ in encrypted }
         #expect(try bench.post(keyPath + "/metadata", metadataBody).1.contains("ENABLED"))
         #expect(try bench.post(keyPath + "/encrypt", encryptBody).0 == 200)
     }
@@ -110,12 +111,11 @@ struct NeighbourTests {
     @Test(
         "without a usable HSM for the key, a peer's answer is handed on as it is",
         arguments: [
-            KeyKnowledge.unknown, .absent(nil), .refused("another key", usage: [.encrypt, .decrypt]),
-            .held(usage: [.encrypt, .decrypt]),
+            KeyDecision.unknown("nobody can be asked"), .absent(nil), .refused("another key"), .usable(),
         ])
-    func forwarded(knowledge: KeyKnowledge) throws {
+    func forwarded(decision: KeyDecision) throws {
         let peer = ScriptedForwarder(answer(200, #"{"plaintext":"AQ=="}"#))
-        let bench = try ServiceBench(knowledge: knowledge, forwarder: peer) { _ in unavailable }
+        let bench = try ServiceBench(decision: decision, forwarder: peer) { _ in unavailable }
         let (status, body) = try bench.post(keyPath + "/decrypt", decryptBody)
         #expect(status == 200 && body == #"{"plaintext":"AQ=="}"#)
         #expect(peer.labels == ["foo"])
@@ -127,7 +127,7 @@ struct NeighbourTests {
     @Test("a peer's refusal keeps its status and name")
     func forwardedRefusal() throws {
         let peer = ScriptedForwarder(answer(404, #"{"errorName":"KeyNotFoundException"}"#))
-        let bench = try ServiceBench(knowledge: .unknown, forwarder: peer) { _ in unavailable }
+        let bench = try ServiceBench(decision: .unknown("nobody can be asked"), forwarder: peer) { _ in unavailable }
         #expect(try bench.post(keyPath + "/metadata", metadataBody).0 == 404)
         #expect(bench.observer.traces.first?.error == .keyNotFound)
     }
@@ -135,7 +135,7 @@ struct NeighbourTests {
     @Test("what was forwarded once is not forwarded again")
     func oneHop() throws {
         let peer = ScriptedForwarder(answer(200, "{}"))
-        let bench = try ServiceBench(knowledge: .unknown, forwarder: peer) { _ in unavailable }
+        let bench = try ServiceBench(decision: .unknown("nobody can be asked"), forwarder: peer) { _ in unavailable }
         #expect(try bench.post(keyPath + "/encrypt", encryptBody, forwardedBy: "fra-2").0 == 500)
         #expect(peer.labels.isEmpty)
         #expect(bench.observer.traces.first?.forwardedBy == "fra-2")
@@ -151,11 +151,11 @@ struct NeighbourTests {
     @Test("without a peer, or when none answers, the answer is this node's own")
     func nobody() throws {
         let absent = ScriptedForwarder(answer(200, "{}"), isThere: false)
-        let alone = try ServiceBench(knowledge: .unknown, forwarder: absent) { _ in unavailable }
+        let alone = try ServiceBench(decision: .unknown("nobody can be asked"), forwarder: absent) { _ in unavailable }
         #expect(try alone.post(keyPath + "/encrypt", encryptBody).1.contains("InternalException"))
         #expect(absent.labels.isEmpty)
         let silent = try ServiceBench(
-            knowledge: .unknown, forwarder: ScriptedForwarder(.failed("iad-1: no answer in time"))
+            decision: .unknown("nobody can be asked"), forwarder: ScriptedForwarder(.failed("iad-1: no answer in time"))
         ) { _ in unavailable }
         #expect(try silent.post(keyPath + "/encrypt", encryptBody).0 == 500)
         #expect(silent.observer.traces.first?.reason?.contains("iad-1: no answer in time") == true)

@@ -13,16 +13,14 @@ final class ScriptedPool: KeyOperationPool {
     typealias Script = @Sendable (KeyOperation) -> OperationResult
 
     private let script: Script
-    private let told: KeyKnowledge
-    private let dates: KeyValidity
+    private let told: KeyDecision
     private let hsms: [HSMStatus]
     private let seen = Mutex<[KeyOperation]>([])
 
     init(
-        knowledge: KeyKnowledge, hsms: [HSMStatus] = [], validity: KeyValidity = KeyValidity(), script: @escaping Script
+        decision: KeyDecision, hsms: [HSMStatus] = [], script: @escaping Script
     ) {
-        told = knowledge
-        dates = validity
+        told = decision
         self.hsms = hsms
         self.script = script
     }
@@ -37,7 +35,11 @@ final class ScriptedPool: KeyOperationPool {
         completion(script(operation))
     }
 
-    func account(of label: KeyLabel, on hsms: HSMSet) -> KeyAccount { KeyAccount(knowledge: told, validity: dates) }
+    /// What the test says, but for what the usage that it tells forbids.
+    func decision(on label: KeyLabel, for purpose: KeyPurpose, on hsms: HSMSet) -> KeyDecision {
+        guard case .use(_, let terms) = told, !terms.usage.isSuperset(of: purpose.needed) else { return told }
+        return .forbidden(terms.usage)
+    }
 
     func status() -> [HSMStatus] { hsms }
 }
@@ -94,13 +96,13 @@ struct ServiceBench {
     private let foreignForm: AADForm
 
     init(
-        knowledge: KeyKnowledge = .held(usage: [.encrypt, .decrypt]), hsms: [HSMStatus] = [],
-        foreignForm: AADForm = .specification, validity: KeyValidity = KeyValidity(), blocks: BlockList = BlockList(),
+        decision: KeyDecision = .usable(), hsms: [HSMStatus] = [],
+        foreignForm: AADForm = .specification, blocks: BlockList = BlockList(),
         forwarder: ScriptedForwarder? = nil, script: @escaping ScriptedPool.Script
     ) throws {
         credential = try Credential(
             accessKeyID: "ABCDEFGHIJKLMNOPQRST", secret: SecretBytes(String(repeating: "s", count: 43).utf8))
-        pool = ScriptedPool(knowledge: knowledge, hsms: hsms, validity: validity, script: script)
+        pool = ScriptedPool(decision: decision, hsms: hsms, script: script)
         self.blocks = HeldBlocks(blocks)
         self.foreignForm = foreignForm
         service = try XKSService(
@@ -155,6 +157,15 @@ struct ServiceBench {
                 method: request.method, target: request.target, headers: request.headers, body: request.body,
                 now: Self.now)
         return request
+    }
+}
+
+extension KeyDecision {
+    /// HSM 0 may use the key for this, between these days.
+    static func usable(
+        _ usage: KeyUsage = [.encrypt, .decrypt], validity: KeyValidity = KeyValidity()
+    ) -> KeyDecision {
+        .use([0], KeyTerms(usage: usage, validity: validity))
     }
 }
 

@@ -93,24 +93,24 @@ struct XKSServiceTests {
 
     @Test("a key's usage is kept to before an HSM is asked")
     func usage() throws {
-        let encryptOnly = try ServiceBench(knowledge: .held(usage: [.encrypt])) { _ in encrypted }
+        let encryptOnly = try ServiceBench(decision: .usable([.encrypt])) { _ in encrypted }
         #expect(try encryptOnly.post(encryptPath, encryptBody()).0 == 200)
         #expect(try encryptOnly.post(decryptPath, decryptBody()).1.contains("InvalidKeyUsageException"))
         #expect(try encryptOnly.post(encryptPath, encryptBody(integrity: true)).1.contains("InvalidKeyUsageException"))
-        let impotent = try ServiceBench(knowledge: .held(usage: [])) { _ in encrypted }
+        let impotent = try ServiceBench(decision: .usable([])) { _ in encrypted }
         #expect(try impotent.post(encryptPath, encryptBody()).1.contains("InvalidKeyUsageException"))
         #expect(impotent.pool.operations.isEmpty)
     }
 
     @Test("absent, unknown, late and failed are four different things")
     func absenceIsNotUnavailability() throws {
-        let absent = try ServiceBench(knowledge: .absent(nil)) { _ in encrypted }
+        let absent = try ServiceBench(decision: .absent(nil)) { _ in encrypted }
         #expect(try absent.post(encryptPath, encryptBody()).1.contains("KeyNotFoundException"))
-        let unknown = try ServiceBench(knowledge: .unknown) { _ in encrypted }
+        let unknown = try ServiceBench(decision: .unknown("nobody can be asked")) { _ in encrypted }
         #expect(try unknown.post(encryptPath, encryptBody()).1.contains("InternalException"))
         let table: [(OperationOutcome, Int, String)] = [
             (.timedOut, 503, "DependencyTimeoutException"), (.unavailable("down"), 500, "InternalException"),
-            (.overloaded, 429, "ThrottlingException"), (.callersFault(.keyIsGone), 404, "KeyNotFoundException"),
+            (.overloaded, 429, "ThrottlingException"), (.callersFault(.keyIsGone), 500, "InternalException"),
             (.callersFault(.ciphertextIsInvalid), 400, "InvalidCiphertextException"),
             (.callersFault(.usageNotPermitted), 400, "InvalidKeyUsageException"),
         ]
@@ -167,7 +167,7 @@ struct XKSServiceTests {
 
     @Test("GetKeyMetadata tells the key's usage")
     func keyMetadata() throws {
-        let bench = try ServiceBench(knowledge: .held(usage: [.encrypt, .decrypt, .wrap])) { _ in encrypted }
+        let bench = try ServiceBench(decision: .usable([.encrypt, .decrypt, .wrap])) { _ in encrypted }
         let (status, text) = try bench.post(
             "/example/kms/xks/v1/keys/foo/metadata", #"{"requestMetadata":\#(metadata)}"#)
         #expect(status == 200)

@@ -67,7 +67,28 @@ struct Administration: NodeAdministration {
         case .usageNotPermitted:
             .refused(
                 "\(key) on \(hsm) may not both encrypt and decrypt (CKA_ENCRYPT, CKA_DECRYPT), so it can prove nothing")
+        case .ambiguous(let count):
+            .refused(
+                "\(count) keys of label \(key) lie on \(hsm), and it cannot be told which one is meant: give all but the "
+                    + "right one another label (CKA_LABEL), then give this order again")
         }
+    }
+
+    func forget(key: String) async -> AdminAnswer {
+        switch parts.pool.forget(key: KeyLabel(key), author: "node \(parts.neighbours.node.id)") {
+        case .unknownKey:
+            return .unknown(
+                "nothing is known of a key of label \(key)", name: key,
+                known: parts.pool.keys().prefix(100).map(\.label.text))
+        case .isHeld(let hsm):
+            return .refused("\(hsm) holds \(key): there is nothing to forget while an HSM does")
+        case nil: break
+        }
+        parts.neighbours.factsChanged()
+        let durable = await parts.store.saved()
+        return .done(
+            "\(key) is forgotten: whoever asks for it is told that there is no such key. Other nodes are told."
+                + (durable ? "" : " The store could not be written: a restart will remember the key again."))
     }
 
     private func unknown(_ hsm: String) -> AdminAnswer {

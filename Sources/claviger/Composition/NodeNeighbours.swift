@@ -21,11 +21,19 @@ final class NodeNeighbours: Sendable {
         var service: XKSService?
         var configuration = ""
         var facts = NodeFacts()
+        /// By name: the life of the peer with which all keys were exchanged, and the version that was told in it.
+        var exchanged: [String: (incarnation: UInt64, version: UInt64)] = [:]
+        /// What the pool was last told of the cluster.
+        var known = ProofCluster()
+        /// Peers that were known when the node began.
+        var remembered: Set<String> = []
     }
 
     let node: NodeIdentitySettings
     private let incarnation: UInt64
     private let isForwarding: Bool
+    /// There are addresses at which other nodes may be.
+    private let isSeeking: Bool
     private let pool: HSMPool
     private let store: NodeStore
     private let book: BlockBook
@@ -36,17 +44,21 @@ final class NodeNeighbours: Sendable {
     /// - Parameters:
     ///   - incarnation: of this start.
     ///   - isForwarding: whether this node passes requests on.
+    ///   - isSeeking: whether the configuration or the store names other nodes of a cluster.
     init(
         pool: HSMPool, store: NodeStore, blocks: BlockBook, node: NodeIdentitySettings, incarnation: UInt64,
-        isForwarding: Bool, logger: Logger
+        isForwarding: Bool, isSeeking: Bool, logger: Logger
     ) {
         self.incarnation = incarnation
         self.isForwarding = isForwarding
+        self.isSeeking = isSeeking
         self.pool = pool
         self.store = store
         book = blocks
         self.node = node
         self.logger = logger
+        // Before the first HSM has told its keys: what others may know better is not decided without them.
+        tellPool()
     }
 
     // MARK: Joining the parts
@@ -56,8 +68,10 @@ final class NodeNeighbours: Sendable {
 
     /// The cluster has been joined.
     func joined(_ cluster: ClusterService) {
-        state.withLock { $0.cluster = cluster }
+        let remembered = Set(store.peers().map(\.name))
+        state.withLock { ($0.cluster, $0.remembered) = (cluster, remembered) }
         book.join(cluster)
+        tellPool()
         pool.observe { [weak self] in self?.factsChanged() }
     }
 
@@ -107,6 +121,8 @@ extension NodeNeighbours: ClusterDelegate {
         let totals = pool.totals
         let canaries = pool.canariesDigest()
         settleDisagreements(by: canaries)
+        tellPool()
+        exchangeKeys()
         return NodeFacts(
             isDraining: isDraining.load(ordering: .relaxed), version: Product.version, configuration: configuration,
             canaries: canaries, blocks: book.current().digest,
@@ -127,12 +143,60 @@ extension NodeNeighbours: ClusterDelegate {
         await book.merge(list, from: peer)
     }
 
-    func canaries() -> [SharedCanary] {
-        pool.sharedCanaries().map { SharedCanary($0, node: node.id) }
+    func keys() -> SharedKeys {
+        SharedKeys(
+            canaries: pool.toldCanaries().map { SharedCanary($0, node: node.id) },
+            forgets: pool.forgetOrders().map(SharedForget.init))
     }
 
-    func offered(_ canaries: [SharedCanary], by peer: String) {
-        pool.offered(canaries.map(Canary.init), by: peer)
+    func keysVersion() -> UInt64 { pool.sharedVersion }
+
+    func offered(_ keys: SharedKeys, by peer: String) {
+        pool.offered(keys.canaries.map(Canary.init), forgets: keys.forgets.map(ForgetOrder.init), by: peer)
+    }
+
+    func exchangeBegan(with peer: String) -> UInt64 { pool.exchangeBegan(with: peer) }
+
+    func exchangeEnded(with peer: String, version: UInt64) {
+        pool.exchangeEnded(with: peer)
+        guard let member = members.first(where: { $0.identity.name == peer }) else { return }
+        state.withLock { $0.exchanged[peer] = (member.identity.incarnation, version) }
+        tellPool()
+    }
+
+    /// Tells the pool who is in the cluster, where that has changed: whom it knows decides what it may say of keys.
+    private func tellPool() {
+        let members = members
+        let isSeeking = isSeeking
+        let view = state.withLock { state -> ProofCluster? in
+            let peers = members.filter { member in
+                member.liveness != .left && (member.hasSpoken || state.remembered.contains(member.identity.name))
+            }
+            let view = ProofCluster(
+                peers: peers.map { member in
+                    let name = member.identity.name
+                    let last = state.exchanged[name].flatMap {
+                        $0.incarnation == member.identity.incarnation ? $0.version : nil
+                    }
+                    return ProofPeer(name: name, isLive: member.isLive && member.hasSpoken, exchanged: last)
+                }.sorted { $0.name < $1.name }, isSought: isSeeking || !peers.isEmpty)
+            guard view != state.known else { return nil }
+            state.known = view
+            return view
+        }
+        if let view { pool.know(view) }
+    }
+
+    /// Has keys exchanged with every peer that was not told yet what this node knows of them by now.
+    private func exchangeKeys() {
+        guard let cluster else { return }
+        let version = pool.sharedVersion
+        let told = state.withLock { $0.exchanged }
+        for member in members where member.isLive && member.hasSpoken {
+            let last = told[member.identity.name]
+            guard last?.incarnation != member.identity.incarnation || last?.version != version else { continue }
+            cluster.exchangeKeys(with: member)
+        }
     }
 
     func serve(
@@ -147,10 +211,9 @@ extension NodeNeighbours: ClusterDelegate {
 
     func noted(_ event: GossipEvent) {
         switch event {
-        case .changed(let member, _, _):
+        case .changed:
+            tellPool()
             store.record(peers: members.filter { $0.liveness != .left }.map(StoredPeer.init))
-            // Who is gone disagrees with nobody.
-            if !member.isLive { pool.agreed(with: member.identity.name) }
         case .refuted(let incarnation, _):
             Task { [store, node] in
                 _ = await store.setIncarnation(node: node.id, Int(clamping: incarnation))
@@ -225,7 +288,10 @@ extension SharedCanary {
         self.init(
             label: canary.label.text, iv: canary.sealed.initializationVector, ciphertext: canary.sealed.ciphertext,
             digest: canary.digest, maker: canary.maker, node: node, madeAt: canary.madeAt,
-            isTrusted: canary.isTrusted)
+            isTrusted: canary.isTrusted, provers: canary.history.provers,
+            isProvisional: canary.history.isProvisional,
+            replaces: canary.history.replaces.isEmpty ? nil : canary.history.replaces,
+            outlived: canary.history.outlived)
     }
 }
 
@@ -234,6 +300,23 @@ extension Canary {
         self.init(
             label: KeyLabel(shared.label),
             sealed: SealedCanary(initializationVector: shared.iv, ciphertext: shared.ciphertext),
-            digest: shared.digest, maker: shared.maker, madeAt: shared.madeAt, isTrusted: shared.isTrusted)
+            digest: shared.digest, maker: shared.maker, madeAt: shared.madeAt, isTrusted: shared.isTrusted,
+            history: CanaryHistory(
+                // A version that does not tell them tells canaries that its HSMs have opened.
+                provers: shared.provers ?? [shared.maker], isProvisional: shared.isProvisional ?? false,
+                replaces: shared.replaces ?? [], outlived: shared.outlived))
+    }
+}
+
+extension SharedForget {
+    init(_ order: ForgetOrder) {
+        self.init(label: order.label.text, canaries: order.canaries, givenAt: order.givenAt, author: order.author)
+    }
+}
+
+extension ForgetOrder {
+    init(_ shared: SharedForget) {
+        self.init(
+            label: KeyLabel(shared.label), canaries: shared.canaries, givenAt: shared.givenAt, author: shared.author)
     }
 }

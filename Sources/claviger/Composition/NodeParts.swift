@@ -36,7 +36,8 @@ struct NodeParts: Sendable {
         let isForwarding = settings.cluster?.forwarding == true
         let neighbours = NodeNeighbours(
             pool: pool, store: store, blocks: blocks, node: settings.node, incarnation: incarnation,
-            isForwarding: isForwarding, logger: logger)
+            isForwarding: isForwarding,
+            isSeeking: settings.cluster.map { !$0.seeds.isEmpty || !store.peers().isEmpty } ?? false, logger: logger)
         let service = try XKSService(
             settings: plan.service(hsms: pool.hsmSet),
             pool: pool,

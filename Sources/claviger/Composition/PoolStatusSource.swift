@@ -83,7 +83,8 @@ final class PoolStatusSource: NodeStatusSource {
             cells[cell.hsm] = AdminProtocol.KeyStatus.Verdict(cell.cell)
         }
         return AdminProtocol.KeyStatus(
-            label: key.label.text, canaryBy: key.canaryMaker, disputed: key.dispute, cells: cells)
+            label: key.label.text, canaryBy: key.canaryMaker, disputed: key.dispute, complaints: key.complaints,
+            cells: cells)
     }
 }
 

@@ -10,14 +10,10 @@ import Routing
 struct StoreJournal: PoolJournal {
     let store: NodeStore
 
-    func canaries() -> [Canary] {
-        store.canaries().map { stored in
-            Canary(
-                label: KeyLabel(stored.label),
-                sealed: SealedCanary(initializationVector: stored.iv, ciphertext: stored.ciphertext),
-                digest: stored.digest, maker: stored.hsm, madeAt: Int64(stored.madeUnixSeconds),
-                isTrusted: stored.trustedByOperator, dispute: stored.dispute)
-        }
+    func proof() -> StoredProof {
+        StoredProof(
+            canaries: store.canaries().map(Canary.init), forgets: store.forgets().map(ForgetOrder.init),
+            ranSeconds: Int64(store.runningSeconds()))
     }
 
     func drainedHSMs() -> Set<String> { store.drained() }
@@ -27,8 +23,20 @@ struct StoreJournal: PoolJournal {
             canary: StoredCanary(
                 label: canary.label.text, iv: canary.sealed.initializationVector, ciphertext: canary.sealed.ciphertext,
                 digest: canary.digest, hsm: canary.maker, madeUnixSeconds: Int(clamping: canary.madeAt),
-                trustedByOperator: canary.isTrusted, dispute: canary.dispute))
+                trustedByOperator: canary.isTrusted, dispute: canary.dispute,
+                history: StoredCanaryHistory(canary.history)))
     }
+
+    func drop(canaryOf label: KeyLabel) { store.removeCanary(label: label.text) }
+
+    func keep(_ order: ForgetOrder) {
+        store.record(
+            forget: StoredForget(
+                label: order.label.text, canaries: order.canaries, givenUnixSeconds: Int(clamping: order.givenAt),
+                author: order.author))
+    }
+
+    func noteRan(seconds: Int64) { store.record(runningSeconds: Int(clamping: seconds)) }
 
     func setDrained(_ hsm: String, _ isDrained: Bool) { store.setDrained(hsm, isDrained) }
 
@@ -89,5 +97,45 @@ enum UnixTime {
     static func seconds(ofMonotonic monotonic: UInt64) -> Int64 {
         let now = claviger_monotonic_nanoseconds()
         return Int64(time(nil)) - Int64(clamping: (now > monotonic ? now - monotonic : 0) / 1_000_000_000)
+    }
+}
+
+extension Canary {
+    fileprivate init(_ stored: StoredCanary) {
+        self.init(
+            label: KeyLabel(stored.label),
+            sealed: SealedCanary(initializationVector: stored.iv, ciphertext: stored.ciphertext),
+            digest: stored.digest, maker: stored.hsm, madeAt: Int64(stored.madeUnixSeconds),
+            isTrusted: stored.trustedByOperator, dispute: stored.dispute, history: CanaryHistory(stored.history))
+    }
+}
+
+extension CanaryHistory {
+    fileprivate init(_ stored: StoredCanaryHistory) {
+        self.init(
+            provers: stored.provers, replaces: stored.replaces, rivals: stored.rivals,
+            servingSince: stored.servingSinceSeconds.map(Int64.init), isUnconfirmed: stored.isUnconfirmed,
+            wasContested: stored.wasContested, outlived: stored.outlivedUnixSeconds.map(Int64.init))
+    }
+}
+
+extension StoredCanaryHistory {
+    fileprivate init(_ history: CanaryHistory) {
+        self.init()
+        provers = history.provers
+        replaces = history.replaces
+        rivals = history.rivals
+        servingSinceSeconds = history.servingSince.map { Int(clamping: $0) }
+        isUnconfirmed = history.isUnconfirmed
+        wasContested = history.wasContested
+        outlivedUnixSeconds = history.outlived.map { Int(clamping: $0) }
+    }
+}
+
+extension ForgetOrder {
+    fileprivate init(_ stored: StoredForget) {
+        self.init(
+            label: KeyLabel(stored.label), canaries: stored.canaries, givenAt: Int64(stored.givenUnixSeconds),
+            author: stored.author)
     }
 }

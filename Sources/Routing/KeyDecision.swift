@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+
+/// What a key is wanted for.
+package enum KeyPurpose: Sendable, Hashable, CaseIterable {
+    case encrypt, decrypt
+    /// To be told of: nothing is done with it.
+    case metadata
+
+    /// What the key's attributes have to allow.
+    package var needed: KeyUsage {
+        switch self {
+        case .encrypt: .encrypt
+        case .decrypt: .decrypt
+        case .metadata: []
+        }
+    }
+}
+
+/// What there is to say of a key that may be used.
+package struct KeyTerms: Sendable, Equatable {
+    /// What at least one of the HSMs that serve it may do with it.
+    package var usage: KeyUsage
+    /// Between which days it may be used to encrypt: the latest start and the earliest end that those tell which serve
+    /// it.
+    package var validity: KeyValidity
+
+    package init(usage: KeyUsage, validity: KeyValidity = KeyValidity()) {
+        self.usage = usage
+        self.validity = validity
+    }
+}
+
+/// Whether a key may be used, soon, or why not: the one place where that is decided. Absence, unavailability and
+/// refusal are different answers, all the way to the caller: absence is final for KMS, the other two are not.
+package enum KeyDecision: Sendable, Equatable {
+    /// HSMs may be given the operation now.
+    case use(HSMSet, KeyTerms)
+    /// None may at the moment; these may before long.
+    case wait(HSMSet, KeyTerms)
+    /// The key's own attributes forbid it, wherever it lies: it may be used for this only.
+    case forbidden(KeyUsage)
+    /// HSMs hold it, but none may serve it: they disagree on its value, or cannot prove that they have the right one.
+    case refused(String)
+    /// Other nodes hold another key under this label, and only they encrypt. Not to be passed on to them.
+    case contested(String)
+    /// Everybody who could know says that there is no such key. The text says more where there is more to say.
+    case absent(String?)
+    /// Nobody knows at the moment: worth another try.
+    case unknown(String)
+}
+
+/// What may be said of a ciphertext that this node's HSMs do not open.
+package enum CiphertextWord: Sendable, Equatable {
+    /// When witnesses have confirmed it: that it is invalid, which is final for KMS.
+    case invalid
+    /// That one of these nodes may open it: they prove the key by another value. What they cannot open either is
+    /// unknown.
+    case elsewhere([String])
+    /// Nothing final, and why.
+    case unknown(String)
+}
+
+/// The HSMs of a pool by what can be believed of them.
+package struct KeyWitnesses: Sendable, Equatable {
+    /// Those that have a worker which has told its keys, and so can say that they have none of a label.
+    package var heard: HSMSet
+    /// All of the configuration. What those listed last that have no worker is still believed: it may be on its way.
+    package var members: HSMSet
+    /// Those whose list was cut short, or was read by a worker that is not fresh: they cannot say that they have none.
+    package var doubtful: HSMSet
+
+    package init(heard: HSMSet, members: HSMSet, doubtful: HSMSet = []) {
+        self.heard = heard
+        self.members = members
+        self.doubtful = doubtful
+    }
+}
+
+extension KeyProof {
+    /// Whether the key may be used on these HSMs, soon, or why not.
+    ///
+    /// - Parameter complaint: why an object of this label cannot serve, where an HSM has said so.
+    package func decision(
+        on label: KeyLabel, for purpose: KeyPurpose, on permitted: HSMSet, witnesses: KeyWitnesses,
+        complaint: () -> String? = { nil }
+    ) -> KeyDecision {
+        guard let place = places[label] else {
+            return missing(label, isProven: false, permitted, witnesses, complaint: complaint)
+        }
+        // So far nothing is copied: this is all that most requests ask.
+        let able = able(place, purpose).intersection(permitted)
+        if !able.isEmpty { return .use(able, terms(place, able)) }
+        let record = records[place]
+        var listing = HSMSet()
+        permitted.intersection(witnesses.members).forEach {
+            if names.indices.contains($0), record.slots[$0].isRemembered { listing.insert($0) }
+        }
+        guard !listing.isEmpty else {
+            let isProven = record.canary != nil || !record.claims.isEmpty
+            return missing(label, isProven: isProven, permitted, witnesses, complaint: complaint)
+        }
+        return listed(place, for: purpose, listing, witnesses)
+    }
+
+    /// HSMs that may be given an operation for this purpose.
+    private func able(_ place: Int, _ purpose: KeyPurpose) -> HSMSet {
+        switch purpose {
+        case .encrypt:
+            records[place].encrypting.isEmpty
+                ? withoutProof(place, for: .encrypt) : records[place].encrypting
+        case .decrypt: records[place].served.isEmpty ? withoutProof(place, for: .decrypt) : records[place].served
+        case .metadata:
+            records[place].served.isEmpty
+                ? withoutProof(place, for: .decrypt).union(withoutProof(place, for: .encrypt)) : records[place].served
+        }
+    }
+
+    /// A key that HSMs list, and none may serve now.
+    private func listed(
+        _ place: Int, for purpose: KeyPurpose, _ listing: HSMSet, _ witnesses: KeyWitnesses
+    ) -> KeyDecision {
+        let terms = terms(place, listing)
+        if !terms.usage.isSuperset(of: purpose.needed) { return .forbidden(terms.usage) }
+        let isOnlyTold = purpose == .metadata && !terms.usage.isSuperset(of: [.encrypt, .decrypt])
+        if isOnlyTold { return .use(listing, terms) }
+        let label = records[place].label
+        if case .disputed(let text) = standing(of: label) { return .refused(text) }
+        if purpose == .encrypt, let contest = records[place].contest, !contest.isOurs {
+            return .contested(
+                "nodes hold different keys under this label, and \(contest.nodes.joined(separator: ", ")) encrypts")
+        }
+        let waiting = hopeful(records[place]).intersection(listing)
+            .union(listing.subtracting(witnesses.heard))
+        if !waiting.isEmpty || records[place].trusting != nil {
+            return .wait(waiting.isEmpty ? listing : waiting, terms)
+        }
+        switch standing(of: label) {
+        case .disputed(let text), .excluded(let text): return .refused(text)
+        case .ambiguous(let text), .failing(let text): return .unknown(text)
+        case .unlisted, .served, .pending: return .wait(listing, terms)
+        }
+    }
+
+    /// A key that no HSM lists. Absence is believed only where everybody is heard who could know of it.
+    private func missing(
+        _ label: KeyLabel, isProven: Bool, _ permitted: HSMSet, _ witnesses: KeyWitnesses,
+        complaint: () -> String?
+    ) -> KeyDecision {
+        let heard = witnesses.heard.intersection(permitted)
+        if isProven { return .unknown("no HSM that can be asked lists this key, which was proven before") }
+        if heard.isEmpty { return .unknown("no HSM can be asked at the moment") }
+        if !heard.intersection(witnesses.doubtful).isEmpty {
+            return .unknown("an HSM cannot tell whether it has this key")
+        }
+        guard cluster.isComplete else { return .unknown("not every node of the cluster can be asked for this key") }
+        return .absent(complaint())
+    }
+
+    private func terms(_ place: Int, _ hsms: HSMSet) -> KeyTerms {
+        var terms = KeyTerms(usage: [])
+        hsms.forEach { hsm in
+            guard names.indices.contains(hsm) else { return }
+            let object = records[place].slots[hsm].object
+            terms.usage.formUnion(object.usage)
+            if !object.validity.isUnbounded { terms.validity = terms.validity.intersection(object.validity) }
+        }
+        return terms
+    }
+
+    /// What may be said of a ciphertext that the HSMs that serve the key do not open.
+    package func word(onCiphertextOf label: KeyLabel) -> CiphertextWord {
+        guard let place = places[label], records[place].canary != nil else { return .invalid }
+        let record = records[place]
+        if let contest = record.contest { return .elsewhere(contest.nodes.filter(cluster.isLive)) }
+        if case .disputed(let text) = record.stage { return .unknown(text) }
+        if unconfirmed.contains(place) {
+            return .unknown("whether other nodes hold another key under this label is not known yet")
+        }
+        return isCompared(place) ? .invalid : .unknown("the key is being compared with that of another node")
+    }
+}
