@@ -104,6 +104,7 @@ extension KeyProof {
         hsms[hsm].routine.removeAll()
         for record in hsms[hsm].catalogue where records[record].slots[hsm].isListed {
             forget(record, hsm: hsm)
+            recant(record, hsm: hsm)
             records[record].slots[hsm].isListed = false
             assess(record, now: now, into: &actions)
         }

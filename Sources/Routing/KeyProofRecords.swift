@@ -179,11 +179,18 @@ struct KeyRecord: Sendable {
         case .disputed where told.isTrusted: told.dispute = nil
         case .unseen, .firstSight, .making, .agreeing, .disputed: return nil
         }
-        told.history.provers = Array(provers.sorted().prefix(CanaryHistory.mostEntries))
+        told.history.provers = isLost ? [] : Array(provers.sorted().prefix(CanaryHistory.mostEntries))
         told.history.isProvisional = stage == .announced || stage == .provisional
         (told.history.servingSince, told.history.isUnconfirmed, told.history.wasContested) = (nil, false, false)
         told.history.rivals = []
         return told
+    }
+
+    /// HSMs list the label, and every one of them holds another key than the canary's: this node proves nothing by it
+    /// any more, whatever its HSMs have opened before.
+    var isLost: Bool {
+        proven.isEmpty && slots.contains { $0.isPresent && $0.isDifferent }
+            && slots.allSatisfy { !$0.isRemembered || $0.isDifferent || $0.isUnprovable }
     }
 
     /// The canary as it is stored.

@@ -213,7 +213,9 @@ extension KeyProof {
                 return adopt(canary, for: record, openedBy: hsm, now: now, into: &actions)
             }
             if trial.refuted.intersection(proven).isEmpty {
-                if let hsm = trial.opened.member(after: 0), proven.isEmpty, canary.isBetter(than: ours) {
+                if let hsm = opener(of: trial, record), proven.isEmpty,
+                    weight(of: canary, record) > weight(of: ours, record)
+                {
                     return adopt(canary, for: record, openedBy: hsm, now: now, into: &actions)
                 }
                 if !isTrying { isTrying = haveTried(canary, record, proven.isEmpty ? .all : proven, except: trial) }
@@ -240,6 +242,11 @@ extension KeyProof {
             return true
         }
         return false
+    }
+
+    /// An HSM that has opened a peer's canary with the object that it lists now.
+    private func opener(of trial: CanaryTrial, _ record: Int) -> Int? {
+        names.indices.first { trial.opened.contains($0) && records[record].slots[$0].canOpen }
     }
 
     /// An HSM has tried a peer's canary.
@@ -309,7 +316,7 @@ extension KeyProof {
                 return adopt(winner, for: record, openedBy: nil, now: now, into: &actions)
             }
             let trial = records[record].trials.first { $0.canary.isSame(as: winner) } ?? CanaryTrial(canary: winner)
-            if let hsm = trial.opened.member(after: 0) {
+            if let hsm = opener(of: trial, record) {
                 return adopt(winner, for: record, openedBy: hsm, now: now, into: &actions)
             }
             _ = haveTried(winner, record, .all, except: trial)
@@ -331,7 +338,7 @@ extension KeyProof {
     private func weight(of canary: Canary, _ record: Int) -> ContestWeight {
         var (nodes, isDecided) = (0, false)
         if let ours = records[record].canary, ours.isSame(as: canary) {
-            nodes = records[record].provers.isEmpty ? 0 : 1
+            nodes = records[record].provers.isEmpty || records[record].isLost ? 0 : 1
             isDecided = records[record].stage == .decided
         }
         for (node, claim) in records[record].claims where claim.canary.isSame(as: canary) {

@@ -25,16 +25,21 @@ struct ProofBench {
     var stored: [KeyLabel: Canary] = [:]
     var storedTimes = 0
     var forgets: [ForgetOrder] = []
+    /// Names of the HSMs to begin with.
+    let names: [String]
+    /// Nodes that were ever heard; kept by the node's store.
+    var hasKnown: Set<String> = []
     var granted: Set<KeyPlacement> = []
     /// Every ticket ever issued.
     var tickets: Set<UInt64> = []
     var lastNonce: UInt32 = 0
-    private var lastReference: UInt32 = 0
+    var lastReference: UInt32 = 0
 
     init(
         _ names: [String], canaries: [Canary] = [], forgets: [ForgetOrder] = [], limits: ProofLimits = ProofLimits(),
         ran: Int64 = 0, seed: UInt64 = 1
     ) {
+        self.names = names
         keys = names.map { _ in [:] }
         proof = KeyProof(
             hsms: names, canaries: canaries, forgets: forgets, limits: limits, now: now, ran: ran,
