@@ -63,12 +63,14 @@ extension PoolState {
             hsms[place].role = .retired(successor: member)
             return before.map { !$0.hasSameWorker(as: member) || !$0.hasSameTerms(as: member) } ?? true
         case .outgoing(let new):
-            if hsms[new].settings.hasSameWorker(as: member) { return changeTerms(new, to: member, &change) }
+            if hsms[new].settings.hasSameWorker(as: member) { return changeTerms(new, to: member, now: now, &change) }
             change.effects += retire(new, now: now)
             hsms[place].role = .member
             return alter(place, to: member, now: now, &change)
         case .member, .incoming:
-            if hsms[place].settings.hasSameWorker(as: member) { return changeTerms(place, to: member, &change) }
+            if hsms[place].settings.hasSameWorker(as: member) {
+                return changeTerms(place, to: member, now: now, &change)
+            }
             if let new = add(successor: member, of: place, until: now &+ startPatience, now: now) {
                 change.starts.append(new)
             } else {
@@ -78,9 +80,11 @@ extension PoolState {
         }
     }
 
-    private mutating func changeTerms(_ hsm: Int, to member: PoolMember, _ change: inout Change) -> Bool {
+    private mutating func changeTerms(
+        _ hsm: Int, to member: PoolMember, now: UInt64, _ change: inout Change
+    ) -> Bool {
         guard !hsms[hsm].settings.hasSameTerms(as: member) else { return false }
-        change.effects += self.change(hsm, to: member)
+        change.effects += self.change(hsm, to: member, now: now)
         return true
     }
 

@@ -99,13 +99,14 @@ extension PoolState {
     }
 
     /// Settings that take effect while the worker goes on.
-    mutating func change(_ hsm: Int, to member: PoolMember) -> [PoolEffect] {
+    mutating func change(_ hsm: Int, to member: PoolMember, now: UInt64) -> [PoolEffect] {
         let isOfferAnother = hsms[hsm].settings.offered != member.offered
         hsms[hsm].settings = member
         machine.change(hsm, to: HSMTraits(member))
         guard isOfferAnother else { return [] }
         hsms[hsm].absence.keepOnly(member.offered.contains)
-        return hsms[hsm].worker.map { [.tell($0.control, .offer(member.offered))] } ?? []
+        let effects = effects(of: proof.withdrawn(hsm: hsm, except: member.offered.contains, now: now), now: now)
+        return effects + (hsms[hsm].worker.map { [.tell($0.control, .offer(member.offered))] } ?? [])
     }
 
     // MARK: Going

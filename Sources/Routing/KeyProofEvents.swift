@@ -81,12 +81,27 @@ extension KeyProof {
         assess(record, now: now, into: &actions)
     }
 
-    private mutating func vanish(_ record: Int, hsm: Int, now: UInt64, into actions: inout ProofActions) {
+    /// Key stores offer only these keys of the HSM from now on: it lists the others no more, which is no alarm.
+    package mutating func withdrawn(
+        hsm: Int, except isOffered: (KeyLabel) -> Bool, now: UInt64
+    ) -> ProofActions {
+        var actions = ProofActions()
+        guard isThere(hsm) else { return actions }
+        let withdrawn = hsms[hsm].catalogue.filter { !isOffered(records[$0].label) }
+        hsms[hsm].catalogue.removeAll { !isOffered(records[$0].label) }
+        for record in withdrawn { vanish(record, hsm: hsm, isAlarm: false, now: now, into: &actions) }
+        issueChecks(now: now, into: &actions)
+        return actions
+    }
+
+    private mutating func vanish(
+        _ record: Int, hsm: Int, isAlarm: Bool = true, now: UInt64, into actions: inout ProofActions
+    ) {
         forget(record, hsm: hsm)
         recant(record, hsm: hsm)
         records[record].slots[hsm].isListed = false
         records[record].slots[hsm].isRemembered = false
-        actions.news.append(.vanished(label: records[record].label, hsm: names[hsm]))
+        if isAlarm { actions.news.append(.vanished(label: records[record].label, hsm: names[hsm])) }
         assess(record, now: now, into: &actions)
         dropIfEmpty(record)
     }

@@ -43,6 +43,22 @@ struct KeyProofPartTests {
         #expect(bench.alarms.isEmpty)
     }
 
+    @Test(
+        "a key that no key store offers any more leaves without an alarm, and is checked anew when it is offered again")
+    func withdrawn() {
+        var bench = ProofBench(["a"])
+        for label in ["k", "l"] as [KeyLabel] { bench.put(label, 7, on: 0) }
+        bench.settle()
+        bench.take(bench.proof.withdrawn(hsm: 0, except: { $0 == "l" }, now: bench.now))
+        #expect(bench.holders("k").isEmpty && bench.holders("l") == [0])
+        bench.take(bench.proof.listed(hsm: 0, entries: entries(bench, 0, ["l"]), now: bench.now))
+        // Without: "key vanished from an HSM" after a reload.
+        #expect(bench.alarms.isEmpty)
+        bench.list(0)
+        bench.run()
+        #expect(bench.holders("k") == [0])
+    }
+
     @Test("a key that is seen for the first time waits for an HSM that is still being read")
     func firstSight() {
         var bench = ProofBench(["a", "b"])
