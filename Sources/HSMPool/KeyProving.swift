@@ -74,8 +74,7 @@ extension PoolState {
 
     /// Whether a key may be used on these HSMs, soon, or why not.
     func decision(on label: KeyLabel, for purpose: KeyPurpose, on permitted: HSMSet) -> KeyDecision {
-        let heard = heard
-        return proof.decision(
+        proof.decision(
             on: label, for: purpose, on: permitted,
             witnesses: KeyWitnesses(
                 heard: heard, members: HSMSet(hsms.indices.filter { hsms[$0].role.isMember }),

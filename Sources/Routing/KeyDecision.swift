@@ -80,17 +80,20 @@ package struct KeyWitnesses: Sendable, Equatable {
 extension KeyProof {
     /// Whether the key may be used on these HSMs, soon, or why not.
     ///
-    /// - Parameter complaint: why an object of this label cannot serve, where an HSM has said so.
+    /// - Parameters:
+    ///   - witnesses: asked for only where the key may not be used at once: most requests do without.
+    ///   - complaint: why an object of this label cannot serve, where an HSM has said so.
     package func decision(
-        on label: KeyLabel, for purpose: KeyPurpose, on permitted: HSMSet, witnesses: KeyWitnesses,
-        complaint: () -> String? = { nil }
+        on label: KeyLabel, for purpose: KeyPurpose, on permitted: HSMSet,
+        witnesses: @autoclosure () -> KeyWitnesses, complaint: () -> String? = { nil }
     ) -> KeyDecision {
         guard let place = places[label] else {
-            return missing(label, isProven: false, permitted, witnesses, complaint: complaint)
+            return missing(label, isProven: false, permitted, witnesses(), complaint: complaint)
         }
         // So far nothing is copied: this is all that most requests ask.
         let able = able(place, purpose).intersection(permitted)
         if !able.isEmpty { return .use(able, terms(place, able)) }
+        let witnesses = witnesses()
         let record = records[place]
         var listing = HSMSet()
         permitted.intersection(witnesses.members).forEach {
