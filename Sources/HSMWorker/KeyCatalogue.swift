@@ -32,6 +32,8 @@ package struct KeyCatalogue: Sendable {
         var label: KeyLabel
         var identity: KeyIdentity
         var reference: UInt32
+        /// As it was told last.
+        var entry: CatalogueEntry
 
         /// What a token does not tell this time is what it was, but for CKA_ID, which anybody may take away.
         func isSame(as key: KeyDescription) -> Bool {
@@ -49,7 +51,7 @@ package struct KeyCatalogue: Sendable {
     /// Takes what a search found.
     ///
     /// - Parameters:
-    ///   - isGrowing: the token is still being read.
+    ///   - isGrowing: the token is still being read. What was told before and has not been found again stands.
     ///   - named: labels that key stores name one by one.
     ///   - token: the token's label, for the complaints.
     package mutating func update(
@@ -78,9 +80,18 @@ package struct KeyCatalogue: Sendable {
                 isCut = true
                 break
             }
-            kept[key.handle] = Known(label: label, identity: identity, reference: reference)
+            kept[key.handle] = Known(label: label, identity: identity, reference: reference, entry: entry)
             state.listing.entries.append(entry)
             state.places[reference] = .at(key.handle)
+        }
+        if isGrowing {
+            for (handle, old) in known where kept[handle] == nil {
+                bytes += old.entry.encodedLength
+                guard state.listing.entries.count < Self.mostKeys, bytes <= Self.mostBytes else { break }
+                kept[handle] = old
+                state.listing.entries.append(old.entry)
+                state.places[old.reference] = .at(handle)
+            }
         }
         state.listing.entries.sort {
             $0.label == $1.label ? $0.reference < $1.reference : $0.label < $1.label

@@ -215,6 +215,19 @@ struct KeyCatalogueTests {
         #expect(part.listing.entries == Array(whole.listing.entries.prefix(1)))
     }
 
+    @Test("What was told while a token is being read stands when the reading begins anew, until the whole is known")
+    func growingAgain() {
+        var catalogue = KeyCatalogue()
+        let keys = (1...4).map { key(UInt($0), KeyLabel("k\($0)")) }
+        let first = catalogue.update(KeyFindings(keys: Array(keys.prefix(3))), isGrowing: true, token: "t")
+        let again = catalogue.update(KeyFindings(keys: [keys[3]]), isGrowing: true, token: "t")
+        // Without: only k4, and the others get other numbers when they are found again.
+        #expect(again.listing.entries.map(\.label) == ["k1", "k2", "k3", "k4"])
+        #expect(Array(again.listing.entries.prefix(3)) == first.listing.entries)
+        let whole = catalogue.update(KeyFindings(keys: [keys[0], keys[3]]), token: "t")
+        #expect(whole.listing.entries == [again.listing.entries[0], again.listing.entries[3]])
+    }
+
     @Test("Complaints are bounded, and a token with too many keys is told")
     func bounds() {
         var catalogue = KeyCatalogue()
