@@ -65,7 +65,7 @@ let effectRooms: [Target] = [
         [
             "AccessControl", "Gossip", "HTTPServing", "SecureMemory", "XKSProtocol", httpTypes, hummingbird,
             hummingbirdCore,
-            logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS,
+            logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS, x509, asn1,
         ]),
     room("ClusterCertificates", ["PrivateFiles", "SecureMemory", x509, asn1, crypto]),
     room("NodeConfig", ["SecureMemory", "XKSProtocol", toml]),
@@ -100,7 +100,11 @@ let roomTests: [Target] = [
     tests("ClusterSimulationTests", ["AccessControl", "Gossip", "VirtualTime"]),
     tests(
         "ClusterTests",
-        ["AccessControl", "Cluster", "ClusterCertificates", "Gossip", "SecureMemory", "XKSProtocol", logging]),
+        [
+            "AccessControl", "Cluster", "ClusterCertificates", "Gossip", "SecureMemory", "XKSProtocol", logging,
+            nioCore,
+            nioPosix,
+        ]),
     tests("ClusterCertificatesTests", ["ClusterCertificates", "SecureMemory", x509]),
     tests("PrivateFilesTests", ["PrivateFiles", "SecureMemory"]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),

@@ -62,6 +62,10 @@ package struct AdminClient: Sendable {
         try await tell("/key/\(Self.encoded(key))/forget")
     }
 
+    package func forget(node: String, user: String) async throws(AdminClientError) -> String {
+        try await tell("/cluster/\(Self.encoded(node))/forget?user=\(Self.encoded(user))")
+    }
+
     /// Returns when the node has it on its disk, or is known not to be able to.
     package func block(_ order: BlockOrder) async throws(AdminClientError) -> BlockReceipt {
         try await send(order, to: "/blocks")

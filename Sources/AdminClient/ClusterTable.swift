@@ -101,7 +101,8 @@ package enum ClusterTable {
     }
 
     private static func isWell(_ node: ClusterNode) -> Bool {
-        node.liveness == .alive && !node.draining && node.drift.isEmpty && node.unservedKeys.isEmpty
+        node.liveness == .alive && !node.draining && node.drift.isEmpty && node.keysUnserved == 0
+            && node.twinAddress == nil
             && node.hsms.allSatisfy { $0.state == .active && !$0.drained }
     }
 
@@ -129,7 +130,7 @@ package enum ClusterTable {
         guard !troubled.isEmpty else { return [] }
         return troubled.prefix(hsmsShown).reduce(into: ["keys that a node offers and cannot serve"]) { lines, node in
             let labels = node.unservedKeys.prefix(8).joined(separator: ", ")
-            let rest = node.unservedKeys.count - min(node.unservedKeys.count, 8)
+            let rest = node.keysUnserved - min(node.unservedKeys.count, 8)
             lines += item("", "\(node.name): \(labels)\(rest > 0 ? " and \(rest) more" : "")")
         }
     }

@@ -107,13 +107,22 @@ package struct ClusterNode: Sendable, Equatable, Codable {
     /// What differs from this node: `configuration`, `canaries`, `blocks`.
     package var drift: [String]
     package var hsms: [HSM]
-    /// Labels of keys that it offers and cannot serve at the moment.
+    /// Labels of keys that it offers and cannot serve at the moment; the first ones.
     package var unservedKeys: [String]
+    /// How many such keys there are, where they are more than are named.
+    package var unservedCount: UInt32
+    /// Where another node of this name has been seen lately; left out where none was.
+    package var twinAddress: String?
+    /// `user@node` by whose order it is counted on no longer.
+    package var forgottenBy: String?
+    /// Whether orders wait for it: it may still serve.
+    package var isAwaited: Bool
 
     package init(
         name: String, site: String, address: String, liveness: Liveness, sinceUnixSeconds: Int64, draining: Bool,
         version: String, incarnation: UInt64, roundTripMicroseconds: UInt32?, inFlight: UInt32, encrypts: UInt64,
-        decrypts: UInt64, drift: [String], hsms: [HSM], unservedKeys: [String]
+        decrypts: UInt64, drift: [String], hsms: [HSM], unservedKeys: [String], unservedCount: UInt32? = nil,
+        twinAddress: String? = nil, forgottenBy: String? = nil, isAwaited: Bool = true
     ) {
         self.name = name
         self.site = site
@@ -130,5 +139,9 @@ package struct ClusterNode: Sendable, Equatable, Codable {
         self.drift = drift
         self.hsms = hsms
         self.unservedKeys = unservedKeys
+        self.unservedCount = unservedCount ?? UInt32(clamping: unservedKeys.count)
+        self.twinAddress = twinAddress
+        self.forgottenBy = forgottenBy
+        self.isAwaited = isAwaited
     }
 }

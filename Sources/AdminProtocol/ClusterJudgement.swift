@@ -58,6 +58,9 @@ extension ClusterNode {
     /// SWIM goes on treating a suspect as a member. Who was only told of is none yet.
     package var isLive: Bool { liveness == .alive || liveness == .suspect }
 
+    /// How many keys it offers and cannot serve at the moment.
+    package var keysUnserved: Int { max(Int(unservedCount), unservedKeys.count) }
+
     /// Whether it has an HSM that is given requests.
     package var hasUsableHSM: Bool { hsms.contains(where: \.canServe) }
 }

@@ -22,7 +22,8 @@ struct ClusterJudging {
     /// The gravest first: what stops requests, what might harm keys, what takes away the spare, what differs.
     var reasons: [String] {
         let groups = [
-            refusals, deaths, quarrels, nodesWithoutHSMs, unservedKeys, suspicions, strangers, hsmTrouble, keyTrouble,
+            refusals, twins, deaths, quarrels, nodesWithoutHSMs, unservedKeys, suspicions, strangers, hsmTrouble,
+            keyTrouble,
             drifts,
             storeTrouble,
         ]
@@ -41,6 +42,16 @@ struct ClusterJudging {
         }
         if !canAnyServe { reasons.append("no live node can serve: every request fails") }
         return reasons
+    }
+
+    /// One certificate in two places: orders reach one of the two only, and the others cannot tell them apart.
+    private var twins: [String] {
+        nodes.compactMap { node in
+            node.twinAddress.map {
+                "two nodes bear the name \(node.name) (\(node.address) and \($0)): give each a node.id and a certificate "
+                    + "of its own; an order reaches one of them only"
+            }
+        }
     }
 
     private var deaths: [String] {
@@ -78,8 +89,8 @@ struct ClusterJudging {
 
     private var unservedKeys: [String] {
         // Where no HSM can serve, no key can be.
-        live.filter { $0.hasUsableHSM && !$0.unservedKeys.isEmpty }.map { node in
-            "\(keys(node.unservedKeys.count)) offered by \(title(node)) and not served by its HSMs"
+        live.filter { $0.hasUsableHSM && $0.keysUnserved > 0 }.map { node in
+            "\(keys(node.keysUnserved)) offered by \(title(node)) and not served by its HSMs"
         }
     }
 
@@ -187,6 +198,10 @@ struct ClusterJudging {
         let ending = live.filter(\.draining).map(\.name)
         if !ending.isEmpty {
             notes.append("\(list(ending)) \(ending.count == 1 ? "is" : "are") ending: no new requests go there")
+        }
+        for node in nodes {
+            guard let author = node.forgottenBy else { continue }
+            notes.append("\(title(node)) was forgotten by \(author): orders do not wait for it, until it speaks")
         }
         let versions = Set(live.map(\.version)).subtracting([""]).sorted()
         if versions.count > 1 { notes.append("versions differ: \(list(versions))") }

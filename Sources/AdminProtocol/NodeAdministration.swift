@@ -34,6 +34,8 @@ package protocol NodeAdministration: Sendable {
     func progress(ofOrder number: UInt64) -> BlockProgress?
     func blocks() -> BlockListing
     func clusterHealth() -> ClusterHealth
+    /// No longer counts on a node of the cluster that does not answer, until it speaks.
+    func forget(node: String, user: String) async -> AdminAnswer
 
     /// Reads the configuration anew and works by it; on any error nothing changes. The text says what changed.
     func reload() async -> AdminAnswer

@@ -21,6 +21,10 @@ package final class ClusterService: Sendable {
     private static let cleaningInterval = TimeAmount.seconds(5)
     /// Between two resolutions of the seeds' names.
     private static let seedInterval = TimeAmount.seconds(5)
+    /// Between two looks at how many connections to peers should be open.
+    private static let warmingInterval = TimeAmount.milliseconds(500)
+    /// How many peers are kept as near as this node's recent requests would need them.
+    private static let warmPeers = 2
     /// How long peers may take to be told goodbye.
     private static let farewellTime = TimeAmount.seconds(1)
 
@@ -42,6 +46,8 @@ package final class ClusterService: Sendable {
     private let seeds: Mutex<[String]>
     private let timers = Mutex<[RepeatedTask]>([])
     private let factsLook = Mutex(FactsLook())
+    private let isForwarding: Bool
+    private let demand = Mutex(ForwardingDemand())
 
     /// Listens and begins to look for peers.
     ///
@@ -87,12 +93,12 @@ package final class ClusterService: Sendable {
             machine: GossipMachine(
                 identity: identity, facts: delegate.facts(), remembered: remembered,
                 seed: UInt64.random(in: 0 ... .max), now: monotonicNanoseconds()),
-            loop: loop, pool: pool, limits: limits, counters: counters
+            loop: loop, pool: pool, tls: tls, limits: limits, counters: counters
         ) { event in
             switch event {
             case .blocksDiffer(let peer): blocks.reconcile(with: peer)
             case .canariesDiffer(let peer): canaries.reconcile(with: peer)
-            case .changed, .refuted, .twin, .configurationDiffers: break
+            case .changed, .introduced, .refuted, .twin, .configurationDiffers: break
             }
             delegate.noted(event)
         }
@@ -111,6 +117,7 @@ package final class ClusterService: Sendable {
         self.canaries = canaries
         self.server = server
         self.delegate = delegate
+        isForwarding = settings.isForwarding
         seeds = Mutex(settings.seeds)
         responder.begin(
             Answering(
@@ -126,6 +133,7 @@ package final class ClusterService: Sendable {
             loop.scheduleRepeatedTask(initialDelay: Self.cleaningInterval, delay: Self.cleaningInterval) { _ in
                 self.clean()
             },
+            loop.scheduleRepeatedTask(initialDelay: .zero, delay: Self.warmingInterval) { _ in self.keepWarm() },
         ]
         timers.withLock { $0 = tasks }
     }
@@ -134,6 +142,20 @@ package final class ClusterService: Sendable {
 
     /// All other nodes that are known, by name.
     package var members: [Member] { gossip.members }
+
+    /// The nodes that orders wait for: those that have spoken to this node, in this run or an earlier one, and have
+    /// neither left nor been forgotten.
+    package var awaited: [Member] { members.filter(\.isAwaited) }
+
+    /// Names that two nodes bear, with an address of one of them.
+    package var twins: [String: String] { gossip.twins }
+
+    /// An operator orders that a node that does not answer be counted on no longer. `nil`: it is so, and others are told.
+    ///
+    /// - Parameter author: `user@node`.
+    package func forget(_ name: String, by author: String, unixSeconds: Int64) async -> ForgetRefusal? {
+        await gossip.forget(name, by: ForgetNodeOrder(author: author, givenAt: unixSeconds))
+    }
 
     /// This node; its incarnation may have grown.
     package var identity: NodeIdentity { gossip.identity }
@@ -179,24 +201,28 @@ package final class ClusterService: Sendable {
     }
 
     /// Whether a peer could serve the key.
-    package func canForward(label: String) -> Bool { forwarder.canForward(label: label) }
+    package func canForward(label: String, needs: ForwardingNeeds = .none) -> Bool {
+        forwarder.canForward(label: label, needs: needs)
+    }
 
     /// Whether a peer has an HSM that serves.
     package var canForwardAny: Bool { gossip.choice.canServeAny }
 
     /// Passes a request on. `completion` is called exactly once, on any thread.
     ///
-    /// - Parameter deadline: CLOCK_MONOTONIC, nanoseconds.
+    /// - Parameters:
+    ///   - needs: which peers may be asked.
+    ///   - deadline: CLOCK_MONOTONIC, nanoseconds.
     package func forward(
-        _ request: ProxyRequest, label: String, deadline: UInt64,
+        _ request: ProxyRequest, label: String, needs: ForwardingNeeds = .none, deadline: UInt64,
         completion: @escaping @Sendable (ForwardResult) -> Void
     ) {
-        forwarder.forward(request, label: label, deadline: deadline, completion: completion)
+        forwarder.forward(request, label: label, needs: needs, deadline: deadline, completion: completion)
     }
 
-    /// Gives this node's block list to every node that has not left, and says what came of each.
+    /// Gives this node's block list to every node that orders wait for, and says what came of each.
     package func pushBlocks(timeout: Duration) -> AsyncStream<BlockDelivery> {
-        blocks.push(to: members.filter { $0.liveness != .left }, timeout: timeout)
+        blocks.push(to: awaited, timeout: timeout)
     }
 
     /// Throws what is wrong with TLS files for this node's name.
@@ -215,11 +241,14 @@ package final class ClusterService: Sendable {
         loop.execute { self.findSeeds() }
     }
 
-    /// Says goodbye; returns when peers have heard it, or after a second. This node goes on answering.
+    /// Says goodbye, as the last thing after the last request: orders no longer wait for this node then. Returns when
+    /// peers have heard it, or after a second. This node goes on answering peers.
     package func leave() async {
+        let identity = gossip.identity
+        let farewell = FarewellSigning.sign(name: identity.name, incarnation: identity.incarnation, with: tls.files)
         let left = loop.makePromise(of: Void.self)
         loop.scheduleTask(in: Self.farewellTime) { left.succeed() }
-        gossip.leave().cascade(to: left)
+        gossip.leave(farewell).cascade(to: left)
         try? await left.futureResult.get()
     }
 
@@ -244,6 +273,25 @@ package final class ClusterService: Sendable {
                 .flatMapErrorThrowing { _ in [] }
         }
         EventLoopFuture.whenAllSucceed(found, on: loop).whenSuccess { self.gossip.discovered($0.flatMap { $0 }) }
+    }
+
+    /// The peers that would be asked first are given as many connections as all recent requests would take; one more has
+    /// a few, in case they fail.
+    private func keepWarm() {
+        guard isForwarding else { return }
+        let (facts, counts) = (gossip.facts, counters.statistics(with: GossipCounters()))
+        let total = facts.encrypts &+ facts.decrypts &+ counts.forwardsOut &+ counts.forwardsFailed
+        let demand = demand.withLock { demand in
+            demand.note(total: total, now: monotonicNanoseconds())
+            return demand
+        }
+        pool.keepWarm(
+            gossip.choice.first(Self.warmPeers + 1).enumerated().map { rank, member in
+                PeerPool.Warmth(
+                    address: member.identity.address, name: member.identity.name,
+                    connections: rank < Self.warmPeers
+                        ? demand.connections(roundTrip: member.roundTrip) : ForwardingDemand.least)
+            })
     }
 
     private func clean() {

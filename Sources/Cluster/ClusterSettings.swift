@@ -31,10 +31,12 @@ package struct ClusterSettings: Sendable, Equatable {
     package var tls: ClusterTLSFiles
     /// Longest body of a request that is passed on: what the XKS listener takes.
     package var maxForwardBytes: Int
+    /// Whether this node passes requests on, so that connections for them are kept ready.
+    package var isForwarding: Bool
 
     package init(
         node: String, site: String, listenHost: String, listenPort: Int, advertise: String, seeds: [String],
-        tls: ClusterTLSFiles, maxForwardBytes: Int
+        tls: ClusterTLSFiles, maxForwardBytes: Int, isForwarding: Bool = true
     ) {
         self.node = node
         self.site = site
@@ -44,6 +46,7 @@ package struct ClusterSettings: Sendable, Equatable {
         self.seeds = seeds
         self.tls = tls
         self.maxForwardBytes = maxForwardBytes
+        self.isForwarding = isForwarding
     }
 }
 

@@ -31,6 +31,8 @@ package struct ClusterStatistics: Sendable, Equatable {
     package var forwardsOut: UInt64 = 0
     package var forwardsFailed: UInt64 = 0
     package var forwardsIn: UInt64 = 0
+    /// Connections to peers that are open for such requests, at work or idle.
+    package var forwardConnections = 0
     package var dropped: [ClusterDrop: UInt64] = [:]
     package var gossip = GossipCounters()
 

@@ -12,6 +12,8 @@ final class ClusterTLS: Sendable {
     struct Material: Sendable {
         let server: NIOSSLContext
         let client: NIOSSLContext
+        /// The cluster's CA certificates, DER.
+        let authorities: [[UInt8]]
         /// Grows with each replacement.
         let generation: UInt64
     }
@@ -40,6 +42,7 @@ final class ClusterTLS: Sendable {
         state = Mutex(State(files: files, material: material, stamps: stamps))
     }
 
+    var files: ClusterTLSFiles { state.withLock { $0.files } }
     var material: Material { state.withLock { $0.material } }
     var generation: UInt64 { state.withLock { $0.material.generation } }
 
@@ -57,7 +60,8 @@ final class ClusterTLS: Sendable {
             state.stamps = stamps
             state.failure = nil
             state.material = Material(
-                server: loaded.server, client: loaded.client, generation: state.material.generation + 1)
+                server: loaded.server, client: loaded.client, authorities: loaded.authorities,
+                generation: state.material.generation + 1)
         }
     }
 
@@ -96,7 +100,8 @@ final class ClusterTLS: Sendable {
         do {
             return Material(
                 server: try NIOSSLContext(configuration: restricted(server, to: authorities)),
-                client: try NIOSSLContext(configuration: restricted(client, to: authorities)), generation: generation)
+                client: try NIOSSLContext(configuration: restricted(client, to: authorities)),
+                authorities: authorities.compactMap { try? $0.toDERBytes() }, generation: generation)
         } catch {
             throw .mismatch(certificate: files.certificate, key: files.key)
         }

@@ -8,11 +8,6 @@ import XKSProtocol
 final class Forwarder: Sendable {
     /// Peers that are asked for one request, one after another.
     private static let mostPeers = 3
-    /// What must be left of a request's time for a peer to be asked, nanoseconds.
-    private static let least: UInt64 = 5_000_000
-    /// What is kept of the time for the way back and for the answer to KMS, nanoseconds.
-    private static let reserve: UInt64 = 2_000_000
-
     private let loop: any EventLoop
     private let pool: PeerPool
     private let limits: BodyLimits
@@ -34,13 +29,15 @@ final class Forwarder: Sendable {
 
     // MARK: To peers
 
-    func canForward(label: String) -> Bool { gossip.choice.canServe(label) }
+    func canForward(label: String, needs: ForwardingNeeds) -> Bool {
+        gossip.choice.canServe(label) { needs.allow(node: $0, reading: $1) }
+    }
 
     func forward(
-        _ request: ProxyRequest, label: String, deadline: UInt64,
+        _ request: ProxyRequest, label: String, needs: ForwardingNeeds, deadline: UInt64,
         completion: @escaping @Sendable (ForwardResult) -> Void
     ) {
-        let peers = gossip.choice.members(for: label).prefix(Self.mostPeers).map(\.identity)
+        let peers = gossip.choice.members(for: label) { needs.allow(node: $0, reading: $1) }.prefix(Self.mostPeers)
         guard let body = ForwardWire.encode(request) else { return completion(.failed("its head is too long")) }
         attempt(body, peers[...], deadline, last: .failed("no peer can serve the key")) { result in
             self.counters.note { counts in
@@ -50,17 +47,23 @@ final class Forwarder: Sendable {
         }
     }
 
-    /// The next peer, as long as there is time: one that is silent must leave some to the one after it.
+    /// The next peer from which an answer can come in time, as long as there is one.
     private func attempt(
-        _ body: SecretBytes, _ peers: ArraySlice<NodeIdentity>, _ deadline: UInt64, last: ForwardResult,
+        _ body: SecretBytes, _ peers: ArraySlice<Member>, _ deadline: UInt64, last: ForwardResult,
         completion: @escaping @Sendable (ForwardResult) -> Void
     ) {
-        let left = remaining(until: deadline)
-        guard let peer = peers.first, left > Self.least else { return completion(last) }
-        let rest = peers.dropFirst()
-        let time = (left - Self.reserve) / (rest.isEmpty ? 1 : 2)
-        let call = PeerCall(path: .forward, body: body, budget: time / 1_000, limit: limits.limit(.forward))
-        pool.perform(call, to: peer.address, name: peer.name, timeout: time).whenComplete { result in
+        guard let member = peers.first else { return completion(last) }
+        let (peer, rest) = (member.identity, peers.dropFirst())
+        let time = ForwardingTime(
+            left: remaining(until: deadline), roundTrip: member.roundTripNanoseconds,
+            next: rest.first?.roundTripNanoseconds)
+        guard let time else {
+            var reason = last
+            if case .failed = last { reason = .failed("\(peer.name): too little time is left") }
+            return attempt(body, rest, deadline, last: reason, completion: completion)
+        }
+        let call = PeerCall(path: .forward, body: body, budget: time.budget / 1_000, limit: limits.limit(.forward))
+        pool.perform(call, to: peer.address, name: peer.name, timeout: time.timeout).whenComplete { result in
             let mine: ForwardResult
             switch result {
             case .success(let answer):
@@ -68,7 +71,13 @@ final class Forwarder: Sendable {
                     mine = .failed("\(peer.name): \(PeerFailure.refused(answer.status))")
                     break
                 }
-                mine = .answered(ProxyResponse(status: status, body: answer.body), by: peer.name)
+                let response = ProxyResponse(status: status, body: answer.body)
+                guard response.isFitToHandOn else {
+                    self.counters.dropped(.malformed)
+                    mine = .failed("\(peer.name): \(PeerFailure.malformed)")
+                    break
+                }
+                mine = .answered(response, by: peer.name)
                 // What its HSMs cannot do now, those of another may.
                 guard status == 500 || status == 503 || status == 429 else { return completion(mine) }
             case .failure(let error): mine = .failed("\(peer.name): \(error)")
@@ -107,4 +116,9 @@ final class Forwarder: Sendable {
 
     /// A minute, microseconds: more than any request has.
     private static let mostBudget: UInt64 = 60_000_000
+}
+
+extension Member {
+    /// 0 until one was measured: whoever cannot be judged is asked.
+    fileprivate var roundTripNanoseconds: UInt64 { UInt64(roundTrip ?? 0) * 1_000 }
 }

@@ -31,15 +31,17 @@ final class GossipDriver: Sendable {
 
     private let loop: any EventLoop
     private let pool: PeerPool
+    private let tls: ClusterTLS
     private let limits: BodyLimits
     private let counters: ClusterCounters
     private let sink: EventSink
     private let state: Mutex<State>
 
     init(
-        machine: GossipMachine, loop: any EventLoop, pool: PeerPool, limits: BodyLimits, counters: ClusterCounters,
-        sink: @escaping EventSink
+        machine: GossipMachine, loop: any EventLoop, pool: PeerPool, tls: ClusterTLS, limits: BodyLimits,
+        counters: ClusterCounters, sink: @escaping EventSink
     ) {
+        self.tls = tls
         self.loop = loop
         self.pool = pool
         self.limits = limits
@@ -53,6 +55,8 @@ final class GossipDriver: Sendable {
     var members: [Member] { state.withLock { $0.machine.members } }
     func member(named name: String) -> Member? { state.withLock { $0.machine.member(named: name) } }
     var identity: NodeIdentity { state.withLock { $0.machine.identity } }
+    var twins: [String: String] { state.withLock { $0.machine.twins } }
+    var facts: NodeFacts { state.withLock { $0.machine.facts } }
     var choice: ForwardingChoice { state.withLock { $0.choice } }
     var gossipCounters: GossipCounters { state.withLock { $0.machine.counters } }
 
@@ -78,15 +82,35 @@ final class GossipDriver: Sendable {
     }
 
     /// Says goodbye; done when those who are told have answered, or did not.
-    func leave() -> EventLoopFuture<Void> {
+    func leave(_ farewell: Farewell?) -> EventLoopFuture<Void> {
         loop.flatSubmit {
-            let sends = self.take { machine, now in machine.leave(now: now) }
+            let sends = self.take { machine, now in machine.leave(farewell: farewell, now: now) }
             return EventLoopFuture.andAllComplete(sends, on: self.loop)
         }
     }
 
+    /// An operator orders that a node be counted on no longer. `nil`: it is so.
+    func forget(_ name: String, by order: ForgetNodeOrder) async -> ForgetRefusal? {
+        let result = loop.submit { () -> ForgetRefusal? in
+            var refusal: ForgetRefusal?
+            self.take { machine, now in
+                switch machine.forget(name, by: order, now: now) {
+                case .success(let actions): return actions
+                case .failure(let found):
+                    refusal = found
+                    return GossipActions()
+                }
+            }
+            return refusal
+        }
+        return (try? await result.get()) ?? nil
+    }
+
     /// A peer's message; gives the reply to it, `nil` where it was dropped.
     func received(_ message: GossipMessage, from peer: String) async -> GossipMessage? {
+        let message =
+            message.carriesFarewell
+            ? await message.withGenuineFarewells(authorities: tls.material.authorities) : message
         let promise = loop.makePromise(of: GossipMessage?.self)
         loop.execute {
             guard let ticket = self.await(promise) else { return promise.succeed(nil) }
@@ -166,6 +190,24 @@ final class GossipDriver: Sendable {
         }
     }
 
+    private func answered(_ ticket: UInt64, _ message: GossipMessage, _ answer: PeerAnswer) {
+        let (peer, roundTrip) = (answer.peer, answer.roundTrip)
+        guard message.carriesFarewell else {
+            take { machine, now in
+                machine.answered(ticket: ticket, message: message, from: peer, roundTrip: roundTrip, now: now)
+            }
+            return
+        }
+        // Signatures are verified elsewhere than where peers wait for their answers.
+        let authorities = tls.material.authorities
+        Task {
+            let message = await message.withGenuineFarewells(authorities: authorities)
+            step { machine, now in
+                machine.answered(ticket: ticket, message: message, from: peer, roundTrip: roundTrip, now: now)
+            }
+        }
+    }
+
     private func send(_ send: GossipSend) -> EventLoopFuture<Void> {
         guard let body = try? ClusterJSON.encode(send.message) else {
             step { machine, now in machine.failed(ticket: send.ticket, now: now) }
@@ -180,10 +222,7 @@ final class GossipDriver: Sendable {
                 self.take { machine, now in machine.failed(ticket: send.ticket, now: now) }
                 return
             }
-            self.take { machine, now in
-                machine.answered(
-                    ticket: send.ticket, message: message, from: answer.peer, roundTrip: answer.roundTrip, now: now)
-            }
+            self.answered(send.ticket, message, answer)
         }.flatMapErrorThrowing { _ in
             self.take { machine, now in machine.failed(ticket: send.ticket, now: now) }
         }

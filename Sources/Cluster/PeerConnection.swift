@@ -37,7 +37,8 @@ final class PeerConnection {
     private let handler: PeerCallHandler
     /// Whether a request has been answered on it.
     private(set) var isUsed = false
-    var idleSince: UInt64 = 0
+    /// When it is closed if it is idle then, CLOCK_MONOTONIC, nanoseconds.
+    var idleUntil: UInt64 = 0
 
     private init(channel: any Channel, peer: String, generation: UInt64, handler: PeerCallHandler) {
         self.channel = channel

@@ -20,8 +20,8 @@ extension ControlAnswer {
             case .noSuchPath:
                 let text =
                     "no such path; there are /status, /cluster, /blocks, /blocks/lift, /blocks/orders/NUMBER, /reload, "
-                    + "/drain, /hsm/NAME/drain, /hsm/NAME/undrain, /key/LABEL/trust?hsm=NAME "
-                    + "and /key/LABEL/forget"
+                    + "/drain, /hsm/NAME/drain, /hsm/NAME/undrain, /key/LABEL/trust?hsm=NAME, "
+                    + "/key/LABEL/forget and /cluster/NODE/forget?user=NAME"
                 return (json(404, AdminReply(error: text)), "")
             case .methodNotAllowed(let allowed):
                 return (json(405, AdminReply(error: "only \(allowed) is allowed")), allowed)
@@ -47,6 +47,7 @@ extension ControlAnswer {
         case .undrain(let hsm): reply(await administration.undrain(hsm))
         case .trust(let key, let hsm): reply(await administration.trust(key: key, hsm: hsm))
         case .forget(let key): reply(await administration.forget(key: key))
+        case .forgetNode(let node, let user): reply(await administration.forget(node: node, user: user))
         }
     }
 

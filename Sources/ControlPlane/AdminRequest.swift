@@ -9,6 +9,7 @@ enum AdminRequest: Equatable {
     case undrain(hsm: String)
     case trust(key: String, hsm: String)
     case forget(key: String)
+    case forgetNode(String, user: String)
     case block(BlockOrder)
     case lift(LiftOrder)
     case blocks
@@ -75,10 +76,17 @@ enum AdminRequest: Equatable {
             return parts[2] == "drain" ? .drain(hsm: hsm) : .undrain(hsm: hsm)
         case "key" where parts[2] == "trust":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
-            return .trust(key: try name(parts[1], of: "key"), hsm: try hsmOfQuery(query))
+            return .trust(key: try name(parts[1], of: "key"), hsm: try only("hsm", of: query, "NAME"))
         case "key" where parts[2] == "forget":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .forget(key: try name(parts[1], of: "key"))
+        case "cluster" where parts[2] == "forget":
+            guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
+            let user = try only("user", of: query, "NAME")
+            guard user.utf8.count <= OrderBody.longestUser else {
+                throw .malformed("user is longer than \(OrderBody.longestUser) bytes")
+            }
+            return .forgetNode(try name(parts[1], of: "node"), user: user)
         case "blocks" where parts[1] == "orders":
             guard method == "GET" || method == "HEAD" else { throw .methodNotAllowed(allowed: "GET, HEAD") }
             return .progress(order: try number(parts[2]))
@@ -87,12 +95,12 @@ enum AdminRequest: Equatable {
         }
     }
 
-    private static func hsmOfQuery(_ query: String) throws(Refusal) -> String {
+    private static func only(_ key: String, of query: String, _ value: String) throws(Refusal) -> String {
         let fields = query.split(separator: "&", omittingEmptySubsequences: true)
-        guard fields.count == 1, let field = fields.first, field.hasPrefix("hsm=") else {
-            throw .malformed("the query must be hsm=NAME, and nothing else")
+        guard fields.count == 1, let field = fields.first, field.hasPrefix("\(key)=") else {
+            throw .malformed("the query must be \(key)=\(value), and nothing else")
         }
-        return try name(field.dropFirst(4), of: "HSM")
+        return try name(field.dropFirst(key.utf8.count + 1), of: key == "hsm" ? "HSM" : key)
     }
 
     private static func number(_ text: Substring) throws(Refusal) -> UInt64 {

@@ -5,7 +5,7 @@
 package struct ForwardingChoice: Sendable, Equatable {
     private struct Candidate: Sendable, Equatable {
         var member: Member
-        var unserved: Set<String>
+        var facts: NodeFacts
     }
 
     private let candidates: [Candidate]
@@ -29,19 +29,36 @@ package struct ForwardingChoice: Sendable, Equatable {
             return (rank, member)
         }
         candidates = ranked.sorted { ($0.rank, $0.member.identity.name) < ($1.rank, $1.member.identity.name) }
-            .map { Candidate(member: $0.member, unserved: Set($0.member.facts?.unservedKeys ?? [])) }
+            .map { Candidate(member: $0.member, facts: $0.member.facts ?? NodeFacts()) }
     }
 
-    /// Those that serve the key, the best first.
-    package func members(for label: String) -> [Member] {
-        candidates.filter { !$0.unserved.contains(label) }.map(\.member)
+    /// Those that serve the key, the best first; last those that most likely do not.
+    ///
+    /// - Parameter mayAsk: whether a node of this name, which reads ciphertext up to this format, may be asked.
+    package func members(
+        for label: String, where mayAsk: (_ name: String, _ format: Int) -> Bool = { _, _ in true }
+    ) -> [Member] {
+        let judged = candidates.filter { mayAsk($0.member.identity.name, $0.facts.reads.ciphertext) }
+            .map { ($0.member, $0.facts.service(of: label)) }
+        return [NodeFacts.KeyService.serves, .hardly].flatMap { wanted in
+            judged.filter { $0.1 == wanted }.map(\.0)
+        }
     }
+
+    /// The peers that can be asked for some key, the best first, at most so many.
+    package func first(_ count: Int) -> [Member] { candidates.prefix(max(count, 0)).map(\.member) }
 
     /// Whether there is a peer that can be asked at all.
     package var canServeAny: Bool { !candidates.isEmpty }
 
     /// Whether there is one.
-    package func canServe(_ label: String) -> Bool { candidates.contains { !$0.unserved.contains(label) } }
+    package func canServe(
+        _ label: String, where mayAsk: (_ name: String, _ format: Int) -> Bool = { _, _ in true }
+    ) -> Bool {
+        candidates.contains {
+            mayAsk($0.member.identity.name, $0.facts.reads.ciphertext) && $0.facts.service(of: label) != .doesNot
+        }
+    }
 
     /// In the order of what weighs more; less is better.
     private struct Rank: Comparable {

@@ -45,6 +45,8 @@ package struct GossipReply: Sendable, Equatable {
 package enum GossipEvent: Sendable, Equatable {
     /// A member came, or its liveness changed. `by` is the accuser, where there is one.
     case changed(Member, from: Liveness?, by: String?)
+    /// A member that others had told of has spoken to this node itself.
+    case introduced(Member)
     /// Somebody held this node for suspect or dead, and it has raised its incarnation to contradict: to be stored.
     case refuted(incarnation: UInt64, accuser: String)
     /// The node at this address bears this node's name: two nodes with one `node.id`.

@@ -4,7 +4,8 @@
 package enum GossipBounds {
     /// Highest incarnation, and highest sequence: what JSON readers can hold without loss (RFC 8259, section 6).
     package static let highestNumber: UInt64 = 1 << 53
-    /// Most by which a member's incarnation can have grown unseen. Incarnations start with Unix seconds and grow by one.
+    /// Most by which a node's incarnation can have grown unseen. Incarnations start with Unix seconds and grow by one.
+    /// Whoever claims greater ones for another would need thousands of claims to use its numbers up.
     package static let greatestJump: UInt64 = 1 << 40
     /// Most members that are remembered: nobody can fill this node's memory with names.
     package static let mostMembers = 4_096
@@ -89,7 +90,10 @@ extension NodeFacts {
         revision <= GossipBounds.highestNumber && hsms.count <= Self.mostHSMs
             && unservedKeys.count <= Self.mostUnservedKeys
             && GossipBounds.isText(version, GossipBounds.longestText)
-            && [configuration, canaries, blocks].allSatisfy { GossipBounds.isText($0, GossipBounds.longestDigest) }
+            && [configuration, canaries, blocks].allSatisfy {
+                GossipBounds.isText($0, GossipBounds.longestDigest)
+            }
+            && (twinAddress.isEmpty || GossipBounds.isAddress(twinAddress))
             && hsms.allSatisfy(\.isWithinBounds)
             && unservedKeys.allSatisfy { GossipBounds.isText($0, GossipBounds.longestLabel) }
     }
@@ -103,6 +107,7 @@ extension NodeFacts {
         facts.configuration = GossipBounds.text(configuration, GossipBounds.longestDigest)
         facts.canaries = GossipBounds.text(canaries, GossipBounds.longestDigest)
         facts.blocks = GossipBounds.text(blocks, GossipBounds.longestDigest)
+        facts.twinAddress = GossipBounds.isAddress(twinAddress) ? twinAddress : ""
         facts.hsms = hsms.prefix(Self.mostHSMs).map(\.bounded)
         facts.unservedKeys = unservedKeys.prefix(Self.mostUnservedKeys).map {
             GossipBounds.text($0, GossipBounds.longestLabel)
@@ -122,7 +127,7 @@ extension NodeFacts {
 
     /// About how many bytes it takes in a message.
     var weight: Int {
-        hsms.reduce(unservedKeys.reduce(300) { $0 + $1.utf8.count + 3 }) { sum, hsm in
+        hsms.reduce(unservedKeys.reduce(450 + (unservedFilter?.weight ?? 0)) { $0 + $1.utf8.count + 3 }) { sum, hsm in
             sum + 120 + hsm.name.utf8.count + hsm.serial.utf8.count + hsm.manufacturer.utf8.count
                 + hsm.model.utf8.count + hsm.firmware.utf8.count
         }
@@ -131,7 +136,7 @@ extension NodeFacts {
 
 extension HSMFact {
     var isWithinBounds: Bool {
-        [name, serial, manufacturer, model, firmware].allSatisfy {
+        [name, serial, manufacturer, model, firmware, state.word].allSatisfy {
             GossipBounds.isText($0, GossipBounds.longestText)
         }
     }
@@ -148,7 +153,9 @@ extension HSMFact {
 
 extension MemberUpdate {
     var isWithinBounds: Bool {
-        guard identity.isWithinBounds, facts?.isWithinBounds != false else { return false }
+        guard identity.isWithinBounds, facts?.isWithinBounds != false, farewell?.isWithinBounds != false,
+            forgotten?.isWithinBounds != false
+        else { return false }
         guard let accuser else { return true }
         return GossipBounds.isName(accuser) && (liveness == .suspect || liveness == .dead)
     }
@@ -161,7 +168,8 @@ extension GossipMessage {
         let most = kind == .exchange ? Self.mostExchanged : Self.mostUpdates
         guard sender.isWithinBounds, receiver.map(GossipBounds.isName) != false,
             sequence <= GossipBounds.highestNumber, (target != nil) == (kind == .pingRequest),
-            target?.isWithinBounds != false, facts.isWithinBounds, updates.count <= most,
+            target?.isWithinBounds != false, facts.isWithinBounds, farewell?.isWithinBounds != false,
+            updates.count <= most,
             updates.allSatisfy({ $0.isWithinBounds && $0.identity.name != sender.name })
         else { return .malformed }
         return nil

@@ -6,26 +6,58 @@
 extension GossipMachine {
     // MARK: What a node says of itself
 
-    /// A message has come from the node itself. Returns false when it is of an earlier life than one that is known, or
-    /// contradicts it: then it says nothing, and its sender is told what is known.
+    /// A message has come from the node itself. Returns false when it is of an earlier life than one that it has spoken
+    /// in, or contradicts it: then it says nothing, and its sender is told what is known.
     mutating func hear(_ message: GossipMessage, _ now: UInt64, _ actions: inout GossipActions) -> Bool {
         let (sender, name) = (message.sender, message.sender.name)
-        if let known = records[name]?.member.identity {
-            guard sender.incarnation >= known.incarnation,
-                sender.incarnation - known.incarnation <= GossipBounds.greatestJump,
-                sender.incarnation > known.incarnation || sender == known
-            else { return false }
-            if sender.incarnation > known.incarnation { believe(sender, .alive, by: nil, now, &actions) }
+        let isStranger = records[name]?.member.hasSpoken == false
+        if let record = records[name] {
+            let known = record.member.identity
+            if record.member.hasSpoken {
+                guard sender.incarnation >= known.incarnation,
+                    sender.incarnation - known.incarnation <= GossipBounds.greatestJump,
+                    sender.incarnation > known.incarnation || sender == known
+                else {
+                    if sender.incarnation == known.incarnation, sender.address != known.address {
+                        records[name]?.twin = (sender.address, now)
+                        edition &+= 1
+                    }
+                    return false
+                }
+                watchAddress(of: record, sender, now)
+                if sender.incarnation > known.incarnation { believe(sender, .alive, by: nil, now, &actions) }
+            } else if sender != known || record.member.liveness != .alive {
+                // Its own word, the first: whatever others said of it, or it said in an earlier run, is void.
+                believe(sender, .alive, by: nil, now, &actions)
+            }
         } else {
             guard insert(sender, .alive, by: nil, isNews: true, now, &actions) else { return true }
         }
         records[name]?.member.lastHeard = now
+        if isStranger, let member = records[name]?.member {
+            edition &+= 1
+            actions.events.append(.introduced(member))
+        }
+        records[name]?.member.unconfirmedIncarnation = nil
         owners[sender.address] = nil
         passProbe(name)
-        take(message.facts, of: name, incarnation: sender.incarnation, now)
+        take(message.facts, of: name, incarnation: sender.incarnation, isDirect: true, now)
         compareAll(name, now, &actions)
         return true
     }
+
+    /// A node that speaks by turns from two addresses, each time as another life, is two nodes of one name.
+    private mutating func watchAddress(of record: MemberRecord, _ sender: NodeIdentity, _ now: UInt64) {
+        let known = record.member.identity
+        guard sender.address != known.address else { return }
+        if let former = record.formerAddress, former.address == sender.address, now - former.heard < Self.twinMemory {
+            records[record.name]?.twin = (known.address, now)
+        }
+        records[record.name]?.formerAddress = (known.address, record.member.lastHeard ?? now)
+    }
+
+    /// How long two nodes of one name are shown after they were last seen.
+    static let twinMemory: UInt64 = 60_000 * ms
 
     // MARK: What others say of it
 
@@ -40,6 +72,8 @@ extension GossipMachine {
         for update in updates {
             if update.identity.name == identity.name {
                 learnOfOurselves(update, from: teller, now, &actions)
+            } else if update.liveness == .left {
+                learnOfEnd(update, now, &actions)
             } else {
                 learn(update, isWitness: isWitness, isNews: isNews, now, &actions)
             }
@@ -58,30 +92,58 @@ extension GossipMachine {
             guard insert(update.identity, update.liveness, by: update.accuser, isNews: isNews, now, &actions) else {
                 return
             }
-            strangers.append(name)
-            if let facts = update.facts { take(facts, of: name, incarnation: update.identity.incarnation, now) }
+            introduce(update.identity, now)
+            if let facts = update.facts {
+                take(facts, of: name, incarnation: update.identity.incarnation, isDirect: false, now)
+            }
             compareConfiguration(name, &actions)
             return
         }
         let known = record.member
-        let incarnation = update.identity.incarnation
-        if incarnation >= known.identity.incarnation {
-            guard incarnation - known.identity.incarnation <= GossipBounds.greatestJump,
-                incarnation > known.identity.incarnation || update.identity == known.identity
-            else { return }
+        // Only a node's own word raises its incarnation: it is asked. A number that somebody else has made up would make
+        // all that the node says void.
+        guard update.identity.incarnation <= known.identity.incarnation else {
+            if known.hasSpoken { records[name]?.member.unconfirmedIncarnation = update.identity.incarnation }
+            return introduce(update.identity, now)
+        }
+        if update.identity.incarnation == known.identity.incarnation {
+            guard update.identity == known.identity else { return introduce(update.identity, now) }
             let liveness = isDoubtful(update, of: known, now) ? .suspect : update.liveness
-            let isLater =
-                incarnation > known.identity.incarnation || liveness.rank > known.liveness.rank
-            if isLater {
+            if liveness.rank > known.liveness.rank {
                 believe(update.identity, liveness, by: update.accuser, now, &actions)
             } else if liveness == .suspect, known.liveness == .suspect, let accuser = update.accuser {
                 confirm(name, by: accuser, now)
+            } else if !known.isLive, !known.hasSpoken {
+                introduce(update.identity, now)
             }
         }
         if let facts = update.facts {
-            take(facts, of: name, incarnation: incarnation, now)
+            take(facts, of: name, incarnation: update.identity.incarnation, isDirect: false, now)
             compareConfiguration(name, &actions)
         }
+    }
+
+    /// Others say that a node has ended. Only its own signed word counts, or an operator's order while it is silent:
+    /// orders to block must not miss a node that serves.
+    private mutating func learnOfEnd(_ update: MemberUpdate, _ now: UInt64, _ actions: inout GossipActions) {
+        let name = update.identity.name
+        guard let known = records[name]?.member else { return }
+        if let farewell = update.farewell, farewell.name == name, farewell.incarnation == update.identity.incarnation {
+            guard farewell.incarnation >= known.identity.incarnation,
+                farewell.incarnation > known.identity.incarnation || known.liveness != .left || known.forgotten != nil
+            else { return }
+            records[name]?.farewell = farewell
+            var identity = known.identity
+            identity.incarnation = farewell.incarnation
+            believe(identity, .left, by: nil, now, &actions)
+        } else if let order = update.forgotten, !known.isLive, known.liveness != .left {
+            forget(known, by: order, now, &actions)
+        }
+    }
+
+    mutating func forget(_ member: Member, by order: ForgetNodeOrder, _ now: UInt64, _ actions: inout GossipActions) {
+        records[member.identity.name]?.member.forgotten = order
+        believe(member.identity, .left, by: nil, now, &actions)
     }
 
     /// Newcomers take over the dead that others show.
@@ -105,10 +167,13 @@ extension GossipMachine {
         else { return }
         if update.liveness == .alive {
             guard claimed > identity.incarnation || update.identity.address != identity.address else { return }
-            guard !hasReclaimed else { return meetTwin(update.identity, now, &actions) }
+            guard !hasReclaimed else { return meetTwin(update.identity, isDirect: false, now, &actions) }
             // An earlier life of this node, of which its store knows nothing. That is so once.
             hasReclaimed = true
         } else if claimed > identity.incarnation {
+            // Others hold us to what we have said ourselves. After an earlier life of ours has been found, a greater
+            // number is made up.
+            guard !hasReclaimed else { return }
             hasReclaimed = true
         }
         refute(claimed, accuser: update.accuser ?? teller, now, &actions)
@@ -130,15 +195,47 @@ extension GossipMachine {
         callCouriers(now)
     }
 
+    /// A request of ours was refused because its number has been used before in our incarnation: an earlier life has had
+    /// the same, for its store was put back or could not be written. A greater one ends that.
+    mutating func learnOfReplay(
+        _ answer: GossipMessage, of request: Pending, _ now: UInt64, _ actions: inout GossipActions
+    ) {
+        guard answer.isReplay, !hasLeft, request.incarnation == identity.incarnation else { return }
+        if let raised = replayRaisedAt, now - raised < Self.twinGap { return }
+        replayRaisedAt = now
+        refute(identity.incarnation, accuser: answer.sender.name, now, &actions)
+    }
+
     /// Two nodes with one name. The incarnation is raised now and then only: two who outdo each other find no end.
-    mutating func meetTwin(_ twin: NodeIdentity, _ now: UInt64, _ actions: inout GossipActions) {
+    ///
+    /// - Parameter isDirect: its certificate bears our name. What others tell may be made up, and raises ours a little
+    ///   only.
+    mutating func meetTwin(_ twin: NodeIdentity, isDirect: Bool, _ now: UInt64, _ actions: inout GossipActions) {
+        if twin.address != identity.address {
+            ownTwin = (twin.address, now)
+            noteTwin()
+        }
         if let told = twinToldAt, now - told < Self.twinGap { return }
         twinToldAt = now
         actions.events.append(.twin(address: twin.address))
-        if twin.incarnation >= identity.incarnation { refute(twin.incarnation, accuser: twin.name, now, &actions) }
+        guard twin.incarnation >= identity.incarnation,
+            isDirect || twin.incarnation - identity.incarnation <= Self.greatestHearsayJump
+        else { return }
+        refute(twin.incarnation, accuser: twin.name, now, &actions)
     }
 
     static let twinGap: UInt64 = 5_000 * ms
+    static let greatestHearsayJump: UInt64 = 1 << 20
+
+    /// Others are told of our twin, for none of them may notice it.
+    mutating func noteTwin() {
+        let address = ownTwin.flatMap { lastCall - $0.at < Self.twinMemory ? $0.address : nil } ?? ""
+        guard facts.twinAddress != address else { return }
+        facts.twinAddress = address
+        facts.revision = min(facts.revision + 1, GossipBounds.highestNumber)
+        edition &+= 1
+        callCouriers(lastCall)
+    }
 
     // MARK: Beliefs
 
@@ -181,6 +278,10 @@ extension GossipMachine {
         records[name]?.member.identity = identity
         records[name]?.member.liveness = liveness
         records[name]?.suspicion = nil
+        if liveness != .left {
+            records[name]?.farewell = nil
+            records[name]?.member.forgotten = nil
+        }
         suspects.remove(name)
         dead.remove(name)
         news.forget(name, accusers: old.suspicion?.accusers ?? [])
@@ -245,8 +346,8 @@ extension GossipMachine {
     // MARK: Facts
 
     /// Later facts are taken over, and told on where they matter.
-    mutating func take(_ facts: NodeFacts, of name: String, incarnation: UInt64, _ now: UInt64) {
-        guard let old = records[name]?.take(facts, incarnation: incarnation) else { return }
+    mutating func take(_ facts: NodeFacts, of name: String, incarnation: UInt64, isDirect: Bool, _ now: UInt64) {
+        guard let old = records[name]?.take(facts, incarnation: incarnation, isDirect: isDirect) else { return }
         guard let old else {
             edition &+= 1
             return

@@ -169,11 +169,23 @@ extension GossipMachine {
         introductionDue = now + Self.introductionGap
         let next = strangers.prefix(Self.introductionsAtOnce)
         strangers.removeFirst(next.count)
-        for name in next {
-            guard let member = records[name]?.member, member.isLive, member.lastHeard == nil else { continue }
-            send(.ping, to: member, purpose: .courier, &actions)
+        for stranger in next {
+            let destination = GossipDestination(name: stranger.name, address: stranger.address)
+            send(.ping, to: destination, purpose: .courier, timing(stranger).patience, &actions)
         }
     }
+
+    /// Others tell of a node what it has not said here itself: it is asked, where it is said to be.
+    mutating func introduce(_ stranger: NodeIdentity, _ now: UInt64) {
+        guard let record = records[stranger.name], strangers.count < Self.mostStrangers else { return }
+        if let last = record.introducedAt, now - last < Self.introductionRest { return }
+        records[stranger.name]?.introducedAt = now
+        strangers.append(stranger)
+    }
+
+    static let mostStrangers = 1_024
+    /// Between two contacts of one member because of what others tell of it.
+    static let introductionRest: UInt64 = 1_000 * ms
 
     static let introductionGap: UInt64 = 20 * ms
     static let introductionsAtOnce = 4
@@ -205,8 +217,10 @@ extension GossipMachine {
         cleaningDue = now + Self.cleaningInterval
         let gone = records.values.filter {
             switch $0.member.liveness {
-            case .dead: now - $0.member.since >= settings.deadKept
-            case .left: now - $0.member.since >= settings.leftKept
+            // Whom this node knows from its own word is waited for by orders, until it has left or is forgotten.
+            case .dead: !$0.member.isAwaited && now - $0.member.since >= settings.deadKept
+            case .left:
+                now - $0.member.since >= ($0.member.forgotten == nil ? settings.leftKept : settings.deadKept)
             case .alive, .suspect: false
             }
         }
@@ -219,7 +233,7 @@ extension GossipMachine {
             wanRotation.remove(name)
             news.forget(name, accusers: [])
         }
-        let asked = Set(seeds + remembered)
+        let asked = Set(seeds + remembered.map(\.address))
         owners = owners.filter { asked.contains($0.key) && ($0.value == identity.name || records[$0.value] != nil) }
     }
 }

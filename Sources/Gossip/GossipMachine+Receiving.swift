@@ -12,7 +12,8 @@ extension GossipMachine {
     ///   - certificateName: the node's name in the certificate with which the peer has connected.
     ///   - ticket: under which the reply is wanted. It comes in these actions; that to a `pingRequest` may come in the
     ///     actions of a later event, within `relayTimeout`.
-    /// - Returns: or why the request is dropped, which has been counted; there is no reply then.
+    /// - Returns: or why the request is dropped, which has been counted; there is no reply then, but to one whose number
+    ///   has been seen: its sender must know, or nothing that it says would be heard until its numbers are new again.
     package mutating func received(
         _ message: GossipMessage, from certificateName: String, ticket: UInt64, now: UInt64
     ) -> Result<GossipActions, GossipRefusal> {
@@ -20,7 +21,11 @@ extension GossipMachine {
         let now = begin(now)
         if let refusal = admit(message, from: certificateName) {
             counters.refused[refusal, default: 0] += 1
-            return .failure(refusal)
+            guard refusal == .replayed else { return .failure(refusal) }
+            let kind: GossipMessage.Kind = message.kind == .exchange ? .exchange : .ack
+            reply(kind, to: message, ticket: ticket, isNotice: true, isReplay: true, &actions)
+            work(now, &actions)
+            return .success(actions)
         }
         let name = message.sender.name
         let isUnknown = records[name] == nil
@@ -57,17 +62,21 @@ extension GossipMachine {
     /// A message that bears our own name: we have called our own address, or there is another node of that name.
     private mutating func meetOurName(_ sender: NodeIdentity, _ now: UInt64, _ actions: inout GossipActions) {
         let isOurs = sender.address == identity.address && sender.incarnation <= identity.incarnation
-        if !isOurs { meetTwin(sender, now, &actions) }
+        if !isOurs { meetTwin(sender, isDirect: true, now, &actions) }
     }
 
     private mutating func answer(
         _ message: GossipMessage, ticket: UInt64, _ now: UInt64, _ actions: inout GossipActions
     ) {
         switch message.kind {
-        case .ping, .ack, .nack: reply(.ack, to: message, ticket: ticket, &actions)
+        case .ping, .ack, .nack, .other: reply(.ack, to: message, ticket: ticket, &actions)
         case .exchange: reply(.exchange, to: message, ticket: ticket, &actions)
         case .leave:
             if let member = records[message.sender.name]?.member, member.liveness != .left {
+                let farewell = message.farewell.flatMap {
+                    $0.name == member.identity.name && $0.incarnation == member.identity.incarnation ? $0 : nil
+                }
+                records[message.sender.name]?.farewell = farewell
                 believe(member.identity, .left, by: nil, now, &actions)
             }
             reply(.ack, to: message, ticket: ticket, &actions)
@@ -77,9 +86,10 @@ extension GossipMachine {
 
     private mutating func reply(
         _ kind: GossipMessage.Kind, to request: GossipMessage, ticket: UInt64, isNotice: Bool = false,
-        _ actions: inout GossipActions
+        isReplay: Bool = false, _ actions: inout GossipActions
     ) {
-        let message = message(kind, to: request.sender.name, sequence: request.sequence, isNotice: isNotice)
+        var message = message(kind, to: request.sender.name, sequence: request.sequence, isNotice: isNotice)
+        message.isReplay = isReplay
         actions.replies.append(GossipReply(ticket: ticket, message: message))
     }
 
@@ -168,6 +178,7 @@ extension GossipMachine {
         _ actions: inout GossipActions
     ) {
         let name = message.sender.name
+        learnOfReplay(message, of: request, now, &actions)
         let known = records.count
         let isCurrent = hear(message, now, &actions)
         if isCurrent {

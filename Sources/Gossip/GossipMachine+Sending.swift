@@ -6,22 +6,26 @@ extension GossipMachine {
     // MARK: Messages
 
     mutating func send(
-        _ kind: GossipMessage.Kind, to member: Member, target: NodeIdentity? = nil, purpose: Pending.Purpose,
-        _ actions: inout GossipActions
+        _ kind: GossipMessage.Kind, to member: Member, target: NodeIdentity? = nil, farewell: Farewell? = nil,
+        purpose: Pending.Purpose, _ actions: inout GossipActions
     ) {
         let destination = GossipDestination(name: member.identity.name, address: member.identity.address)
-        send(kind, to: destination, target: target, purpose: purpose, timing(member.identity).patience, &actions)
+        send(
+            kind, to: destination, target: target, farewell: farewell, purpose: purpose,
+            timing(member.identity).patience, &actions)
     }
 
     mutating func send(
         _ kind: GossipMessage.Kind, to destination: GossipDestination, target: NodeIdentity? = nil,
-        purpose: Pending.Purpose, _ timeout: UInt64, _ actions: inout GossipActions
+        farewell: Farewell? = nil, purpose: Pending.Purpose, _ timeout: UInt64, _ actions: inout GossipActions
     ) {
         lastTicket += 1
         lastSequence = min(lastSequence + 1, GossipBounds.highestNumber)
         pending[lastTicket] = Pending(
-            purpose: purpose, kind: kind, sequence: lastSequence, destination: destination)
-        let message = message(kind, to: destination.name, sequence: lastSequence, target: target)
+            purpose: purpose, kind: kind, sequence: lastSequence, incarnation: identity.incarnation,
+            destination: destination)
+        var message = message(kind, to: destination.name, sequence: lastSequence, target: target)
+        message.farewell = farewell
         actions.sends.append(
             GossipSend(ticket: lastTicket, destination: destination, message: message, timeout: timeout))
     }
@@ -60,7 +64,8 @@ extension GossipMachine {
         let isCurrent = record.factsIncarnation == record.member.identity.incarnation
         return MemberUpdate(
             identity: record.member.identity, liveness: liveness, accuser: hasAccuser ? accuser : nil,
-            facts: carriesFacts && isCurrent ? record.member.facts : nil)
+            facts: carriesFacts && isCurrent ? record.member.facts : nil,
+            farewell: liveness == .left ? record.farewell : nil, forgotten: record.member.forgotten)
     }
 
     private mutating func addNews(
@@ -71,6 +76,11 @@ extension GossipMachine {
         let records = records
         updates += news.take(GossipMessage.mostUpdates - updates.count, repeats: repeats) { item, carriesFacts in
             guard item.name != receiver, item.name != target, let record = records[item.name] else { return nil }
+            if let farewell = record.farewell, record.member.liveness == .left {
+                guard farewell.weight <= left else { return nil }
+                left -= farewell.weight
+                return Self.update(record, accuser: nil, carriesFacts: false)
+            }
             // What no message has room for is left to exchanges.
             guard carriesFacts, let weight = record.member.facts?.weight, weight <= Self.newsBytes else {
                 return Self.update(record, accuser: item.accuser, carriesFacts: false)
@@ -92,8 +102,11 @@ extension GossipMachine {
             exchangeCursor += 1
             guard name != receiver, let record = records[name] else { continue }
             // Of the dead only those tell who have known them: newcomers would pass them on to newcomers for ever.
-            guard record.member.isLive || record.member.lastHeard != nil else { continue }
-            room -= 200 + (record.member.facts?.weight ?? 0)
+            guard
+                record.member.isLive || record.member.lastHeard != nil || record.farewell != nil
+                    || record.member.forgotten != nil
+            else { continue }
+            room -= 200 + (record.member.facts?.weight ?? 0) + (record.farewell?.weight ?? 0)
             updates.append(Self.update(record, accuser: record.suspicion?.accusers.first, carriesFacts: true))
         }
     }
@@ -211,7 +224,7 @@ extension GossipMachine {
         var taken: Set<String> = [identity.address]
         for record in records.values where record.member.isLive { taken.insert(record.member.identity.address) }
         var found: [String] = []
-        for address in seeds + remembered where !taken.contains(address) {
+        for address in seeds + remembered.map(\.address) where !taken.contains(address) {
             taken.insert(address)
             if let owner = owners[address], owner == identity.name || records[owner]?.member.isLive == true { continue }
             found.append(address)

@@ -49,14 +49,14 @@ package struct GossipMachine: Sendable {
     var courierDue: UInt64?
     var lastCourier: UInt64?
     var revivalDue: UInt64
-    /// Members that others have told of and this node has not yet spoken to, in their order.
-    var strangers: [String] = []
+    /// Nodes of which others tell what they have not said here themselves, where they are said to be, in their order.
+    var strangers: [NodeIdentity] = []
     var introductionDue: UInt64
     var cleaningDue: UInt64
 
     var seeds: [String] = []
-    /// Addresses of an earlier run.
-    let remembered: [String]
+    /// Peers of earlier runs.
+    let remembered: [NodeIdentity]
     var contactDue: UInt64
     var contactCursor = 0
     /// Whose an address has turned out to be; our own name, where it is ours.
@@ -65,10 +65,14 @@ package struct GossipMachine: Sendable {
     /// This node's life has been claimed at a higher incarnation once: it has forgotten an earlier one.
     var hasReclaimed = false
     var twinToldAt: UInt64?
+    /// Another node that bears our name, and when it was last met.
+    var ownTwin: (address: String, at: UInt64)?
+    var replayRaisedAt: UInt64?
 
     /// - Parameters:
     ///   - identity: with an incarnation above that of the last run (stored + 1; Unix seconds where nothing is stored).
-    ///   - remembered: peers of the last run: contacted like seeds, no members until they answer.
+    ///   - remembered: peers that have spoken to this node in earlier runs, and have not left. Held for dead until they
+    ///     speak again; contacted at once.
     ///   - now: nanoseconds of the monotonic clock, as everywhere.
     package init(
         identity: NodeIdentity, settings: GossipSettings = GossipSettings(), facts: NodeFacts,
@@ -79,17 +83,33 @@ package struct GossipMachine: Sendable {
         self.settings = settings
         self.facts = facts.bounded
         self.facts.revision = max(self.facts.revision, 1)
-        self.remembered = remembered.filter { $0.name != identity.name && $0.isWithinBounds }.map(\.address)
+        self.remembered = remembered.filter { $0.name != identity.name && $0.isWithinBounds }
         dice = Dice(seed: seed)
         startedAt = now
         lastCall = now
         lanRotation = ProbeRotation(due: now + dice.below(settings.lan.longestInterval))
         wanRotation = ProbeRotation(due: now + dice.below(settings.wan.longestInterval))
         exchangeDue = now + dice.below(Self.firstExchangeWait)
-        revivalDue = now
+        // Those of earlier runs are contacted by their addresses first.
+        revivalDue = now + settings.revivalInterval
         introductionDue = now
         cleaningDue = now + Self.cleaningInterval
         contactDue = now
+        for peer in self.remembered.prefix(GossipBounds.mostMembers) where records[peer.name] == nil {
+            remember(peer, now)
+        }
+    }
+
+    private mutating func remember(_ peer: NodeIdentity, _ now: UInt64) {
+        records[peer.name] = MemberRecord(peer, .dead, now: now)
+        records[peer.name]?.member.isRemembered = true
+        names.append(peer.name)
+        dead.insert(peer.name)
+        if peer.site == identity.site {
+            lanRotation.insert(peer.name, &dice)
+        } else {
+            wanRotation.insert(peer.name, &dice)
+        }
     }
 
     static let cleaningInterval: UInt64 = 10_000 * ms
@@ -172,8 +192,10 @@ package struct GossipMachine: Sendable {
     package mutating func setFacts(_ new: NodeFacts, now: UInt64) -> GossipActions {
         var actions = GossipActions()
         let now = begin(now)
+        noteTwin()
         var new = new.bounded
         new.revision = facts.revision
+        new.twinAddress = facts.twinAddress
         guard new != facts else { return actions }
         let isNews = new.isNews(after: facts)
         let isOtherConfiguration = new.configuration != facts.configuration
@@ -190,18 +212,56 @@ package struct GossipMachine: Sendable {
         return actions
     }
 
-    /// Says goodbye. From then on this node answers, and asks nobody.
-    package mutating func leave(now: UInt64) -> GossipActions {
+    /// Says goodbye: the last thing that a node does, when it has answered its last request. From then on it answers
+    /// peers, and asks nobody.
+    ///
+    /// - Parameter farewell: signed by the driver, for this identity; `nil` where it cannot sign. Then only those who
+    ///   are told by this node itself believe it.
+    package mutating func leave(farewell: Farewell?, now: UInt64) -> GossipActions {
         var actions = GossipActions()
         _ = begin(now)
         guard !hasLeft else { return actions }
         hasLeft = true
         probes = [:]
+        let farewell = farewell.flatMap {
+            $0.name == identity.name && $0.incarnation == identity.incarnation ? $0 : nil
+        }
         for name in randomLive(Self.mostFarewells, except: []) {
             guard let member = records[name]?.member else { continue }
-            send(.leave, to: member, purpose: .courier, &actions)
+            send(.leave, to: member, farewell: farewell, purpose: .courier, &actions)
         }
         return actions
+    }
+
+    /// An operator orders that a node be counted on no longer.
+    package mutating func forget(
+        _ name: String, by order: ForgetNodeOrder, now: UInt64
+    ) -> Result<GossipActions, ForgetRefusal> {
+        var actions = GossipActions()
+        let now = begin(now)
+        guard name != identity.name else { return .failure(.isHere) }
+        guard let member = records[name]?.member else {
+            return .failure(.unknown(known: names.filter { records[$0]?.member.liveness == .dead }.sorted()))
+        }
+        guard !member.isLive else { return .failure(.isLive) }
+        guard member.liveness != .left else { return .failure(.hasLeft) }
+        forget(member, by: order, now, &actions)
+        work(now, &actions)
+        return .success(actions)
+    }
+
+    /// Names that two nodes bear, as far as is known here, with an address of one of them.
+    package var twins: [String: String] {
+        var found: [String: String] = [:]
+        if !facts.twinAddress.isEmpty { found[identity.name] = facts.twinAddress }
+        for record in records.values {
+            if let twin = record.twin, lastCall - twin.at < Self.twinMemory {
+                found[record.name] = twin.address
+            } else if record.member.isLive, let address = record.member.facts?.twinAddress, !address.isEmpty {
+                found[record.name] = address
+            }
+        }
+        return found
     }
 
     /// Those who are told by the leaving node itself; the others hear it from them.

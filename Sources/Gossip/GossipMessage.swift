@@ -8,7 +8,7 @@ package struct GossipMessage: Sendable, Equatable, Codable {
     /// Most updates in one exchange: all members of most clusters, a slice of large ones.
     package static let mostExchanged = 64
 
-    package enum Kind: String, Sendable, Codable {
+    package enum Kind: String, Sendable, Codable, CaseIterable {
         /// "Do you live?" Answered by `ack`.
         case ping
         case ack
@@ -20,6 +20,13 @@ package struct GossipMessage: Sendable, Equatable, Codable {
         case exchange
         /// "I am going." Answered by `ack`.
         case leave
+        /// One that a later version has: what it carries of members is taken in, and it is answered by `ack`. Never sent.
+        case other
+
+        package init(from decoder: any Decoder) throws {
+            let word = try decoder.singleValueContainer().decode(String.self)
+            self = Kind(rawValue: word) ?? .other
+        }
     }
 
     package var version: Int
@@ -36,10 +43,15 @@ package struct GossipMessage: Sendable, Equatable, Codable {
     package var facts: NodeFacts
     /// What the sender has heard of others, and what it believes of the receiver (Lifeguard's buddy notice, IV-C).
     package var updates: [MemberUpdate]
+    /// In an answer: the request was not looked at, because its number has been used before in this incarnation. So
+    /// another life of the asking node has had the same incarnation, and it must take a higher one.
+    package var isReplay: Bool
+    /// In `leave`: the sender's own word, for those who are told by others.
+    package var farewell: Farewell?
 
     package init(
         kind: Kind, sender: NodeIdentity, receiver: String?, sequence: UInt64, target: NodeIdentity? = nil,
-        facts: NodeFacts, updates: [MemberUpdate]
+        facts: NodeFacts, updates: [MemberUpdate], isReplay: Bool = false, farewell: Farewell? = nil
     ) {
         version = Self.currentVersion
         self.kind = kind
@@ -49,6 +61,24 @@ package struct GossipMessage: Sendable, Equatable, Codable {
         self.target = target
         self.facts = facts
         self.updates = updates
+        self.isReplay = isReplay
+        self.farewell = farewell
+    }
+
+    /// Updates that this version cannot read are skipped one by one: a member in a state of a later version must not keep
+    /// all others from being heard of.
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        version = try values.decode(Int.self, forKey: .version)
+        kind = try values.decode(Kind.self, forKey: .kind)
+        sender = try values.decode(NodeIdentity.self, forKey: .sender)
+        receiver = try values.decodeIfPresent(String.self, forKey: .receiver)
+        sequence = try values.decode(UInt64.self, forKey: .sequence)
+        target = try values.decodeIfPresent(NodeIdentity.self, forKey: .target)
+        facts = try values.decode(NodeFacts.self, forKey: .facts)
+        updates = try values.readable(MemberUpdate.self, forKey: .updates)
+        isReplay = values.readable(Bool.self, ifPresent: .isReplay) ?? false
+        farewell = values.readable(Farewell.self, ifPresent: .farewell)
     }
 }
 
@@ -60,11 +90,32 @@ package struct MemberUpdate: Sendable, Equatable, Codable {
     package var accuser: String?
     /// The member's own facts, where they are news.
     package var facts: NodeFacts?
+    /// Where it has left: its own word. Whoever hands messages to a `GossipMachine` has verified it, and has taken out
+    /// what is not genuine.
+    package var farewell: Farewell?
+    /// Where it has `left` because an operator says so.
+    package var forgotten: ForgetNodeOrder?
 
-    package init(identity: NodeIdentity, liveness: Liveness, accuser: String? = nil, facts: NodeFacts? = nil) {
+    package init(
+        identity: NodeIdentity, liveness: Liveness, accuser: String? = nil, facts: NodeFacts? = nil,
+        farewell: Farewell? = nil, forgotten: ForgetNodeOrder? = nil
+    ) {
         self.identity = identity
         self.liveness = liveness
         self.accuser = accuser
         self.facts = facts
+        self.farewell = farewell
+        self.forgotten = forgotten
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            identity: try values.decode(NodeIdentity.self, forKey: .identity),
+            liveness: try values.decode(Liveness.self, forKey: .liveness),
+            accuser: try values.decodeIfPresent(String.self, forKey: .accuser),
+            facts: values.readable(NodeFacts.self, ifPresent: .facts),
+            farewell: values.readable(Farewell.self, ifPresent: .farewell),
+            forgotten: values.readable(ForgetNodeOrder.self, ifPresent: .forgotten))
     }
 }

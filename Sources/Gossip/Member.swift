@@ -26,7 +26,7 @@ package enum Liveness: String, Sendable, Codable, CaseIterable {
     case suspect
     /// It did not say so in time.
     case dead
-    /// It said goodbye.
+    /// It said goodbye, as the last thing it did; or an operator has ordered that it be forgotten.
     case left
 }
 
@@ -42,10 +42,17 @@ package struct Member: Sendable, Equatable {
     package var since: UInt64
     /// When something was last heard from itself; `nil` when it was only spoken of.
     package var lastHeard: UInt64?
+    /// It spoke to this node in an earlier run.
+    package var isRemembered: Bool
+    /// An operator has ordered that it be counted on no longer. Then it has `left`.
+    package var forgotten: ForgetNodeOrder?
+    /// A greater incarnation that others tell of, while the node itself has not spoken of it.
+    package var unconfirmedIncarnation: UInt64?
 
     package init(
         identity: NodeIdentity, liveness: Liveness, facts: NodeFacts? = nil, roundTrip: UInt32? = nil, since: UInt64,
-        lastHeard: UInt64? = nil
+        lastHeard: UInt64? = nil, isRemembered: Bool = false, forgotten: ForgetNodeOrder? = nil,
+        unconfirmedIncarnation: UInt64? = nil
     ) {
         self.identity = identity
         self.liveness = liveness
@@ -53,11 +60,18 @@ package struct Member: Sendable, Equatable {
         self.roundTrip = roundTrip
         self.since = since
         self.lastHeard = lastHeard
+        self.isRemembered = isRemembered
+        self.forgotten = forgotten
+        self.unconfirmedIncarnation = unconfirmedIncarnation
     }
 
     /// Whether it has said anything to this node itself since this node started. Whoever was only spoken of counts for
     /// nothing: others may be mistaken, or lie.
     package var hasSpoken: Bool { lastHeard != nil }
+
+    /// Whether orders wait for it: it has spoken to this node at some time, and has not said that it ended. Whoever is
+    /// cut off may still serve.
+    package var isAwaited: Bool { (hasSpoken || isRemembered) && liveness != .left }
 
     /// Alive or only suspected: SWIM goes on treating a suspect as a member.
     package var isLive: Bool { liveness == .alive || liveness == .suspect }

@@ -5,6 +5,17 @@ struct MemberRecord: Sendable {
     var member: Member
     /// The incarnation in which the member said what `member.facts` holds.
     var factsIncarnation: UInt64 = 0
+    /// Whether it said so to this node itself, and what it last said to this node itself.
+    var areFactsDirect = false
+    var lastDirect: (incarnation: UInt64, revision: UInt64) = (0, 0)
+    /// Its own word that it has left.
+    var farewell: Farewell?
+    /// Where it was before it was where it is, and when it last spoke from there.
+    var formerAddress: (address: String, heard: UInt64)?
+    /// Where two nodes of its name speak from, and when that was last seen.
+    var twin: (address: String, at: UInt64)?
+    /// When it was last contacted because others tell something of it.
+    var introducedAt: UInt64?
     var window = ReplayWindow()
     var suspicion: Suspicion?
     /// While it is dead: when it was last contacted.
@@ -21,11 +32,19 @@ struct MemberRecord: Sendable {
 
     var name: String { member.identity.name }
 
-    /// Takes over facts that are later than those known. Returns the earlier ones, if these were taken: `.some(nil)`
-    /// when there were none.
-    mutating func take(_ facts: NodeFacts, incarnation: UInt64) -> NodeFacts?? {
+    /// Takes over facts that are later than those known. What the member says itself is compared with what it said
+    /// itself: whoever passes facts on may have lost some, or lie. Returns the earlier ones, if these were taken:
+    /// `.some(nil)` when there were none.
+    mutating func take(_ facts: NodeFacts, incarnation: UInt64, isDirect: Bool) -> NodeFacts?? {
         let old = member.facts
-        if let old, (incarnation, facts.revision) <= (factsIncarnation, old.revision) { return nil }
+        let offered = (incarnation, facts.revision)
+        if isDirect {
+            if areFactsDirect ? offered <= lastDirect : offered < lastDirect { return nil }
+            lastDirect = offered
+        } else if let old, offered <= (factsIncarnation, old.revision) {
+            return nil
+        }
+        areFactsDirect = isDirect
         member.facts = facts
         factsIncarnation = incarnation
         return .some(old)
@@ -78,6 +97,8 @@ struct Pending: Sendable {
     var purpose: Purpose
     var kind: GossipMessage.Kind
     var sequence: UInt64
+    /// This node's when it was sent.
+    var incarnation: UInt64
     var destination: GossipDestination
 }
 

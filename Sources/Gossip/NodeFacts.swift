@@ -30,11 +30,23 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     package var hsms: [HSMFact]
     /// Labels of keys that the node offers and at the moment cannot serve; the first `mostUnservedKeys` by name.
     package var unservedKeys: [String]
+    /// How many they are.
+    package var unservedCount: UInt32
+    /// All of them, where they are more than are named.
+    package var unservedFilter: LabelFilter?
+    /// What the node can read. One of a version that does not say it reads the first form of everything.
+    package var reads: FormatVersions
+    /// Highest format of ciphertext that the cluster has activated, as far as the node knows.
+    package var activatedFormat: UInt8
+    /// Where another node has answered that bears this one's name; empty when none has lately.
+    package var twinAddress: String
 
     package init(
         revision: UInt64 = 0, isDraining: Bool = false, version: String = "", configuration: String = "",
         canaries: String = "", blocks: String = "", inFlight: UInt32 = 0, encrypts: UInt64 = 0, decrypts: UInt64 = 0,
-        hsms: [HSMFact] = [], unservedKeys: [String] = []
+        hsms: [HSMFact] = [], unservedKeys: [String] = [], unservedCount: UInt32? = nil,
+        unservedFilter: LabelFilter? = nil, reads: FormatVersions = .first, activatedFormat: UInt8 = 1,
+        twinAddress: String = ""
     ) {
         self.revision = revision
         self.isDraining = isDraining
@@ -47,16 +59,61 @@ package struct NodeFacts: Sendable, Equatable, Codable {
         self.decrypts = decrypts
         self.hsms = hsms
         self.unservedKeys = unservedKeys
+        self.unservedCount = unservedCount ?? UInt32(clamping: unservedKeys.count)
+        self.unservedFilter = unservedFilter
+        self.reads = reads
+        self.activatedFormat = activatedFormat
+        self.twinAddress = twinAddress
+    }
+
+    /// Fields of earlier versions must be there; later ones may be missing or unreadable, each by itself.
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            revision: try values.decode(UInt64.self, forKey: .revision),
+            isDraining: try values.decode(Bool.self, forKey: .isDraining),
+            version: try values.decode(String.self, forKey: .version),
+            configuration: try values.decode(String.self, forKey: .configuration),
+            canaries: try values.decode(String.self, forKey: .canaries),
+            blocks: try values.decode(String.self, forKey: .blocks),
+            inFlight: try values.decode(UInt32.self, forKey: .inFlight),
+            encrypts: try values.decode(UInt64.self, forKey: .encrypts),
+            decrypts: try values.decode(UInt64.self, forKey: .decrypts),
+            hsms: try values.readable(HSMFact.self, forKey: .hsms),
+            unservedKeys: try values.readable(String.self, forKey: .unservedKeys),
+            unservedCount: values.readable(UInt32.self, ifPresent: .unservedCount),
+            unservedFilter: values.readable(LabelFilter.self, ifPresent: .unservedFilter),
+            reads: values.readable(FormatVersions.self, ifPresent: .reads) ?? .first,
+            activatedFormat: max(values.readable(UInt8.self, ifPresent: .activatedFormat) ?? 1, 1),
+            twinAddress: values.readable(String.self, ifPresent: .twinAddress) ?? "")
     }
 
     /// Whether requests may be given to it.
     package var canServe: Bool { !isDraining && hsms.contains { $0.canServe } }
+
+    /// Whether the node can serve a key that it offers.
+    package enum KeyService: Sendable, Equatable {
+        case serves
+        /// It has more unserved keys than it names, and this one is most likely among them.
+        case hardly
+        case doesNot
+    }
+
+    /// - Parameter label: the key's.
+    package func service(of label: String) -> KeyService {
+        if unservedKeys.contains(where: { $0.utf8.elementsEqual(label.utf8) }) { return .doesNot }
+        return unservedFilter?.mayHold(label.utf8) == true ? .hardly : .serves
+    }
 }
 
 /// One HSM of a node, as that node sees it.
 package struct HSMFact: Sendable, Equatable, Codable {
-    package enum State: String, Sendable, Codable, CaseIterable {
+    package enum State: Sendable, Hashable {
         case active, degraded, starting, probing, unavailable
+        /// One that a later version has. What it means is not known here: such an HSM counts as one that cannot serve.
+        case other(String)
+
+        package static let known: [State] = [.active, .degraded, .starting, .probing, .unavailable]
     }
 
     /// Name in that node's configuration.
@@ -84,4 +141,28 @@ package struct HSMFact: Sendable, Equatable, Codable {
     }
 
     package var canServe: Bool { (state == .active || state == .degraded) && !isDrained }
+}
+
+extension HSMFact.State: Codable {
+    /// Its word in messages.
+    package var word: String {
+        switch self {
+        case .active: "active"
+        case .degraded: "degraded"
+        case .starting: "starting"
+        case .probing: "probing"
+        case .unavailable: "unavailable"
+        case .other(let word): word
+        }
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let word = try decoder.singleValueContainer().decode(String.self)
+        self = Self.known.first { $0.word == word } ?? .other(word)
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(word)
+    }
 }

@@ -25,8 +25,8 @@ extension HSMPool {
     /// Equal on two nodes that prove the same keys by the same canaries. Lower-case hex.
     package func canariesDigest() -> String { summary().canaries }
 
-    /// Labels that no HSM of this node can serve at the moment, the first ones in order.
-    package func unservedKeys(limit: Int) -> [KeyLabel] { Array(summary().unserved.prefix(max(limit, 0))) }
+    /// Labels that no HSM of this node can serve at the moment, all of them, in order.
+    package func unservedKeys() -> [KeyLabel] { summary().unserved }
 
     /// A peer has told canaries, and orders to forget some. What is malformed is passed over.
     package func offered(_ canaries: [Canary], forgets: [ForgetOrder], by node: String) {
@@ -140,9 +140,6 @@ struct KeySummaries: Sendable {
 
 /// What peers are told of the keys as a whole.
 struct KeySummary: Sendable {
-    /// More than any message names.
-    private static let mostUnserved = 64
-
     let canaries: String
     let unserved: [KeyLabel]
     let madeAt: UInt64
@@ -161,7 +158,7 @@ struct KeySummary: Sendable {
         }
         let digits = Array("0123456789abcdef")
         canaries = String(hash.finalize().prefix(16).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
-        unserved = proof.unserved(by: usable, limit: Self.mostUnserved)
+        unserved = proof.unserved(by: usable, limit: .max)
         madeAt = now
     }
 }

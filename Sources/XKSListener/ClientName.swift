@@ -13,19 +13,22 @@ struct ClientNameMismatch: Error, CustomStringConvertible {
 }
 
 extension NIOSSLCertificate {
-    /// Whether a common name of the subject, or a DNS name among the alternative names, is one of `wanted`, in any case.
+    /// Whether a DNS name among the alternative names is one of `wanted`, in any case; in a certificate without
+    /// alternative names a common name of the subject. One that has both is known by the first alone (RFC 9525, section
+    /// 2: whoever issues certificates checks alternative names, and may let the holder choose the common name).
     ///
     /// No wildcards: KMS presents the full name `cks.kms.<region>.amazonaws.com` (XKS 1.0.3, "mTLS").
     func bears(oneOf wanted: [String]) -> Bool {
         names.contains { name in wanted.contains { equalsIgnoringASCIICase(name, $0) } }
     }
 
-    /// Common names and DNS names.
+    /// The names that count.
     var names: [String] {
-        let common = subjectName.filter { $0.type == .commonName }.map(\.value)
-        let alternative = _subjectAlternativeNames().filter { $0.nameType == .dnsName }
-            .map { String(decoding: $0.contents, as: UTF8.self) }
-        return common + alternative
+        let alternative = _subjectAlternativeNames()
+        guard alternative.isEmpty else {
+            return alternative.filter { $0.nameType == .dnsName }.map { String(decoding: $0.contents, as: UTF8.self) }
+        }
+        return subjectName.filter { $0.type == .commonName }.map(\.value)
     }
 }
 

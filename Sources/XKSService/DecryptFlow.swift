@@ -23,8 +23,10 @@ extension XKSService {
     private func operation(
         _ request: DecryptRequest, _ key: AdmittedKey, _ store: ServedKeyStore
     ) throws(Refusal) -> KeyOperation {
+        let metadata = CiphertextMetadata(request.ciphertextMetadata)
+        let activated = neighbours.formats.activatedFormat
         do throws(XKSError) {
-            let form = try CiphertextMetadata(request.ciphertextMetadata).form(foreign: store.foreignForm)
+            let form = try metadata.form(foreign: store.foreignForm, activated: activated)
             return KeyOperation(
                 kind: .decrypt, label: key.label,
                 additionalData: try HSMAdditionalData.make(
@@ -33,7 +35,11 @@ extension XKSService {
                 initializationVector: SecretBytes(request.initializationVector),
                 data: ciphertextAndTag(request.ciphertext, request.authenticationTag))
         } catch {
-            throw Refusal(error: error, isOnlyHere: false)
+            // A node of a later version reads it; one that does not is not asked.
+            guard let format = metadata.formatOfOthers(activated: activated) else {
+                throw Refusal(error: error, isOnlyHere: false)
+            }
+            throw Refusal(error: error, isOnlyHere: true, needs: ForwardingNeeds(format: format))
         }
     }
 

@@ -7,6 +7,8 @@ struct Refusal: Error {
     var error: XKSError
     /// This node's HSMs stand in the way, not the request: a peer with HSMs of its own may be asked.
     var isOnlyHere: Bool
+    /// Which peers may.
+    var needs = ForwardingNeeds.none
 
     /// Whichever node is asked, the answer is this.
     static func everywhere(_ name: XKSError.Name, _ message: String) -> Refusal {
@@ -23,10 +25,12 @@ extension XKSService {
     /// Answers with the refusal, unless a peer can be asked: at most once on a request's way, and within its deadline.
     func refuse(_ exchange: Exchange, _ refusal: Refusal, label: KeyLabel) {
         guard refusal.isOnlyHere, exchange.forwardedBy == nil, let forwarder = neighbours.forwarder,
-            forwarder.canForward(label: label)
+            forwarder.canForward(label: label, needs: refusal.needs)
         else { return finish(exchange, refusing: refusal.error) }
         exchange.trace.reason = refusal.error.message
-        forwarder.forward(exchange.request, label: label, deadline: exchange.deadline) { outcome in
+        forwarder.forward(
+            exchange.request, label: label, needs: refusal.needs, deadline: exchange.deadline
+        ) { outcome in
             switch outcome {
             case .answered(let response, let node):
                 exchange.trace.forwardedTo = node

@@ -8,11 +8,16 @@ package struct ServiceNeighbours: Sendable {
     /// `nil` where the node stands alone, or forwarding is switched off.
     package var forwarder: (any RequestForwarder)?
     package var fleet: any FleetSource
+    package var formats: any FormatSource
 
-    package init(blocks: any BlockSource, forwarder: (any RequestForwarder)?, fleet: any FleetSource) {
+    package init(
+        blocks: any BlockSource, forwarder: (any RequestForwarder)?, fleet: any FleetSource,
+        formats: any FormatSource = FirstFormat()
+    ) {
         self.blocks = blocks
         self.forwarder = forwarder
         self.fleet = fleet
+        self.formats = formats
     }
 }
 

@@ -12,13 +12,28 @@ package protocol RequestForwarder: Sendable {
     ///
     /// - Parameters:
     ///   - label: of the key that is meant.
-    ///   - deadline: CLOCK_MONOTONIC, nanoseconds.
+    ///   - needs: which peers may be asked.
+    ///   - deadline: CLOCK_MONOTONIC, nanoseconds. However little time is left: peers from which no answer can come in it
+    ///     are not asked.
     func forward(
-        _ request: ProxyRequest, label: KeyLabel, deadline: UInt64,
+        _ request: ProxyRequest, label: KeyLabel, needs: ForwardingNeeds, deadline: UInt64,
         completion: @escaping @Sendable (ForwardOutcome) -> Void)
 
     /// Whether a peer could be asked at the moment.
-    func canForward(label: KeyLabel) -> Bool
+    func canForward(label: KeyLabel, needs: ForwardingNeeds) -> Bool
+}
+
+/// Which formats of ciphertext are in use.
+package protocol FormatSource: Sendable {
+    /// The highest format of ciphertext that any node of the cluster makes, or has made; 1 at least. Asked at each
+    /// decryption: never waits.
+    var activatedFormat: UInt8 { get }
+}
+
+/// Where nothing but the first format was ever in use.
+package struct FirstFormat: FormatSource {
+    package init() {}
+    package var activatedFormat: UInt8 { 1 }
 }
 
 package enum ForwardOutcome: Sendable {

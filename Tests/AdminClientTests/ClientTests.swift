@@ -52,12 +52,15 @@ import Testing
                 let answers = [
                     try await client.drain(name), try await client.undrain(name),
                     try await client.trust(key: name, hsm: name), try await client.forget(key: name),
+                    try await client.forget(node: name, user: "me"),
                 ]
-                #expect(answers == Array(repeating: "it is done", count: 4))
+                #expect(answers == Array(repeating: "it is done", count: 5))
             }
             #expect(
                 node.commands
-                    == names.flatMap { ["drain \($0)", "undrain \($0)", "trust \($0) on \($0)", "forget \($0)"] })
+                    == names.flatMap {
+                        ["drain \($0)", "undrain \($0)", "trust \($0) on \($0)", "forget \($0)", "forget \($0) by me"]
+                    })
         }
     }
 

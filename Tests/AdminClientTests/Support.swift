@@ -36,6 +36,8 @@ final class ScriptedNode: NodeAdministration {
 
     func clusterHealth() -> ClusterHealth { Example.cluster }
 
+    func forget(node: String, user: String) async -> AdminAnswer { note("forget \(node) by \(user)") }
+
     func reload() async -> AdminAnswer { note("reload") }
 
     func drainNode() async -> AdminAnswer { note("drain node") }

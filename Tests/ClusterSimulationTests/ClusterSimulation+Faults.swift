@@ -12,7 +12,7 @@ extension ClusterSimulation {
         case .kill(let node): stop(node, .killed)
         case .powerOff(let node): stop(node, .gone)
         case .leave(let node):
-            step(node) { $0.leave(now: $1) }
+            step(node) { $0.leave(farewell: nil, now: $1) }
             stop(node, .left)
         case .freeze(let node, let duration), .suspend(let node, let duration):
             guard nodes[node].isUp else { return }

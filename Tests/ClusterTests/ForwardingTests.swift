@@ -55,11 +55,73 @@ struct ForwardingTests {
         }
     }
 
+    // Without connections that are opened before they are needed: 15 of 100, each of which took three round trips.
+    @Test("over a long way nothing fails, from the first request on: connections are there before they are needed")
+    func far() async throws {
+        let port = Atomic(0)
+        let proxy = try await FarPeer.start(delay: .milliseconds(60)) { port.load(ordering: .relaxed) }
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address], advertise: proxy.address)
+            port.store(b.service.port, ordering: .relaxed)
+            let good = response(200, #"{"a":1}"#)
+            b.delegate.set { $0.answer = { _, _ in good } }
+            try await eventually("b is there") { a.service.canForward(label: "foo") }
+            // a's own HSMs have had that much to do.
+            let pace = Task {
+                while !Task.isCancelled {
+                    a.delegate.set { $0.facts.encrypts += 20 }
+                    try? await Task.sleep(for: .milliseconds(100))
+                }
+            }
+            try await eventually("connections for 200 requests a second are open", within: .seconds(30)) {
+                a.service.statistics.forwardConnections >= 40
+            }
+            pace.cancel()
+            try await eventually("the way is known") {
+                a.service.members.first?.roundTrip ?? 0 >= 100_000
+            }
+            let failures = await withTaskGroup(of: String?.self) { group in
+                for _ in 0..<100 {
+                    group.addTask {
+                        switch await forward(a.service, within: 350) {
+                        case .answered(let got, _): got.status == 200 ? nil : "\(got.status)"
+                        case .failed(let reason): reason
+                        }
+                    }
+                    try? await Task.sleep(for: .milliseconds(10))
+                }
+                return await group.reduce(into: [String]()) { all, failure in
+                    if let failure { all.append(failure) }
+                }
+            }
+            #expect(failures.isEmpty)
+        }
+        await proxy.stop()
+    }
+
+    @Test(
+        "an answer that KMS must not be given is not handed on", arguments: [(204, "{}"), (200, "{}{}"), (502, "{}")])
+    func strange(status: Int, body: String) async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            let answer = response(status, body)
+            b.delegate.set { $0.answer = { _, _ in answer } }
+            try await eventually("b is there") { a.service.canForward(label: "foo") }
+            guard case .failed(let reason) = await forward(a.service, within: 2_000) else {
+                Issue.record("handed on")
+                return
+            }
+            #expect(reason.contains("not of the form"))
+        }
+    }
+
     @Test("who cannot do it now is passed over for the next one; a refusal is an answer")
     func next() async throws {
         try await withCluster { cluster in
             let a = try await cluster.start("a")
-            let (failing, good) = (response(500, "failing"), response(200, "good"))
+            let (failing, good) = (response(500, #"{"errorName":"InternalException"}"#), response(200, "{}"))
             for name in ["b", "c"] {
                 let node = try await cluster.start(name, seeds: [a.service.address])
                 node.delegate.set { $0.answer = { _, _ in name == "b" ? failing : good } }

@@ -40,13 +40,14 @@ private struct Curl {
 @Suite("Cluster: the listener and what it drops", .timeLimit(.minutes(2)))
 struct ListenerTests {
     private func message(
-        from name: String, to receiver: String?, sequence: UInt64, kind: GossipMessage.Kind = .ping
+        from name: String, to receiver: String?, sequence: UInt64, kind: GossipMessage.Kind = .ping,
+        updates: [MemberUpdate] = []
     ) throws -> Data {
         let identity = NodeIdentity(name: name, address: "127.0.0.1:1", site: "here", incarnation: 1)
         return try JSONEncoder().encode(
             GossipMessage(
                 kind: kind, sender: identity, receiver: receiver, sequence: sequence, facts: NodeFacts(revision: 1),
-                updates: []))
+                updates: updates))
     }
 
     @Test("what is malformed, oversized, replayed or foreign is counted and dropped; the node goes on")
@@ -58,7 +59,8 @@ struct ListenerTests {
             func dropped(_ reason: ClusterDrop) -> UInt64 { a.service.statistics.dropped[reason] ?? 0 }
 
             #expect(try curl.post(gossip, try message(from: "evil", to: "a", sequence: 1), to: a.service) == "200")
-            #expect(try curl.post(gossip, try message(from: "evil", to: "a", sequence: 1), to: a.service) == "400")
+            // It is not taken in; its sender is told that the number was used before.
+            #expect(try curl.post(gossip, try message(from: "evil", to: "a", sequence: 1), to: a.service) == "200")
             #expect(dropped(.replayed) == 1)
             #expect(try curl.post(gossip, try message(from: "evil", to: "z", sequence: 2), to: a.service) == "400")
             #expect(dropped(.foreign) == 1)
@@ -78,6 +80,40 @@ struct ListenerTests {
             #expect(try curl.post("/cluster/v1/nothing", Data(), to: a.service) == "404")
             #expect(try curl.post(gossip, Data(), to: a.service, options: ["--request", "GET"]) == "404")
             #expect(try curl.post(gossip, try message(from: "evil", to: "a", sequence: 9), to: a.service) == "200")
+        }
+    }
+
+    /// The farewell is genuine in each case but for one thing.
+    @Test("a farewell that another node has signed, or of another life, is not believed")
+    func forgedFarewells() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address], incarnation: 7)
+            let c = try await cluster.start("c", seeds: [a.service.address], incarnation: 7)
+            try await eventually("all have met") {
+                [a, b, c].allSatisfy { $0.service.members.count(where: \.hasSpoken) == 2 }
+            }
+            await c.service.leave()
+            try await eventually("c has left") { b.service.liveness(of: "c") == .left }
+            // What a thief has: c's farewell, as it is passed on, and a certificate.
+            let curl = Curl(cluster: cluster, files: try cluster.files("evil"))
+            let known = try #require(b.service.members.first { $0.identity.name == "c" }).identity
+            let b7 = try #require(a.service.members.first { $0.identity.name == "b" }).identity
+            let genuine = Farewell(name: "c", incarnation: known.incarnation, certificates: ["00"], signature: "00")
+            for (sequence, name) in ["b", "c"].enumerated() {
+                var forged = genuine
+                forged.name = name
+                forged.incarnation = name == "b" ? b7.incarnation : known.incarnation + 1
+                let identity = NodeIdentity(
+                    name: name, address: b7.address, site: "here", incarnation: forged.incarnation)
+                let body = try message(
+                    from: "evil", to: "a", sequence: UInt64(sequence) + 1,
+                    updates: [MemberUpdate(identity: identity, liveness: .left, farewell: forged)])
+                #expect(try curl.post("/cluster/v1/gossip", body, to: a.service) == "200")
+            }
+            #expect(a.service.liveness(of: "b") == .alive)
+            #expect(a.service.awaited.map(\.identity.name).contains("b"))
+            #expect(a.service.members.first { $0.identity.name == "c" }?.identity.incarnation == known.incarnation)
         }
     }
 

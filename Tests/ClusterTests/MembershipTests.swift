@@ -51,6 +51,40 @@ struct MembershipTests {
         }
     }
 
+    // Orders waited for nobody but members of this run: who was cut off during a restart was missed.
+    @Test("who was away while a node left believes it from those who heard it, and waits for whoever did not leave")
+    func relayedFarewell() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let files = try cluster.files("b")
+            let b = try await cluster.start("b", seeds: [a.service.address], files: files, incarnation: 5)
+            for name in ["c", "d"] { try await cluster.start(name, seeds: [a.service.address]) }
+            try await eventually("all have met") {
+                [a, b].allSatisfy { $0.service.members.count(where: \.hasSpoken) == 3 }
+            }
+            let remembered = b.service.awaited.map(\.identity)
+            #expect(remembered.map(\.name) == ["a", "c", "d"])
+            await cluster.stop("b")
+            let c = try #require(cluster.nodes["c"])
+            await c.service.leave()
+            for name in ["c", "d"] { await cluster.stop(name) }
+            try await eventually("a has heard it") { a.service.liveness(of: "c") == .left }
+            let again = try await cluster.start("b", files: files, incarnation: 6, remembered: remembered)
+            try await eventually("b has it from a, and waits for d") {
+                again.service.awaited.map(\.identity.name) == ["a", "d"]
+            }
+            #expect(again.service.liveness(of: "c") == .left && again.service.liveness(of: "d") == .dead)
+            // Ended, and destroyed: an operator says so, and all are told.
+            try await eventually("a knows that d is dead") { a.service.liveness(of: "d") == .dead }
+            #expect(await again.service.forget("a", by: "me@b", unixSeconds: 1) == .isLive)
+            #expect(await again.service.forget("d", by: "me@b", unixSeconds: 1) == nil)
+            try await eventually("a no longer waits for d") {
+                a.service.awaited.map(\.identity.name) == ["b"]
+                    && a.service.members.first { $0.identity.name == "d" }?.forgotten?.author == "me@b"
+            }
+        }
+    }
+
     @Test("a restarted node finds its peers by what it remembers, at another address")
     func restart() async throws {
         try await withCluster { cluster in

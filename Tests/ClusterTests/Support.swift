@@ -99,13 +99,15 @@ final class TestCluster {
     @discardableResult
     func start(
         _ name: String, seeds: [String] = [], files: ClusterTLSFiles? = nil, incarnation: UInt64 = 1,
-        remembered: [NodeIdentity] = [], maxForwardBytes: Int = 65_536
+        remembered: [NodeIdentity] = [], maxForwardBytes: Int = 65_536, advertise: String = "127.0.0.1:0",
+        isForwarding: Bool = true
     ) async throws -> (delegate: ScriptedNode, service: ClusterService) {
         let delegate = ScriptedNode()
         let service = try await ClusterService.start(
             settings: ClusterSettings(
-                node: name, site: "here", listenHost: "127.0.0.1", listenPort: 0, advertise: "127.0.0.1:0",
-                seeds: seeds, tls: try files ?? self.files(name), maxForwardBytes: maxForwardBytes),
+                node: name, site: "here", listenHost: "127.0.0.1", listenPort: 0, advertise: advertise,
+                seeds: seeds, tls: try files ?? self.files(name), maxForwardBytes: maxForwardBytes,
+                isForwarding: isForwarding),
             incarnation: incarnation, remembered: remembered, delegate: delegate,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         nodes[name] = (delegate, service)

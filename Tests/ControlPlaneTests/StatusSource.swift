@@ -59,6 +59,8 @@ final class ScriptedNode: NodeAdministration {
 
     func clusterHealth() -> ClusterHealth { Scene.health(status().status) }
 
+    func forget(node: String, user: String) async -> AdminAnswer { note("forget \(node) by \(user)") }
+
     func reload() async -> AdminAnswer { note("reload") }
 
     func drainNode() async -> AdminAnswer { note("drain node") }

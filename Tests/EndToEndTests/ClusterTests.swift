@@ -57,6 +57,22 @@ extension EndToEnd {
             }
             let status = try trio.op("node-1").call("cluster", "status")
             #expect(status.output.contains("node-3") && status.output.contains("left"))
+
+            // Destroyed, it never says that it ended: orders wait for it, until an operator says so.
+            trio.node("node-3").process.kill(SIGKILL)
+            _ = try trio.node("node-3").process.end(within: 10)
+            try eventually("node-1 knows that node-3 is dead") {
+                try trio.report("node-1").liveness(of: "node-3") == "dead"
+            }
+            let missed = try trio.op("node-1").call(
+                "block", "--key", "nobody", "--reason", "test", "--timeout", "1s")
+            #expect(missed.end == .exited(3) && missed.output.contains("node-3"), "\(missed)")
+            #expect(try trio.op("node-1").call("cluster", "forget", "node-1").end == .exited(1))
+            #expect(try trio.op("node-1").call("cluster", "forget", "nobody").end == .exited(2))
+            #expect(try trio.op("node-1").done("cluster", "forget", "node-3").contains("forgotten"))
+            let whole = try trio.op("node-1").call("unblock", "--key", "nobody", "--timeout", "1s")
+            #expect(whole.isSuccess, "\(whole)")
+            #expect(try trio.report("node-1").liveness(of: "node-3") == "left")
         }
 
         @Test("a node that has lost its HSMs has a peer answer, and both name each other in the log")

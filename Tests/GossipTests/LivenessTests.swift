@@ -102,7 +102,7 @@ struct LivenessTests {
     @Test("who says goodbye has left, and is not called dead afterwards")
     func leave() {
         var wire = trio()
-        wire.step("c") { $0.leave(now: $1) }
+        wire.step("c") { $0.leave(farewell: nil, now: $1) }
         #expect(wire.liveness(of: "c", at: "a") == .left)
         silence("c", in: &wire)
         wire.run(30 * second)

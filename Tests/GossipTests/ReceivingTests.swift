@@ -8,7 +8,7 @@ struct ReceivingTests {
         _ own: inout GossipMachine, _ message: GossipMessage, from certificate: String? = nil, ticket: UInt64 = 1
     ) -> GossipRefusal? {
         switch own.received(message, from: certificate ?? message.sender.name, ticket: ticket, now: start) {
-        case .success: nil
+        case .success(let actions): actions.replies.contains(where: \.message.isReplay) ? .replayed : nil
         case .failure(let refusal): refusal
         }
     }

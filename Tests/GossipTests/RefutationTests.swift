@@ -112,8 +112,8 @@ struct RefutationTests {
     func leaving() throws {
         var solo = try Solo(machine(identity("a")), peers: (0..<30).map { identity("n\($0)") })
         solo.sent = []
-        solo.step { machine, now, _ in machine.leave(now: now) }
-        solo.step { machine, now, _ in machine.leave(now: now) }
+        solo.step { machine, now, _ in machine.leave(farewell: nil, now: now) }
+        solo.step { machine, now, _ in machine.leave(farewell: nil, now: now) }
         let farewells = solo.sent.filter { $0.send.message.kind == .leave }
         #expect(farewells.count == 16 && Set(farewells.compactMap(\.send.destination.name)).count == 16)
         #expect(solo.own.hasLeft)

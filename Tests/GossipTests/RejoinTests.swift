@@ -21,11 +21,43 @@ struct RejoinTests {
         #expect(!third.sends.contains { $0.destination.name == nil })
     }
 
-    @Test("peers of an earlier run are contacted like seeds, and are no members until they answer")
-    func remembered() {
-        var own = machine(identity("a"), remembered: [identity("b"), identity("a")])
-        #expect(own.members.isEmpty)
+    @Test(
+        "peers of an earlier run are contacted like seeds, are not held for live until they speak, and are waited for")
+    func remembered() throws {
+        var own = machine(identity("a"), remembered: [identity("b", incarnation: 7), identity("a")])
+        let member = try #require(own.members.first)
+        #expect(own.members.count == 1 && member.liveness == .dead && member.isAwaited && !member.hasSpoken)
+        #expect(own.liveCount == 1)
         #expect(own.tick(now: start).sends.map(\.destination.address) == ["b:7443"])
+        // Its store has been put back meanwhile: its own word counts, whatever is remembered.
+        let again = message(from: identity("b", incarnation: 3), to: "a", sequence: 1)
+        _ = try own.received(again, from: "b", ticket: 1, now: start + second).get()
+        #expect(own.member(named: "b")?.isLive == true && own.liveCount == 2)
+        #expect(own.member(named: "b")?.identity.incarnation == 3)
+    }
+
+    // Orders waited for members of this run only: after a restart beside a cut, a block missed whoever was cut off.
+    @Test("who was remembered is waited for as long as it is silent, and forgotten only by its farewell or by an order")
+    func awaited() throws {
+        let peers = ["b", "c", "d"].map { identity($0) }
+        var settings = GossipSettings()
+        settings.deadKept = 10 * second
+        var solo = try Solo(machine(identity("a"), settings: settings, remembered: peers), peers: [identity("e")])
+        solo.react = { _ in .silence }
+        solo.run(60 * second)
+        func awaited() -> [String] { solo.own.members.filter(\.isAwaited).map(\.identity.name) }
+        #expect(awaited() == ["b", "c", "d", "e"])
+        try solo.hear(from: identity("e", incarnation: 2), updates: [farewell(of: identity("b"))])
+        #expect(awaited() == ["c", "d", "e"])
+        let order = ForgetNodeOrder(author: "alice@a", givenAt: 1)
+        solo.step { machine, now, _ in
+            (try? machine.forget("c", by: order, now: now).get()) ?? GossipActions()
+        }
+        #expect(awaited() == ["d", "e"])
+        #expect(solo.own.member(named: "c")?.forgotten == order)
+        // Whoever was forgotten, and speaks, is there again.
+        try solo.hear(from: identity("c"))
+        #expect(awaited() == ["c", "d", "e"] && solo.own.member(named: "c")?.forgotten == nil)
     }
 
     @Test("a restarted node with a greater incarnation is known at its new address")

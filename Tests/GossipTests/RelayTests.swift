@@ -84,7 +84,7 @@ struct RelayTests {
     @Test("also a node that has left brings its promised answers to an end")
     func left() throws {
         var (solo, asked) = try asked(.silence)
-        solo.step { machine, now, _ in machine.leave(now: now) }
+        solo.step { machine, now, _ in machine.leave(farewell: nil, now: now) }
         solo.run(5 * second)
         let reply = try #require(outcome(solo))
         #expect(reply.kind == .nack && reply.at == asked + GossipTiming.lan.relayTimeout)

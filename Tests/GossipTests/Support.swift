@@ -32,6 +32,13 @@ func message(
         updates: updates)
 }
 
+/// A node's own word that it has left, as a relay passes it on; its signature is the driver's business.
+func farewell(of node: NodeIdentity) -> MemberUpdate {
+    MemberUpdate(
+        identity: node, liveness: .left,
+        farewell: Farewell(name: node.name, incarnation: node.incarnation, certificates: ["00"], signature: "00"))
+}
+
 func machine(
     _ own: NodeIdentity, settings: GossipSettings = GossipSettings(), facts own2: NodeFacts = facts(),
     remembered: [NodeIdentity] = [], now: UInt64 = start

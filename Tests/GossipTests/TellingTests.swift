@@ -34,7 +34,7 @@ struct TellingTests {
     @Test("many news at once are told 8 in a message, each as often as one alone")
     func many() throws {
         var solo = try silentlyFull(3)
-        let updates = (0..<8).map { MemberUpdate(identity: identity("m\($0)", site: "there"), liveness: .left) }
+        let updates = (0..<8).map { farewell(of: identity("m\($0)", site: "there")) }
         let known = updates.map { MemberUpdate(identity: $0.identity, liveness: .alive) }
         for (count, news) in [known, updates].enumerated() {
             try solo.hear(from: identity("n1"), updates: news)
@@ -81,9 +81,17 @@ struct TellingTests {
         #expect(try tell(1, 5, to: &solo) == "1.5")
         #expect(try tell(1, 4, to: &solo) == "1.5")
         #expect(try tell(1, 6, to: &solo) == "1.6")
-        #expect(try tell(2, 1, to: &solo) == "2.1")
-        #expect(try tell(1, 9, to: &solo) == "2.1")
+        #expect(try tell(2, 1, to: &solo) == "1.6", "of a later life only the node itself can tell")
+        var own = GossipTests.facts(revision: 1)
+        own.version = "direct"
+        try solo.hear(from: identity("c", incarnation: 2), facts: own)
+        #expect(solo.own.member(named: "c")?.facts?.version == "direct")
+        #expect(try tell(1, 9, to: &solo) == "direct")
         #expect(try tell(2, 2, to: &solo) == "2.2")
+        // What others told never outdoes what it says itself.
+        own.revision = 2
+        try solo.hear(from: identity("c", incarnation: 2), facts: own)
+        #expect(solo.own.member(named: "c")?.facts?.version == "direct")
     }
 
     @Test("an exchange holds everybody but the two who talk, with their facts; at most 64, and all in turn")

@@ -11,7 +11,12 @@ struct TwinTests {
     }
 
     private func events(_ solo: Solo) -> [GossipEvent] {
-        solo.events.map(\.event).filter { if case .changed = $0 { false } else { true } }
+        solo.events.map(\.event).filter { event in
+            switch event {
+            case .changed, .introduced: false
+            default: true
+            }
+        }
     }
 
     @Test("a message from elsewhere that bears this node's name tells of a twin, and makes no member of it")

@@ -77,9 +77,13 @@ import XKSProtocol
             try authority.issue(
                 "mail", subject: "/CN=x", alternativeNames: "email:\(Self.name),URI:\(Self.name)", issuer: "trusted")
             try authority.issue("organisation", subject: "/O=\(Self.name)/CN=x", issuer: "trusted")
+            // A common name that its holder has chosen, beside the alternative name that the CA has checked.
+            try authority.issue(
+                "chosen", subject: "/CN=\(Self.name)", alternativeNames: "DNS:else.example", issuer: "trusted")
             try authority.makeAuthority("self")
             let intruders = [
-                nil, "foreigner", "expired", "namesake", "shorter", "wildcard", "mail", "organisation", "self",
+                nil, "foreigner", "expired", "namesake", "shorter", "wildcard", "mail", "organisation", "chosen",
+                "self",
             ]
             var refused = 0
             for client in intruders {

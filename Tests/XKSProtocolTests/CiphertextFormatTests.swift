@@ -38,18 +38,36 @@ import XKSProtocol
 
     @Test func choosesTheForm() throws {
         for foreign in AADForm.allCases {
-            #expect(try CiphertextMetadata.claviger(version: 1).form(foreign: foreign) == .specification)
-            #expect(try CiphertextMetadata.foreign([1]).form(foreign: foreign) == foreign)
-            #expect(try CiphertextMetadata.absent.form(foreign: foreign) == foreign)
+            #expect(try CiphertextMetadata.claviger(version: 1).form(foreign: foreign, activated: 1) == .specification)
+            #expect(try CiphertextMetadata.foreign([1]).form(foreign: foreign, activated: 9) == foreign)
+            #expect(try CiphertextMetadata.absent.form(foreign: foreign, activated: 9) == foreign)
             let refused = #expect(throws: XKSError.self) {
-                try CiphertextMetadata.clavigerUnknown(version: 7).form(foreign: foreign)
+                try CiphertextMetadata.clavigerUnknown(version: 7).form(foreign: foreign, activated: 6)
             }
             #expect(refused?.name == .invalidCiphertext)
             #expect(refused?.message.contains("format 7") == true)
-            #expect(refused?.message.contains("newer version") == true)
+            #expect(refused?.message.contains("altered") == true)
         }
         #expect(AADForm(rawValue: "spec") == .specification)
         #expect(AADForm(rawValue: "digest") == .digest)
+    }
+
+    // Until now every unknown format was called invalid: a node that was rolled back would have called good data so.
+    @Test("up to the format that the cluster has activated an unknown one is good, and for others to open")
+    func activatedFormats() throws {
+        for version in UInt8.min...UInt8.max where version != 1 {
+            for activated: UInt8 in [1, 2, 7, .max] {
+                let metadata = CiphertextMetadata(CiphertextMetadata.mark + [version, 0, 0, 0, 1])
+                let isOthers = version > 0 && version <= activated
+                #expect(metadata.formatOfOthers(activated: activated) == (isOthers ? version : nil))
+                let refused = #expect(throws: XKSError.self) {
+                    try metadata.form(foreign: .digest, activated: activated)
+                }
+                #expect(refused?.name == (isOthers ? .internalFailure : .invalidCiphertext))
+            }
+        }
+        #expect(CiphertextMetadata(CiphertextMetadata.current).formatOfOthers(activated: .max) == nil)
+        #expect(CiphertextMetadata([1, 2]).formatOfOthers(activated: .max) == nil)
     }
 
     @Test func theSpecificationsForm() throws {

@@ -182,4 +182,24 @@ struct NeighbourTests {
         #expect(try bench.post(keyPath + "/encrypt", encryptBody).1.contains("KeyNotFoundException"))
         #expect(try bench.post("/example/kms/xks/v1/keys/bar/encrypt", encryptBody).0 == 200)
     }
+
+    @Test(
+        "ciphertext of a format that the cluster has activated goes to a peer that reads it, or is 500; beyond: invalid"
+    )
+    func laterFormat() throws {
+        struct Second: FormatSource { var activatedFormat: UInt8 { 2 } }
+        func body(_ version: UInt8) -> String {
+            let metadata = version == 2 ? "Q0xWAg==" : "Q0xWAw=="
+            return decryptBody.dropLast() + #","ciphertextMetadata":"\#(metadata)"}"#
+        }
+        let forwarder = ScriptedForwarder(answer(200, "{}"))
+        let bench = try ServiceBench(forwarder: forwarder, formats: Second()) { _ in encrypted }
+        #expect(try bench.post(keyPath + "/decrypt", body(2)).0 == 200)
+        #expect(forwarder.needs == [ForwardingNeeds(format: 2)] && bench.pool.operations.isEmpty)
+        #expect(try bench.post(keyPath + "/decrypt", body(3)).1.contains("InvalidCiphertextException"))
+        #expect(forwarder.needs.count == 1)
+        let alone = try ServiceBench(formats: Second()) { _ in encrypted }
+        let (status, text) = try alone.post(keyPath + "/decrypt", body(2))
+        #expect(status == 500 && !text.contains("InvalidCiphertext"))
+    }
 }

@@ -64,6 +64,7 @@ final class ScriptedForwarder: RequestForwarder {
     private let outcome: ForwardOutcome
     private let isThere: Bool
     private let seen = Mutex<[KeyLabel]>([])
+    private let needed = Mutex<[ForwardingNeeds]>([])
 
     init(_ outcome: ForwardOutcome, isThere: Bool = true) {
         self.outcome = outcome
@@ -73,13 +74,17 @@ final class ScriptedForwarder: RequestForwarder {
     /// Labels of the keys of the requests that were passed on.
     var labels: [KeyLabel] { seen.withLock { $0 } }
 
-    func canForward(label: KeyLabel) -> Bool { isThere }
+    /// Which peers could have been asked for them.
+    var needs: [ForwardingNeeds] { needed.withLock { $0 } }
+
+    func canForward(label: KeyLabel, needs: ForwardingNeeds) -> Bool { isThere }
 
     func forward(
-        _ request: ProxyRequest, label: KeyLabel, deadline: UInt64,
+        _ request: ProxyRequest, label: KeyLabel, needs: ForwardingNeeds, deadline: UInt64,
         completion: @escaping @Sendable (ForwardOutcome) -> Void
     ) {
         seen.withLock { $0.append(label) }
+        needed.withLock { $0.append(needs) }
         completion(outcome)
     }
 }
@@ -98,7 +103,8 @@ struct ServiceBench {
     init(
         decision: KeyDecision = .usable(), hsms: [HSMStatus] = [],
         foreignForm: AADForm = .specification, blocks: BlockList = BlockList(),
-        forwarder: ScriptedForwarder? = nil, script: @escaping ScriptedPool.Script
+        forwarder: ScriptedForwarder? = nil, formats: any FormatSource = FirstFormat(),
+        script: @escaping ScriptedPool.Script
     ) throws {
         credential = try Credential(
             accessKeyID: "ABCDEFGHIJKLMNOPQRST", secret: SecretBytes(String(repeating: "s", count: 43).utf8))
@@ -108,7 +114,8 @@ struct ServiceBench {
         service = try XKSService(
             settings: Self.settings(["foo", "prod-*"], credential, foreignForm),
             pool: pool,
-            neighbours: ServiceNeighbours(blocks: self.blocks, forwarder: forwarder, fleet: LocalFleet(pool: pool)),
+            neighbours: ServiceNeighbours(
+                blocks: self.blocks, forwarder: forwarder, fleet: LocalFleet(pool: pool), formats: formats),
             observer: observer,
             clocks: ServiceClocks(monotonic: { 1_000_000_000 }, wall: { Self.now }))
     }

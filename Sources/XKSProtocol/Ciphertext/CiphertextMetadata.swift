@@ -47,20 +47,39 @@ package enum CiphertextMetadata: Sendable, Equatable {
         }
     }
 
+    /// The format that only another node may read: one that the cluster has made ciphertext in, and that this version
+    /// does not know. `nil` where this node decides.
+    /// - Parameter activated: The highest format that the cluster has activated; 1 at least.
+    package func formatOfOthers(activated: UInt8) -> UInt8? {
+        guard case .clavigerUnknown(let version) = self, version > 0, version <= activated else { return nil }
+        return version
+    }
+
     /// The form in which the additional authenticated data of such a ciphertext went to the HSM.
-    /// - Parameter foreign: The form for ciphertext without Claviger's mark: a setting of the key store.
-    /// - Throws: `invalidCiphertext` for an unknown format. Nothing has authenticated the version yet, so an altered
-    ///   one and a newer one look alike; the message says both.
-    package func form(foreign: AADForm) throws(XKSError) -> AADForm {
+    /// - Parameters:
+    ///   - foreign: The form for ciphertext without Claviger's mark: a setting of the key store.
+    ///   - activated: The highest format that the cluster has activated; 1 at least.
+    /// - Throws: for an unknown format. One that the cluster has activated is `internalFailure`: the ciphertext is good,
+    ///   and a node of a later version opens it. Beyond it no ciphertext was made, so the field was altered:
+    ///   `invalidCiphertext`.
+    package func form(foreign: AADForm, activated: UInt8) throws(XKSError) -> AADForm {
         switch self {
-        case .claviger: .specification
-        case .foreign, .absent: foreign
+        case .claviger: return .specification
+        case .foreign, .absent: return foreign
         case .clavigerUnknown(let version):
+            if formatOfOthers(activated: activated) != nil {
+                throw XKSError(
+                    .internalFailure,
+                    """
+                    the ciphertext is of format \(version), which nodes of a later version of Claviger make and open; \
+                    this node knows format \(Self.currentVersion) only
+                    """)
+            }
             throw XKSError(
                 .invalidCiphertext,
                 """
-                ciphertextMetadata names format \(version) of Claviger, and this version of Claviger knows format \
-                \(Self.currentVersion) only: the ciphertext was made by a newer version, or was altered
+                ciphertextMetadata names format \(version) of Claviger, and formats up to \(max(activated, 1)) are in \
+                use: it was altered
                 """)
         }
     }

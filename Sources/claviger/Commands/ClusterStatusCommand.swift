@@ -8,8 +8,10 @@ import Glibc
 struct ClusterCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cluster",
-        abstract: "Show the cluster, and make its certificates.",
-        subcommands: [ClusterStatusCommand.self, ClusterNewCACommand.self, ClusterIssueCommand.self])
+        abstract: "Show the cluster, forget nodes that are gone, and make certificates.",
+        subcommands: [
+            ClusterStatusCommand.self, ClusterForgetCommand.self, ClusterNewCACommand.self, ClusterIssueCommand.self,
+        ])
 }
 
 /// `claviger cluster status`

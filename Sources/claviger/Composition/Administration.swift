@@ -28,6 +28,28 @@ struct Administration: NodeAdministration {
 
     func clusterHealth() -> ClusterHealth { parts.status.clusterHealth() }
 
+    func forget(node: String, user: String) async -> AdminAnswer {
+        guard let cluster = parts.neighbours.cluster else {
+            return .refused("this node is no part of a cluster: [cluster] is not configured")
+        }
+        let author = "\(user)@\(parts.neighbours.node.id)"
+        switch await cluster.forget(node, by: author, unixSeconds: Int64(time(nil))) {
+        case nil:
+            parts.neighbours.remember()
+            parts.logger.notice("node of the cluster forgotten", metadata: ["node": "\(node)", "by": "\(author)"])
+            return .done(
+                "\(node) is forgotten: orders no longer wait for it, and the other nodes are told. If it still runs "
+                    + "somewhere, it does not know of orders that were given meanwhile; it is counted on again when it "
+                    + "speaks.")
+        case .unknown(let known):
+            return .unknown("the cluster has no node of the name \(node)", name: node, known: known)
+        case .isLive:
+            return .refused("\(node) answers: end it there (claviger drain), and it says goodbye by itself")
+        case .isHere: return .refused("\(node) is this node")
+        case .hasLeft: return .refused("\(node) has left, or is forgotten already: no order waits for it")
+        }
+    }
+
     // MARK: HSMs and keys
 
     func drain(_ hsm: String) async -> AdminAnswer {

@@ -112,9 +112,10 @@ final class BlockBook: BlockSource {
         let cluster = cluster.withLock { $0 }
         let number = state.withLock { state in
             state.lastOrder += 1
-            let others = cluster?.members.filter { $0.liveness != .left && $0.identity.name != node } ?? []
+            let others = cluster?.awaited.filter { $0.identity.name != node } ?? []
             state.orders[state.lastOrder] = OrderProgress(
-                here: node, durable: durable, others: others.map(\.identity.name), begun: begun)
+                here: node, durable: durable, others: others.map(\.identity.name), twins: cluster?.twins ?? [:],
+                begun: begun)
             // Whoever asks for progress asks soon.
             state.orders[state.lastOrder &- 100] = nil
             return state.lastOrder

@@ -45,7 +45,7 @@ extension FleetHSM.Health {
             switch hsm.state {
             case .active: hsm.isDrained ? .degraded : .active
             case .degraded: .degraded
-            case .starting, .probing, .unavailable: .unavailable
+            case .starting, .probing, .unavailable, .other: .unavailable
             }
     }
 }

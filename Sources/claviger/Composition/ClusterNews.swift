@@ -31,7 +31,7 @@ enum ClusterNews {
         case .configurationDiffers(let peer, false):
             logger.notice("configuration is alike again", metadata: ["node": "\(peer)"])
         // Mended at once; what comes of it is logged by those who mend it.
-        case .blocksDiffer, .canariesDiffer: break
+        case .introduced, .blocksDiffer, .canariesDiffer: break
         }
     }
 

@@ -9,7 +9,8 @@ extension ClusterSettings {
         self.init(
             node: node.id, site: node.site, listenHost: table.listen.host, listenPort: table.listen.port,
             advertise: table.advertise.description, seeds: table.seeds.map(\.description),
-            tls: ClusterTLSFiles(table), maxForwardBytes: xks.maxBodyBytes)
+            tls: ClusterTLSFiles(table), maxForwardBytes: xks.maxBodyBytes,
+            isForwarding: table.forwarding)
     }
 }
 

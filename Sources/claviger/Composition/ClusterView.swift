@@ -9,6 +9,8 @@ struct ClusterView {
     let identity: NodeIdentity
     /// When this node started, Unix seconds.
     let startedAt: Int64
+    /// Names that two nodes bear, with an address of one of them.
+    let twins: [String: String]
 
     /// This node first, then the others by name.
     func nodes(_ others: [Member]) -> [ClusterNode] {
@@ -24,7 +26,8 @@ struct ClusterView {
         return node(
             member.identity, facts, liveness: ClusterNode.Liveness(member),
             since: UnixTime.seconds(ofMonotonic: member.since), roundTrip: member.roundTrip,
-            drift: member.isLive && member.facts != nil ? drift(facts) : [])
+            drift: member.isLive && member.facts != nil ? drift(facts) : [],
+            forgottenBy: member.forgotten?.author, isAwaited: member.isAwaited)
     }
 
     /// What a node has otherwise than this one.
@@ -38,7 +41,7 @@ struct ClusterView {
 
     private func node(
         _ identity: NodeIdentity, _ facts: NodeFacts, liveness: ClusterNode.Liveness, since: Int64, roundTrip: UInt32?,
-        drift: [String]
+        drift: [String], forgottenBy: String? = nil, isAwaited: Bool = true
     ) -> ClusterNode {
         ClusterNode(
             name: identity.name, site: identity.site, address: identity.address, liveness: liveness,
@@ -50,7 +53,8 @@ struct ClusterView {
                     name: hsm.name, serial: hsm.serial,
                     model: "\(hsm.manufacturer) \(hsm.model)", state: HSMStatus.State(hsm.state),
                     drained: hsm.isDrained)
-            }, unservedKeys: facts.unservedKeys)
+            }, unservedKeys: facts.unservedKeys, unservedCount: facts.unservedCount,
+            twinAddress: twins[identity.name], forgottenBy: forgottenBy, isAwaited: isAwaited)
     }
 }
 
@@ -74,7 +78,8 @@ extension HSMStatus.State {
             case .degraded: .degraded
             case .starting: .starting
             case .probing: .probing
-            case .unavailable: .unavailable
+            // What a state of a later version means is not known here; it is not counted on.
+            case .unavailable, .other: .unavailable
             }
     }
 }

@@ -20,13 +20,10 @@ final class NodeNeighbours: Sendable {
         var cluster: ClusterService?
         var service: XKSService?
         var configuration = ""
-        var facts = NodeFacts()
         /// By name: the life of the peer with which all keys were exchanged, and the version that was told in it.
         var exchanged: [String: (incarnation: UInt64, version: UInt64)] = [:]
         /// What the pool was last told of the cluster.
         var known = ProofCluster()
-        /// Peers that were known when the node began.
-        var remembered: Set<String> = []
     }
 
     let node: NodeIdentitySettings
@@ -37,6 +34,7 @@ final class NodeNeighbours: Sendable {
     private let pool: HSMPool
     private let store: NodeStore
     private let book: BlockBook
+    private let formats: ActivatedFormat
     private let logger: Logger
     private let isDraining = Atomic(false)
     private let state = Mutex(State())
@@ -46,9 +44,11 @@ final class NodeNeighbours: Sendable {
     ///   - isForwarding: whether this node passes requests on.
     ///   - isSeeking: whether the configuration or the store names other nodes of a cluster.
     init(
-        pool: HSMPool, store: NodeStore, blocks: BlockBook, node: NodeIdentitySettings, incarnation: UInt64,
-        isForwarding: Bool, isSeeking: Bool, logger: Logger
+        pool: HSMPool, store: NodeStore, blocks: BlockBook, formats: ActivatedFormat, node: NodeIdentitySettings,
+        incarnation: UInt64, isForwarding: Bool, isSeeking: Bool, logger: Logger
     ) {
+        self.formats = formats
+
         self.incarnation = incarnation
         self.isForwarding = isForwarding
         self.isSeeking = isSeeking
@@ -68,8 +68,7 @@ final class NodeNeighbours: Sendable {
 
     /// The cluster has been joined.
     func joined(_ cluster: ClusterService) {
-        let remembered = Set(store.peers().map(\.name))
-        state.withLock { ($0.cluster, $0.remembered) = (cluster, remembered) }
+        state.withLock { $0.cluster = cluster }
         book.join(cluster)
         tellPool()
         pool.observe { [weak self] in self?.factsChanged() }
@@ -103,6 +102,15 @@ final class NodeNeighbours: Sendable {
 
     var isClustered: Bool { cluster != nil }
 
+    /// Names that two nodes bear, with an address of one of them.
+    var twins: [String: String] { cluster?.twins ?? [:] }
+
+    /// Keeps the peers that orders wait for: also after a restart nobody is missed who may still serve.
+    func remember() {
+        guard let cluster else { return }
+        store.record(peers: cluster.awaited.map(StoredPeer.init))
+    }
+
     /// What the cluster listener has dropped, by reason.
     var dropped: [String: UInt64] {
         let counts = cluster?.statistics.dropped ?? [:]
@@ -123,13 +131,29 @@ extension NodeNeighbours: ClusterDelegate {
         settleDisagreements(by: canaries)
         tellPool()
         exchangeKeys()
+        learnFormats()
         return NodeFacts(
             isDraining: isDraining.load(ordering: .relaxed), version: Product.version, configuration: configuration,
             canaries: canaries, blocks: book.current().digest,
             inFlight: UInt32(clamping: service?.requestsInFlight ?? 0), encrypts: totals.encrypts,
             decrypts: totals.decrypts, hsms: pool.status().prefix(NodeFacts.mostHSMs).map(HSMFact.init),
-            unservedKeys: pool.unservedKeys(limit: NodeFacts.mostUnservedKeys).map(\.text))
+            unserved: pool.unservedKeys(), reads: Self.reads, activatedFormat: formats.activatedFormat)
     }
+
+    /// What peers have activated is in use here, too.
+    private func learnFormats() {
+        let told = members.filter { $0.hasSpoken }.max { left, right in
+            (left.facts?.activatedFormat ?? 1) < (right.facts?.activatedFormat ?? 1)
+        }
+        guard let told, let format = told.facts?.activatedFormat, format > formats.activatedFormat else { return }
+        // Writes a file: not on the cluster's thread.
+        Task { [formats] in formats.learn(format, from: told.identity.name) }
+    }
+
+    /// What this version reads. To be raised with each new form, which is told only to nodes that read it.
+    private static let reads = FormatVersions(
+        gossip: GossipMessage.currentVersion, blocks: 1, canaries: 1, ciphertext: Int(CiphertextMetadata.currentVersion)
+    )
 
     /// Peers that prove all keys as this node does by now.
     private func settleDisagreements(by canaries: String) {
@@ -169,9 +193,7 @@ extension NodeNeighbours: ClusterDelegate {
         let members = members
         let isSeeking = isSeeking
         let view = state.withLock { state -> ProofCluster? in
-            let peers = members.filter { member in
-                member.liveness != .left && (member.hasSpoken || state.remembered.contains(member.identity.name))
-            }
+            let peers = members.filter(\.isAwaited)
             let view = ProofCluster(
                 peers: peers.map { member in
                     let name = member.identity.name
@@ -211,9 +233,9 @@ extension NodeNeighbours: ClusterDelegate {
 
     func noted(_ event: GossipEvent) {
         switch event {
-        case .changed:
+        case .changed, .introduced:
             tellPool()
-            store.record(peers: members.filter { $0.liveness != .left }.map(StoredPeer.init))
+            remember()
         case .refuted(let incarnation, _):
             Task { [store, node] in
                 _ = await store.setIncarnation(node: node.id, Int(clamping: incarnation))
@@ -229,14 +251,16 @@ extension NodeNeighbours: ClusterDelegate {
 // MARK: - Passing requests on
 
 extension NodeNeighbours: RequestForwarder {
-    func canForward(label: KeyLabel) -> Bool { cluster?.canForward(label: label.text) ?? false }
+    func canForward(label: KeyLabel, needs: ForwardingNeeds) -> Bool {
+        cluster?.canForward(label: label.text, needs: needs) ?? false
+    }
 
     func forward(
-        _ request: ProxyRequest, label: KeyLabel, deadline: UInt64,
+        _ request: ProxyRequest, label: KeyLabel, needs: ForwardingNeeds, deadline: UInt64,
         completion: @escaping @Sendable (ForwardOutcome) -> Void
     ) {
         guard let cluster else { return completion(.failed("there is no cluster")) }
-        cluster.forward(request, label: label.text, deadline: deadline) { result in
+        cluster.forward(request, label: label.text, needs: needs, deadline: deadline) { result in
             switch result {
             case .answered(let response, let node): completion(.answered(response, by: node))
             case .failed(let reason): completion(.failed(reason))
@@ -246,6 +270,24 @@ extension NodeNeighbours: RequestForwarder {
 }
 
 // MARK: - Translation
+
+extension NodeFacts {
+    /// - Parameter unserved: labels of all keys that this node offers and cannot serve at the moment, in order.
+    fileprivate init(
+        isDraining: Bool, version: String, configuration: String, canaries: String, blocks: String, inFlight: UInt32,
+        encrypts: UInt64, decrypts: UInt64, hsms: [HSMFact], unserved: [KeyLabel], reads: FormatVersions,
+        activatedFormat: UInt8
+    ) {
+        let isNamed = unserved.count <= Self.mostUnservedKeys
+        self.init(
+            isDraining: isDraining, version: version, configuration: configuration, canaries: canaries, blocks: blocks,
+            inFlight: inFlight, encrypts: encrypts, decrypts: decrypts, hsms: hsms,
+            unservedKeys: unserved.prefix(Self.mostUnservedKeys).map(\.text),
+            unservedCount: UInt32(clamping: unserved.count),
+            unservedFilter: isNamed ? nil : LabelFilter(unserved.map { Array($0.text.utf8) }), reads: reads,
+            activatedFormat: activatedFormat)
+    }
+}
 
 /// Who was in the cluster is where a restarted node begins to look for it.
 extension StoredPeer {

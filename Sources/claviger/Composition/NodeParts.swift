@@ -34,15 +34,16 @@ struct NodeParts: Sendable {
         let blocks = BlockBook(store: store, node: settings.node.id, logger: logger)
         let incarnation = store.beginIncarnation(of: settings.node.id)
         let isForwarding = settings.cluster?.forwarding == true
+        let formats = ActivatedFormat(stateDirectory: settings.node.stateDirectory, logger: logger)
         let neighbours = NodeNeighbours(
-            pool: pool, store: store, blocks: blocks, node: settings.node, incarnation: incarnation,
+            pool: pool, store: store, blocks: blocks, formats: formats, node: settings.node, incarnation: incarnation,
             isForwarding: isForwarding,
             isSeeking: settings.cluster.map { !$0.seeds.isEmpty || !store.peers().isEmpty } ?? false, logger: logger)
         let service = try XKSService(
             settings: plan.service(hsms: pool.hsmSet),
             pool: pool,
             neighbours: ServiceNeighbours(
-                blocks: blocks, forwarder: isForwarding ? neighbours : nil, fleet: neighbours),
+                blocks: blocks, forwarder: isForwarding ? neighbours : nil, fleet: neighbours, formats: formats),
             observer: RequestLogAdapter(log: log.requests), clocks: .system)
         neighbours.serve(with: service)
         self.store = store
@@ -84,10 +85,11 @@ extension NodeStore {
         }
     }
 
-    /// Counts this start: each has an incarnation of its own, greater than those before. It begins with the time, so
-    /// that a node that has lost its store mostly goes beyond what it was; where it does not, its peers tell.
+    /// Counts this start: each has an incarnation of its own, greater than those before. It is not below the time, so
+    /// that a node whose store was lost, put back or could not be written mostly goes beyond what it was; where it does
+    /// not, its peers tell.
     fileprivate func beginIncarnation(of node: String) -> UInt64 {
-        let incarnation = (nodes().first { $0.id == node }?.incarnation).map { $0 &+ 1 } ?? time(nil)
+        let incarnation = max((nodes().first { $0.id == node }?.incarnation ?? 0) &+ 1, time(nil))
         let process = ProcessIdentity.current
         record(
             node: StoredNode(

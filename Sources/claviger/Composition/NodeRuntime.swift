@@ -103,10 +103,11 @@ final class NodeRuntime: Sendable {
         parts.status.drain()
         parts.neighbours.drain()
         parts.logger.notice("stopping", metadata: ["grace_s": "\(Self.grace.nanoseconds / 1_000_000_000)"])
-        await cluster?.leave()
         // Load balancers look at /readyz every second or so; until they have seen it, new requests still come here.
         try? await Task.sleep(for: drainDelay)
         await listener.shutdown(gracePeriod: Self.grace)
+        // Orders wait for this node until its last request has been answered; after this they do not.
+        await cluster?.leave()
         await control.stop()
         await admin.stop()
         await cluster?.stop()

@@ -11,7 +11,11 @@ struct OrderProgress: Sendable {
     /// - Parameters:
     ///   - here: name of this node, which has the order in memory.
     ///   - others: names of the nodes that it goes to.
-    init(here: String, durable: Bool, others: [String], begun: ContinuousClock.Instant) {
+    ///   - twins: names that two nodes bear, with an address of one of them: an order reaches one of the two, and which
+    ///     one cannot be known.
+    init(
+        here: String, durable: Bool, others: [String], twins: [String: String] = [:], begun: ContinuousClock.Instant
+    ) {
         self.begun = begun
         nodes = [
             BlockProgress.Node(
@@ -20,6 +24,11 @@ struct OrderProgress: Sendable {
                 detail: durable ? nil : "its store could not be written")
         ]
         nodes += others.sorted().map { BlockProgress.Node(node: $0, state: .waiting) }
+        nodes += twins.sorted { $0.key < $1.key }.map { name, address in
+            BlockProgress.Node(
+                node: "\(name) (\(address))", state: .unreachable,
+                detail: "two nodes bear this name, and only one of them can be told")
+        }
         isFinished = others.isEmpty
     }
 

@@ -48,7 +48,9 @@ final class PoolStatusSource: NodeStatusSource {
     }
 
     func clusterHealth() -> ClusterHealth {
-        let view = ClusterView(own: neighbours.facts(), identity: neighbours.identity, startedAt: startedAt)
+        let view = ClusterView(
+            own: neighbours.facts(), identity: neighbours.identity, startedAt: startedAt,
+            twins: neighbours.twins)
         return ClusterHealth(
             here: status(), isClustered: neighbours.isClustered, nodes: view.nodes(neighbours.members),
             blocks: blocks.listing(), dropped: neighbours.dropped, asOfUnixSeconds: Int64(time(nil)))

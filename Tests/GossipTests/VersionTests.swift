@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Gossip
+import Testing
+
+@Suite("Gossip: messages of other versions")
+struct VersionTests {
+    /// A message as JSON, changed.
+    private func read(_ message: GossipMessage, _ change: (inout [String: Any]) -> Void) throws -> GossipMessage {
+        let json = try JSONSerialization.jsonObject(with: JSONEncoder().encode(message))
+        var object = try #require(json as? [String: Any])
+        change(&object)
+        return try JSONDecoder().decode(GossipMessage.self, from: JSONSerialization.data(withJSONObject: object))
+    }
+
+    private var full: GossipMessage {
+        var own = facts(states: [.active, .degraded])
+        own.unservedKeys = ["k"]
+        own.unservedFilter = LabelFilter([Array("k".utf8)])
+        own.reads = FormatVersions(gossip: 1, blocks: 2, canaries: 2, ciphertext: 3)
+        own.activatedFormat = 2
+        own.twinAddress = "x:1"
+        return message(
+            .exchange, from: identity("b"), to: "a", sequence: 1, facts: own,
+            updates: [
+                MemberUpdate(identity: identity("c"), liveness: .alive, facts: facts()),
+                farewell(of: identity("d")),
+                MemberUpdate(
+                    identity: identity("e"), liveness: .left, forgotten: ForgetNodeOrder(author: "alice@b", givenAt: 7)),
+            ])
+    }
+
+    @Test("what is written is read as it was")
+    func roundTrip() throws { #expect(try read(full) { _ in } == full) }
+
+    // Until now the whole message was refused: a node of the next version could not tell this one of a block.
+    @Test("a kind, a state, a member's liveness and fields of a later version cost nothing but themselves")
+    func later() throws {
+        let message = try read(full) { object in
+            object["kind"] = "whisper"
+            object["colour"] = ["red": 1]
+            var own = object["facts"] as? [String: Any] ?? [:]
+            var hsms = own["hsms"] as? [[String: Any]] ?? []
+            hsms[0]["state"] = "hibernating"
+            own["hsms"] = hsms + [["serial": 5]]
+            own["reads"] = "everything"
+            own["activatedFormat"] = 70_000
+            own["unservedFilter"] = ["bits": 4]
+            object["facts"] = own
+            var updates = object["updates"] as? [[String: Any]] ?? []
+            updates[1]["liveness"] = "dormant"
+            updates[2]["forgotten"] = 3
+            object["updates"] = updates
+        }
+        #expect(message.kind == .other)
+        #expect(message.facts.hsms.map(\.state) == [.other("hibernating"), .degraded])
+        #expect(!message.facts.hsms[0].canServe && message.facts.canServe)
+        #expect(message.facts.reads == .first && message.facts.activatedFormat == 1)
+        #expect(message.facts.unservedFilter == nil && message.facts.unservedKeys == ["k"])
+        #expect(message.updates.map(\.identity.name) == ["c", "e"] && message.updates[1].forgotten == nil)
+        var own = machine(identity("a"))
+        let actions = try own.received(message, from: "b", ticket: 1, now: start).get()
+        #expect(actions.replies.map(\.message.kind) == [.ack])
+        #expect(own.member(named: "b")?.isLive == true && own.member(named: "c") != nil)
+        // Passed on as it came.
+        let page = try own.received(
+            GossipTests.message(.exchange, from: identity("f"), to: "a", sequence: 1), from: "f", ticket: 2, now: start
+        ).get().replies.first?.message.updates
+        #expect(page?.first { $0.identity.name == "b" }?.facts?.hsms.first?.state == .other("hibernating"))
+    }
+
+    @Test("a message without the later fields is read as of a node that reads the first form of everything")
+    func earlier() throws {
+        let later = [
+            "unservedCount", "unservedFilter", "reads", "activatedFormat", "twinAddress",
+        ]
+        let message = try read(full) { object in
+            var own = object["facts"] as? [String: Any] ?? [:]
+            for field in later { own[field] = nil }
+            object["facts"] = own
+            object["isReplay"] = nil
+        }
+        #expect(message.facts.reads == .first && message.facts.unservedCount == 1 && !message.isReplay)
+        #expect(message.facts.activatedFormat == 1)
+    }
+
+    /// What 16631be sent and read: a field that is missing there, or one with another meaning, would refuse the message.
+    @Test("what earlier versions read is still there, by its name and with its words")
+    func kept() throws {
+        let json = try JSONSerialization.jsonObject(with: JSONEncoder().encode(full)) as? [String: Any]
+        let own = try #require(json?["facts"] as? [String: Any])
+        for field in [
+            "revision", "isDraining", "version", "configuration", "canaries", "blocks", "inFlight", "encrypts",
+            "decrypts", "hsms", "unservedKeys",
+        ] { #expect(own[field] != nil, "\(field)") }
+        let hsm = try #require((own["hsms"] as? [[String: Any]])?.first)
+        #expect(hsm["state"] as? String == "active" && hsm["isDrained"] as? Bool == false)
+        #expect(json?["version"] as? Int == 1 && json?["kind"] as? String == "exchange")
+        let updates = try #require(json?["updates"] as? [[String: Any]])
+        #expect(updates.map { $0["liveness"] as? String } == ["alive", "left", "left"])
+    }
+
+    @Test("two nodes use of each form the one that both read")
+    func common() {
+        let (one, other) = (
+            FormatVersions(gossip: 2, blocks: 1, canaries: 3, ciphertext: 2),
+            FormatVersions(gossip: 1, blocks: 4, canaries: 2, ciphertext: 2)
+        )
+        #expect(one.common(with: other) == FormatVersions(gossip: 1, blocks: 1, canaries: 2, ciphertext: 2))
+    }
+
+    // Of 33 keys that a node could not serve the last was taken for one that it serves: KMS was told it does not exist.
+    @Test("a filter holds all keys that a node cannot serve, and hardly any other; those that it holds are asked last")
+    func filters() throws {
+        for (count, most) in [(0, 0), (33, 2), (800, 5), (5_000, 3_000)] {
+            let filter = LabelFilter((0..<count).map { Array("key-\($0)".utf8) })
+            #expect((0..<count).allSatisfy { filter.mayHold("key-\($0)".utf8) })
+            #expect((0..<10_000).count { filter.mayHold("other-\($0)".utf8) } <= most, "\(count)")
+            #expect(try JSONDecoder().decode(LabelFilter.self, from: JSONEncoder().encode(filter)) == filter)
+        }
+        for text in ["", "00", "0g00000000000000", String(repeating: "0", count: 5_000), "000000000000000"] {
+            #expect(throws: (any Error).self) {
+                try JSONDecoder().decode(LabelFilter.self, from: JSONEncoder().encode(text))
+            }
+        }
+        var told = facts()
+        told.unservedKeys = ["a"]
+        told.unservedFilter = LabelFilter([Array("a".utf8), Array("z".utf8)])
+        #expect(told.service(of: "a") == .doesNot && told.service(of: "z") == .hardly)
+        #expect(told.service(of: "b") == .serves)
+        let members = [("b", told), ("c", facts())].map { name, facts in
+            Member(identity: identity(name), liveness: .alive, facts: facts, roundTrip: 1, since: 0, lastHeard: 0)
+        }
+        let choice = ForwardingChoice(members: members, node: "n", site: "here", configuration: "same")
+        #expect(choice.members(for: "z").map(\.identity.name) == ["c", "b"])
+        #expect(choice.members(for: "a").map(\.identity.name) == ["c"])
+        #expect(choice.members(for: "b").map(\.identity.name) == ["b", "c"])
+    }
+}
