@@ -88,7 +88,9 @@ extension PoolState {
             hsms[hsm].failure = nil
             return []
         case .catalogue(let listing):
-            let entries = listing.entries
+            // A list that was on its way when key stores began to offer less: nothing is made with keys of others.
+            let offered = hsms[hsm].settings.offered
+            let entries = listing.entries.filter { offered.contains($0.label) }
             hsms[hsm].complaints = listing.complaints
             let isToHaveKeys = hsms[hsm].settings.offered != OfferedKeys()
             hsms[hsm].absence.listed(listing, isToHaveKeys: isToHaveKeys, now: now)
