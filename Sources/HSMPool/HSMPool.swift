@@ -118,6 +118,10 @@ package final class HSMPool: KeyOperationPool {
         }
     }
 
+    package func word(onCiphertextOf label: KeyLabel) -> CiphertextWord {
+        state.withLock { $0.proof.word(onCiphertextOf: label) }
+    }
+
     /// Has every HSM list its keys now: a key that nobody knew may have just been made.
     package func readCatalogues() {
         let controls = state.withLock { $0.hsms.compactMap { $0.worker?.control } }

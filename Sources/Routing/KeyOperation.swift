@@ -88,6 +88,9 @@ package protocol KeyOperationPool: Sendable {
     /// Whether the key `label` may be used on `hsms`, soon, or why not. Asked at each request.
     func decision(on label: KeyLabel, for purpose: KeyPurpose, on hsms: HSMSet) -> KeyDecision
 
+    /// What may be said of a ciphertext that the HSMs do not open. Asked for such ones only.
+    func word(onCiphertextOf label: KeyLabel) -> CiphertextWord
+
     /// Every HSM, in the order of the configuration.
     func status() -> [HSMStatus]
 }

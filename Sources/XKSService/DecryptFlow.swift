@@ -45,12 +45,26 @@ extension XKSService {
 
     private func decrypted(_ exchange: Exchange, _ result: OperationResult) {
         exchange.note(result)
-        if let refusal = Refusal(result.outcome, of: .decrypt) {
+        if let refusal = refusal(result.outcome, label: exchange.label) {
             return refuse(exchange, refusal, label: exchange.label)
         }
         guard let output = result.output else {
             return finish(exchange, refusing: XKSError(.internalFailure, "an HSM's answer was empty"))
         }
         finish(exchange, .success(output.data.withUnsafeBytes { XKSResponse.decrypt(plaintext: $0) }))
+    }
+
+    /// InvalidCiphertextException is final for KMS. It goes out only where no other node may hold the key of the
+    /// ciphertext; one that does is asked.
+    private func refusal(_ outcome: OperationOutcome, label: KeyLabel) -> Refusal? {
+        guard case .callersFault(.ciphertextIsInvalid) = outcome else { return Refusal(outcome, of: .decrypt) }
+        switch pool.word(onCiphertextOf: label) {
+        case .invalid: return Refusal(outcome, of: .decrypt)
+        case .elsewhere(let nodes):
+            let reason = "no HSM here opens this, and other nodes hold another key under the label"
+            return Refusal(
+                error: XKSError(.internalFailure, reason), isOnlyHere: true, needs: ForwardingNeeds(only: Set(nodes)))
+        case .unknown(let reason): return .here(.internalFailure, "no HSM here opens this: \(reason)")
+        }
     }
 }

@@ -174,6 +174,30 @@ struct NeighbourTests {
         #expect(peer.labels.isEmpty)
     }
 
+    @Test("no ciphertext is called invalid while another node may hold its key; a node that does is asked once")
+    func contested() throws {
+        let invalid = OperationResult(outcome: .callersFault(.ciphertextIsInvalid), attempts: 1)
+        let peer = ScriptedForwarder(answer(200, #"{"plaintext":"AQ=="}"#))
+        let bench = try ServiceBench(word: .elsewhere(["fra-2"]), forwarder: peer) { _ in invalid }
+        // Without asking for the word: 400 InvalidCiphertextException, which is final for KMS.
+        #expect(try bench.post(keyPath + "/decrypt", decryptBody).0 == 200)
+        #expect(peer.needs == [ForwardingNeeds(only: ["fra-2"])])
+        let second = try ServiceBench(word: .elsewhere(["iad-1"]), forwarder: peer) { _ in invalid }
+        let answer = try second.post(keyPath + "/decrypt", decryptBody, forwardedBy: "iad-1")
+        #expect(answer.0 == 500 && answer.1.contains("InternalException"))
+        let alone = try ServiceBench(word: .unknown("not compared yet")) { _ in invalid }
+        #expect(try alone.post(keyPath + "/decrypt", decryptBody).1.contains("InternalException"))
+        #expect(peer.labels.count == 1)
+    }
+
+    @Test("Encrypt is never passed on to nodes that hold another key")
+    func contestedEncrypt() throws {
+        let peer = ScriptedForwarder(answer(200, "{}"))
+        let bench = try ServiceBench(decision: .contested("n2 encrypts"), forwarder: peer) { _ in encrypted }
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody).0 == 500)
+        #expect(peer.labels.isEmpty && bench.pool.operations.isEmpty)
+    }
+
     @Test("settings that are replaced hold from the next request on")
     func replaced() throws {
         let bench = try ServiceBench { _ in encrypted }

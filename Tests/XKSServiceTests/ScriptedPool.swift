@@ -14,12 +14,14 @@ final class ScriptedPool: KeyOperationPool {
 
     private let script: Script
     private let told: KeyDecision
+    private let word: CiphertextWord
     private let hsms: [HSMStatus]
     private let seen = Mutex<[KeyOperation]>([])
 
     init(
-        decision: KeyDecision, hsms: [HSMStatus] = [], script: @escaping Script
+        decision: KeyDecision, word: CiphertextWord = .invalid, hsms: [HSMStatus] = [], script: @escaping Script
     ) {
+        self.word = word
         told = decision
         self.hsms = hsms
         self.script = script
@@ -40,6 +42,8 @@ final class ScriptedPool: KeyOperationPool {
         guard case .use(_, let terms) = told, !terms.usage.isSuperset(of: purpose.needed) else { return told }
         return .forbidden(terms.usage)
     }
+
+    func word(onCiphertextOf label: KeyLabel) -> CiphertextWord { word }
 
     func status() -> [HSMStatus] { hsms }
 }
@@ -101,14 +105,14 @@ struct ServiceBench {
     private let foreignForm: AADForm
 
     init(
-        decision: KeyDecision = .usable(), hsms: [HSMStatus] = [],
+        decision: KeyDecision = .usable(), word: CiphertextWord = .invalid, hsms: [HSMStatus] = [],
         foreignForm: AADForm = .specification, blocks: BlockList = BlockList(),
         forwarder: ScriptedForwarder? = nil, formats: any FormatSource = FirstFormat(),
         script: @escaping ScriptedPool.Script
     ) throws {
         credential = try Credential(
             accessKeyID: "ABCDEFGHIJKLMNOPQRST", secret: SecretBytes(String(repeating: "s", count: 43).utf8))
-        pool = ScriptedPool(decision: decision, hsms: hsms, script: script)
+        pool = ScriptedPool(decision: decision, word: word, hsms: hsms, script: script)
         self.blocks = HeldBlocks(blocks)
         self.foreignForm = foreignForm
         service = try XKSService(
