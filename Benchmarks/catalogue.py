@@ -91,13 +91,17 @@ class Drill:
 
     @property
     def sick(self):
-        """The seconds in which HSMs are not well, so that bad ciphertext may go unchecked; none when they always are.
+        """The seconds in which HSMs are not well, or have too much to check, so that bad ciphertext may go unchecked; none
+        when they always are well.
 
         An HSM that has come back may still be proving its keys.
         """
         if self.overload:
             more = self.overload
             return (more.begin, more.end + LONGEST_AFTER_SPELL if more.is_spell else math.inf)
+        if self.flood:
+            # They are well, but have more to check than they have a budget for.
+            return (0.0, math.inf)
         if not self.faults:
             return ()
         lift = max(lift for _, lift in self.faults.values())

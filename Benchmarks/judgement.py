@@ -10,6 +10,8 @@ import overload
 # that has come back must be in use.
 LONGEST_P999 = 200.0
 LONGEST_RETURN = 5.0
+# Which share of a flood of bad ciphertext must be called so.
+LEAST_CHECKED = 0.5
 # Milliseconds of the generator's own lateness that are worth a word, and those that make times worthless.
 NOTABLE_LATENESS = 20
 WORTHLESS_LATENESS = 50
@@ -125,13 +127,22 @@ def _failures(result):
 
 
 def _flood(result):
-    """What is amiss with the answers to a flood of bad ciphertext, and with HSMs under it."""
+    """What is amiss with the answers to a flood of bad ciphertext, and with HSMs under it.
+
+    Certainty about a bad ciphertext costs several calls, for which there is a budget: what is beyond it goes unchecked.
+    """
     found = []
     flood = [row for row in result["rows"] if row["kind"] == "flood"]
     refused = sum(replies.is_called_invalid(row) for row in flood)
-    if refused != len(flood):
+    strange = [row for row in flood if not replies.is_called_invalid(row) and not replies.is_retryable(row)]
+    if strange:
         found.append(
-            f"{len(flood) - refused} of {len(flood)} bad ciphertexts were not refused as InvalidCiphertextException")
+            f"{len(strange)} bad ciphertexts of the flood got neither InvalidCiphertextException nor a retryable "
+            f"error: {replies.names(strange)}")
+    if refused < LEAST_CHECKED * len(flood):
+        found.append(
+            f"{refused} of {len(flood)} bad ciphertexts of the flood were called invalid, less than "
+            f"{LEAST_CHECKED:.0%}")
     if result["flood"] and not flood:
         found.append("no bad ciphertext was sent")
     if result["flood"]:
@@ -180,7 +191,7 @@ def remarks(result):
         found.append(f"the control listener was silent {result['silent']} times")
     if result["late"] > NOTABLE_LATENESS:
         found.append(f"the generator itself was up to {result['late']:.0f} ms late")
-    checked = [row for row in result["rows"] if row["kind"] == "bad"]
+    checked = [row for row in result["rows"] if row["kind"] in ("bad", "flood")]
     unchecked = sum(not replies.is_called_invalid(row) for row in checked)
     if unchecked:
         found.append(f"{unchecked} of {len(checked)} bad ciphertexts went unchecked, with a retryable error")

@@ -116,8 +116,9 @@ class JudgementTests(unittest.TestCase):
         for changes in (
                 {"rows": [row(), bad]}, {"wrong": [(1.0, "another plaintext", "id")]}, {"lost": {"a": 0, "b": 2}},
                 {"p999": 200.0}, {"p999": math.nan}, {"must_leave": True}, {"missing": ["a"]},
-                {"flood": 200}, {"rows": [row(), row(kind="flood")]},
+                {"flood": 200}, {"rows": [row(), refused(kind="flood"), row(kind="flood")]},
                 {"rows": [row(), row(kind="flood", status=503, name="DependencyTimeoutException")]},
+                {"rows": [row(), refused(kind="flood"), refused("KeyNotFoundException", 404, kind="flood")]},
                 {"rows": [row(), row(kind="flood", status=400, name="InvalidCiphertextException")], "flood": 200,
                  "outages": {"a": "gone"}},
                 {"return_within": 20.0, "back": 20.1}, {"return_within": 20.0, "back": None},
@@ -160,6 +161,9 @@ class JudgementTests(unittest.TestCase):
     def test_a_refused_flood_is_good(self):
         flood = row(kind="flood", status=400, name="InvalidCiphertextException")
         self.assertEqual(self.missed(rows=[row(), flood], flood=200), [])
+        late = row(kind="flood", status=503, name="DependencyTimeoutException")
+        self.assertEqual(self.missed(rows=[row(), flood, late], flood=200), [])
+        self.assertEqual(len(self.missed(rows=[row(), flood, late, late], flood=200)), 1)
 
     def test_failures_where_they_may_be(self):
         def failing(*offsets):
@@ -242,7 +246,8 @@ class CatalogueTests(unittest.TestCase):
     def test_hsms_are_sick_from_the_first_fault_until_they_must_be_back(self):
         self.assertEqual(self.drill("two-die").sick, (4.0, 17.0))
         self.assertEqual(self.drill("login").sick, (4.0, 29.0))
-        self.assertEqual(self.drill("flood").sick, ())
+        self.assertEqual(self.drill("flood").sick, (0, math.inf))
+        self.assertEqual(self.drill("nothing").sick, ())
         self.assertEqual(self.drill("over-1-3").sick, (0, math.inf))
         self.assertEqual(self.drill("spell-1").sick, (5.0, 9.0))
 
