@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Glibc
 
 /// Product and version, as users, KMS and logs see it.
 enum Product {
@@ -8,6 +9,19 @@ enum Product {
 }
 
 @main
+enum Program {
+    static func main() async {
+        // Of an option that is given twice, the argument parser takes the last, and says nothing.
+        if let option = RepeatedOptions.first(in: Array(CommandLine.arguments.dropFirst())) {
+            printError(
+                "Error: \(option) is given more than once, and nothing was done: give it once, and one command for each "
+                    + "thing that is meant.")
+            exit(ExitCode.validationFailure.rawValue)
+        }
+        await Claviger.main()
+    }
+}
+
 struct Claviger: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "claviger",

@@ -31,6 +31,22 @@ extension EndToEnd {
             #expect(wrong.end != .exited(0) && wrong.errors.contains("Usage"))
         }
 
+        @Test(
+            "an option that is given twice is refused, and nothing is done",
+            arguments: [
+                // Before: status 0, and only the last was carried out.
+                ["block", "--key", "a", "--key", "b", "--reason", "x"],
+                ["block", "--keystore", "/a", "--keystore=/b", "--reason", "x"],
+                ["unblock", "--id", "aaaaaaaa", "--id", "bbbbbbbb"], ["status", "--config", "a", "-c", "b"],
+                ["hsm", "drain", "a", "--state-dir", "/a", "--state-dir", "/b"],
+                ["block", "--key", "a,b", "--reason", "x"],
+            ])
+        func repeated(arguments: [String]) throws {
+            let result = try ClavigerBinary.run(arguments)
+            #expect(result.end == .exited(64), "\(result.end) \(result.errors)")
+            #expect(result.errors.contains("more than once") || result.errors.contains("comma"))
+        }
+
         @Test("hsm list shows slots and tokens, and with the PIN the keys")
         func list() throws {
             let node = try Node.dev(["--hsms", "1", "--plaintext"])
