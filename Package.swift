@@ -51,7 +51,7 @@ let effectRooms: [Target] = [
     room("PKCS11", ["CPKCS11", "LaneProtocol", "SecureMemory"]),
     room("HSMWorker", ["CPlatform", "LaneProtocol", "PKCS11", "SecureMemory"]),
     room("HSMPool", ["CPlatform", "LaneProtocol", "Routing", "SecureMemory", crypto, logging, nioCore, nioPosix]),
-    room("NodeStore", [grdb]),
+    room("NodeStore", ["AccessControl", grdb]),
     room(
         "XKSListener", ["SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, nioTLS]),
     room("XKSService", ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", crypto]),
@@ -95,7 +95,7 @@ let roomTests: [Target] = [
     tests("LaneProtocolTests", ["LaneProtocol", "SecureMemory", "SeededRandom"]),
     tests("RoutingTests", ["LaneProtocol", "Routing", "SeededRandom"]),
     tests("SimulationTests", ["LaneProtocol", "Routing", "VirtualTime"]),
-    tests("NodeStoreTests", ["NodeStore", "SeededRandom", grdb]),
+    tests("NodeStoreTests", ["AccessControl", "NodeStore", "SeededRandom", grdb]),
     tests("GossipTests", ["AccessControl", "Gossip", "SeededRandom"]),
     tests("ClusterSimulationTests", ["AccessControl", "Gossip", "VirtualTime"]),
     tests(

@@ -34,10 +34,6 @@ extension Block {
         guard (0...Block.latestTime).contains(madeAt) else { throw .timeForm(seconds: madeAt) }
         if let expiresAt, !(0...Block.latestTime).contains(expiresAt) { throw .timeForm(seconds: expiresAt) }
     }
-
-    /// Whether it still refuses requests, unless it is lifted. A clock that is set back makes it do so again, which is
-    /// the safe side.
-    package func isUnexpired(now: Int64) -> Bool { expiresAt.map { now < $0 } ?? true }
 }
 
 extension BlockLift {

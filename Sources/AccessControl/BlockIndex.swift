@@ -2,25 +2,37 @@
 
 /// The blocks that are not lifted, ordered for the question that each request asks. Made anew when the list changes.
 final class BlockIndex: Sendable {
-    private let everything: [Block]
-    private let keyStores: [String: [Block]]
-    private let keys: [String: [Block]]
-    private let principals: [(pattern: [UInt8], block: Block)]
+    /// A block and when it ends on this node.
+    private struct Standing {
+        let block: Block
+        let endsAt: Int64?
+
+        /// A clock that is set back makes it hold again, which is the safe side.
+        func holds(_ now: Int64) -> Bool { endsAt.map { now < $0 } ?? true }
+    }
+
+    private let everything: [Standing]
+    /// A String equals others that are canonically equivalent to it: so too much is blocked, which is the safe side.
+    private let keyStores: [String: [Standing]]
+    private let keys: [String: [Standing]]
+    private let principals: [(pattern: [UInt8], block: Standing)]
 
     /// `nil` when there is nothing to ask.
-    init?(_ blocks: [Block]) {
+    init?(_ blocks: [(block: Block, endsAt: Int64?)]) {
         guard !blocks.isEmpty else { return nil }
-        var everything: [Block] = []
-        var keyStores: [String: [Block]] = [:]
-        var keys: [String: [Block]] = [:]
-        var principals: [(pattern: [UInt8], block: Block)] = []
+        var everything: [Standing] = []
+        var keyStores: [String: [Standing]] = [:]
+        var keys: [String: [Standing]] = [:]
+        var principals: [(pattern: [UInt8], block: Standing)] = []
         // The oldest first, so that the same block answers while it holds.
-        for block in blocks.sorted(by: { ($0.madeAt, $0.id) < ($1.madeAt, $1.id) }) {
+        let sorted = blocks.sorted { ($0.block.madeAt, $0.block.id) < ($1.block.madeAt, $1.block.id) }
+        for (block, endsAt) in sorted {
+            let standing = Standing(block: block, endsAt: endsAt)
             switch block.target {
-            case .everything: everything.append(block)
-            case .keyStore(let prefix): keyStores[prefix, default: []].append(block)
-            case .key(let key): keys[key, default: []].append(block)
-            case .principal(let pattern): principals.append((Array(pattern.utf8), block))
+            case .everything: everything.append(standing)
+            case .keyStore(let prefix): keyStores[prefix, default: []].append(standing)
+            case .key(let key): keys[key, default: []].append(standing)
+            case .principal(let pattern): principals.append((Array(pattern.utf8), standing))
             }
         }
         self.everything = everything
@@ -31,14 +43,14 @@ final class BlockIndex: Sendable {
 
     /// The widest block that stands against the request.
     func block(keyStore: String, externalKeyID: String, label: String, principal: String, now: Int64) -> Block? {
-        if let block = everything.first(where: { $0.isUnexpired(now: now) }) { return block }
+        if let found = everything.first(where: { $0.holds(now) }) { return found.block }
         for found in [keyStores[keyStore], keys[externalKeyID], keys[label]] {
-            if let block = found?.first(where: { $0.isUnexpired(now: now) }) { return block }
+            if let found = found?.first(where: { $0.holds(now) }) { return found.block }
         }
         guard !principals.isEmpty, !principal.isEmpty else { return nil }
         var principal = principal
         return principal.withUTF8 { name in
-            principals.first { $0.block.isUnexpired(now: now) && PrincipalPattern.matches($0.pattern, name) }?.block
+            principals.first { $0.block.holds(now) && PrincipalPattern.matches($0.pattern, name) }?.block.block
         }
     }
 }

@@ -7,24 +7,34 @@
 /// lists are merged by uniting both. So lists that have seen the same orders are equal, in whatever order they came; a
 /// block that a lift did not know of survives it; and a merge takes nothing away.
 ///
-/// A list may be unknown: its node has lost what it knew. Then every request is refused until a peer's known list is
-/// merged, or an operator confirms that there are no other blocks.
+/// A node may have no list, or one that is not known to be whole. Then every request is refused until the node has
+/// merged with its peers (``BlockListJoin``) or an operator says that there are no other blocks.
 package struct BlockList: Sendable {
-    /// Most blocks, lifted and expired ones included, that orders make. A merge is bounded by the wire form's size.
+    /// Most blocks in force that orders make.
     package static let mostBlocks = 10_000
-    /// Largest wire form to which orders make a list grow: half of what a node reads, so that what two sides of a
-    /// partition were told fits together, too.
+    /// Most bytes that blocks in force, made by orders, take in the wire form of version 1.
     package static let mostOrderedBytes = mostWireBytes / 2
-    /// How long an expired block is kept, seconds: 90 days.
+    /// Most blocks in force to which merges make a list grow: what two sides of a partition were told fits together.
+    package static let mostMerged = 2 * mostBlocks
+    /// Most blocks of `everything` in force beyond `mostMerged`: more of them would block nothing more.
+    package static let mostOfEverything = 64
+    /// Most orders that are over, lifted or ended. Those that come with a merge are refused beyond it; where lifts lead
+    /// beyond it, the oldest are forgotten.
+    package static let mostOver = 40_000
+    /// How long an ended block is kept after its origin and duration, seconds: 90 days.
     package static let keptAfterExpiry: Int64 = 90 * 86_400
 
-    /// By id, also those that are lifted or expired.
+    /// By id, also those that are lifted or ended.
     package private(set) var blocks: [String: Block] = [:]
     /// By the id of what is lifted.
     package private(set) var lifts: [String: BlockLift] = [:]
-    /// Why the list is not known, in words for an operator; `nil` when it is.
-    package private(set) var unknown: String?
+    /// By id, of the blocks that have a duration.
+    package private(set) var terms: [String: BlockTerm] = [:]
+    /// Whether this is all there is.
+    package private(set) var knowledge = BlockKnowledge.known
 
+    /// Ids of what was added, changed or forgotten since ``takeTouched()``: what a store has to write.
+    private var touched: Set<String> = []
     private var digestSum = DigestSum()
     /// What verdicts are made from; `nil` while nothing is blocked.
     private var index: BlockIndex?
@@ -32,26 +42,57 @@ package struct BlockList: Sendable {
     /// Empty and known.
     package init() {}
 
-    /// From values that were checked when they were made, such as a store's rows.
-    package init(blocks: [Block], lifts: [BlockLift], unknown: String? = nil) {
-        self.unknown = unknown
+    /// From values that were checked when they were made, such as a store's rows. Nothing of it counts as touched.
+    package init(
+        blocks: [Block], lifts: [BlockLift], terms: [String: BlockTerm] = [:], knowledge: BlockKnowledge = .known
+    ) {
+        self.knowledge = knowledge
         var merge = BlockMerge()
-        for block in blocks { add(block, &merge) }
+        for block in blocks {
+            add(block, &merge)
+            self.terms[block.id] = block.expiresAt == nil ? nil : terms[block.id] ?? BlockTerm(origin: block)
+        }
         for lift in lifts { add(lift, &merge) }
         reindex()
+        touched = []
+    }
+
+    /// As above, of a list that may be unknown.
+    package init(blocks: [Block], lifts: [BlockLift], unknown: String?) {
+        self.init(blocks: blocks, lifts: lifts, knowledge: unknown.map { .unknown($0) } ?? .known)
     }
 
     /// A list that was lost, and why.
     package static func unknown(_ reason: String) -> BlockList { BlockList(blocks: [], lifts: [], unknown: reason) }
 
-    /// 32 hexadecimal digits. Lists are equal exactly when their digests are, but for one chance in 2^64 or less.
-    package var digest: String { digestSum.hex(isKnown: unknown == nil) }
+    /// Why the list is not known, in words for an operator; `nil` when it is.
+    package var unknown: String? { knowledge.doubt }
 
-    /// Neither lifted nor expired; the oldest first.
+    /// 32 hexadecimal digits. Lists are equal exactly when their digests are, but for one chance in 2^64 or less.
+    package var digest: String { digestSum.hex(isKnown: knowledge == .known) }
+
+    /// Neither lifted nor ended; the oldest first.
     package func inForce(now: Int64) -> [Block] {
         blocks.values
-            .filter { lifts[$0.id] == nil && $0.isUnexpired(now: now) }
+            .filter { isInForce($0, now: now) }
             .sorted { ($0.madeAt, $0.id) < ($1.madeAt, $1.id) }
+    }
+
+    /// Whether the block of this id holds here and now.
+    package func isInForce(id: String, now: Int64) -> Bool { blocks[id].map { isInForce($0, now: now) } ?? false }
+
+    private func isInForce(_ block: Block, now: Int64) -> Bool {
+        lifts[block.id] == nil && terms[block.id].map { now < $0.endsAt } ?? true
+    }
+
+    /// When the block of this id ends here; `nil` when it does not end by itself.
+    package func endsAt(id: String) -> Int64? { terms[id]?.endsAt }
+
+    /// The order of this id, as it is told to others.
+    package func entry(id: String, now: Int64) -> BlockEntry? {
+        guard let block = blocks[id] else { return nil }
+        let remaining = terms[id].map { max($0.endsAt.subtractingReportingOverflow(now).partialValue, 0) }
+        return BlockEntry(block: block, lift: lifts[id], remaining: remaining)
     }
 
     /// What stands against a request; `nil` when nothing does. For each request: it looks up by name, and goes through
@@ -65,7 +106,11 @@ package struct BlockList: Sendable {
     package func verdict(
         keyStore: String, externalKeyID: String, label: String, principal: String, now: Int64
     ) -> BlockVerdict? {
-        if let unknown { return BlockVerdict(cause: .unknownList(reason: unknown)) }
+        switch knowledge {
+        case .none: return BlockVerdict(cause: .noList)
+        case .unknown(let reason): return BlockVerdict(cause: .unknownList(reason: reason))
+        case .known: break
+        }
         guard let index else { return nil }
         let block = index.block(
             keyStore: keyStore, externalKeyID: externalKeyID, label: label, principal: principal, now: now)
@@ -94,14 +139,22 @@ package struct BlockList: Sendable {
             expiresAt: expiresInSeconds.map { min(now + $0, Block.latestTime) }, madeBy: madeBy)
         try block.validate()
         guard blocks[id] == nil, lifts[id] == nil else { throw .repeatedID(id) }
-        let bytes = wireBytes + block.wireBytes
-        guard target == .everything || (blocks.count < Self.mostBlocks && bytes <= Self.mostOrderedBytes) else {
-            throw .full(blocks: blocks.count, bytes: bytes)
-        }
+        if target != .everything { try requireRoom(for: block, now: now) }
         var merge = BlockMerge()
         add(block, &merge)
+        terms[id] = BlockTerm(origin: block)
         reindex()
         return block
+    }
+
+    /// What is over does not count: it could not be taken back by whoever needs the room.
+    private func requireRoom(for block: Block, now: Int64) throws(BlockError) {
+        guard blocks.count >= Self.mostBlocks || wireBytes + block.wireBytes > Self.mostOrderedBytes else { return }
+        let standing = blocks.values.filter { isInForce($0, now: now) }
+        let bytes = standing.reduce(block.wireBytes + Self.wireFrameBytes) { $0 + $1.wireBytes }
+        guard standing.count < Self.mostBlocks, bytes <= Self.mostOrderedBytes else {
+            throw .full(blocks: standing.count, bytes: bytes)
+        }
     }
 
     /// Lifts one block that is in force.
@@ -137,56 +190,148 @@ package struct BlockList: Sendable {
         for lift in new { try lift.validate() }
         var merge = BlockMerge()
         for lift in new { add(lift, &merge) }
+        forgetOverflow(now: now, &merge)
         reindex()
     }
 
-    /// There are no other blocks than those in this list: an operator says so.
-    package mutating func confirm() { unknown = nil }
+    /// From now on the list counts as whole: an operator says so, or every peer that answers has been merged with.
+    package mutating func confirm() { knowledge = .known }
+
+    /// The list may not be whole, and why. A store says so that has lost it; a peer cannot.
+    package mutating func doubt(_ knowledge: BlockKnowledge) { self.knowledge = knowledge }
 
     // MARK: Merging and pruning
 
-    /// Takes over what `other` has and this list lacks. Commutative, associative and idempotent.
+    /// Takes over what a peer, or a file, tells and this list lacks. Commutative, associative and idempotent as far as
+    /// bounds are not met. It says nothing on whether this list is whole.
     ///
-    /// A known list makes an unknown one known. An unknown one, too, is united with: what is left of it is true.
-    ///
-    /// - Returns: what has changed.
+    /// - Parameters:
+    ///   - strayLifts: lifts that came without their blocks. Those of blocks that are here are taken, others refused:
+    ///     so bounds refuse invented lifts and never true ones.
+    ///   - now: Unix seconds.
+    /// - Returns: what has changed, and what was refused.
     @discardableResult
-    package mutating func merge(_ other: BlockList) -> BlockMerge {
+    package mutating func merge(
+        _ entries: [BlockEntry], strayLifts: [BlockLift] = [], now: Int64
+    ) -> BlockMerge {
         var merge = BlockMerge()
-        if unknown != nil, other.unknown == nil {
-            unknown = nil
-            merge.becameKnown = true
+        var room = Room(self, now: now)
+        for entry in entries { take(entry, now: now, &room, &merge) }
+        for lift in strayLifts {
+            if blocks[lift.id] == nil { merge.strayLifts += 1 } else { add(lift, &merge) }
         }
-        guard digestSum != other.digestSum else { return merge }
-        for block in other.blocks.values { add(block, &merge) }
-        for lift in other.lifts.values { add(lift, &merge) }
-        if merge.hasChanged { reindex() }
+        guard merge.hasChanged else { return merge }
+        forgetOverflow(now: now, &merge)
+        reindex()
         return merge
     }
 
-    /// Forgets blocks that expired more than 90 days ago, with their lifts. A block that a peer brings back afterwards
-    /// is expired as it was, so pruning resurrects nothing. Lifted blocks without an expiry stay, with their lifts:
-    /// forgetting those would resurrect.
+    /// Takes over what another list has, as if its node had told it at this moment.
+    @discardableResult
+    package mutating func merge(_ other: BlockList, now: Int64) -> BlockMerge {
+        guard digestSum != other.digestSum || terms != other.terms else { return BlockMerge() }
+        let entries = other.blocks.keys.compactMap { other.entry(id: $0, now: now) }
+        return merge(entries, strayLifts: other.lifts.values.filter { other.blocks[$0.id] == nil }, now: now)
+    }
+
+    /// Takes over what a file of this node says: without bounds, and with this node's own terms.
+    ///
+    /// - Returns: what this list did not have.
+    package mutating func unite(withFile file: BlockList, now: Int64) -> BlockMerge {
+        var merge = BlockMerge()
+        for block in file.blocks.values {
+            let isOver = !file.isInForce(block, now: now)
+            if blocks[block.id] == nil, isOver, Self.isForgotten(block, now: now) { continue }
+            add(block, &merge)
+            guard let term = file.terms[block.id], blocks[block.id]?.expiresAt != nil else { continue }
+            if terms[block.id].map({ $0.endsAt < term.endsAt }) ?? true { terms[block.id] = term }
+        }
+        for lift in file.lifts.values {
+            if blocks[lift.id] == nil { merge.strayLifts += 1 } else { add(lift, &merge) }
+        }
+        reindex()
+        return merge
+    }
+
+    private mutating func take(_ entry: BlockEntry, now: Int64, _ room: inout Room, _ merge: inout BlockMerge) {
+        let block = entry.block
+        let duration = block.duration
+        let remaining = duration.map { duration in
+            min(max(entry.remaining ?? block.madeAt + duration - now, 0), duration)
+        }
+        let isStanding = entry.lift == nil && remaining != 0
+        if blocks[block.id] == nil {
+            // What everybody has forgotten is not taken in again, nor what there is no room for.
+            if !isStanding, Self.isForgotten(block, now: now) { return }
+            guard room.take(isStanding: isStanding, block.target) else {
+                merge.refused += 1
+                return
+            }
+        }
+        add(block, &merge)
+        if let duration, let remaining { note(block.id, remaining: remaining, duration: duration, now: now, &merge) }
+        if let lift = entry.lift, lift.id == block.id { add(lift, &merge) }
+    }
+
+    private mutating func note(
+        _ id: String, remaining: Int64, duration: Int64, now: Int64, _ merge: inout BlockMerge
+    ) {
+        // Of a contradicting block the other may be the one that stands.
+        guard let mine = blocks[id], mine.expiresAt != nil else { return terms[id] = nil }
+        guard var term = terms[id] else {
+            terms[id] = BlockTerm(firstSeen: now, remaining: remaining, duration: mine.duration ?? duration)
+            return
+        }
+        guard term.told(remaining: remaining, duration: mine.duration ?? duration, now: now) else { return }
+        terms[id] = term
+        touched.insert(id)
+        merge.prolonged += 1
+    }
+
+    /// Forgets blocks that ended here and whose origin and duration are 90 days past, with their lifts; they are not
+    /// taken in again. Lifted blocks without a duration stay, with their lifts: forgetting those would resurrect.
     ///
     /// - Returns: how many blocks went.
     @discardableResult
     package mutating func prune(now: Int64) -> Int {
-        let oldest = now.subtractingReportingOverflow(Self.keptAfterExpiry)
-        guard !oldest.overflow else { return 0 }
-        let old = blocks.values.filter { $0.expiresAt.map { $0 < oldest.partialValue } ?? false }
-        for block in old {
-            blocks[block.id] = nil
-            digestSum.remove(block.canonicalForm)
-            if let lift = lifts.removeValue(forKey: block.id) { digestSum.remove(lift.canonicalForm) }
-        }
+        let old = blocks.values.filter { !isInForce($0, now: now) && Self.isForgotten($0, now: now) }
+        for block in old { forget(block) }
         if !old.isEmpty { reindex() }
         return old.count
+    }
+
+    private static func isForgotten(_ block: Block, now: Int64) -> Bool {
+        guard let end = block.expiresAt else { return false }
+        let (oldest, overflow) = now.subtractingReportingOverflow(keptAfterExpiry)
+        return !overflow && end < oldest
+    }
+
+    /// What lifts have added to what is over, beyond the bound: the oldest go. A node that was away for as long would
+    /// bring such a block back, which is the safe side.
+    private mutating func forgetOverflow(now: Int64, _ merge: inout BlockMerge) {
+        guard lifts.count > Self.mostOver else { return }
+        let old = lifts.values.sorted { ($0.liftedAt, $0.id) < ($1.liftedAt, $1.id) }
+            .prefix(lifts.count - Self.mostOver)
+        for lift in old {
+            guard let block = blocks[lift.id] else { continue }
+            forget(block)
+            merge.forgotten += 1
+        }
+    }
+
+    private mutating func forget(_ block: Block) {
+        blocks[block.id] = nil
+        terms[block.id] = nil
+        digestSum.remove(block.canonicalForm)
+        if let lift = lifts.removeValue(forKey: block.id) { digestSum.remove(lift.canonicalForm) }
+        touched.insert(block.id)
     }
 
     private mutating func add(_ block: Block, _ merge: inout BlockMerge) {
         guard let mine = blocks[block.id] else {
             blocks[block.id] = block
             digestSum.add(block.canonicalForm)
+            touched.insert(block.id)
             merge.newBlocks.append(block)
             return
         }
@@ -200,6 +345,7 @@ package struct BlockList: Sendable {
         blocks[block.id] = block
         digestSum.remove(mineForm)
         digestSum.add(form)
+        touched.insert(block.id)
         merge.newBlocks.append(block)
     }
 
@@ -207,6 +353,7 @@ package struct BlockList: Sendable {
         guard let mine = lifts[lift.id] else {
             lifts[lift.id] = lift
             digestSum.add(lift.canonicalForm)
+            touched.insert(lift.id)
             merge.newLifts.append(lift)
             return
         }
@@ -218,18 +365,68 @@ package struct BlockList: Sendable {
         lifts[lift.id] = lift
         digestSum.remove(mineForm)
         digestSum.add(form)
+        touched.insert(lift.id)
         merge.newLifts.append(lift)
     }
 
     private mutating func reindex() {
-        index = BlockIndex(blocks.values.filter { lifts[$0.id] == nil })
+        let standing = blocks.values.filter { lifts[$0.id] == nil }
+        index = BlockIndex(standing.map { ($0, terms[$0.id]?.endsAt) })
+    }
+
+    // MARK: For a store
+
+    /// Ids of all orders that were added, changed or forgotten since the last call.
+    package mutating func takeTouched() -> Set<String> {
+        defer { touched = [] }
+        return touched
+    }
+
+    /// Whether both hold the same of the order of this id, its term on this node included.
+    package func hasSame(_ id: String, as other: BlockList) -> Bool {
+        blocks[id] == other.blocks[id] && lifts[id] == other.lifts[id] && terms[id] == other.terms[id]
     }
 }
 
-/// Why a list is not known is for people, and no part of what it says.
+/// What is left of the bounds of a merge.
+private struct Room {
+    private var standing: Int
+    private var everything: Int
+    private var over: Int
+
+    init(_ list: BlockList, now: Int64) {
+        standing = 0
+        everything = 0
+        over = 0
+        for block in list.blocks.values {
+            guard list.isInForce(id: block.id, now: now) else {
+                over += 1
+                continue
+            }
+            standing += 1
+            if block.target == .everything { everything += 1 }
+        }
+    }
+
+    /// Whether an order that is not known here fits.
+    mutating func take(isStanding: Bool, _ target: BlockTarget) -> Bool {
+        guard isStanding else {
+            guard over < BlockList.mostOver else { return false }
+            over += 1
+            return true
+        }
+        let isSpecial = target == .everything && everything < BlockList.mostOfEverything
+        guard standing < BlockList.mostMerged || isSpecial else { return false }
+        standing += 1
+        if target == .everything { everything += 1 }
+        return true
+    }
+}
+
+/// Why a list is not known is for people, and no part of what it says; when a block ends by a node's clock is its own.
 extension BlockList: Equatable {
     package static func == (left: BlockList, right: BlockList) -> Bool {
-        left.digestSum == right.digestSum && (left.unknown == nil) == (right.unknown == nil)
+        left.digestSum == right.digestSum && (left.knowledge == .known) == (right.knowledge == .known)
             && left.blocks == right.blocks && left.lifts == right.lifts
     }
 }
@@ -238,11 +435,16 @@ extension BlockList: Equatable {
 package struct BlockMerge: Sendable, Equatable {
     package var newBlocks: [Block] = []
     package var newLifts: [BlockLift] = []
-    /// The list was unknown, and is known now.
-    package var becameKnown = false
+    /// Blocks that end later here than they did before.
+    package var prolonged = 0
     /// Ids that stand for one block here and for another there: somebody deceives.
     package var contradictions = 0
+    /// Lifts without their blocks, and orders beyond what a list may hold: refused.
+    package var strayLifts = 0
+    package var refused = 0
+    /// Orders that are over and were forgotten to make room.
+    package var forgotten = 0
 
     /// Whether there is something to be written down.
-    package var hasChanged: Bool { becameKnown || !newBlocks.isEmpty || !newLifts.isEmpty }
+    package var hasChanged: Bool { !newBlocks.isEmpty || !newLifts.isEmpty || prolonged > 0 || forgotten > 0 }
 }

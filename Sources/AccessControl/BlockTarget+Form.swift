@@ -20,6 +20,13 @@ extension BlockTarget {
         guard let target = found.first else { throw .noTarget }
         guard found.count == 1 else { throw .severalTargets(found.map(\.option)) }
         try target.validate()
+        // Whoever writes a comma means two keys. A label that has one is served under another external key id.
+        if case .key(let key) = target, key.utf8.contains(0x2C) {
+            throw .keyForm(
+                key,
+                problem: "has a comma, and --key names one key; give one order for each, or the external key id of a "
+                    + "key whose label has a comma")
+        }
         return target
     }
 

@@ -4,6 +4,8 @@
 package struct BlockVerdict: Sendable, Equatable {
     package enum Cause: Sendable, Equatable {
         case block(Block)
+        /// The node is new in its cluster: it cannot tell yet what is blocked.
+        case noList
         /// The node has lost its list: it cannot tell what is blocked.
         case unknownList(reason: String)
     }
@@ -27,6 +29,8 @@ package struct BlockVerdict: Sendable, Equatable {
         case .block(let block):
             "blocked by the operator of this key store (block \(block.shortID): "
                 + "\(Self.ascii(block.target.words, limit: 300)))"
+        case .noList:
+            "this node is new in its cluster, and refuses every request until it has the list of blocks"
         case .unknownList:
             "this node has lost its list of blocks, and refuses every request until the list is restored"
         }
@@ -38,6 +42,7 @@ package struct BlockVerdict: Sendable, Equatable {
         case .block(let block):
             "block \(block.id): \(block.target.options), by \(block.madeBy), "
                 + "\(block.expiresAt.map { "until \($0)" } ?? "without an end"): \(block.reason)"
+        case .noList: "there is no block list yet: \(BlockKnowledge.newcomer)"
         case .unknownList(let reason):
             "the block list is unknown: \(reason)"
         }

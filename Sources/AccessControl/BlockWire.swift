@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The wire form of a block list, version 1, as JSON:
+// The wire form of a whole block list, version 1, as JSON, for nodes that do not read pages (BlockPage.swift):
 //
 //     {"version": 1, "known": true,
 //      "blocks": [{"id": "…", "target": {"kind": "key", "value": "prod-1"}, "reason": "…", "madeAt": 1790000000,
@@ -105,7 +105,7 @@ extension BlockList: Codable {
     package func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(Self.wireVersion, forKey: .version)
-        try values.encode(unknown == nil, forKey: .known)
+        try values.encode(knowledge == .known, forKey: .known)
         try values.encode(blocks.values.sorted { $0.id < $1.id }, forKey: .blocks)
         try values.encode(lifts.values.sorted { $0.id < $1.id }, forKey: .lifts)
     }
@@ -115,7 +115,22 @@ extension BlockList: Codable {
     /// Bytes of the wire form as JSON without white space: what an encoder writes that escapes slashes, too.
     package var wireBytes: Int {
         let blocks = blocks.values.reduce(0) { $0 + $1.wireBytes }
-        return blocks + lifts.values.reduce(0) { $0 + $1.wireBytes } + 64
+        return blocks + lifts.values.reduce(0) { $0 + $1.wireBytes } + Self.wireFrameBytes
+    }
+
+    static let wireFrameBytes = 64
+
+    /// The list as far as it fits into a wire form that other nodes read: what is in force first, then what changed last.
+    package func fittingWire(now: Int64) -> BlockList {
+        guard wireBytes > Self.mostWireBytes else { return self }
+        var bytes = Self.wireFrameBytes
+        let ids = ordered(now: now).map(\.id).prefix { id in
+            bytes += (blocks[id]?.wireBytes ?? 0) + (lifts[id]?.wireBytes ?? 0)
+            return bytes <= Self.mostWireBytes
+        }
+        return BlockList(
+            blocks: ids.compactMap { blocks[$0] }, lifts: ids.compactMap { lifts[$0] }, terms: terms,
+            knowledge: knowledge)
     }
 }
 
@@ -147,7 +162,7 @@ private struct AnyKey: CodingKey {
 
 extension Decoder {
     /// The object's members. Throws when one has a name that `Keys` does not list.
-    fileprivate func strictContainer<Keys: CodingKey & CaseIterable>(
+    func strictContainer<Keys: CodingKey & CaseIterable>(
         _ keys: Keys.Type
     ) throws -> KeyedDecodingContainer<Keys> {
         let known = Set(Keys.allCases.map(\.stringValue))

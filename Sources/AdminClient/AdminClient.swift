@@ -75,6 +75,13 @@ package struct AdminClient: Sendable {
         try await send(order, to: "/blocks/lift")
     }
 
+    /// Returns when the node has decided, for people: at most some seconds.
+    package func bootstrap(_ order: BootstrapOrder) async throws(AdminClientError) -> String {
+        let reply: AdminReply = try await send(order, to: "/cluster/bootstrap")
+        guard let message = reply.message else { throw .unusable("the node's answer says nothing") }
+        return message
+    }
+
     /// - Parameter number: of the receipt.
     package func progress(ofOrder number: UInt64) async throws(AdminClientError) -> BlockProgress {
         try await get("/blocks/orders/\(number)")
@@ -127,6 +134,7 @@ package struct AdminClient: Sendable {
     private func ask(
         _ method: HTTPMethod, _ path: String, body: Data? = nil
     ) async throws(AdminClientError) -> (UInt, ByteBuffer) {
+        try requireOwner()
         guard let url = URL(httpURLWithSocketPath: socket, uri: path) else {
             throw .unusable("\(socket) is no path of a socket")
         }

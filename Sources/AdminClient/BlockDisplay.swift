@@ -10,45 +10,64 @@ package struct BlockDisplay: Sendable {
         case everywhere
         /// It is done here; these nodes have not confirmed it.
         case unconfirmed([String])
-        /// This node does not have it on its disk: it may be gone after a restart.
+        /// This node does not have it on its disk, or not yet: it may be gone after a restart.
         case notDurable
     }
 
     private static let nameColumns = 32
+    /// Most lines about nodes, and most names in the summary: what matters must not drown.
+    static let mostLines = 40
+    static let mostNames = 20
 
     private let isDurable: Bool
     private var shown: [String: BlockProgress.Node.State] = [:]
     private var latest: BlockProgress?
+    private var written = 0
+    private var leftOut = 0
 
     package init(_ receipt: BlockReceipt) { isDurable = receipt.durable }
 
     /// Whether nothing more will come.
     package var isFinished: Bool { latest?.isFinished ?? false }
 
-    /// The lines that are new, none while nothing is. A node that is waited for has none before the end.
+    /// The lines that are new, none while nothing is. A node that is waited for has none before the end; beyond
+    /// `mostLines` they are counted.
     package mutating func lines(_ progress: BlockProgress) -> [String] {
         latest = progress
         let width = progress.nodes.map { Terminal.width(Self.name($0)) }.max() ?? 0
         return progress.nodes.reduce(into: []) { lines, node in
             // An unreachable node is tried again as long as the order lasts: it is named when that is over.
-            guard node.state == .confirmed || node.state == .unwritten || progress.isFinished else { return }
-            guard shown[node.node] != node.state else { return }
+            let isNews = node.state != .waiting && node.state != .unreachable
+            guard isNews || progress.isFinished, shown[node.node] != node.state else { return }
             shown[node.node] = node.state
-            lines += Self.lines(node, width)
+            lines += bounded(node, width)
         }
+    }
+
+    private mutating func bounded(_ node: BlockProgress.Node, _ width: Int) -> [String] {
+        guard written < Self.mostLines else {
+            leftOut += 1
+            return []
+        }
+        written += 1
+        return Self.lines(node, width)
     }
 
     /// What is left to be said at the end: the nodes that no line has told of yet, and the result.
     package mutating func lastLines() -> [String] {
         let nodes = latest?.nodes ?? []
         let width = nodes.map { Terminal.width(Self.name($0)) }.max() ?? 0
-        let rest = nodes.filter { shown[$0.node] == nil }.flatMap { Self.lines($0, width) }
+        var rest = nodes.filter { shown[$0.node] == nil }.flatMap { bounded($0, width) }
+        if leftOut > 0 { rest.append("  … and \(leftOut) more lines: claviger cluster status shows all nodes") }
         return rest + StatusTable.paragraph(summary(nodes))
     }
 
     package var outcome: Outcome {
-        guard isDurable else { return .notDurable }
-        guard let nodes = latest?.nodes else { return .unconfirmed([]) }
+        guard let nodes = latest?.nodes, let here = nodes.first else {
+            return isDurable ? .unconfirmed([]) : .notDurable
+        }
+        // The disk may have taken longer than the answer.
+        guard isDurable || here.state == .confirmed else { return .notDurable }
         let missing = nodes.filter { $0.state != .confirmed }.map(\.node)
         return missing.isEmpty ? .everywhere : .unconfirmed(missing)
     }
@@ -59,12 +78,18 @@ package struct BlockDisplay: Sendable {
         switch outcome {
         case .everywhere:
             return nodes.count == 1 ? "The only node has it on disk." : "All \(nodes.count) nodes have it on disk."
+        case .notDurable where nodes.first?.state == .effective:
+            let others = nodes.dropFirst().count { $0.state != .waiting && $0.state != .unreachable }
+            return "It is done here, and NOT ON THIS NODE'S DISK YET: a restart before it is would lose it here. "
+                + "\(others) of \(nodes.count - 1) other nodes have it. Give the order again to see it confirmed, or "
+                + "look after the disk."
         case .notDurable:
             return "This node could not write it: it holds until the node ends. Mend the store (claviger status says "
                 + "what ails it) and say it again."
         case .unconfirmed(let missing):
             guard !missing.isEmpty else { return "It is done here; whether other nodes have it is not known." }
-            let names = missing.map(Terminal.plain).joined(separator: ", ")
+            let rest = missing.count > Self.mostNames ? " and \(missing.count - Self.mostNames) more" : ""
+            let names = missing.prefix(Self.mostNames).map(Terminal.plain).joined(separator: ", ") + rest
             return "\(nodes.count - missing.count) of \(nodes.count) nodes have it on disk. NOT CONFIRMED: \(names). "
                 + "A node that cannot be reached gets it as soon as it can; until then it goes by what it knew before. "
                 + "claviger cluster status shows where it stands."
@@ -76,6 +101,8 @@ package struct BlockDisplay: Sendable {
         let words =
             switch node.state {
             case .confirmed: "confirmed"
+            case .effective: "done there, not on its disk yet"
+            case .ineffective: "has it, and does NOT go by it"
             case .unwritten: "holds it, and could not write it"
             case .waiting: "has not answered yet"
             case .unreachable: "cannot be reached"

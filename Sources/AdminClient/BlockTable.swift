@@ -15,9 +15,7 @@ package enum BlockTable {
     private static func unknownLines(_ listing: BlockListing) -> [String] {
         guard let reason = listing.unknown else { return [] }
         return StatusTable.paragraph(
-            "EVERY REQUEST IS REFUSED: this node has lost its list of blocks (\(Terminal.plain(reason))). A node that "
-                + "knows the list tells it; where none does, and there are no other blocks than these: "
-                + "claviger unblock --confirm-unknown")
+            "EVERY REQUEST IS REFUSED by this node: \(BlockListing.mend(Terminal.plain(reason)))")
     }
 
     private static func lines(_ blocks: [BlockView], _ now: Int64) -> [String] {

@@ -32,9 +32,7 @@ package enum StatusTable {
         if node.draining { line += ", ending: it takes no new requests" }
         lines += Terminal.wrapped(line, columns: columns, indent: 2)
         if let reason = node.blocksUnknown {
-            lines += paragraph(
-                "every request is refused: the list of blocks is lost (\(Terminal.plain(reason))). Another node tells "
-                    + "it, or you do: claviger unblock --confirm-unknown")
+            lines += paragraph("every request is refused by this node: \(BlockListing.mend(Terminal.plain(reason)))")
         }
         if status.running, !node.hasUsableHSM, node.canForward {
             lines.append("no HSM here can serve: requests are passed on to other nodes")

@@ -2,9 +2,14 @@
 
 /// Text as a terminal shows it. Labels and reasons come from tokens and vendors' libraries: what they hold must not
 /// move the cursor, nor turn the direction of writing.
-enum Terminal {
+package enum Terminal {
+    /// A text of several lines, each as `plain`.
+    package static func shown(_ text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false).map { plain(String($0)) }.joined(separator: "\n")
+    }
+
     /// The text in one line, with everything that is not shown written as `\u{…}`.
-    static func plain(_ text: String) -> String {
+    package static func plain(_ text: String) -> String {
         text.unicodeScalars.reduce(into: "") { line, scalar in
             switch scalar.properties.generalCategory {
             case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:

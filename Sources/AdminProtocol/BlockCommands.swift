@@ -54,12 +54,19 @@ package struct LiftOrder: Sendable, Equatable, Codable {
     }
 }
 
-/// The answer to both: what was done here, and under which number the other nodes' confirmations can be asked for.
+/// `POST /cluster/bootstrap`: the cluster begins with the list that this node has.
+package struct BootstrapOrder: Sendable, Equatable, Codable {
+    package var user: String
+
+    package init(user: String) { self.user = user }
+}
+
+/// The answer to block and lift: what was done here, and under which number the other nodes' confirmations can be asked for.
 package struct BlockReceipt: Sendable, Equatable, Codable {
     package var message: String
     /// Ask `GET /blocks/orders/NUMBER` for it.
     package var order: UInt64
-    /// False when it holds in memory, and the store could not be written.
+    /// Whether it is on this node's disk. Where it is not yet, the first node of the progress tells when it is.
     package var durable: Bool
 
     package init(message: String, order: UInt64, durable: Bool) {
@@ -73,9 +80,13 @@ package struct BlockReceipt: Sendable, Equatable, Codable {
 package struct BlockProgress: Sendable, Equatable, Codable {
     package struct Node: Sendable, Equatable, Codable {
         package enum State: String, Sendable, Codable {
-            /// It has the order on its disk.
+            /// It goes by the order, and has it on its disk.
             case confirmed
-            /// It has it in memory, but could not write it.
+            /// It goes by the order, and does not have it on its disk yet.
+            case effective
+            /// It has the order, and does not go by it.
+            case ineffective
+            /// It goes by the order, and could not write it.
             case unwritten
             case waiting
             /// It cannot be reached; it gets the order when it can be.
@@ -141,5 +152,14 @@ package struct BlockListing: Sendable, Equatable, Codable {
     package init(blocks: [BlockView], unknown: String?) {
         self.blocks = blocks
         self.unknown = unknown
+    }
+
+    /// What a node that does not know its list needs, in words for people.
+    ///
+    /// - Parameter reason: as `unknown` tells it.
+    package static func mend(_ reason: String) -> String {
+        "it does not know what is blocked (\(reason)). Peers that know the list tell it within seconds; where no node "
+            + "has one, and there are no other blocks than `claviger blocks` shows: `claviger cluster bootstrap`, or "
+            + "without a cluster `claviger unblock --confirm-unknown`"
     }
 }

@@ -36,9 +36,7 @@ struct ClusterJudging {
         var reasons: [String] = []
         if let unknownBlocks {
             reasons.append(
-                "node \(here.node) refuses every request, because it has lost its list of blocks (\(unknownBlocks)): "
-                    + "a node that knows the list will tell it; where none does, look at `claviger blocks` and say "
-                    + "`claviger unblock --confirm-unknown`")
+                "node \(here.node) refuses every request: \(BlockListing.mend(unknownBlocks))")
         }
         if !canAnyServe { reasons.append("no live node can serve: every request fails") }
         return reasons

@@ -27,9 +27,12 @@ package protocol NodeAdministration: Sendable {
     /// told that there is no such key.
     func forget(key: String) async -> AdminAnswer
 
-    /// Refuses requests from now on. Returns when it is on this node's disk, or is known not to be.
+    /// Refuses requests from now on. Returns when it is on this node's disk, or is known not to be, or the disk takes its
+    /// time.
     func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt>
     func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt>
+    /// Has the cluster begin with the list that this node has, where no peer has one. Returns when that is decided.
+    func bootstrap(user: String) async -> AdminAnswer
     /// `nil` for a number that was not given out.
     func progress(ofOrder number: UInt64) -> BlockProgress?
     func blocks() -> BlockListing

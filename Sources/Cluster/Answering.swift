@@ -14,7 +14,8 @@ struct Answering: Sendable {
     func respond(to request: PeerRequest) async -> PeerReply {
         switch request.path {
         case .gossip: return await gossip(request)
-        case .blocks: return reply(await blocks.received(request.body, from: request.peer))
+        case .blocks: return reply(await blocks.receivedList(request.body, from: request.peer))
+        case .blockPages: return reply(await blocks.receivedPage(request.body, from: request.peer))
         case .canaries: return reply(canaries.received(request.body, from: request.peer))
         case .forward: return await forwarder.received(request)
         }

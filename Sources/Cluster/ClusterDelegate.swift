@@ -10,8 +10,12 @@ package protocol ClusterDelegate: Sendable {
 
     func blocks() -> BlockList
 
-    /// Takes in a peer's block list. Returns what is known here then, and whether that is on disk.
-    func merge(blocks: BlockList, from peer: String) async -> (merged: BlockList, durable: Bool)
+    /// Takes in what a peer tells of its block list. Returns what is known here then, and whether it is on disk; a disk
+    /// that takes its time is not waited for.
+    func merge(blocks: BlockNews, from peer: String) async -> BlockTaken
+
+    /// Block lists have been exchanged with a peer completely. `isKnown`: whether the peer knows its own.
+    func exchangedBlocks(with peer: String, isKnown: Bool)
 
     /// What this node tells of keys, each list in the order of its labels.
     func keys() -> SharedKeys
@@ -49,15 +53,45 @@ package enum ClusterTLSChange: Sendable, Equatable {
     case failed(ClusterError)
 }
 
+/// The block list as it is after a merge.
+package struct BlockTaken: Sendable {
+    package var list: BlockList
+    package var disk: BlockPage.Disk
+
+    package init(list: BlockList, disk: BlockPage.Disk) {
+        self.list = list
+        self.disk = disk
+    }
+}
+
+/// An order that goes to all nodes at once.
+package struct BlockPush: Sendable {
+    /// Ids of the blocks that it makes or lifts.
+    package var ids: [String]
+    /// Whether they are to be in force then.
+    package var isBlock: Bool
+
+    package init(ids: [String], isBlock: Bool) {
+        self.ids = ids
+        self.isBlock = isBlock
+    }
+}
+
 /// What has come of giving a node this one's block list.
 package struct BlockDelivery: Sendable, Equatable {
     package enum Outcome: Sendable, Equatable {
-        /// It has the list on its disk.
+        /// It goes by the order, and has it on its disk.
         case confirmed
-        /// It has the list, and cannot write it.
+        /// It goes by the order; its disk takes its time.
+        case effective
+        /// It has the order, and does not go by it: a block has ended there, or somebody has lifted it meanwhile.
+        case ineffective
+        /// It goes by the order, and cannot write it.
         case unwritten
-        /// It did not answer in time. Says why.
+        /// It did not answer. Says why; it is tried again as long as the order lasts.
         case unreachable(String)
+
+        var isUnreachable: Bool { if case .unreachable = self { true } else { false } }
     }
 
     package var node: String

@@ -220,10 +220,13 @@ package final class ClusterService: Sendable {
         forwarder.forward(request, label: label, needs: needs, deadline: deadline, completion: completion)
     }
 
-    /// Gives this node's block list to every node that orders wait for, and says what came of each.
-    package func pushBlocks(timeout: Duration) -> AsyncStream<BlockDelivery> {
-        blocks.push(to: awaited, timeout: timeout)
+    /// Gives this node's block list to every node that orders wait for, and says what comes of each, in steps.
+    package func push(_ order: BlockPush, timeout: Duration) -> AsyncStream<BlockDelivery> {
+        blocks.push(order, to: awaited, timeout: timeout)
     }
+
+    /// Exchanges block lists with a member; `ClusterDelegate.exchangedBlocks` tells when that was complete.
+    package func exchangeBlocks(with member: NodeIdentity) async { await blocks.exchange(with: member) }
 
     /// Throws what is wrong with TLS files for this node's name.
     package static func check(_ files: ClusterTLSFiles, node: String) throws(ClusterError) {

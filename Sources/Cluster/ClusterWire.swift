@@ -8,6 +8,7 @@ import SecureMemory
 enum ClusterPath: String, Sendable, CaseIterable {
     case gossip = "/cluster/v1/gossip"
     case blocks = "/cluster/v1/blocks"
+    case blockPages = "/cluster/v2/blocks"
     case canaries = "/cluster/v1/canaries"
     case forward = "/cluster/v1/forward"
 }
@@ -21,6 +22,8 @@ struct BodyLimits: Sendable {
         switch path {
         case .gossip: 256 << 10
         case .blocks: BlockList.mostWireBytes + 64
+        // Twice what escaping may make of a page, and the orders before all others.
+        case .blockPages: 2 << 20
         case .canaries: 1 << 20
         case .forward: max(maxForwardBytes, 0) + ForwardWire.mostHeadBytes + 4
         }
@@ -35,7 +38,7 @@ enum ClusterField {
     static let status = "claviger-status"
 }
 
-/// What a node answers to another's block list.
+/// What a node answers to another's whole block list.
 struct BlockReply: Codable {
     /// The union of both.
     var list: BlockList

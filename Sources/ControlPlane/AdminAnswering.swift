@@ -19,9 +19,9 @@ extension ControlAnswer {
             switch error {
             case .noSuchPath:
                 let text =
-                    "no such path; there are /status, /cluster, /blocks, /blocks/lift, /blocks/orders/NUMBER, /reload, "
-                    + "/drain, /hsm/NAME/drain, /hsm/NAME/undrain, /key/LABEL/trust?hsm=NAME, "
-                    + "/key/LABEL/forget and /cluster/NODE/forget?user=NAME"
+                    "no such path; there are /status, /cluster, /cluster/bootstrap, /blocks, /blocks/lift, "
+                    + "/blocks/orders/NUMBER, /reload, /drain, /hsm/NAME/drain, /hsm/NAME/undrain, "
+                    + "/key/LABEL/trust?hsm=NAME, /key/LABEL/forget and /cluster/NODE/forget?user=NAME"
                 return (json(404, AdminReply(error: text)), "")
             case .methodNotAllowed(let allowed):
                 return (json(405, AdminReply(error: "only \(allowed) is allowed")), allowed)
@@ -41,6 +41,7 @@ extension ControlAnswer {
         case .progress(let order): progress(order, administration)
         case .block(let order): reply(await administration.block(order))
         case .lift(let order): reply(await administration.lift(order))
+        case .bootstrap(let order): reply(await administration.bootstrap(user: order.user))
         case .reload: reply(await administration.reload())
         case .drainNode: reply(await administration.drainNode())
         case .drain(let hsm): reply(await administration.drain(hsm))

@@ -14,6 +14,7 @@ enum AdminRequest: Equatable {
     case lift(LiftOrder)
     case blocks
     case progress(order: UInt64)
+    case bootstrap(BootstrapOrder)
     case reload
     case drainNode
 
@@ -42,6 +43,9 @@ enum AdminRequest: Equatable {
         case 2 where parts[0] == "blocks" && parts[1] == "lift":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .lift(try OrderBody.lift(body))
+        case 2 where parts[0] == "cluster" && parts[1] == "bootstrap":
+            guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
+            return .bootstrap(try OrderBody.bootstrap(body))
         case 3: return try parse(method, parts, query: query ?? "")
         default: throw .noSuchPath
         }

@@ -61,6 +61,13 @@ enum OrderBody {
         return order
     }
 
+    static func bootstrap(_ body: [UInt8]) throws(AdminRequest.Refusal) -> BootstrapOrder {
+        try requireFields(body, ["user"])
+        let order = try decoded(BootstrapOrder.self, body)
+        try require(user: order.user)
+        return order
+    }
+
     // MARK: -
 
     private static func given(_ fields: [(name: String, isGiven: Bool)]) -> [String] {

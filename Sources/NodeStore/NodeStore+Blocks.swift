@@ -1,37 +1,87 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
+import Dispatch
+import GRDB
 
-// The kill switch. docs/internals/blocks.md tells when the list is unknown, and why.
+// The kill switch: the store is the one owner of the block list. docs/internals/blocks.md tells when it is unknown, and
+// why.
 extension NodeStore {
-    /// The block list, by id. While the store fails, what memory knows. Blocks: not for event loops.
-    ///
-    /// It is unknown when the file that had it was lost, until `confirmBlocks()` or a known list in `keep(blocks:)`;
-    /// and as long as the file of an earlier run cannot be read. In the second case a later success makes it known: ask
-    /// again when `health` has become `.ok`.
-    package func blocks() -> StoredBlockList {
-        let memory = known()
-        let doubt = memory.blocks.doubt(health) ?? "\(path) was not read"
-        return StoredBlockList(
-            blocks: memory.blocks.blocks.values.values.sorted { $0.id < $1.id },
-            lifts: memory.blocks.lifts.values.values.sorted { $0.id < $1.id },
-            condition: memory.blocks.condition ?? .unknown(reason: doubt))
+    /// The block list by which requests go. Never waits.
+    package var blockList: BlockList { stock.withLock { $0.list } }
+
+    /// How many durable changes of its list this node has counted.
+    package var blockChanges: UInt64 { stock.withLock { $0.changes } }
+
+    /// From now on `handler` is called, on the store's queue, when a file that was read has changed the block list: one
+    /// that could not be read before, or that another process writes, too. It must not call the store's blocking
+    /// functions.
+    package func whenBlocksAreAdopted(_ handler: @escaping @Sendable (BlockAdoption) -> Void) {
+        onBlocks.withLock { $0 = handler }
     }
 
-    /// Adds to the file what it lacks of `list`, and waits until it is on the disk, through a loss of power. A known
-    /// list makes the file's known. Nothing is taken away, and an unknown list makes nothing unknown.
-    ///
-    /// - Returns: false when it is not on the disk. Memory has it all the same, and the store goes on trying.
-    package func keep(blocks list: StoredBlockList) async -> Bool {
-        state.withLock { $0.memory.keep(list) }
-        return await saved()
+    private func tell(_ adoption: BlockAdoption) {
+        guard adoption.hasChanged else { return }
+        onBlocks.withLock { $0 }?(adoption)
     }
 
-    /// There are no other blocks than the file's: somebody who knows says so.
-    ///
-    /// - Returns: whether that is on the disk.
-    @discardableResult
-    package func confirmBlocks() async -> Bool {
-        state.withLock { $0.memory.confirmBlocks() }
-        return await saved()
+    /// Changes the block list: in force when this returns, on the disk when a later `saved()` says so.
+    package func changeBlocks<Value: Sendable, Failure: Error>(
+        _ body: (inout BlockList) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        let value = try stock.withLock { stock throws(Failure) in try stock.change(body) }
+        remember(urgently: true) { _ in }
+        return value
+    }
+
+    // MARK: On the queue
+
+    /// Takes over what a file says, and tells whoever goes by it.
+    func adopt(_ blocks: (file: BlockFile, head: BlockHead), marker: BlockMarker) {
+        let now = Int64(unixSeconds())
+        let adoption = stock.withLock { stock in
+            stock.adopt(blocks.file, marker: marker, behind: writer.files.lossByAge, now: now)
+        }
+        blockHead = blocks.head
+        tell(adoption)
+    }
+
+    /// Reads the list anew when another process has changed it.
+    func refreshBlocks(_ db: Database) throws -> (file: BlockFile, head: BlockHead)? {
+        guard try BlockTables(db).head() != blockHead else { return nil }
+        return try BlockTables(db).contents()
+    }
+
+    /// The file cannot be opened. What it says is read from a copy, where that can be done; whether there was a list is
+    /// looked at in any case.
+    func adoptWithoutFile(_ reason: String) {
+        guard !hasAdopted else { return }
+        if let (contents, marker) = StoreCopy.contents(of: writer.files, settings) {
+            hasAdopted = true
+            state.withLock { $0.memory.adopt(contents.rows) }
+            return adopt(contents.blocks, marker: marker)
+        }
+        let wasNever = writer.files.neverHadOne
+        let adoption = stock.withLock { $0.failed(reason, wasNever: wasNever) }
+        tell(adoption)
+    }
+
+    /// After the list, the marker counts the change: a file that is put back to before it is known by that. It may come
+    /// late, and is tried again with the next change.
+    func countInMarker() {
+        guard let changes = dueMarker, (try? writer.files.writeMarker(changes: changes)) != nil else { return }
+        dueMarker = nil
+    }
+
+    /// What another process of this state directory has changed since, every so often.
+    func lookForOthers() {
+        queue.asyncAfter(deadline: .now() + .milliseconds(settings.lookIntervalMilliseconds)) { [weak self] in
+            guard let self, !state.withLock({ $0.isClosed }) else { return }
+            if health.isOK, writer.hasChangedElsewhere {
+                let news = attempt { () throws(StoreError) in try self.writer.read { try self.refreshBlocks($0) } }
+                if let news, let news { adopt(news, marker: .present(changes: nil)) }
+            }
+            lookForOthers()
+        }
     }
 }
 

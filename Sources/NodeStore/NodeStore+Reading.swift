@@ -34,11 +34,14 @@ extension NodeStore {
         queue.sync {
             if health.isOK, flush(durable: false, evenIfEmpty: false) {
                 let limit = settings.transitionsInMemory
-                let contents = attempt { () throws(StoreError) in
-                    try self.writer.read { try Schema.contents(of: $0, transitions: limit) }
+                let news = attempt { () throws(StoreError) in
+                    try self.writer.read { db in
+                        (try Schema.rows(of: db, transitions: limit), try self.refreshBlocks(db))
+                    }
                 }
-                if let contents {
+                if let (contents, blocks) = news {
                     state.withLock { $0.memory.adopt(contents) }
+                    if let blocks { adopt(blocks, marker: .present(changes: nil)) }
                 }
             }
             return state.withLock { $0.memory }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
 import Dispatch
 import GRDB
 import Synchronization
@@ -10,7 +11,8 @@ import Synchronization
 /// nothing that records throws or waits. While the file cannot be written, `health` says so, memory keeps the latest
 /// values, and the store tries again.
 ///
-/// `@unchecked Sendable`: `writer` is touched on `queue` only, `state` is a lock, everything else is constant.
+/// `@unchecked Sendable`: `writer`, `blockHead`, `hasAdopted` and `dueMarker` are touched on `queue` only, `state` and
+/// `stock` are locks, everything else is constant.
 package final class NodeStore: @unchecked Sendable {
     struct State {
         var memory: StoreMemory
@@ -25,28 +27,44 @@ package final class NodeStore: @unchecked Sendable {
 
     let settings: StoreSettings
     private let onHealth: @Sendable (StoreHealth) -> Void
+    let onBlocks = Mutex<(@Sendable (BlockAdoption) -> Void)?>(nil)
     let state: Mutex<State>
+    /// The block list, which each request reads.
+    let stock: Mutex<BlockStock>
     let queue = DispatchQueue(label: "claviger.store", qos: .utility)
     let writer: StoreWriter
+    /// Of the list that was last read or written.
+    var blockHead: BlockHead?
+    /// A file's contents were taken over, of the file itself or of a copy.
+    var hasAdopted = false
+    /// Changes of the block list that the marker has yet to count.
+    var dueMarker: UInt64?
 
     /// Opens the store of a state directory, which is made (0700) unless it is there. Blocks while the file is opened,
     /// checked and migrated; never fails: look at `health`.
     ///
-    /// - Parameter onHealth: called on the store's queue whenever `health` has changed; for the log. It must not call
-    ///   the store's blocking functions.
+    /// - Parameters:
+    ///   - isClustered: whether the node belongs to a cluster: a new one then waits for its block list.
+    ///   - onHealth: called on the store's queue whenever `health` has changed; for the log. It must not call the store's
+    ///     blocking functions.
     package static func open(
-        directory: String, settings: StoreSettings = StoreSettings(),
+        directory: String, isClustered: Bool = false, settings: StoreSettings = StoreSettings(),
         onHealth: @escaping @Sendable (StoreHealth) -> Void = { _ in }
     ) -> NodeStore {
-        let store = NodeStore(directory: directory, settings: settings, onHealth: onHealth)
+        let store = NodeStore(directory, isClustered, settings, onHealth)
         _ = store.queue.sync { store.flush(durable: false, evenIfEmpty: true) }
+        store.lookForOthers()
         return store
     }
 
-    private init(directory: String, settings: StoreSettings, onHealth: @escaping @Sendable (StoreHealth) -> Void) {
+    private init(
+        _ directory: String, _ isClustered: Bool, _ settings: StoreSettings,
+        _ onHealth: @escaping @Sendable (StoreHealth) -> Void
+    ) {
         self.settings = settings
         self.onHealth = onHealth
         state = Mutex(State(memory: StoreMemory(settings)))
+        stock = Mutex(BlockStock(isClustered: isClustered))
         writer = StoreWriter(directory: directory, settings: settings)
     }
 
@@ -121,6 +139,7 @@ package final class NodeStore: @unchecked Sendable {
     package func close() {
         queue.sync {
             flush(durable: true, evenIfEmpty: false)
+            countInMarker()
             state.withLock { $0.isClosed = true }
             writer.close()
         }
@@ -172,21 +191,33 @@ package final class NodeStore: @unchecked Sendable {
                 evenIfEmpty || !state.health.isOK
             )
         }
-        guard !batch.isEmpty || mustProve else { return }
+        let (blocks, counted) = stock.withLock { stock in
+            if pruning { stock.change { _ = $0.prune(now: Int64(now)) } }
+            return (stock.take(), stock.changes)
+        }
+        guard !batch.isEmpty || !blocks.isEmpty || mustProve else { return }
         let keptDays = settings.keptDays
+        var written: (changes: UInt64, head: BlockHead)?
         do throws(StoreError) {
-            try writer.write(durable: durable || batch.mustLast) { db in
+            try writer.write(durable: durable || batch.mustLast || !blocks.isEmpty) { db in
                 try batch.write(to: db, nowUnixSeconds: now)
                 if pruning { try Pruning.run(db, keptDays: keptDays, nowUnixSeconds: now) }
+                written = blocks.isEmpty ? nil : try BlockTables(db).write(blocks, counted: counted)
             }
         } catch {
             state.withLock { $0.memory.giveBack(batch) }
+            stock.withLock { $0.giveBack(blocks) }
             throw error
         }
         state.withLock { state in
             state.memory.wrote(batch)
             if pruning { state.prunedUnixSeconds = now }
         }
+        guard let written else { return }
+        stock.withLock { $0.wrote(changes: written.changes) }
+        blockHead = written.head
+        dueMarker = written.changes
+        queue.async { [self] in countInMarker() }
     }
 
     /// Opens the file if need be, and does something with it. A file that turns out to be corrupt is set aside, and
@@ -208,14 +239,18 @@ package final class NodeStore: @unchecked Sendable {
             return value
         } catch {
             writer.close()
+            adoptWithoutFile(error.description)
             fail(error)
             return nil
         }
     }
 
     private func open() throws(StoreError) {
-        let doubt = state.withLock { $0.memory.blocks.doubt($0.health) }
-        if let contents = try writer.open(doubt: doubt) { state.withLock { $0.memory.adopt(contents) } }
+        let stock = stock.withLock { $0 }
+        guard let (contents, marker) = try writer.open(beginning: stock.beginning) else { return }
+        hasAdopted = true
+        state.withLock { $0.memory.adopt(contents.rows) }
+        adopt(contents.blocks, marker: marker)
     }
 
     private func fail(_ error: StoreError) {

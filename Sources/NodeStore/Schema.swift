@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
 import GRDB
 
 /// The tables. docs/internals/store.md explains them.
 ///
 /// A migration only adds: during an upgrade, the process of the version before works on with the same file.
 enum Schema {
-    static var migrator: DatabaseMigrator { migrator(lostBlocks: nil) }
+    static var migrator: DatabaseMigrator { migrator(beginning: .known) }
 
-    /// - Parameter lostBlocks: why a block list that starts empty in this file may not be the whole one; `nil` when
-    ///   there was none before.
-    static func migrator(lostBlocks: String?) -> DatabaseMigrator {
+    /// - Parameter beginning: what is known of a block list that starts empty in this file.
+    static func migrator(beginning: BlockKnowledge) -> DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1 HSMs, keys and lanes", foreignKeyChecks: .immediate, migrate: first)
         migrator.registerMigration("2 blocks and peers", foreignKeyChecks: .immediate) { db in
-            try second(db, lostBlocks: lostBlocks)
+            try second(db, beginning)
         }
         migrator.registerMigration("3 histories of canaries", foreignKeyChecks: .immediate, migrate: keyTables)
+        migrator.registerMigration("4 durations and changes of blocks", foreignKeyChecks: .immediate, migrate: fourth)
         return migrator
     }
 
@@ -89,7 +90,7 @@ enum Schema {
             sql: "INSERT INTO store (only_row, id, written_unix_seconds) VALUES (1, lower(hex(randomblob(16))), 0)")
     }
 
-    private static func second(_ db: Database, lostBlocks: String?) throws {
+    private static func second(_ db: Database, _ beginning: BlockKnowledge) throws {
         try db.execute(
             sql: """
                 CREATE TABLE peer (
@@ -115,14 +116,37 @@ enum Schema {
                     unknown_reason TEXT, blocks INTEGER NOT NULL, lifts INTEGER NOT NULL, checksum INTEGER NOT NULL
                 ) STRICT;
                 """)
-        try BlockListRow(unknownReason: lostBlocks, blocks: 0, lifts: 0).insert(db)
+        try BlockListRow(unknownReason: beginning.doubt, blocks: 0, lifts: 0).insert(db)
+    }
+
+    @Sendable
+    private static func fourth(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE block_term (
+                    id TEXT PRIMARY KEY NOT NULL,
+                    first_seen_unix_seconds INTEGER NOT NULL, ends_unix_seconds INTEGER NOT NULL,
+                    checksum INTEGER NOT NULL
+                ) STRICT;
+
+                CREATE TABLE block_count (
+                    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+                    changes INTEGER NOT NULL, checksum INTEGER NOT NULL
+                ) STRICT;
+                """)
+        try BlockTables(db).begin()
     }
 
     /// Everything the file says, but for the lane ledger. Throws what makes the file unusable.
     static func contents(of db: Database, transitions: Int) throws -> StoreContents {
+        StoreContents(rows: try rows(of: db, transitions: transitions), blocks: try BlockTables(db).contents())
+    }
+
+    /// As above, without the block list.
+    static func rows(of db: Database, transitions: Int) throws -> StoreRows {
         let id = try String.fetchOne(db, sql: "SELECT id FROM store WHERE only_row = 1")
         guard let id, !id.isEmpty else { throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "it has no name") }
-        return StoreContents(
+        return StoreRows(
             id: id,
             hsms: try StoredHSM.fetchAll(db, sql: "SELECT * FROM hsm"),
             keys: try StoredKey.fetchAll(db, sql: "SELECT * FROM key"),
@@ -132,13 +156,18 @@ enum Schema {
             transitions: try StoredTransition.latest(db, limit: transitions),
             peers: try StoredPeer.fetchAll(db, sql: "SELECT * FROM peer"),
             forgets: try StoredForget.fetchAll(db, sql: "SELECT * FROM key_forget"),
-            runningSeconds: try RunningTime.seconds(db),
-            blockList: try BlockListRow.contents(of: db))
+            runningSeconds: try RunningTime.seconds(db))
     }
 }
 
 /// What a file held when it was opened.
-struct StoreContents: Sendable {
+struct StoreContents {
+    var rows: StoreRows
+    var blocks: (file: BlockFile, head: BlockHead)
+}
+
+/// All of it but the block list.
+struct StoreRows: Sendable {
     var id: String
     var hsms: [StoredHSM]
     var keys: [StoredKey]
@@ -150,5 +179,4 @@ struct StoreContents: Sendable {
     var peers: [StoredPeer]
     var forgets: [StoredForget]
     var runningSeconds: Int
-    var blockList: StoredBlockList
 }

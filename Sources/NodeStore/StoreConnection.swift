@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
 import GRDB
 import Glibc
 
@@ -7,38 +8,46 @@ struct StoreConnection {
     let database: DatabaseQueue
     let identity: FileIdentity
 
+    /// What is known of the block list of a file that is made now, by the marker, by what it means that the marker is
+    /// there, and by why an earlier file was set aside.
+    typealias Beginning = (_ marker: BlockMarker, _ lost: String, _ corrupt: String?) -> BlockKnowledge
+
     /// Opens the file, or makes it. A corrupt one is set aside first. When it returns, the marker is there.
     ///
-    /// - Parameter doubt: why the block list in memory may not be the whole one; a file that is made now says so, too.
-    /// - Returns: the connection, and what the file held.
+    /// - Returns: the connection, and what file and marker said.
     static func open(
-        _ files: StoreFiles, _ settings: StoreSettings, doubt: String?
-    ) throws(StoreError) -> (Self, StoreContents) {
+        _ files: StoreFiles, _ settings: StoreSettings, beginning: Beginning
+    ) throws(StoreError) -> (Self, StoreContents, BlockMarker) {
         try files.makeDirectory()
         let lock = try files.lock(milliseconds: settings.busyTimeoutMilliseconds)
         defer { close(lock) }
         let opened: (Self, StoreContents)
+        let marker = try files.marker()
+        let earlier = try files.identity()
+        let isNew = marker == .absent && earlier == nil
         do {
-            let lost = try files.hasMarker() ? files.lossByMarker : nil
-            opened = try openChecked(files, settings, lostBlocks: doubt ?? lost)
+            opened = try openChecked(files, settings, beginning(marker, files.lossByMarker, nil))
         } catch  where error.isCorruption {
             // First of all: were the process to end between here and the new file, this tells of the old one.
-            try files.makeMarker()
+            if marker == .absent { try files.writeMarker(changes: 0) }
             try files.setAside(nowUnixSeconds: unixSeconds(), keep: settings.corruptFilesKept)
-            return try openChecked(files, settings, lostBlocks: doubt ?? error.description)
+            opened = try openChecked(files, settings, beginning(marker, files.lossByMarker, error.description))
+        } catch {
+            if isNew { files.removeUnfinished() }
+            throw error
         }
-        try files.makeMarker()
-        return opened
+        if marker == .absent { try files.writeMarker(changes: 0) }
+        return (opened.0, opened.1, marker)
     }
 
     private static func openChecked(
-        _ files: StoreFiles, _ settings: StoreSettings, lostBlocks: String?
+        _ files: StoreFiles, _ settings: StoreSettings, _ beginning: BlockKnowledge
     ) throws(StoreError) -> (Self, StoreContents) {
         try files.makeFile()
         let before = try files.identity()
         do {
             let database = try DatabaseQueue(path: files.path, configuration: configuration(settings))
-            let contents = try prepare(database, files, settings, lostBlocks: lostBlocks)
+            let contents = try prepare(database, files, settings, beginning)
             guard let before, try files.identity() == before else {
                 throw StoreError.unusable(path: files.path, detail: "it was replaced while it was opened")
             }
@@ -50,7 +59,7 @@ struct StoreConnection {
 
     /// Checks, migrates, and reads everything.
     private static func prepare(
-        _ database: DatabaseQueue, _ files: StoreFiles, _ settings: StoreSettings, lostBlocks: String?
+        _ database: DatabaseQueue, _ files: StoreFiles, _ settings: StoreSettings, _ beginning: BlockKnowledge
     ) throws -> StoreContents {
         try check(database, files)
         try database.writeWithoutTransaction { db in
@@ -65,15 +74,15 @@ struct StoreConnection {
             try db.execute(sql: "PRAGMA journal_size_limit = 8388608")
         }
         if try !database.read(Schema.migrator.hasCompletedMigrations) {
-            try makeTables(database, lostBlocks: lostBlocks)
+            try makeTables(database, beginning)
         }
         return try database.read { try Schema.contents(of: $0, transitions: settings.transitionsInMemory) }
     }
 
     /// On the disk when this returns: once the marker is there, a file without tables counts as a loss.
-    private static func makeTables(_ database: DatabaseQueue, lostBlocks: String?) throws {
+    private static func makeTables(_ database: DatabaseQueue, _ beginning: BlockKnowledge) throws {
         try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
-        try Schema.migrator(lostBlocks: lostBlocks).migrate(database)
+        try Schema.migrator(beginning: beginning).migrate(database)
         try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = NORMAL") }
     }
 

@@ -61,6 +61,9 @@ package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
             self = .unusable(path: path, detail: "it is read-only: \(words)")
         case .SQLITE_BUSY, .SQLITE_LOCKED:
             self = .unusable(path: path, detail: "another process keeps it locked: \(words)")
+        // Journals that cannot be made, and writes that fail, are not called so by SQLite (codes 4874 and 778).
+        case .SQLITE_CANTOPEN where Self.isFull(path), .SQLITE_IOERR where Self.isFull(path):
+            self = .unusable(path: path, detail: "the disk is full: \(words)")
         case .SQLITE_CANTOPEN:
             self = .unusable(path: path, detail: "it cannot be opened: \(words)")
         case .SQLITE_IOERR:
@@ -70,8 +73,20 @@ package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// What the journals of an empty database need, bytes.
+    private static let leastRoom: UInt = 64 << 10
+
+    /// Whether the file system has no room for a journal.
+    private static func isFull(_ path: String) -> Bool {
+        var facts = statvfs()
+        guard statvfs(path, &facts) == 0 else { return false }
+        return UInt(facts.f_bavail) * UInt(facts.f_frsize) < leastRoom
+    }
+
     /// A system call that failed, with errno.
     static func system(_ call: String, path: String, code: Int32 = errno) -> StoreError {
-        .unusable(path: path, detail: "\(call): \(String(cString: strerror(code)))")
+        let words = "\(call): \(String(cString: strerror(code)))"
+        let isFull = code == ENOSPC || code == EDQUOT
+        return .unusable(path: path, detail: isFull ? "the disk is full: \(words)" : words)
     }
 }

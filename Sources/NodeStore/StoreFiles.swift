@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
 import Glibc
 
 /// Which file a path leads to. A file that is deleted and made anew is another one: while a connection keeps the old
@@ -11,7 +12,7 @@ struct FileIdentity: Equatable, Sendable {
 /// The database's files in the state directory.
 struct StoreFiles: Sendable {
     static let name = "claviger.sqlite"
-    /// The file that says that there was a database, and with it a block list.
+    /// The file that says that there was a database, and with it a block list, and how often that has changed.
     static let markerName = name + ".made"
 
     let directory: String
@@ -54,33 +55,76 @@ struct StoreFiles: Sendable {
         try sync(directory: directory)
     }
 
-    /// Whether a database was made in this directory, by a version that keeps blocks in it.
-    func hasMarker() throws(StoreError) -> Bool {
-        if access(markerPath, F_OK) == 0 { return true }
-        if errno == ENOENT { return false }
-        throw .system("look for", path: markerPath)
+    /// What the marker says of the block list of this directory.
+    func marker() throws(StoreError) -> BlockMarker {
+        let descriptor = open(markerPath, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return .absent }
+            throw .system("look for", path: markerPath)
+        }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 1_024)
+        let count = read(descriptor, &bytes, bytes.count)
+        // Whatever it holds, that it is there is what counts.
+        guard count > 0 else { return .present(changes: nil) }
+        let lines = bytes.prefix(count).split(separator: 0x0A).map { String(decoding: $0, as: UTF8.self) }
+        let changes = lines.compactMap { line in
+            line.hasPrefix(Self.changesWord) ? UInt64(line.dropFirst(Self.changesWord.count)) : nil
+        }
+        return .present(changes: changes.first)
     }
+
+    private static let changesWord = "changes: "
+
+    /// Takes away a file that could not be filled, with its journals, so that it is not taken for one.
+    func removeUnfinished() {
+        for suffix in ["-wal", "-shm", "-journal", ""] { unlink(path + suffix) }
+    }
+
+    /// Whether there is neither a database nor a marker, for sure: not where that cannot be looked at.
+    var neverHadOne: Bool {
+        var facts = stat()
+        guard lstat(directory, &facts) == 0 else {
+            // The directory is yet to be made.
+            guard errno == ENOENT else { return false }
+            let parent = directory.lastIndex(of: "/").map { String(directory[..<$0]) } ?? "."
+            guard let entries = opendir(parent.isEmpty ? "/" : parent) else { return false }
+            closedir(entries)
+            return true
+        }
+        guard facts.st_mode & S_IFMT == S_IFDIR else { return false }
+        // A file that was made and never filled is none.
+        let isEmpty = lstat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFREG && facts.st_size == 0
+        return (isEmpty || !mayBeThere(path)) && !mayBeThere(markerPath) && setAsideSeconds().isEmpty
+    }
+
+    private func mayBeThere(_ path: String) -> Bool { access(path, F_OK) == 0 || errno != ENOENT }
 
     /// What it means to find the marker, and no block list.
     var lossByMarker: String {
         "\(path) is missing or older than \(Self.markerName), which says that there was one with a block list"
     }
 
-    /// Makes the marker unless it is there. It is on the disk when this returns.
-    func makeMarker() throws(StoreError) {
-        guard try !hasMarker() else { return }
-        let descriptor = open(markerPath, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw .system("make", path: markerPath) }
-        defer { close(descriptor) }
-        // For whoever finds it. That it is there is what counts.
+    /// What it means that the marker has counted changes that the file has not seen.
+    var lossByAge: String {
+        "\(path) is older than \(Self.markerName) says: it was put back to an earlier state, and may lack blocks"
+    }
+
+    /// Makes the marker, or has it count so many changes of the block list. It is on the disk when this returns.
+    func writeMarker(changes: UInt64) throws(StoreError) {
+        let counted: UInt64 = if case .present(let changes?) = try marker() { changes } else { 0 }
         let words =
-            Array(
-                "\(Self.name) was made in this directory. Without it, the list of blocks counts as lost, and everything is "
-                    .utf8)
-            + Array("refused until a peer or `claviger unblock --confirm-unknown` says what is blocked.\n".utf8)
-        guard write(descriptor, words, words.count) == words.count, fsync(descriptor) == 0 else {
-            throw .system("write", path: markerPath)
-        }
+            "\(Self.name) was made in this directory. Without it, or with an older one, the list of blocks counts as "
+            + "lost, and everything is\nrefused until a peer or `claviger unblock --confirm-unknown` says what is "
+            + "blocked.\n\(Self.changesWord)\(max(changes, counted))\n"
+        let new = markerPath + ".new"
+        let descriptor = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .system("make", path: new) }
+        defer { close(descriptor) }
+        let bytes = Array(words.utf8)
+        guard write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0,
+            rename(new, markerPath) == 0
+        else { throw .system("write", path: markerPath) }
         try sync(directory: directory)
     }
 

@@ -99,16 +99,10 @@ struct StoreBatch: Sendable {
     var undrained: [String] = []
     var peers: [StoredPeer] = []
     var removedPeers: [String] = []
-    var blocks: [StoredBlock] = []
-    var lifts: [StoredBlockLift] = []
-    var blocksBecomeKnown = false
-
-    var hasBlocks: Bool { !blocks.isEmpty || !lifts.isEmpty || blocksBecomeKnown }
 
     /// What a loss of power must not take back once it was said to be saved.
     var mustLast: Bool {
         !canaries.isEmpty || !removedCanaries.isEmpty || !forgets.isEmpty || !drained.isEmpty || !undrained.isEmpty
-            || hasBlocks
     }
 
     var isEmpty: Bool {
@@ -124,11 +118,9 @@ struct StoreBatch: Sendable {
     fileprivate var drainedNames: Set<String> = []
     fileprivate var transitionsUpTo = 0
     fileprivate var peerNames: Set<String> = []
-    fileprivate var blockIDs: Set<String> = []
-    fileprivate var liftIDs: Set<String> = []
 }
 
-/// What the store knows, whether or not the file can take it: bounded, and coalesced by name.
+/// What the store knows besides the block list (`BlockStock`), whether or not the file can take it: bounded, and coalesced by name.
 struct StoreMemory: Sendable {
     private(set) var hsms = LatestValues<String, StoredHSM>()
     private(set) var keys = LatestValues<KeyPlace, StoredKey>()
@@ -139,7 +131,6 @@ struct StoreMemory: Sendable {
     private var runningIsUnsaved = false
     private(set) var drained = LatestValues<String, DrainedRow>()
     private(set) var peers = LatestValues<String, StoredPeer>()
-    private(set) var blocks = BlockMemory()
     private(set) var transitions: TransitionLog
     private let keysLimit: Int
     /// The file that these values come from and go to.
@@ -175,10 +166,6 @@ struct StoreMemory: Sendable {
         let names = Set(all.map(\.name))
         for name in peers.values.keys where !names.contains(name) { peers.remove(name) }
     }
-
-    mutating func keep(_ list: StoredBlockList) { blocks.keep(list) }
-
-    mutating func confirmBlocks() { blocks.confirm() }
 
     mutating func record(_ canary: StoredCanary) { canaries.set(canary, for: canary.label) }
 
@@ -220,9 +207,6 @@ struct StoreMemory: Sendable {
         (batch.drained, batch.undrained, batch.drainedNames) = drained.take()
         (batch.transitions, batch.transitionsUpTo) = transitions.unsaved()
         (batch.peers, batch.removedPeers, batch.peerNames) = peers.take()
-        (batch.blocks, _, batch.blockIDs) = blocks.blocks.take()
-        (batch.lifts, _, batch.liftIDs) = blocks.lifts.take()
-        batch.blocksBecomeKnown = blocks.takeBecomesKnown()
         return batch
     }
 
@@ -238,13 +222,10 @@ struct StoreMemory: Sendable {
         if batch.runningSeconds != nil { runningIsUnsaved = true }
         drained.giveBack(batch.drainedNames)
         peers.giveBack(batch.peerNames)
-        blocks.blocks.giveBack(batch.blockIDs)
-        blocks.lifts.giveBack(batch.liftIDs)
-        if batch.blocksBecomeKnown { blocks.giveBackBecomesKnown() }
     }
 
     /// Takes over what a file says. From another file than the last, what it lacks is to be written again.
-    mutating func adopt(_ contents: StoreContents) {
+    mutating func adopt(_ contents: StoreRows) {
         let restoring = fileID != nil && fileID != contents.id
         fileID = contents.id
         hsms.adopt(Dictionary(contents.hsms, by: \.name), restoring: restoring)
@@ -258,7 +239,6 @@ struct StoreMemory: Sendable {
         drained.adopt(Dictionary(contents.drained, by: \.hsm), restoring: restoring)
         transitions.adopt(contents.transitions, restoring: restoring)
         peers.adopt(Dictionary(contents.peers, by: \.name), restoring: restoring)
-        blocks.adopt(contents.blockList, restoring: restoring)
     }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
 import GRDB
 
 /// Reads a store without a node, for the CLI. Changes nothing, and may read while a node writes. Blocks.
@@ -47,12 +48,9 @@ package struct StoreReader: Sendable {
         Set(try read { try DrainedRow.fetchAll($0, sql: "SELECT * FROM drained") }.map(\.hsm))
     }
 
-    /// The block list as the file has it, by id.
-    package func blocks() throws(StoreError) -> StoredBlockList {
-        var list = try read { try BlockListRow.contents(of: $0) }
-        list.blocks.sort { $0.id < $1.id }
-        list.lifts.sort { $0.id < $1.id }
-        return list
+    /// The block list as the file has it.
+    package func blocks() throws(StoreError) -> BlockList {
+        try read { try BlockTables($0).contents().file.list }
     }
 
     private func read<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {

@@ -18,6 +18,8 @@ package struct StoreSettings: Sendable {
     package var retryIntervalMilliseconds = 3_000
     /// How long a statement waits for another process's lock, in milliseconds.
     package var busyTimeoutMilliseconds = 1_500
+    /// Between two looks at what another process has changed in the block list, in milliseconds.
+    package var lookIntervalMilliseconds = 500
     /// Transitions that are kept in memory for a store that fails; the oldest go first.
     package var transitionsInMemory = 1_000
     /// Fields of the matrix key × HSM that are kept in memory; further ones are not taken.

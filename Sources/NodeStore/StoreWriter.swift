@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
 import GRDB
 import Glibc
 
@@ -7,6 +8,7 @@ final class StoreWriter {
     let files: StoreFiles
     private let settings: StoreSettings
     private var connection: StoreConnection?
+    private var version: Int?
 
     init(directory: String, settings: StoreSettings) {
         files = StoreFiles(directory: directory)
@@ -15,16 +17,26 @@ final class StoreWriter {
 
     /// Opens the file unless it is open; notices that it was deleted, moved or replaced.
     ///
-    /// - Parameter doubt: why the block list in memory may not be the whole one, if that is so.
-    /// - Returns: what the file holds when it was opened now, else `nil`.
-    func open(doubt: String?) throws(StoreError) -> StoreContents? {
+    /// - Parameter beginning: what is known of the block list of a file that is made now.
+    /// - Returns: what the file and the marker say when it was opened now, else `nil`.
+    func open(beginning: StoreConnection.Beginning) throws(StoreError) -> (StoreContents, BlockMarker)? {
         if let connection {
             if try files.identity() == connection.identity { return nil }
             close()
         }
-        let (opened, contents) = try StoreConnection.open(files, settings, doubt: doubt)
+        let (opened, contents, marker) = try StoreConnection.open(files, settings, beginning: beginning)
         connection = opened
-        return contents
+        version = nil
+        return (contents, marker)
+    }
+
+    /// Whether another connection has committed anything since the last call (PRAGMA data_version); true at first.
+    var hasChangedElsewhere: Bool {
+        guard let database = connection?.database,
+            let now = try? database.read({ try Int.fetchOne($0, sql: "PRAGMA data_version") })
+        else { return false }
+        defer { version = now }
+        return version != now
     }
 
     /// After an error, the connection is not used again: what an error leaves behind, a new connection does not have.

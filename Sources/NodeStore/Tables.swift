@@ -88,13 +88,6 @@ extension StoreBatch {
         for name in removedPeers {
             try db.execute(sql: "DELETE FROM peer WHERE name = ?", arguments: [name])
         }
-        if hasBlocks {
-            try BlockListRow.change(db) { head in
-                for block in blocks { try block.insert(db) }
-                for lift in lifts { try lift.insert(db) }
-                if blocksBecomeKnown { head.unknownReason = nil }
-            }
-        }
         // One page that every transaction writes: an empty batch, too, shows whether the file can be written.
         try db.execute(sql: "UPDATE store SET written_unix_seconds = ?", arguments: [nowUnixSeconds])
     }

@@ -37,7 +37,7 @@ struct BlockDigestTests {
         for _ in 0..<200 {
             var list = BlockList()
             for other in random.lists(4, contradicting: true) {
-                list.merge(other)
+                list.merge(other, now: blockTime)
                 if random.chance(oneIn: 3) {
                     list.prune(now: blockTime + Int64.random(in: 0...300, using: &random) * day)
                 }

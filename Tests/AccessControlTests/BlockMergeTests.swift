@@ -9,7 +9,11 @@ struct BlockMergeTests {
     func algebra(contradicting: Bool) {
         var random = SplitMix(seed: 0x6D65)
         for round in 0..<150 {
-            let lists = random.lists(3, contradicting: contradicting)
+            let lists = random.lists(3, contradicting: contradicting).map { list in
+                var list = list
+                list.confirm()
+                return list
+            }
             let (a, b, c) = (lists[0], lists[1], lists[2])
             #expect(a.merged(with: b) == b.merged(with: a), "round \(round): commutative")
             #expect(
@@ -38,14 +42,14 @@ struct BlockMergeTests {
         for _ in 0..<150 {
             let lists = random.lists(2, contradicting: true)
             var list = lists[0]
-            let change = list.merge(lists[1])
-            #expect(change.hasChanged == (list != lists[0]))
-            #expect(change.becameKnown == (lists[0].unknown != nil && lists[1].unknown == nil))
+            let change = list.merge(lists[1], now: blockTime - 200 * day)
+            #expect(change.hasChanged == (list != lists[0] || change.prolonged > 0))
+            #expect(list.unknown == lists[0].unknown, "what is heard says nothing on whether this list is whole")
             for block in change.newBlocks {
                 #expect(list.blocks[block.id] == block && lists[0].blocks[block.id] != block)
             }
             for lift in change.newLifts { #expect(list.lifts[lift.id] == lift && lists[0].lifts[lift.id] != lift) }
-            let again = list.merge(lists[1])
+            let again = list.merge(lists[1], now: blockTime - 200 * day)
             #expect(!again.hasChanged)
             if !change.hasChanged { unchanged += 1 }
         }
@@ -56,7 +60,7 @@ struct BlockMergeTests {
     func addWins() throws {
         var (here, there) = (BlockList(), BlockList())
         try here.order(.key("k"), id: id("a"))
-        there.merge(here)
+        there.merge(here, now: blockTime)
         // At the same moment: one node lifts what it knows of K, the other blocks K again.
         #expect(try here.lift(.key("k"), by: "me@here", now: blockTime).map(\.id) == [id("a")])
         try there.order(.key("k"), id: id("b"))
@@ -70,13 +74,14 @@ struct BlockMergeTests {
     func noResurrection() throws {
         var (here, away) = (BlockList(), BlockList())
         try here.order(.everything, id: id("a"))
-        away.merge(here)
+        away.merge(here, now: blockTime)
         try here.lift(id: id("a"), by: "me@here", now: blockTime)
-        let change = here.merge(away)
+        let change = here.merge(away, now: blockTime)
         #expect(!change.hasChanged && here.verdict() == nil)
-        // Also when the lift comes before the block that it is about.
-        var late = BlockList(blocks: [], lifts: Array(here.lifts.values))
-        late.merge(away)
+        // The lift comes with its block to whoever has neither.
+        var late = BlockList()
+        late.merge(here, now: blockTime)
+        late.merge(away, now: blockTime)
         #expect(late == here && late.verdict() == nil)
     }
 
@@ -89,7 +94,7 @@ struct BlockMergeTests {
         try early.lift(id: id("a"), by: "z@early", now: blockTime + 1)
         #expect(early.merged(with: late).lifts[id("a")]?.liftedBy == "z@early")
         #expect(late.merged(with: early).lifts[id("a")]?.liftedBy == "z@early")
-        #expect(late.merge(early).newLifts.map(\.liftedBy) == ["z@early"])
+        #expect(late.merge(early, now: blockTime).newLifts.map(\.liftedBy) == ["z@early"])
     }
 
     @Test("of two blocks with one id the one that ends later stands, and the deception is counted")
@@ -99,25 +104,24 @@ struct BlockMergeTests {
         let endless = Block(
             id: id("a"), target: .everything, reason: "a", madeAt: blockTime, expiresAt: nil, madeBy: "a")
         var (here, there) = (BlockList(blocks: [endless], lifts: []), BlockList(blocks: [short], lifts: []))
-        let refused = here.merge(there)
+        let refused = here.merge(there, now: blockTime)
         #expect(refused.contradictions == 1 && !refused.hasChanged)
-        let change = there.merge(here)
+        let change = there.merge(here, now: blockTime)
         #expect(change.contradictions == 1 && change.newBlocks == [endless])
         #expect(there == here && there.digest == here.digest && there.verdict()?.block == endless)
     }
 
-    @Test("a known list makes an unknown one known; two unknown ones unite and stay so")
+    @Test("what is heard never decides whether a list is whole: neither a known nor an unknown one")
     func unknown() throws {
         var known = BlockList()
         try known.order(.key("k"), id: id("a"))
-        var lost = BlockList.unknown("the disk is gone")
-        let change = lost.merge(known)
-        #expect(change.becameKnown && change.newBlocks.map(\.id) == [id("a")] && lost == known)
-
-        var left = BlockList(blocks: [], lifts: [], unknown: "one reason")
-        let right = BlockList(blocks: Array(known.blocks.values), lifts: [], unknown: "another")
-        #expect(!left.merge(right).becameKnown)
-        #expect(left.unknown == "one reason" && left.blocks == right.blocks && left == right)
-        #expect(known.merged(with: right) == known, "what is unknown elsewhere makes nothing unknown here")
+        for var lost in [BlockList.unknown("the disk is gone"), BlockList(blocks: [], lifts: [], knowledge: .none)] {
+            let before = lost.knowledge
+            #expect(lost.merge(known, now: blockTime).newBlocks.map(\.id) == [id("a")])
+            #expect(lost.knowledge == before && lost != known && lost.blocks == known.blocks)
+            #expect(known.merged(with: lost) == known, "what is unknown elsewhere makes nothing unknown here")
+            lost.confirm()
+            #expect(lost == known)
+        }
     }
 }

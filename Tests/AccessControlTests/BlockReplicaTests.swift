@@ -63,8 +63,7 @@ private struct Replicas {
     private mutating func deliver(
         _ message: (list: BlockList, blocks: Set<String>, lifts: Set<String>), to at: Int
     ) {
-        if message.list.unknown == nil { nodes[at].isKnown = true }
-        nodes[at].list.merge(message.list)
+        nodes[at].list.merge(message.list, now: now)
         nodes[at].blocks.formUnion(message.blocks)
         nodes[at].lifts.formUnion(message.lifts)
     }
@@ -82,12 +81,16 @@ private struct Replicas {
         }
     }
 
-    /// Everybody has heard of everything.
+    /// Everybody has heard of everything, and an operator has said so.
     mutating func heal() {
         for _ in 0..<2 {
             for from in nodes.indices {
                 for to in nodes.indices { deliver((nodes[from].list, nodes[from].blocks, nodes[from].lifts), to: to) }
             }
+        }
+        for at in nodes.indices {
+            nodes[at].list.confirm()
+            nodes[at].isKnown = true
         }
     }
 }

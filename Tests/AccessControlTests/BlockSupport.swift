@@ -57,7 +57,8 @@ extension SplitMix {
                 if contradicting, chance(oneIn: 3) {
                     if Bool.random(using: &self) { order.target = target() } else { order.expiresAt = nil }
                 }
-                if Bool.random(using: &self) { blocks.append(order) }
+                guard Bool.random(using: &self) else { continue }
+                blocks.append(order)
                 if chance(oneIn: 3) { lifts.append(lift(of: order.id)) }
             }
             return BlockList(blocks: blocks, lifts: lifts, unknown: chance(oneIn: 4) ? "lost" : nil)
@@ -66,10 +67,10 @@ extension SplitMix {
 }
 
 extension BlockList {
-    /// What both know.
-    func merged(with other: BlockList) -> BlockList {
+    /// What both know. By default at a time when no order of these tests had ended.
+    func merged(with other: BlockList, at now: Int64 = blockTime - 200 * day) -> BlockList {
         var result = self
-        result.merge(other)
+        result.merge(other, now: now)
         return result
     }
 

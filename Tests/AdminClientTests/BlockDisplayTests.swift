@@ -83,6 +83,45 @@ import Testing
         #expect(display.lastLines() == ["It is done here; whether other nodes have it is not known."])
     }
 
+    @Test func aSlowDiskIsToldOfAndConfirmedLater() {
+        // Before, nothing was said until the disk had it: 30 s of silence, then "it is not known".
+        var display = display(durable: false)
+        let nodes = [
+            Node(node: "a", state: .effective, afterMilliseconds: 0),
+            Node(node: "b", state: .effective, afterMilliseconds: 40),
+        ]
+        #expect(
+            display.lines(progress(nodes)) == [
+                "  a      0 ms  done there, not on its disk yet", "  b     40 ms  done there, not on its disk yet",
+            ])
+        #expect(display.outcome == .notDurable)
+        var late = display
+        #expect(late.lastLines().first?.hasPrefix("It is done here, and NOT ON THIS NODE'S DISK YET") == true)
+        let written = nodes.map { Node(node: $0.node, state: .confirmed, afterMilliseconds: 3_000) }
+        #expect(display.lines(progress(written, isFinished: true)).count == 2)
+        #expect(display.outcome == .everywhere && display.lastLines() == ["All 2 nodes have it on disk."])
+    }
+
+    @Test func whoDoesNotGoByItIsNotConfirmed() {
+        var display = display()
+        let nodes = [Node(node: "a", state: .confirmed), Node(node: "b", state: .ineffective, detail: "it has ended")]
+        #expect(
+            display.lines(progress(nodes)).last == "  b            has it, and does NOT go by it: it has ended")
+        #expect(display.outcome == .unconfirmed(["b"]))
+    }
+
+    @Test func thousandsOfNodesDoNotDrownWhatMatters() {
+        // Before, 4,096 invented members made 217 kB.
+        var display = display()
+        let nodes =
+            [Node(node: "here", state: .confirmed)]
+            + (0..<4_096).map { Node(node: "n\($0)", state: .unreachable, detail: String(repeating: "x", count: 99)) }
+        let lines = display.lines(progress(nodes, isFinished: true)) + display.lastLines()
+        #expect(lines.map(\.utf8.count).reduce(0, +) < 10_000)
+        #expect(lines.contains { $0.contains("and 4057 more lines") })
+        #expect(lines.last { $0.contains("NOT CONFIRMED") } != nil)
+    }
+
     @Test func linesAreBounded() {
         var display = display()
         let nodes = (0..<5).map { number in

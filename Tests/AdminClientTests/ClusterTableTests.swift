@@ -126,9 +126,10 @@ import Testing
         lost.blocks.removeLast()
         #expect(
             BlockTable.text(lost, nowUnixSeconds: Example.now) == """
-                EVERY REQUEST IS REFUSED: this node has lost its list of blocks (the file was corrupt). A node that
-                  knows the list tells it; where none does, and there are no other blocks than these: claviger
-                  unblock --confirm-unknown
+                EVERY REQUEST IS REFUSED by this node: it does not know what is blocked (the file was corrupt).
+                  Peers that know the list tell it within seconds; where no node has one, and there are no other
+                  blocks than `claviger blocks` shows: `claviger cluster bootstrap`, or without a cluster `claviger
+                  unblock --confirm-unknown`
                 1 block is in force
                   --key payments
                       stolen laptop, ticket 4711

@@ -72,8 +72,10 @@ import Testing
             text.hasPrefix(
                 """
                 node fra-1, version 0.1.0: UNAVAILABLE
-                every request is refused: the list of blocks is lost (the file was corrupt). Another node tells it,
-                  or you do: claviger unblock --confirm-unknown
+                every request is refused by this node: it does not know what is blocked (the file was corrupt).
+                  Peers that know the list tell it within seconds; where no node has one, and there are no other
+                  blocks than `claviger blocks` shows: `claviger cluster bootstrap`, or without a cluster `claviger
+                  unblock --confirm-unknown`
                 no HSM here can serve: requests are passed on to other nodes
                 store: failing: the disk is full
                 payments: fra-1 and iad-1 hold different keys

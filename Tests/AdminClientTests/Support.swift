@@ -30,6 +30,8 @@ final class ScriptedNode: NodeAdministration {
 
     func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt> { give("\(order)") }
 
+    func bootstrap(user: String) async -> AdminAnswer { note("bootstrap by \(user)") }
+
     func progress(ofOrder number: UInt64) -> BlockProgress? { number == 7 ? Example.progress : nil }
 
     func blocks() -> BlockListing { Example.blocks }

@@ -102,6 +102,7 @@ extension ClusterSimulation {
         nodes[node].stores += 1
         nodes[node].storedIncarnation = nil
         nodes[node].blocks = .unknown("the store is lost")
+        nodes[node].join = BlockListJoin(now: now)
         let elsewhere = nodes.indices.filter { $0 != node }
         let (blocks, lifts) = (check.blocks, check.lifts)
         check.blocks = blocks.filter { id in elsewhere.contains { nodes[$0].blocks.blocks[id] != nil } }

@@ -112,6 +112,17 @@ struct ClusterSimulation {
         guard nodes[index].isUp || nodes[index].state == .left else { return }
         let actions = event(&nodes[index].machine, now &+ nodes[index].clock)
         perform(actions, of: index)
+        takeListForWhole(index)
+    }
+
+    /// A node that has lost its list has merged with its peers.
+    private mutating func takeListForWhole(_ index: Int) {
+        guard nodes[index].isUp, let join = nodes[index].join else { return }
+        let members = nodes[index].machine.members.filter { $0.liveness != .left }.map(\.identity.name)
+        guard join.isWhole(members: members, now: now) else { return }
+        nodes[index].join = nil
+        nodes[index].blocks.confirm()
+        tellBlocks(index)
     }
 
     mutating func perform(_ actions: GossipActions, of index: Int) {
@@ -163,7 +174,9 @@ struct ClusterSimulation {
             if nodes[to].state == .frozen { nodes[to].inbox.append(event) }
             return
         }
-        if sabotage == .overwritesBlocks { nodes[to].blocks = list } else { nodes[to].blocks.merge(list) }
+        if sabotage == .overwritesBlocks { nodes[to].blocks = list } else { nodes[to].blocks.merge(list, now: 2) }
+        let sender = nodes[from].name
+        nodes[to].join?.answered(sender, isKnown: list.knowledge == .known, now: now)
         tellBlocks(to)
         if !isAnswer { carryBlocks(from: to, to: from, isAnswer: true) }
     }

@@ -34,6 +34,8 @@ struct SimulatedNode {
     /// Grows each time its store is lost.
     var stores = 0
     var blocks = BlockList()
+    /// While it does not know its list.
+    var join: BlockListJoin?
     /// What arrived while it was frozen.
     var inbox: [ClusterEvent] = []
     var tickNumber: UInt64 = 0

@@ -18,9 +18,13 @@ struct ExchangeTests {
         }
     }
 
-    private func deliveries(_ node: ClusterService, within time: Duration) async -> [String: BlockDelivery.Outcome] {
+    private func deliveries(
+        _ node: ClusterService, order: [String] = [], within time: Duration
+    ) async -> [String: BlockDelivery.Outcome] {
         var found: [String: BlockDelivery.Outcome] = [:]
-        for await delivery in node.pushBlocks(timeout: time) { found[delivery.node] = delivery.outcome }
+        for await delivery in node.push(BlockPush(ids: order, isBlock: true), timeout: time) {
+            found[delivery.node] = delivery.outcome
+        }
         return found
     }
 
@@ -31,7 +35,7 @@ struct ExchangeTests {
             let b = try await cluster.start("b", seeds: [a.service.address])
             let c = try await cluster.start("c", seeds: [a.service.address])
             try await eventually("all are there") { a.service.members.count == 2 }
-            c.delegate.set { $0.isDurable = false }
+            c.delegate.set { $0.disk = .failed }
             try block("of-a", in: a.delegate)
             try block("of-b", in: b.delegate)
             let outcomes = await deliveries(a.service, within: .seconds(5))
@@ -53,6 +57,54 @@ struct ExchangeTests {
                 return
             }
             #expect(!reason.isEmpty)
+        }
+    }
+
+    @Test(
+        "a confirmation says in force there, a disk that takes its time is told of before, and what has ended is told")
+    func steps() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            try await eventually("b is there") { a.service.liveness(of: "b") == .alive }
+            b.delegate.set { $0.disk = .pending }
+            try block("k", in: a.delegate)
+            let order = Array(a.delegate.blocks().blocks.keys)
+            var outcomes: [BlockDelivery.Outcome] = []
+            for await delivery in a.service.push(BlockPush(ids: order, isBlock: true), timeout: .seconds(10)) {
+                outcomes.append(delivery.outcome)
+                b.delegate.set { $0.disk = .written }
+            }
+            #expect(outcomes == [.effective, .confirmed])
+            b.delegate.set { state in
+                _ = try? state.blocks.lift(.key("k"), by: "me@b", now: 1_700_000_001)
+            }
+            #expect(await deliveries(a.service, order: order, within: .milliseconds(300)) == ["b": .ineffective])
+        }
+    }
+
+    @Test("a list of many pages goes both ways completely, and each side knows whether the other's list is known")
+    func pages() async throws {
+        try await withCluster { cluster in
+            let (a, b) = (try await cluster.start("a"), try await cluster.start("b"))
+            for (node, name) in [(a, "a"), (b, "b")] {
+                let blocks = (0..<900).map { number in
+                    Block(
+                        id: UUID().uuidString.replacing("-", with: "").lowercased(), target: .key("\(name)-\(number)"),
+                        reason: String(repeating: name, count: 250), madeAt: 1_700_000_000, expiresAt: nil,
+                        madeBy: "me@\(name)")
+                }
+                node.delegate.set { state in
+                    state.blocks = BlockList(blocks: blocks, lifts: [], knowledge: name == "a" ? .known : .none)
+                    state.facts.blocks = state.blocks.digest
+                }
+            }
+            let identity = NodeIdentity(name: "b", address: b.service.address, site: "here", incarnation: 1)
+            await a.service.exchangeBlocks(with: identity)
+            #expect(a.delegate.blocks().blocks.count == 1_800 && b.delegate.blocks().blocks.count == 1_800)
+            #expect(
+                a.delegate.get(\.exchangedBlocks) == ["b": false] && b.delegate.get(\.exchangedBlocks) == ["a": true])
+            #expect(b.delegate.blocks().knowledge == .none, "what is heard does not make it known")
         }
     }
 

@@ -21,7 +21,10 @@ final class ScriptedNode: ClusterDelegate {
                     isDrained: false)
             ])
         var blocks = BlockList()
-        var isDurable = true
+        var disk = BlockPage.Disk.written
+        var now = Int64(Date().timeIntervalSince1970)
+        /// Peers with which block lists were exchanged completely, and whether theirs was known.
+        var exchangedBlocks: [String: Bool] = [:]
         var canaries: [SharedCanary] = []
         var offers: [String: [SharedCanary]] = [:]
         var forgets: [SharedForget] = []
@@ -42,11 +45,11 @@ final class ScriptedNode: ClusterDelegate {
     func facts() -> NodeFacts { get(\.facts) }
     func blocks() -> BlockList { get(\.blocks) }
 
-    func merge(blocks list: BlockList, from peer: String) async -> (merged: BlockList, durable: Bool) {
+    func merge(blocks news: BlockNews, from peer: String) async -> BlockTaken {
         state.withLock { state in
-            _ = state.blocks.merge(list)
+            state.blocks.merge(news.entries, strayLifts: news.strayLifts, now: state.now)
             state.facts.blocks = state.blocks.digest
-            return (state.blocks, state.isDurable)
+            return BlockTaken(list: state.blocks, disk: state.disk)
         }
     }
 
@@ -60,6 +63,8 @@ final class ScriptedNode: ClusterDelegate {
     }
     func exchangeBegan(with peer: String) -> UInt64 { keysVersion() }
     func exchangeEnded(with peer: String, version: UInt64) { set { $0.exchanged[peer] = version } }
+
+    func exchangedBlocks(with peer: String, isKnown: Bool) { set { $0.exchangedBlocks[peer] = isKnown } }
 
     func serve(
         _ request: ProxyRequest, forwardedBy peer: String, deadline: UInt64,

@@ -168,7 +168,7 @@ import Testing
         #expect(withOthers.verdict == .degraded, "the others serve")
         #expect(
             withOthers.reasons.first?.hasPrefix(
-                "node fra-1 refuses every request, because it has lost its list of blocks (corrupt)") == true)
+                "node fra-1 refuses every request: it does not know what is blocked (corrupt)") == true)
         #expect(withOthers.reasons.count == 2)
         let alone = judge(here: status { $0.blocksUnknown = "corrupt" }) { $0.removeLast(2) }
         #expect(alone.verdict == .unavailable && alone.reasons.count == 2)

@@ -36,6 +36,19 @@ import Testing
         return (status, parts.dropFirst().joined(separator: "\r\n\r\n"))
     }
 
+    @Test func aClusterIsBegun() async throws {
+        let node = ScriptedNode(.done("the cluster begins"))
+        try await withNode(node) { ask in
+            let answer = try await ask("POST /cluster/bootstrap", #"{"user":"anna"}"#)
+            #expect(answer.status == "200" && answer.body == "{\"message\":\"the cluster begins\"}\n")
+            #expect(try await ask("GET /cluster/bootstrap", "").status == "405")
+            for body in ["", "{}", #"{"user":""}"#, #"{"user":"a","force":true}"#] {
+                #expect(try await ask("POST /cluster/bootstrap", body).status == "400", "\(body)")
+            }
+        }
+        #expect(node.commands == ["bootstrap by anna"])
+    }
+
     @Test(
         arguments: [
             (

@@ -51,6 +51,8 @@ final class ScriptedNode: NodeAdministration {
 
     func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt> { give("\(order)") }
 
+    func bootstrap(user: String) async -> AdminAnswer { note("bootstrap by \(user)") }
+
     func progress(ofOrder number: UInt64) -> BlockProgress? {
         number == 7 ? BlockProgress(nodes: [.init(node: "fra-1", state: .confirmed)], isFinished: true) : nil
     }

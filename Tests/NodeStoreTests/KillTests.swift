@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
 import Dispatch
 import Foundation
 import Glibc
@@ -59,11 +60,11 @@ struct KillTests {
             let store = scratch.open()
             #expect(store.health == .ok)
             let list = store.blocks()
-            #expect(list.condition == .known, "round \(round)")
+            #expect(list.knowledge == .known, "round \(round)")
             let promised = Load.labels(acknowledged)
             #expect(promised.count > round)
-            #expect(promised.isSubset(of: Set(list.blocks.map(\.targetValue))), "round \(round)")
-            #expect(Set(list.lifts.map(\.id)).isSubset(of: Set(list.blocks.map(\.id))))
+            #expect(promised.isSubset(of: Set(list.blocks.values.map(\.target.value))), "round \(round)")
+            #expect(Set(list.lifts.keys).isSubset(of: Set(list.blocks.keys)))
             store.close()
         }
         #expect(try scratch.setAside() == [])
@@ -84,11 +85,11 @@ struct KillTests {
                     kill(getpid(), SIGKILL)
                 }
                 let store = NodeStore.open(directory: directory, settings: Scratch.settings())
-                guard store.blocks().condition != .known else { exit(1) }
+                guard store.blocks().knowledge != .known else { exit(1) }
                 while true { await store.saved() }
             }
             let store = scratch.open()
-            #expect(store.blocks().condition != .known, "round \(round)")
+            #expect(store.blocks().knowledge != .known, "round \(round)")
             store.close()
         }
     }
@@ -103,7 +104,7 @@ private enum Orders {
             let block = Sample.block(round * 1_000 + number)
             let lifts = number.isMultiple(of: 3) ? [Sample.lift(round * 1_000 + number)] : []
             guard await store.keep(blocks: Sample.list([block], lifts: lifts)) else { exit(1) }
-            let line = Array("\(block.targetValue)\n".utf8)
+            let line = Array("\(block.target.value)\n".utf8)
             guard write(file, line, line.count) == line.count else { exit(2) }
             confirmed()
         }

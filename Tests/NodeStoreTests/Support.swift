@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
 import Dispatch
 import Foundation
 import GRDB
@@ -37,6 +38,7 @@ final class Scratch: Sendable {
         settings.flushDelayMilliseconds = 10
         settings.retryIntervalMilliseconds = 50
         settings.busyTimeoutMilliseconds = 100
+        settings.lookIntervalMilliseconds = 20
         change(&settings)
         return settings
     }
@@ -79,6 +81,17 @@ final class Scratch: Sendable {
         return ioctl(descriptor, 0x4008_6602, &flags) == 0
     }
 
+    /// Puts something else in a file's place for a while.
+    static func hide(_ path: String) {
+        rename(path, path + ".hidden")
+        mkdir(path, 0o700)
+    }
+
+    static func show(_ path: String) {
+        rmdir(path)
+        rename(path + ".hidden", path)
+    }
+
     /// Whether this file system knows immutable files.
     static let canFreeze: Bool = {
         let path = FileManager.default.temporaryDirectory.path + "/node-store-freeze-\(getpid())"
@@ -117,20 +130,20 @@ enum Sample {
             madeUnixSeconds: now, trustedByOperator: trusted, dispute: trusted ? nil : "hsm-a and hsm-b disagree")
     }
 
-    static func block(_ number: Int, reason: String = "because", expires: Int? = nil) -> StoredBlock {
-        StoredBlock(
-            id: id(number), targetKind: "key", targetValue: "key-\(number)", reason: reason, madeBy: "alice@fra-1",
-            madeUnixSeconds: now, expiresUnixSeconds: expires)
+    static func block(_ number: Int, reason: String = "because", expires: Int? = nil) -> Block {
+        Block(
+            id: id(number), target: .key("key-\(number)"), reason: reason, madeAt: Int64(now),
+            expiresAt: expires.map(Int64.init), madeBy: "alice@fra-1")
     }
 
-    static func lift(_ number: Int) -> StoredBlockLift {
-        StoredBlockLift(id: id(number), liftedBy: "bob@fra-2", liftedUnixSeconds: now)
+    static func lift(_ number: Int) -> BlockLift {
+        BlockLift(id: id(number), liftedAt: Int64(now), liftedBy: "bob@fra-2")
     }
 
     static func list(
-        _ blocks: [StoredBlock], lifts: [StoredBlockLift] = [], _ condition: StoredBlockCondition = .known
-    ) -> StoredBlockList {
-        StoredBlockList(blocks: blocks, lifts: lifts, condition: condition)
+        _ blocks: [Block], lifts: [BlockLift] = [], _ knowledge: BlockKnowledge = .known
+    ) -> BlockList {
+        BlockList(blocks: blocks, lifts: lifts, knowledge: knowledge)
     }
 
     private static func id(_ number: Int) -> String { String(repeating: "0", count: 26) + String(100_000 + number) }
@@ -176,11 +189,31 @@ extension StoreHealth {
     }
 }
 
-extension StoredBlockList {
-    /// Why it is unknown; `nil` when it is known.
-    var doubt: String? {
-        if case .unknown(let reason) = condition { reason } else { nil }
+extension NodeStore {
+    /// The list after a look at what other processes have written.
+    func blocks() -> BlockList {
+        _ = hsms()
+        return blockList
     }
+
+    /// Adds what a list has; a known one makes the store's known. Returns whether that is on the disk.
+    func keep(blocks list: BlockList) async -> Bool {
+        changeBlocks { mine in
+            mine.merge(list, now: Int64(Sample.now))
+            if list.knowledge == .known { mine.confirm() }
+        }
+        return await saved()
+    }
+
+    func confirmBlocks() async -> Bool {
+        changeBlocks { $0.confirm() }
+        return await saved()
+    }
+}
+
+extension BlockList {
+    /// Why it is unknown; `nil` when it is known.
+    var doubt: String? { unknown }
 }
 
 /// Asks again until it is so, for at most twenty seconds. Leaves the thread to others in between.

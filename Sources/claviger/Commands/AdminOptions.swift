@@ -2,6 +2,7 @@
 import AdminClient
 import ArgumentParser
 import NodeConfig
+import PrivateFiles
 
 extension ExitStatus {
     /// What was asked for was not done, or is not so: no node runs, or the node said no.
@@ -32,6 +33,17 @@ struct AdminOptions: ParsableArguments {
         settings?.node.stateDirectory ?? stateDir ?? NodeIdentitySettings.standardStateDirectory
     }
 
+    /// Who asks the node. Ends the command where others could have put a directory of their own in the state directory's
+    /// place: what is found there is not asked.
+    func client(timeout: Duration = .seconds(30)) throws -> AdminClient {
+        let directory = stateDirectory(try settings())
+        if let flaw = DirectoryChain.flaw(of: directory) {
+            throw failure(
+                "nothing was done, and no node was asked: \(flaw.message). \(flaw.mend)", status: ExitStatus.notDone)
+        }
+        return AdminClient(stateDirectory: directory, timeout: timeout)
+    }
+
     /// Tells the running node something, and prints what it says.
     ///
     /// - Parameters:
@@ -41,9 +53,9 @@ struct AdminOptions: ParsableArguments {
         naming names: String..., timeout: Duration = .seconds(30),
         command: (AdminClient) async throws(AdminClientError) -> String
     ) async throws {
-        let client = AdminClient(stateDirectory: stateDirectory(try settings()), timeout: timeout)
+        let client = try client(timeout: timeout)
         do throws(AdminClientError) {
-            printLine(try await command(client))
+            printLine(Terminal.shown(try await command(client)))
         } catch {
             throw Self.failed(error, names)
         }
@@ -54,10 +66,12 @@ struct AdminOptions: ParsableArguments {
             return failure(Self.message(error), status: ExitStatus.notDone)
         }
         let unknown = name ?? (names.count == 1 ? names.first : nil)
-        return failure("\(message); \(proposal(unknown, known))", status: ExitStatus.configuration)
+        return failure(Terminal.shown("\(message); \(proposal(unknown, known))"), status: ExitStatus.configuration)
     }
 
-    static func message(_ error: AdminClientError) -> String {
+    static func message(_ error: AdminClientError) -> String { Terminal.shown(words(error)) }
+
+    private static func words(_ error: AdminClientError) -> String {
         switch error {
         case .notRunning(let socket):
             "no node is running here: nobody listens at \(socket). Name the node's --config or --state-dir if it has "

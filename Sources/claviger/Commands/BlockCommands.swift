@@ -21,6 +21,14 @@ struct BlockTargetOptions: ParsableArguments {
     @Flag(help: "Every key of every key store.")
     var all = false
 
+    func validate() throws {
+        guard key?.utf8.contains(UInt8(ascii: ",")) != true else {
+            throw ValidationError(
+                "--key names one key, and this has a comma: give one command for each key. A key whose label has a comma "
+                    + "is named by its external key id, its blocks by --id.")
+        }
+    }
+
     /// How many targets are named.
     var count: Int { [key != nil, keystore != nil, principal != nil, all].count { $0 } }
 }
@@ -30,9 +38,11 @@ struct BlockCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "block",
         abstract: "Break glass: refuse requests at once, on every node.",
-        discussion: "Answers when this node has it on disk, then shows each node as it confirms, and names those that "
-            + "it cannot reach: they get it as soon as they can be reached. KMS is told that the key is disabled. It "
-            + "holds over restarts, until it expires or is lifted by claviger unblock. Status 0: every node has it. "
+        discussion:
+            "It is in force here at once. Says what it hits, then shows each node as it confirms that it goes by "
+            + "the order and has it on disk, and names those that it cannot reach: they get it as soon as they can be "
+            + "reached. KMS is told that the key is disabled. It holds over restarts, until it ends or is lifted by "
+            + "claviger unblock. Status 0: every node has it. "
             + "Status 1: not done, or not on this node's disk. Status 2: the configuration is wrong. Status 3: done "
             + "here, and a node has not confirmed it. docs/guides/break-glass.md.")
 
@@ -41,7 +51,10 @@ struct BlockCommand: AsyncParsableCommand {
     @Option(help: "Why, in a few words: in the log, in claviger blocks, and for those who find out.")
     var reason: String
 
-    @Option(help: ArgumentHelp("When it ends by itself: 30m, 2h, 3d. Without it: never.", valueName: "duration"))
+    @Option(
+        help: ArgumentHelp(
+            "How long it holds, on each node by its own clock: 30m, 2h, 3d. Without it: until it is lifted.",
+            valueName: "duration"))
     var expires: String?
 
     @OptionGroup var waiting: ConfirmationOptions
@@ -127,7 +140,7 @@ struct BlocksCommand: AsyncParsableCommand {
     @OptionGroup var node: AdminOptions
 
     func run() async throws {
-        let client = AdminClient(stateDirectory: node.stateDirectory(try node.settings()))
+        let client = try node.client()
         do throws(AdminClientError) {
             let listing = try await client.blocks()
             printLine(

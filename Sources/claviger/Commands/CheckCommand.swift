@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
+import AdminProtocol
 import ArgumentParser
 import Glibc
 import HSMPool
@@ -6,6 +8,7 @@ import LaneProtocol
 import Logging
 import NIOPosix
 import NodeConfig
+import NodeStore
 import Routing
 import XKSService
 
@@ -28,6 +31,7 @@ struct CheckCommand: AsyncParsableCommand {
         var poolSettings = translation.pool(&findings)
         let keyStores = translation.keyStores(&findings)
         _ = translation.listener(&findings)
+        translation.checkStateDirectory(&findings)
         translation.checkCluster(&findings)
         // Where a PIN could not be read, no login is tried without it.
         if findings.problems.isEmpty {
@@ -45,7 +49,23 @@ struct CheckCommand: AsyncParsableCommand {
             printError(error.description)
             throw ExitStatus.configuration
         }
+        noteBlockList(configuration.settings)
         print("\(config): good")
+    }
+
+    /// A node that would wait for its block list, and refuse everything meanwhile, is no mistake in the file.
+    private func noteBlockList(_ settings: NodeSettings) {
+        guard settings.cluster != nil else { return }
+        let knowledge: BlockKnowledge
+        do throws(StoreError) {
+            knowledge = try StoreReader.open(directory: settings.node.stateDirectory).blocks().knowledge
+        } catch {
+            guard case .notThere = error else { return }
+            knowledge = .none
+        }
+        guard let reason = knowledge.doubt else { return }
+        printError(
+            "note: the node refuses every request at first, since \(BlockListing.mend(reason))")
     }
 
     private func checkHSMs(

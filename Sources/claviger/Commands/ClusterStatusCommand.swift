@@ -8,9 +8,11 @@ import Glibc
 struct ClusterCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cluster",
-        abstract: "Show the cluster, forget nodes that are gone, and make certificates.",
+        abstract: "Begin a cluster, show it, forget nodes that are gone, and make certificates.",
         subcommands: [
-            ClusterStatusCommand.self, ClusterForgetCommand.self, ClusterNewCACommand.self, ClusterIssueCommand.self,
+            ClusterStatusCommand.self, ClusterBootstrapCommand.self, ClusterForgetCommand.self,
+            ClusterNewCACommand.self,
+            ClusterIssueCommand.self,
         ])
 }
 
@@ -36,7 +38,7 @@ struct ClusterStatusCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let client = AdminClient(stateDirectory: node.stateDirectory(try node.settings()))
+        let client = try node.client()
         guard let watch else {
             let health: ClusterHealth
             do throws(AdminClientError) {

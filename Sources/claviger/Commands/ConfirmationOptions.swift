@@ -31,14 +31,14 @@ struct ConfirmationOptions: ParsableArguments {
         on node: AdminOptions, words: OrderWords,
         order: (AdminClient) async throws(AdminClientError) -> BlockReceipt
     ) async throws {
-        let client = AdminClient(stateDirectory: node.stateDirectory(try node.settings()))
+        let client = try node.client()
         let receipt: BlockReceipt
         do throws(AdminClientError) {
             receipt = try await order(client)
         } catch {
             throw failure(words.text(error), status: ExitStatus.notDone)
         }
-        printLine(receipt.message)
+        printLine(Terminal.shown(receipt.message))
         var display = BlockDisplay(receipt)
         await follow(receipt.order, client, &display)
         for line in display.lastLines() { printLine(line) }
@@ -74,9 +74,9 @@ struct OrderWords {
     func text(_ error: AdminClientError) -> String {
         switch error {
         case .notRunning, .forbidden: "\(notDone): \(AdminOptions.message(error)). \(mend)"
-        case .refused(let message), .unknown(let message, _, _): "\(notDone): \(message)"
-        case .unusable(let message):
-            "It is not known whether the order was carried out: \(message). Look at claviger blocks, here and on "
+        case .refused, .unknown: "\(notDone): \(AdminOptions.message(error))"
+        case .unusable:
+            "It is not known whether the order was carried out: \(AdminOptions.message(error)). Look at claviger blocks, here and on "
                 + "another node; to give the order twice does no harm"
         }
     }

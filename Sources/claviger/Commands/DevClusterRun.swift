@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import AdminClient
+import AdminProtocol
 import ArgumentParser
 import AsyncHTTPClient
 import DevEnvironment
@@ -37,6 +39,7 @@ struct DevClusterRun: Sendable {
         let (steps, events) = AsyncStream.makeStream(of: Step.self)
         let tasks = [
             Task {
+                await bootstrap()
                 if await isWhole() { events.yield(.whole) }
             },
             Task {
@@ -99,6 +102,21 @@ struct DevClusterRun: Sendable {
     }
 
     // MARK: Waiting
+
+    /// Begins the cluster, as its operator would; a cluster that has its list takes no notice. Returns once a node has
+    /// taken it.
+    private func bootstrap() async {
+        guard let first = cluster.nodes.first else { return }
+        let client = AdminClient(stateDirectory: first.stateDirectory)
+        while true {
+            do throws(AdminClientError) {
+                _ = try await client.bootstrap(BootstrapOrder(user: OrderingUser.name))
+                return
+            } catch {
+                guard (try? await Task.sleep(for: Self.pollInterval)) != nil else { return }
+            }
+        }
+    }
 
     /// Returns true once every node serves and sees all others; false when the task is cancelled before.
     private func isWhole() async -> Bool {

@@ -22,7 +22,7 @@ struct DrainCommand: AsyncParsableCommand {
     @OptionGroup var node: AdminOptions
 
     func run() async throws {
-        let client = AdminClient(stateDirectory: node.stateDirectory(try node.settings()))
+        let client = try node.client()
         let process = client.servingProcess().map { ProcessIdentity(pid: $0, startTicks: 0) }
         try await node.tell { (client) throws(AdminClientError) in try await client.drainNode() }
         guard wait else { return }

@@ -29,6 +29,7 @@ struct StatusCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        _ = try node.client()
         let settings = try node.settings()
         let place = StatusPlace(directory: node.stateDirectory(settings), settings: settings)
         guard let watch else {

@@ -12,6 +12,9 @@ struct Administration: NodeAdministration {
     let reloader: NodeReloader
     let signals: NodeSignals
 
+    /// How long the disk may take before an answer goes out without it: less than who asks waits.
+    private static let diskTime = Duration.seconds(2)
+
     // MARK: Showing
 
     func status() -> AdminStatus {
@@ -56,7 +59,7 @@ struct Administration: NodeAdministration {
         guard parts.pool.drain(hsm, true) else { return unknown(hsm) }
         parts.neighbours.factsChanged()
         let rest = parts.status.status()
-        let durable = await parts.store.saved()
+        let durable = await parts.store.saved(within: Self.diskTime) { _ in }
         var words = ["\(hsm) is drained: it gets no new requests."]
         if !rest.hasUsableHSM {
             words.append(
@@ -64,17 +67,22 @@ struct Administration: NodeAdministration {
                     ? "No other HSM of this node can serve: requests are passed on to other nodes."
                     : "No other HSM can serve: every request fails until one can, or this one is undrained.")
         }
-        if !durable { words.append("The store could not be written: a restart will forget it.") }
+        if durable == false { words.append("The store could not be written: a restart will forget it.") }
+        if durable == nil { words.append("It is not on the disk yet: a restart before it is will forget it.") }
         return .done(words.joined(separator: " "))
     }
 
     func undrain(_ hsm: String) async -> AdminAnswer {
         guard parts.pool.drain(hsm, false) else { return unknown(hsm) }
         parts.neighbours.factsChanged()
-        let durable = await parts.store.saved()
-        return .done(
-            "\(hsm) is back in use."
-                + (durable ? "" : " The store could not be written: a restart will drain it again."))
+        let durable = await parts.store.saved(within: Self.diskTime) { _ in }
+        let rest =
+            switch durable {
+            case true?: ""
+            case false?: " The store could not be written: a restart will drain it again."
+            case nil: " It is not on the disk yet: a restart before it is will drain it again."
+            }
+        return .done("\(hsm) is back in use." + rest)
     }
 
     func trust(key: String, hsm: String) async -> AdminAnswer {
@@ -122,6 +130,7 @@ struct Administration: NodeAdministration {
 
     func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt> { await parts.blocks.order(order) }
     func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt> { await parts.blocks.lift(order) }
+    func bootstrap(user: String) async -> AdminAnswer { await parts.blocks.bootstrap(by: user) }
     func progress(ofOrder number: UInt64) -> BlockProgress? { parts.blocks.progress(of: number) }
     func blocks() -> BlockListing { parts.blocks.listing() }
 

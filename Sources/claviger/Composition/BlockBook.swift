@@ -1,49 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
 import AdminProtocol
+import CPlatform
 import Cluster
 import Glibc
+import Gossip
 import Logging
 import NodeStore
 import Synchronization
 import XKSService
 
-/// The block list of this node: in memory for requests, on disk before it is confirmed, and on its way to the others.
+/// What this node does with its block list: carries out orders, tells peers and is told by them. The list itself is the
+/// store's.
 final class BlockBook: BlockSource {
     /// How long peers are waited for after an order. Who is later gets the list by gossip.
-    static let deliveryTime = Duration.seconds(5)
+    static let deliveryTime = Duration.seconds(600)
+    /// How long this node's own disk is waited for before an order is answered, and a peer.
+    static let diskTime = Duration.milliseconds(500)
 
     private struct State {
-        var list: BlockList
         var lastOrder: UInt64 = 0
         var orders: [UInt64: OrderProgress] = [:]
+        /// While the list is not known.
+        var join: BlockListJoin?
+        var joining: Task<Void, Never>?
     }
 
-    private let store: NodeStore
+    let store: NodeStore
     private let node: String
     private let logger: Logger
+    private let scope: @Sendable (BlockTarget) -> BlockScope
     private let cluster = Mutex<ClusterService?>(nil)
-    private let state: Mutex<State>
+    private let state = Mutex(State())
 
-    init(store: NodeStore, node: String, logger: Logger) {
+    /// - Parameter scope: what a block of a target hits here.
+    init(
+        store: NodeStore, node: String, scope: @escaping @Sendable (BlockTarget) -> BlockScope, logger: Logger
+    ) {
         self.store = store
         self.node = node
+        self.scope = scope
         self.logger = logger
-        let list = BlockList(store.blocks())
-        state = Mutex(State(list: list))
-        if let reason = list.unknown {
-            logger.error(
-                "block list unknown: every request is refused",
-                metadata: [
-                    "reason": "\(reason)", "mend": "a peer tells it, or say claviger unblock --confirm-unknown",
-                ])
-        }
+        store.whenBlocksAreAdopted { [weak self] in self?.adopted($0) }
+        warn(of: store.blockList.knowledge)
     }
 
-    /// From now on orders go to the others, too.
-    func join(_ cluster: ClusterService) { self.cluster.withLock { $0 = cluster } }
+    /// From now on orders go to the others, too, and a list that is not known is completed by theirs.
+    func join(_ cluster: ClusterService) {
+        self.cluster.withLock { $0 = cluster }
+        completeList()
+    }
 
-    func current() -> BlockList { state.withLock { $0.list } }
+    func stop() { state.withLock { $0.joining }?.cancel() }
+
+    func current() -> BlockList { store.blockList }
+
+    private func warn(of knowledge: BlockKnowledge) {
+        guard let reason = knowledge.doubt else { return }
+        logger.error(
+            "block list unknown: every request is refused",
+            metadata: [
+                "reason": "\(reason)",
+                "mend": "peers tell it; where no node has one: claviger cluster bootstrap",
+            ])
+    }
 
     // MARK: Orders
 
@@ -53,16 +73,20 @@ final class BlockBook: BlockSource {
             let target = try BlockTarget.parse(
                 everything: order.everything ?? false, keyStore: order.keyStore, key: order.key,
                 principal: order.principal)
-            block = try change { list throws(BlockError) in
+            let user = "\(order.user)@\(node)"
+            block = try store.changeBlocks { list throws(BlockError) in
                 try list.block(
-                    target, id: Self.newID(), reason: order.reason, madeBy: "\(order.user)@\(node)", now: Self.now(),
+                    target, id: Self.newID(), reason: order.reason, madeBy: user, now: Self.now(),
                     expiresInSeconds: order.expiresInSeconds)
             }
         } catch {
             return .malformed(error.description)
         }
         audit("blocked", block, by: block.madeBy)
-        return .done(await publish("Blocked: \(block.target.words). The block's id is \(block.id)."))
+        let words = "Blocked, and in force here: \(block.target.words). The block's id is \(block.id)."
+        return .done(
+            await publish(
+                words + " " + scope(block.target).words, BlockPush(ids: [block.id], isBlock: true)))
     }
 
     func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt> {
@@ -72,13 +96,17 @@ final class BlockBook: BlockSource {
         do throws(BlockError) {
             if let id = order.id {
                 lifted = [
-                    try change { list throws(BlockError) in try list.lift(id: id, by: user, now: Self.now()) }
+                    try store.changeBlocks { list throws(BlockError) in
+                        try list.lift(id: id, by: user, now: Self.now())
+                    }
                 ]
             } else {
                 let target = try BlockTarget.parse(
                     everything: order.everything ?? false, keyStore: order.keyStore, key: order.key,
                     principal: order.principal)
-                lifted = try change { list throws(BlockError) in try list.lift(target, by: user, now: Self.now()) }
+                lifted = try store.changeBlocks { list throws(BlockError) in
+                    try list.lift(target, by: user, now: Self.now())
+                }
             }
         } catch {
             switch error {
@@ -87,48 +115,62 @@ final class BlockBook: BlockSource {
             }
         }
         for block in lifted { audit("unblocked", block, by: user) }
-        let words = lifted.map { "\($0.target.words) (block \($0.shortID))" }.joined(separator: ", ")
-        return .done(await publish("No longer blocked by this order: \(words)."))
+        let shown = lifted.prefix(10).map { "\($0.target.words) (block \($0.shortID))" }.joined(separator: ", ")
+        let rest = lifted.count > 10 ? " and \(lifted.count - 10) more" : ""
+        return .done(
+            await publish(
+                "No longer blocked by this order: \(shown)\(rest).",
+                BlockPush(ids: lifted.prefix(BlockPage.mostOrders).map(\.id), isBlock: false)))
     }
 
     /// After a lost store: there are no other blocks than those that are known.
     private func confirm(by user: String) async -> AdminResult<BlockReceipt> {
         guard let reason = current().unknown else { return .unknown("The block list is known: nothing to confirm.") }
-        change { $0.confirm() }
-        logger.notice("block list confirmed", metadata: ["by": "\(user)", "was": "\(reason)"])
-        return .done(await publish("The block list is now as `claviger blocks` shows it."))
+        makeKnown("block list confirmed", by: user, was: reason)
+        return .done(
+            await publish(
+                "The block list is now as `claviger blocks` shows it.", BlockPush(ids: [], isBlock: false)))
     }
 
-    private func change<Value, Failure: Error>(
-        _ body: (inout BlockList) throws(Failure) -> Value
-    ) throws(Failure) -> Value {
-        try state.withLock { state throws(Failure) in try body(&state.list) }
+    private func makeKnown(_ message: Logger.Message, by user: String, was reason: String) {
+        store.changeBlocks { $0.confirm() }
+        state.withLock { $0.join = nil }
+        logger.notice(message, metadata: ["by": "\(user)", "was": "\(reason)"])
+        clusterNow?.factsChanged()
     }
 
-    /// Puts the list on disk, and on its way to the others. Returns when it is on this disk, or cannot be.
-    private func publish(_ message: String) async -> BlockReceipt {
+    private var clusterNow: ClusterService? { cluster.withLock { $0 } }
+
+    /// Puts the list on disk, and beside that on its way to the others. Returns when it is on this disk, or cannot be,
+    /// or the disk takes its time.
+    private func publish(_ message: String, _ push: BlockPush) async -> BlockReceipt {
         let begun = ContinuousClock.now
-        let durable = await store.keep(blocks: StoredBlockList(current()))
-        let cluster = cluster.withLock { $0 }
+        let cluster = clusterNow
         let number = state.withLock { state in
             state.lastOrder += 1
             let others = cluster?.awaited.filter { $0.identity.name != node } ?? []
             state.orders[state.lastOrder] = OrderProgress(
-                here: node, durable: durable, others: others.map(\.identity.name), twins: cluster?.twins ?? [:],
-                begun: begun)
+                here: node, others: others.map(\.identity.name), twins: cluster?.twins ?? [:], begun: begun)
             // Whoever asks for progress asks soon.
             state.orders[state.lastOrder &- 100] = nil
             return state.lastOrder
         }
-        if let cluster { Task { await deliver(number, by: cluster) } }
-        cluster?.factsChanged()
-        return BlockReceipt(
-            message: durable ? message : message + " It holds in memory; the store could not be written.",
-            order: number, durable: durable)
+        if let cluster { Task { await deliver(push, number, by: cluster) } }
+        clusterNow?.factsChanged()
+        let durable = await store.saved(within: Self.diskTime) { [self] durable in
+            state.withLock { $0.orders[number]?.noteHere(durable: durable, now: .now) }
+        }
+        let text =
+            switch durable {
+            case true?: message
+            case false?: message + " It holds in memory; the store could not be written."
+            case nil: message + " It is not on this node's disk yet, which takes its time."
+            }
+        return BlockReceipt(message: text, order: number, durable: durable == true)
     }
 
-    private func deliver(_ number: UInt64, by cluster: ClusterService) async {
-        for await delivery in cluster.pushBlocks(timeout: Self.deliveryTime) {
+    private func deliver(_ push: BlockPush, _ number: UInt64, by cluster: ClusterService) async {
+        for await delivery in cluster.push(push, timeout: Self.deliveryTime) {
             state.withLock { $0.orders[number]?.note(delivery, now: .now) }
         }
         state.withLock { $0.orders[number]?.end() }
@@ -138,29 +180,62 @@ final class BlockBook: BlockSource {
 
     // MARK: Peers
 
-    /// Takes in what a peer knows; the answer is what is known here then, and whether it is on disk.
-    func merge(_ other: BlockList, from peer: String) async -> (merged: BlockList, durable: Bool) {
-        let (change, list) = state.withLock { state in
-            let change = state.list.merge(other)
-            state.list.prune(now: Self.now())
-            return (change, state.list)
+    /// Takes in what a peer tells; the answer is what is known here then, and whether it is on disk.
+    func merge(_ news: BlockNews, from peer: String) async -> BlockTaken {
+        let (merge, list) = store.changeBlocks { list in
+            let merge = list.merge(news.entries, strayLifts: news.strayLifts, now: Self.now())
+            list.prune(now: Self.now())
+            return (merge, list)
         }
-        // Also without a change: an earlier one may still be on its way to the disk.
-        let durable = await store.keep(blocks: StoredBlockList(list))
-        guard change.hasChanged else { return (list, durable) }
-        for block in change.newBlocks { audit("blocked", block, by: "\(block.madeBy), told by \(peer)") }
-        for lift in change.newLifts {
-            guard let block = list.blocks[lift.id] else { continue }
-            audit("unblocked", block, by: "\(lift.liftedBy), told by \(peer)")
-        }
-        if change.becameKnown { logger.notice("block list known again", metadata: ["node": "\(peer)"]) }
-        if change.contradictions > 0 {
+        note(merge, by: "told by \(peer)", node: peer)
+        if news.unreadable > 0 {
             logger.error(
-                "a peer's block list contradicts this one's: two blocks with one id",
-                metadata: ["node": "\(peer)", "blocks": "\(change.contradictions)"])
+                "orders of a peer cannot be read by this version, and are not enforced here: upgrade this node",
+                metadata: ["node": "\(peer)", "orders": "\(news.unreadable)"])
         }
-        cluster.withLock { $0 }?.factsChanged()
-        return (list, durable)
+        if merge.hasChanged { clusterNow?.factsChanged() }
+        // Also without a change: an earlier one may still be on its way to the disk.
+        let durable = await store.saved(within: Self.diskTime) { _ in }
+        return BlockTaken(list: list, disk: durable.map { $0 ? .written : .failed } ?? .pending)
+    }
+
+    /// A file that was read has changed the list: one that could not be read before, or one that another process of this
+    /// state directory writes, too.
+    private func adopted(_ adoption: BlockAdoption) {
+        note(adoption.merge, by: "read from the store", node: node)
+        switch adoption.knowledge {
+        case .known?: logger.notice("block list known", metadata: ["by": "the store"])
+        case let knowledge?: warn(of: knowledge)
+        case nil: break
+        }
+        clusterNow?.factsChanged()
+        completeList()
+    }
+
+    private func note(_ merge: BlockMerge, by source: String, node: String) {
+        let list = current()
+        for block in merge.newBlocks where list.lifts[block.id] == nil {
+            audit("blocked", block, by: "\(block.madeBy), \(source)")
+        }
+        for lift in merge.newLifts {
+            guard let block = list.blocks[lift.id] else { continue }
+            audit("unblocked", block, by: "\(lift.liftedBy), \(source)")
+        }
+        if merge.contradictions > 0 {
+            logger.error(
+                "a block list contradicts this one's: two blocks with one id",
+                metadata: ["node": "\(node)", "blocks": "\(merge.contradictions)"])
+        }
+        if merge.refused > 0 || merge.strayLifts > 0 {
+            logger.error(
+                "orders of a peer are refused: lifts of blocks that nobody has made, or more orders than a list holds",
+                metadata: ["node": "\(node)", "orders": "\(merge.refused)", "lifts": "\(merge.strayLifts)"])
+        }
+        if merge.forgotten > 0 {
+            logger.warning(
+                "the oldest lifted blocks are forgotten: the list is full of them",
+                metadata: ["blocks": "\(merge.forgotten)"])
+        }
     }
 
     // MARK: Showing
@@ -171,7 +246,8 @@ final class BlockBook: BlockSource {
             blocks: list.inForce(now: Self.now()).reversed().map { block in
                 BlockView(
                     id: block.id, target: block.target.options, reason: block.reason,
-                    madeAtUnixSeconds: block.madeAt, expiresAtUnixSeconds: block.expiresAt, madeBy: block.madeBy)
+                    madeAtUnixSeconds: block.madeAt, expiresAtUnixSeconds: list.endsAt(id: block.id),
+                    madeBy: block.madeBy)
             }, unknown: list.unknown)
     }
 
@@ -194,5 +270,101 @@ final class BlockBook: BlockSource {
             let digits = String(generator.next(), radix: 16)
             return String(repeating: "0", count: 16 - digits.count) + digits
         }.joined()
+    }
+}
+
+// MARK: - A list that is not known
+
+extension BlockBook {
+    /// Between two looks at peers while the list is not known.
+    private static let joinInterval = Duration.milliseconds(100)
+
+    /// Lists have been exchanged with a peer completely.
+    func exchanged(with peer: String, isKnown: Bool) {
+        state.withLock { $0.join?.answered(peer, isKnown: isKnown, now: claviger_monotonic_nanoseconds()) }
+    }
+
+    /// As long as the list is not known, it is exchanged with every member until ``BlockListJoin`` takes it for whole.
+    private func completeList() {
+        guard current().unknown != nil, clusterNow != nil else { return }
+        state.withLock { state in
+            guard state.join == nil else { return }
+            state.join = BlockListJoin(now: claviger_monotonic_nanoseconds())
+            state.joining = Task { await self.askPeers() }
+        }
+    }
+
+    private func askPeers() async {
+        var asked: Set<String> = []
+        while !Task.isCancelled, let reason = current().unknown, let join = state.withLock({ $0.join }) {
+            let others = others
+            for member in others where join.missing(of: [member.name]) == [member.name] {
+                guard asked.insert(member.name).inserted, let cluster = clusterNow else { continue }
+                Task { await cluster.exchangeBlocks(with: member) }
+            }
+            // Who did not answer is asked again.
+            if asked.isSuperset(of: others.map(\.name)) { asked = [] }
+            if join.isWhole(members: others.map(\.name), now: claviger_monotonic_nanoseconds()) {
+                makeKnown("block list known", by: "merged with every peer that answers", was: reason)
+                return
+            }
+            try? await Task.sleep(for: Self.joinInterval)
+        }
+        state.withLock { $0.join = nil }
+    }
+
+    private var others: [NodeIdentity] {
+        clusterNow?.members.filter { $0.liveness != .left && $0.identity.name != node }.map(\.identity) ?? []
+    }
+
+    /// An operator says that the cluster begins, or goes on, with the list that this node has: taken when no peer with
+    /// a known list answers.
+    func bootstrap(by user: String) async -> AdminAnswer {
+        let begun = claviger_monotonic_nanoseconds()
+        while let reason = current().unknown {
+            let join = state.withLock { $0.join }
+            let now = claviger_monotonic_nanoseconds()
+            let isAlone = join?.isAlone(members: others.map(\.name), since: begun, now: now)
+            // Without a cluster there is nobody to ask.
+            guard isAlone ?? (clusterNow == nil && now >= begun + BlockListJoin.settling) else {
+                try? await Task.sleep(for: Self.joinInterval)
+                continue
+            }
+            let isNew = current().knowledge == .none
+            makeKnown("cluster bootstrapped", by: "\(user)@\(node)", was: reason)
+            let durable = await store.saved(within: .seconds(10)) { _ in }
+            guard durable == true else {
+                return .failed(
+                    "It holds until this node ends: its store could not be written. Mend the store, and say it again "
+                        + "after a restart")
+            }
+            return .done(
+                isNew
+                    ? "The cluster begins, with the blocks that `claviger blocks` shows. Its other nodes take the list "
+                        + "over."
+                    : "The block list counts as whole from now on, as `claviger blocks` shows it.")
+        }
+        return .done("This node has its block list: nothing has to be begun.")
+    }
+}
+
+extension NodeStore {
+    /// `saved()`, for whoever cannot wait for a slow disk: `nil` when it is not known after `limit`.
+    ///
+    /// - Parameter done: told in any case, once it is known.
+    func saved(within limit: Duration, done: @escaping @Sendable (Bool) -> Void) async -> Bool? {
+        let (results, result) = AsyncStream.makeStream(of: Bool?.self)
+        Task {
+            let durable = await saved()
+            done(durable)
+            result.yield(durable)
+        }
+        let timer = Task {
+            try? await Task.sleep(for: limit)
+            result.yield(nil)
+        }
+        defer { timer.cancel() }
+        for await first in results { return first }
+        return nil
     }
 }

@@ -163,9 +163,9 @@ extension NodeNeighbours: ClusterDelegate {
 
     func blocks() -> BlockList { book.current() }
 
-    func merge(blocks list: BlockList, from peer: String) async -> (merged: BlockList, durable: Bool) {
-        await book.merge(list, from: peer)
-    }
+    func merge(blocks news: BlockNews, from peer: String) async -> BlockTaken { await book.merge(news, from: peer) }
+
+    func exchangedBlocks(with peer: String, isKnown: Bool) { book.exchanged(with: peer, isKnown: isKnown) }
 
     func keys() -> SharedKeys {
         SharedKeys(

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
 import CPlatform
 import Glibc
 import HSMPool
@@ -9,6 +10,7 @@ import NodeConfig
 import NodeStore
 import Observability
 import Routing
+import Synchronization
 import XKSService
 
 /// What a node consists of behind its listeners.
@@ -17,6 +19,7 @@ struct NodeParts: Sendable {
     let pool: HSMPool
     let service: XKSService
     let blocks: BlockBook
+    private let offered: BlockScopes
     let neighbours: NodeNeighbours
     let status: PoolStatusSource
     let group: MultiThreadedEventLoopGroup
@@ -29,9 +32,10 @@ struct NodeParts: Sendable {
         let settings = plan.settings
         let logger = log.logger
         let group = MultiThreadedEventLoopGroup.forRequests(loops: settings.node.eventLoops)
-        let store = NodeStore.open(settings.node, logger: logger)
+        let store = NodeStore.open(settings, logger: logger)
         let pool = HSMPool(settings: plan.pool, journal: StoreJournal(store: store), group: group, logger: logger)
-        let blocks = BlockBook(store: store, node: settings.node.id, logger: logger)
+        let offered = BlockScopes(pool: pool)
+        let blocks = BlockBook(store: store, node: settings.node.id, scope: { offered.scope(of: $0) }, logger: logger)
         let incarnation = store.beginIncarnation(of: settings.node.id)
         let isForwarding = settings.cluster?.forwarding == true
         let formats = ActivatedFormat(stateDirectory: settings.node.stateDirectory, logger: logger)
@@ -50,6 +54,7 @@ struct NodeParts: Sendable {
         self.pool = pool
         self.service = service
         self.blocks = blocks
+        self.offered = offered
         self.neighbours = neighbours
         self.group = group
         self.logger = logger
@@ -63,11 +68,13 @@ struct NodeParts: Sendable {
     /// Tells everybody who shows or compares the configuration about this one.
     func apply(_ plan: NodePlan) {
         status.serve(plan.keyStores)
+        offered.serve(plan.keyStores.map(\.keyStore))
         neighbours.configured(plan.settings)
     }
 
     /// Ends the workers, closes the store, and ends the event loops: last of all.
     func stop() async {
+        blocks.stop()
         await pool.stop()
         store.close()
         try? await group.shutdownGracefully()
@@ -76,8 +83,10 @@ struct NodeParts: Sendable {
 
 extension NodeStore {
     /// The node serves with or without its store, and says when it cannot be used.
-    fileprivate static func open(_ node: NodeIdentitySettings, logger: Logger) -> NodeStore {
-        NodeStore.open(directory: node.stateDirectory) { health in
+    fileprivate static func open(_ settings: NodeSettings, logger: Logger) -> NodeStore {
+        NodeStore.open(
+            directory: settings.node.stateDirectory, isClustered: settings.cluster != nil
+        ) { health in
             switch health {
             case .ok: logger.notice("store works again")
             case .failing(let reason, _): logger.error("store fails", metadata: ["reason": "\(reason)"])
@@ -116,4 +125,18 @@ extension MultiThreadedEventLoopGroup {
 extension ServiceClocks {
     fileprivate static let system = ServiceClocks(
         monotonic: { claviger_monotonic_nanoseconds() }, wall: { Int64(time(nil)) })
+}
+
+/// The key stores and keys that this node offers, for whoever is told what an order hits.
+final class BlockScopes: Sendable {
+    private let pool: HSMPool
+    private let keyStores = Mutex<[KeyStore]>([])
+
+    init(pool: HSMPool) { self.pool = pool }
+
+    func serve(_ new: [KeyStore]) { keyStores.withLock { $0 = new } }
+
+    func scope(of target: BlockTarget) -> BlockScope {
+        BlockScope(of: target, keyStores: keyStores.withLock { $0 }, labels: pool.keys().map(\.label.text))
+    }
 }

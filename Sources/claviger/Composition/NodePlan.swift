@@ -3,6 +3,7 @@ import Glibc
 import HSMPool
 import Logging
 import NodeConfig
+import PrivateFiles
 import Routing
 import XKSListener
 import XKSProtocol
@@ -28,12 +29,21 @@ struct NodePlan: Sendable {
         }
         self.pool = pool
         let listener = translation.listener(&findings)
+        translation.checkStateDirectory(&findings)
         translation.checkCluster(&findings)
         for warning in findings.warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
         if let error = findings.error { throw error }
         guard let listener else { throw ConfigurationProblems(file: configuration.file, problems: []) }
         self.configuration = configuration
         self.listener = listener
+    }
+}
+
+extension Translation {
+    /// Reports who else could put a state directory of their own in the place of the node's.
+    func checkStateDirectory(_ findings: inout Findings) {
+        guard let flaw = DirectoryChain.flaw(of: findings.settings.node.stateDirectory) else { return }
+        findings.report("node.state_dir", flaw.message, fix: flaw.mend)
     }
 }
 

@@ -2,64 +2,75 @@
 import AdminProtocol
 import Cluster
 
-/// How far an order to block or to lift has come: which node has it on its disk.
+/// How far an order to block or to lift has come: which node goes by it, and which has it on its disk.
 struct OrderProgress: Sendable {
     private var nodes: [BlockProgress.Node]
     private let begun: ContinuousClock.Instant
-    private var isFinished: Bool
+    private var isHereDone = false
+    private var areOthersDone: Bool
 
     /// - Parameters:
-    ///   - here: name of this node, which has the order in memory.
+    ///   - here: name of this node, which goes by the order already.
     ///   - others: names of the nodes that it goes to.
     ///   - twins: names that two nodes bear, with an address of one of them: an order reaches one of the two, and which
     ///     one cannot be known.
-    init(
-        here: String, durable: Bool, others: [String], twins: [String: String] = [:], begun: ContinuousClock.Instant
-    ) {
+    init(here: String, others: [String], twins: [String: String] = [:], begun: ContinuousClock.Instant) {
         self.begun = begun
-        nodes = [
-            BlockProgress.Node(
-                node: here, state: durable ? .confirmed : .unwritten,
-                afterMilliseconds: Self.milliseconds(since: begun, now: .now),
-                detail: durable ? nil : "its store could not be written")
-        ]
+        nodes = [BlockProgress.Node(node: here, state: .effective, afterMilliseconds: 0)]
         nodes += others.sorted().map { BlockProgress.Node(node: $0, state: .waiting) }
         nodes += twins.sorted { $0.key < $1.key }.map { name, address in
             BlockProgress.Node(
                 node: "\(name) (\(address))", state: .unreachable,
                 detail: "two nodes bear this name, and only one of them can be told")
         }
-        isFinished = others.isEmpty
+        areOthersDone = others.isEmpty
+    }
+
+    /// This node's disk has it, or cannot be written.
+    mutating func noteHere(durable: Bool, now: ContinuousClock.Instant) {
+        nodes[0].state = durable ? .confirmed : .unwritten
+        nodes[0].afterMilliseconds = Self.milliseconds(since: begun, now: now)
+        nodes[0].detail = durable ? nil : "its store could not be written"
+        isHereDone = true
     }
 
     mutating func note(_ delivery: BlockDelivery, now: ContinuousClock.Instant) {
-        let view: BlockProgress.Node
-        let after = Self.milliseconds(since: begun, now: now)
+        var view = BlockProgress.Node(
+            node: delivery.node, state: .confirmed, afterMilliseconds: Self.milliseconds(since: begun, now: now))
         switch delivery.outcome {
-        case .confirmed: view = .init(node: delivery.node, state: .confirmed, afterMilliseconds: after)
+        case .confirmed: break
+        case .effective: view.state = .effective
+        case .ineffective:
+            view.state = .ineffective
+            view.detail = "it has ended there, or somebody has given another order"
         case .unwritten:
-            view = .init(
-                node: delivery.node, state: .unwritten, afterMilliseconds: after,
-                detail: "its store could not be written")
-        case .unreachable(let reason): view = .init(node: delivery.node, state: .unreachable, detail: reason)
+            view.state = .unwritten
+            view.detail = "its store could not be written"
+        case .unreachable(let reason):
+            // It is tried again.
+            view = .init(node: delivery.node, state: .unreachable, detail: reason)
         }
-        if let place = nodes.firstIndex(where: { $0.node == delivery.node }) {
-            nodes[place] = view
+        if let index = nodes.firstIndex(where: { $0.node == delivery.node }) {
+            nodes[index] = view
+        } else if case .unreachable = delivery.outcome {
+            // Others tell of it, and it has never answered: nobody waits for it.
+            return
         } else {
             nodes.append(view)
         }
+        areOthersDone = nodes.dropFirst().allSatisfy { $0.state == .confirmed || $0.state == .unwritten }
     }
 
-    /// Nothing more will be heard: who has not answered could not be reached.
+    /// Nothing more will come of other nodes: who has not answered could not be reached.
     mutating func end() {
-        for place in nodes.indices where nodes[place].state == .waiting {
-            nodes[place].state = .unreachable
-            nodes[place].detail = "no answer in time"
+        for index in nodes.indices where nodes[index].state == .waiting {
+            nodes[index].state = .unreachable
+            nodes[index].detail = "no answer in time"
         }
-        isFinished = true
+        areOthersDone = true
     }
 
-    var view: BlockProgress { BlockProgress(nodes: nodes, isFinished: isFinished) }
+    var view: BlockProgress { BlockProgress(nodes: nodes, isFinished: isHereDone && areOthersDone) }
 
     private static func milliseconds(since begun: ContinuousClock.Instant, now: ContinuousClock.Instant) -> Int64 {
         let (seconds, attoseconds) = (now - begun).components

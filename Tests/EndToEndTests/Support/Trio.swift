@@ -63,6 +63,7 @@ final class Trio {
         }
         nodes = try configurations.map { try Node.serve($0, activeHSMs: hsms) }
         self.hsms = hsms
+        try op("node-1").done("cluster", "bootstrap")
         try together()
     }
 

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+import AccessControl
+import SeededRandom
+import Testing
+
+@Suite("Block list: what is adopted from a file")
+struct BlockStockTests {
+    private let now = blockTime
+    private static let block = Block(
+        id: id("a"), target: .key("k"), reason: "r", madeAt: blockTime, expiresAt: nil, madeBy: "m")
+
+    private func file(_ knowledge: BlockKnowledge = .known, changes: UInt64 = 5, blocks: [Block] = [block]) -> BlockFile
+    {
+        BlockFile(list: BlockList(blocks: blocks, lifts: [], knowledge: knowledge), changes: changes)
+    }
+
+    private func adopted(
+        _ file: BlockFile, _ marker: BlockMarker, clustered: Bool = true
+    ) -> (stock: BlockStock, adoption: BlockAdoption) {
+        var stock = BlockStock(isClustered: clustered)
+        let adoption = stock.adopt(file, marker: marker, behind: "behind", now: now)
+        return (stock, adoption)
+    }
+
+    @Test(
+        "a file is believed as far as it has seen what the marker counts",
+        arguments: [
+            (BlockMarker.absent, BlockKnowledge.known), (.present(changes: nil), .known),
+            (.present(changes: 4), .known), (.present(changes: 5), .known), (.present(changes: 6), .unknown("behind")),
+        ])
+    func marker(marker: BlockMarker, expected: BlockKnowledge) {
+        let (stock, adoption) = adopted(file(), marker)
+        #expect(stock.list.knowledge == expected && adoption.knowledge == expected)
+        #expect(stock.list.blocks.keys.contains(id("a")), "what is left of a list is true")
+        #expect(adoption.merge.newBlocks == [Self.block])
+        #expect(stock.changes == (expected == .known ? 5 : 6), "what is counted next goes beyond the marker")
+    }
+
+    @Test("a list that is restored stays unknown in its file, too, until somebody says so")
+    func restored() {
+        var (stock, _) = adopted(file(), .present(changes: 9))
+        #expect(stock.take().knowledge == .unknown("behind"))
+        var again = BlockStock(isClustered: true)
+        _ = again.adopt(file(.unknown("behind"), changes: 10), marker: .present(changes: 10), behind: "x", now: now)
+        #expect(again.list.knowledge == .unknown("behind"))
+        stock.change { $0.confirm() }
+        #expect(stock.take().knowledge == .known && stock.list.knowledge == .known)
+    }
+
+    @Test("a node without a list waits in a cluster, and only there")
+    func newcomer() {
+        #expect(BlockStock(isClustered: true).beginning(.absent, lost: "lost", corrupt: nil) == .none)
+        #expect(BlockStock(isClustered: false).beginning(.absent, lost: "lost", corrupt: nil) == .known)
+        for clustered in [true, false] {
+            let stock = BlockStock(isClustered: clustered)
+            #expect(stock.beginning(.present(changes: nil), lost: "lost", corrupt: nil) == .unknown("lost"))
+            #expect(stock.beginning(.absent, lost: "lost", corrupt: "corrupt") == .unknown("corrupt"))
+        }
+        #expect(adopted(file(.none), .present(changes: 0), clustered: true).stock.list.knowledge == .none)
+        #expect(adopted(file(.none), .present(changes: 0), clustered: false).stock.list.knowledge == .known)
+        #expect(adopted(file(.known), .present(changes: nil)).stock.list.knowledge == .known, "of a version before")
+    }
+
+    @Test("a file that is read later gives its blocks, and its word, to a node that could not read it at first")
+    func late() {
+        // Without handing it on: unknown for ever, or confirmed without the block that is on the disk.
+        var stock = BlockStock(isClustered: true)
+        #expect(stock.failed("locked", wasNever: false).knowledge == .unknown("locked"))
+        #expect(stock.list.unknown == "locked")
+        var confirmed = stock
+        let adoption = stock.adopt(file(), marker: .present(changes: 5), behind: "behind", now: now)
+        #expect(adoption.knowledge == .known && stock.list.verdict(id: "k") != nil)
+        #expect(stock.take().isEmpty)
+
+        confirmed.change { $0.confirm() }
+        #expect(confirmed.list.verdict(id: "k") == nil)
+        let later = confirmed.adopt(file(.unknown("old")), marker: .present(changes: 9), behind: "behind", now: now)
+        #expect(later.merge.newBlocks == [Self.block] && confirmed.list.verdict(id: "k") != nil)
+        #expect(confirmed.list.knowledge == .known && confirmed.take().knowledge == .known)
+    }
+
+    @Test("a node that never had a list has not lost one, however full its disk is")
+    func neverHadOne() {
+        for clustered in [true, false] {
+            var stock = BlockStock(isClustered: clustered)
+            _ = stock.failed("the disk is full", wasNever: true)
+            #expect(stock.list.knowledge == (clustered ? .none : .known))
+            // A file that turns up after all is believed.
+            _ = stock.adopt(file(.unknown("lost")), marker: .present(changes: 1), behind: "behind", now: now)
+            #expect(stock.list.knowledge == .unknown("lost"))
+        }
+        var stock = BlockStock(isClustered: false)
+        _ = stock.failed("no directory", wasNever: false)
+        #expect(stock.beginning(.absent, lost: "lost", corrupt: nil) == .unknown("no directory"))
+        _ = stock.failed("locked", wasNever: true)
+        _ = stock.failed("locked", wasNever: false)
+        #expect(stock.list.knowledge == .unknown("locked"), "now there is a file, and it cannot be read")
+    }
+
+    @Test("once whole, memory gives nothing up: a file that is older, lost or unknown is told")
+    func memoryTells() throws {
+        var (stock, _) = adopted(file(), .present(changes: 5))
+        _ = try stock.change { list in try list.order(.everything, id: id("b")) }
+        _ = stock.take()
+        #expect(stock.beginning(.present(changes: 5), lost: "lost", corrupt: "corrupt") == .known)
+        for old in [file(.unknown("lost"), changes: 0, blocks: []), file(changes: 1)] {
+            let adoption = stock.adopt(old, marker: .present(changes: 9), behind: "behind", now: now)
+            #expect(!adoption.hasChanged && stock.list.knowledge == .known && stock.list.blocks.count == 2)
+            let batch = stock.take()
+            #expect(Set(batch.kept.map(\.block.id)).isSuperset(of: [id("b")]))
+            #expect((batch.knowledge == .known) == (old.list.unknown != nil))
+        }
+    }
+
+    @Test("what another process has written is adopted")
+    func otherProcess() throws {
+        var (stock, _) = adopted(file(blocks: []), .present(changes: 5))
+        let adoption = stock.adopt(file(changes: 6), marker: .present(changes: 6), behind: "behind", now: now)
+        #expect(adoption.merge.newBlocks == [Self.block] && adoption.hasChanged && stock.changes == 6)
+    }
+
+    @Test("a batch that was not written comes again, with what came since; what is forgotten is deleted")
+    func batches() throws {
+        var (stock, _) = adopted(file(), .present(changes: 5))
+        _ = try stock.change { list in try list.order(.key("x"), id: id("b"), at: now, for: 60) }
+        let batch = stock.take()
+        #expect(batch.kept.map(\.block.id) == [id("b")] && batch.terms[id("b")]?.endsAt == now + 60)
+        #expect(stock.take().isEmpty)
+        stock.giveBack(batch)
+        try stock.change { list in _ = try list.lift(.key("k"), by: "m", now: now) }
+        #expect(Set(stock.take().kept.map(\.block.id)) == [id("a"), id("b")])
+        stock.change { list in _ = list.prune(now: now + 91 * day + 60) }
+        #expect(stock.take().forgotten == [id("b")])
+    }
+
+    @Test(
+        "whatever is read, given and lost in whatever order: nothing that was in memory or in a file that was read goes"
+    )
+    func random() throws {
+        var random = SplitMix(seed: 0x7374)
+        for _ in 0..<200 {
+            var stock = BlockStock(isClustered: Bool.random(using: &random))
+            var disk = BlockList(blocks: [], lifts: [], knowledge: .unknown("lost"))
+            var changes: UInt64 = 0
+            var promised: Set<String> = []
+            for _ in 0..<30 {
+                switch Int.random(in: 0..<6, using: &random) {
+                case 0: _ = stock.failed("x", wasNever: Bool.random(using: &random))
+                case 1, 2:
+                    let block = try stock.change { list in try list.order(.key("k"), id: random.blockID()) }
+                    promised.insert(block.id)
+                case 3:
+                    _ = stock.adopt(
+                        BlockFile(list: disk, changes: changes), marker: .present(changes: changes), behind: "b",
+                        now: now)
+                case 4: disk = BlockList(blocks: [], lifts: [], knowledge: .unknown("lost"))
+                default:
+                    let batch = stock.take()
+                    guard Bool.random(using: &random) else {
+                        stock.giveBack(batch)
+                        continue
+                    }
+                    disk.merge(batch.kept, now: now)
+                    if let knowledge = batch.knowledge { disk.doubt(knowledge) }
+                    changes += 1
+                    stock.wrote(changes: changes)
+                }
+                #expect(promised.isSubset(of: Set(stock.list.blocks.keys)))
+            }
+            _ = stock.adopt(
+                BlockFile(list: disk, changes: changes), marker: .present(changes: changes), behind: "b", now: now)
+            disk.merge(stock.take().kept, now: now)
+            #expect(promised == Set(disk.blocks.keys))
+        }
+    }
+}
