@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Glibc
 import Testing
 
 // What happens at a token while a node uses it.
@@ -50,6 +51,59 @@ extension EndToEnd {
             #expect(try client.metadata(key: "twin").status == 500)
             #expect(try client.encrypt([1], key: "twin").status == 500)
             #expect(try client.encrypt([1]).status == 200, "the others still serve")
+            #expect(try node.stop() == .exited(0))
+        }
+
+        @Test("tokens that were away for seconds: no key is called absent meanwhile, and all serve again")
+        func away() throws {
+            let node = try Node.dev(["--plaintext"])
+            let client = try XKSClient(node)
+            let before = try client.encrypted([1, 2, 3])
+            let hsms = ["hsm-1", "hsm-2", "hsm-3"]
+            func move(_ from: String, _ to: String) throws {
+                for hsm in hsms {
+                    let directory = "\(node.facts.state_directory)/\(hsm)"
+                    try FileManager.default.moveItem(atPath: "\(directory)/\(from)", toPath: "\(directory)/\(to)")
+                }
+            }
+            try move("tokens", "away")
+            var statuses: [Int] = []
+            let end = ContinuousClock.now + .seconds(7)
+            while ContinuousClock.now < end {
+                statuses.append(try client.encrypt([1]).status)
+                usleep(100_000)
+            }
+            try move("away", "tokens")
+            // Without: 404 after the first answer, and for ever after, with all HSMs active.
+            #expect(!statuses.contains(404))
+            #expect(statuses.contains { $0 >= 500 })
+            try eventually("the key serves again", within: 20) {
+                let status = try client.encrypt([1]).status
+                #expect(status != 404)
+                return status == 200
+            }
+            #expect(try client.decrypted(before) == [1, 2, 3])
+            try eventually("all are active again", within: 20) { try node.health().active.count == 3 }
+            #expect(try node.stop() == .exited(0))
+        }
+
+        @Test("keys that no key store offers cost nothing; a reload that offers them makes them serve")
+        func others() throws {
+            var configuration = try self.configuration()
+            configuration.set("keys", "[\"foo\"]", in: "[[keystore]]")
+            configuration.setInAll("[[hsm]]", "catalogue_interval", "\"1s\"")
+            let node = try Node.serve(configuration)
+            let client = try XKSClient(node)
+            let tool = TokenTool(facts: node.facts, hsm: "hsm-1")
+            try tool.makeKey("app-1")
+            #expect(try client.encrypt([1]).status == 200)
+            #expect(try client.encrypt([1], key: "app-1").refusal == "404 KeyNotFoundException")
+            configuration.set("keys", "[\"foo\", \"app-*\"]", in: "[[keystore]]")
+            _ = try configuration.write()
+            try Operator(configuration).done("reload")
+            try eventually("the key serves", within: 15) { try client.encrypt([1], key: "app-1").status == 200 }
+            // Without: a canary of bar and of app-1 when the node began.
+            #expect(!node.log.contains { $0["key"] == "bar" })
             #expect(try node.stop() == .exited(0))
         }
 
