@@ -33,6 +33,8 @@ package struct KeyStatus: Sendable, Equatable, Codable {
     package var complaints: [String]?
     /// By name of the HSM. One that is not to serve the key has no entry.
     package var cells: [String: Verdict]
+    /// How often this node's processes have encrypted under it, ever; `nil` where that is not known.
+    package var encrypts: UInt64?
 
     package init(
         label: String, canaryBy: String?, disputed: String? = nil, complaints: [String] = [],

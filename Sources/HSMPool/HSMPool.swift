@@ -21,6 +21,7 @@ package final class HSMPool: KeyOperationPool {
     let state: Mutex<PoolState>
     let isKeepingBooks = Atomic(false)
     let noted = Mutex(NotedKeys())
+    let notedUses: Mutex<NotedUses>
     let summaries = Mutex(KeySummaries())
     /// Told when another node should hear of this one's HSMs or keys anew.
     let observer = Mutex<(@Sendable () -> Void)?>(nil)
@@ -36,6 +37,7 @@ package final class HSMPool: KeyOperationPool {
         self.journal = journal
         loops = Array(group.makeIterator())
         self.logger = logger
+        notedUses = Mutex(NotedUses(earlier: journal.keyUses()))
         state = Mutex(
             PoolState(
                 settings: settings, groups: loops.count, stored: journal.proof(),
@@ -148,7 +150,18 @@ package final class HSMPool: KeyOperationPool {
     }
 
     /// The matrix key × HSM, sorted by label.
-    package func keys() -> [KeyStatus] { state.withLock { KeyView($0) }.matrix() }
+    package func keys() -> [KeyStatus] {
+        let (view, counts) = state.withLock { (KeyView($0), $0.useCounts) }
+        let own = counts.totals
+        var keys = view.matrix()
+        notedUses.withLock { noted in
+            for index in keys.indices {
+                let label = keys[index].label
+                keys[index].uses = noted.total(of: label, own: own[label] ?? KeyUses())
+            }
+        }
+        return keys
+    }
 
     // MARK: Driving the machine
 

@@ -25,7 +25,8 @@ struct KeyView {
                     var status = KeyCellStatus(
                         row.verdicts.indices.contains(hsm) ? row.verdicts[hsm] : nil, hsm: name)
                     status.usage = proof.usage(of: row.label, hsm: hsm)
-                    (status.encrypts, status.decrypts) = useCounts.counts(of: row.label, hsm: hsm)
+                    let uses = useCounts.counts(of: row.label, hsm: hsm)
+                    (status.encrypts, status.decrypts) = (uses.encrypts, uses.decrypts)
                     return status
                 })
         }

@@ -56,7 +56,9 @@ extension HSMPool {
         guard !isKeepingBooks.exchange(true, ordering: .acquiringAndReleasing) else { return }
         NIOThreadPool.singleton.submit { _ in
             for hsm in self.state.withLock({ $0.hsms.indices }) { self.adjustLanes(hsm) }
-            self.journal.note(hsms: self.status(), keys: self.noted.withLock { $0.next(self.keys) })
+            let keys = self.noted.withLock { $0.next(self.keys) }
+            self.journal.note(hsms: self.status(), keys: keys)
+            if !keys.isEmpty { self.noteUses() }
             self.noteRunningTime()
             self.isKeepingBooks.store(false, ordering: .releasing)
         }
@@ -67,6 +69,7 @@ extension HSMPool {
         let now = monotonicNanoseconds()
         journal.noteRan(seconds: state.withLock { $0.proof.ran(now: now) })
         journal.note(hsms: status(), keys: noted.withLock { $0.changed(keys()) })
+        noteUses()
     }
 
     /// A key is young for some time of running, not of the calendar: a node that was off has compared nothing.
@@ -74,6 +77,25 @@ extension HSMPool {
         let now = monotonicNanoseconds()
         let ran = state.withLock { $0.proof.ran(now: now) }
         if noted.withLock({ $0.isNewMinute(ran) }) { journal.noteRan(seconds: ran) }
+    }
+
+    /// Tells the journal how often keys have been used, and people when one nears the limit. A key that was used has
+    /// changed as the journal is told of keys, so that this is asked for in the same rounds.
+    private func noteUses() {
+        let totals = state.withLock { $0.useCounts }.totals
+        let (new, reached) = notedUses.withLock { $0.note(totals) }
+        if !new.isEmpty { journal.add(new) }
+        let reason =
+            "a key may encrypt 2^32 times with random IVs (NIST SP 800-38D, section 8.3), and what other nodes have "
+            + "encrypted under it counts as well: replace the key in time"
+        for (label, encrypts) in reached {
+            logger.warning(
+                "key used often",
+                metadata: [
+                    "key": "\(label)", "encrypts": "\(encrypts)", "limit": "\(KeyUseLimit.encrypts)",
+                    "reason": "\(reason)",
+                ])
+        }
     }
 
     private func adjustLanes(_ hsm: Int) {

@@ -17,6 +17,11 @@ extension NodeStore {
         known().keys.values.values.sorted { ($0.label, $0.hsm) < ($1.label, $1.hsm) }
     }
 
+    /// The uses of keys, by label.
+    package func keyUses() -> [StoredKeyUses] {
+        known().keyUses.totals.values.sorted { $0.label.utf8.lexicographicallyPrecedes($1.label.utf8) }
+    }
+
     package func nodes() -> [StoredNode] {
         known().nodes.values.values.sorted { $0.id < $1.id }
     }

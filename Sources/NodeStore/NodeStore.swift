@@ -90,6 +90,11 @@ package final class NodeStore: @unchecked Sendable {
         remember(urgently: false) { memory in keys.forEach { memory.record($0) } }
     }
 
+    /// Adds to the uses of keys. Written within a second.
+    package func add(keyUses: [StoredKeyUses]) {
+        remember(urgently: false) { $0.add(keyUses) }
+    }
+
     /// Written within a second.
     package func record(node: StoredNode) {
         remember(urgently: false) { $0.record(node) }

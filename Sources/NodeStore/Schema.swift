@@ -17,6 +17,7 @@ enum Schema {
         }
         migrator.registerMigration("3 histories of canaries", foreignKeyChecks: .immediate, migrate: keyTables)
         migrator.registerMigration("4 durations and changes of blocks", foreignKeyChecks: .immediate, migrate: fourth)
+        migrator.registerMigration("5 uses of keys", foreignKeyChecks: .immediate, migrate: keyUses)
         return migrator
     }
 
@@ -156,7 +157,8 @@ enum Schema {
             transitions: try StoredTransition.latest(db, limit: transitions),
             peers: try StoredPeer.fetchAll(db, sql: "SELECT * FROM peer"),
             forgets: try StoredForget.fetchAll(db, sql: "SELECT * FROM key_forget"),
-            runningSeconds: try RunningTime.seconds(db))
+            runningSeconds: try RunningTime.seconds(db),
+            keyUses: try StoredKeyUses.fetchAll(db, sql: "SELECT * FROM key_use"))
     }
 }
 
@@ -179,4 +181,5 @@ struct StoreRows: Sendable {
     var peers: [StoredPeer]
     var forgets: [StoredForget]
     var runningSeconds: Int
+    var keyUses: [StoredKeyUses]
 }

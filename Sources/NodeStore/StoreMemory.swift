@@ -99,6 +99,8 @@ struct StoreBatch: Sendable {
     var undrained: [String] = []
     var peers: [StoredPeer] = []
     var removedPeers: [String] = []
+    /// To be added to what the file has.
+    var keyUses: [StoredKeyUses] = []
 
     /// What a loss of power must not take back once it was said to be saved.
     var mustLast: Bool {
@@ -107,7 +109,7 @@ struct StoreBatch: Sendable {
 
     var isEmpty: Bool {
         hsms.isEmpty && transitions.isEmpty && keys.isEmpty && nodes.isEmpty && peers.isEmpty
-            && removedPeers.isEmpty && runningSeconds == nil && !mustLast
+            && removedPeers.isEmpty && runningSeconds == nil && keyUses.isEmpty && !mustLast
     }
 
     fileprivate var hsmNames: Set<String> = []
@@ -131,6 +133,7 @@ struct StoreMemory: Sendable {
     private var runningIsUnsaved = false
     private(set) var drained = LatestValues<String, DrainedRow>()
     private(set) var peers = LatestValues<String, StoredPeer>()
+    private(set) var keyUses = KeyUseMemory()
     private(set) var transitions: TransitionLog
     private let keysLimit: Int
     /// The file that these values come from and go to.
@@ -185,6 +188,8 @@ struct StoreMemory: Sendable {
         keys.set(key, for: place)
     }
 
+    mutating func add(_ uses: [StoredKeyUses]) { keyUses.add(uses) }
+
     mutating func setDrained(_ hsm: String, _ isDrained: Bool, nowUnixSeconds: Int) {
         if isDrained {
             guard drained.values[hsm] == nil else { return }
@@ -207,6 +212,7 @@ struct StoreMemory: Sendable {
         (batch.drained, batch.undrained, batch.drainedNames) = drained.take()
         (batch.transitions, batch.transitionsUpTo) = transitions.unsaved()
         (batch.peers, batch.removedPeers, batch.peerNames) = peers.take()
+        batch.keyUses = keyUses.take()
         return batch
     }
 
@@ -222,6 +228,7 @@ struct StoreMemory: Sendable {
         if batch.runningSeconds != nil { runningIsUnsaved = true }
         drained.giveBack(batch.drainedNames)
         peers.giveBack(batch.peerNames)
+        keyUses.giveBack(batch.keyUses)
     }
 
     /// Takes over what a file says. From another file than the last, what it lacks is to be written again.
@@ -239,6 +246,7 @@ struct StoreMemory: Sendable {
         drained.adopt(Dictionary(contents.drained, by: \.hsm), restoring: restoring)
         transitions.adopt(contents.transitions, restoring: restoring)
         peers.adopt(Dictionary(contents.peers, by: \.name), restoring: restoring)
+        keyUses.adopt(contents.keyUses, restoring: restoring)
     }
 }
 

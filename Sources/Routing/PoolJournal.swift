@@ -52,6 +52,9 @@ package protocol PoolJournal: Sendable {
     /// Names of the HSMs that an operator has drained.
     func drainedHSMs() -> Set<String>
 
+    /// Uses of keys by earlier processes, and by others of this host.
+    func keyUses() -> [KeyLabel: KeyUses]
+
     /// To be durable as soon as possible, this and the next three.
     func keep(_ canary: Canary)
     func drop(canaryOf label: KeyLabel)
@@ -63,6 +66,8 @@ package protocol PoolJournal: Sendable {
     /// Within a second.
     func note(_ transition: HSMTransition)
     func note(hsms: [HSMStatus], keys: [KeyStatus])
+    /// To be added to the uses of keys.
+    func add(_ uses: [KeyLabel: KeyUses])
 
     /// Sessions with a token. `floor` is below which a process is of no use, `holding` how many this one has at the
     /// moment, `limit` how many the token allows all of them together, `nil` when it says nothing. Blocks for
@@ -83,6 +88,8 @@ package struct NoJournal: PoolJournal {
     package func setDrained(_ hsm: String, _ isDrained: Bool) {}
     package func note(_ transition: HSMTransition) {}
     package func note(hsms: [HSMStatus], keys: [KeyStatus]) {}
+    package func keyUses() -> [KeyLabel: KeyUses] { [:] }
+    package func add(_ uses: [KeyLabel: KeyUses]) {}
     package func claimLanes(token: String, wanted: Int, floor: Int, holding: Int, limit: Int?) -> LaneGrant {
         LaneGrant(granted: wanted, others: 0)
     }

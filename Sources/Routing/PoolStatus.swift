@@ -120,6 +120,8 @@ package struct KeyStatus: Sendable, Equatable {
     package var complaints: [String]
     /// One for each HSM, in the order of the configuration.
     package var cells: [KeyCellStatus]
+    /// By all HSMs, earlier processes included.
+    package var uses = KeyUses()
 
     package init(
         label: KeyLabel, canaryMaker: String?, dispute: String?, complaints: [String] = [], cells: [KeyCellStatus]

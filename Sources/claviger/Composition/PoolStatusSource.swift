@@ -84,9 +84,11 @@ final class PoolStatusSource: NodeStatusSource {
         for cell in key.cells where offering.contains(where: { $0.hsms?.contains(cell.hsm) ?? true }) {
             cells[cell.hsm] = AdminProtocol.KeyStatus.Verdict(cell.cell)
         }
-        return AdminProtocol.KeyStatus(
+        var status = AdminProtocol.KeyStatus(
             label: key.label.text, canaryBy: key.canaryMaker, disputed: key.dispute, complaints: key.complaints,
             cells: cells)
+        status.encrypts = key.uses.encrypts
+        return status
     }
 }
 

@@ -38,6 +38,24 @@ struct StoreJournal: PoolJournal {
 
     func noteRan(seconds: Int64) { store.record(runningSeconds: Int(clamping: seconds)) }
 
+    func keyUses() -> [KeyLabel: KeyUses] {
+        let uses = store.keyUses().map { stored in
+            (
+                KeyLabel(stored.label),
+                KeyUses(encrypts: UInt64(clamping: stored.encrypts), decrypts: UInt64(clamping: stored.decrypts))
+            )
+        }
+        return Dictionary(uses) { first, _ in first }
+    }
+
+    func add(_ uses: [KeyLabel: KeyUses]) {
+        store.add(
+            keyUses: uses.map { label, uses in
+                StoredKeyUses(
+                    label: label.text, encrypts: Int(clamping: uses.encrypts), decrypts: Int(clamping: uses.decrypts))
+            })
+    }
+
     func setDrained(_ hsm: String, _ isDrained: Bool) { store.setDrained(hsm, isDrained) }
 
     func note(_ transition: HSMTransition) {
