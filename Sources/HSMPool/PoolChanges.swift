@@ -10,6 +10,10 @@ package struct PoolChange: Sendable, Equatable {
     /// HSMs whose settings are others now. One that needs another worker for them serves by the old ones until that one
     /// is up.
     package var changed: [String] = []
+    /// HSMs whose worker is started again: it had given up for a reason that a person can have mended.
+    package var retried: [String] = []
+    /// HSMs that are not tried again, because their PIN was refused and is still the same.
+    package var withRefusedPIN: [String] = []
     /// There was no place for these: places are given anew once more HSMs than the pool has room for have left.
     package var refused: [String] = []
 
@@ -37,7 +41,11 @@ extension PoolState {
         names = members.map(\.name)
         for member in members {
             if let place = place(of: member.name) {
-                if alter(place, to: member, now: now, &change) { change.told.changed.append(member.name) }
+                if alter(place, to: member, now: now, &change) {
+                    change.told.changed.append(member.name)
+                } else {
+                    retry(place, &change)
+                }
             } else if let hsm = add(new: member, isDrained: drained.contains(member.name), now: now) {
                 change.told.added.append(member.name)
                 change.starts.append(hsm)
@@ -78,6 +86,21 @@ extension PoolState {
             }
             return true
         }
+    }
+
+    /// A person says that what a worker gave up for may be mended. A PIN that was refused is not tried again while it
+    /// is the same: a few more tries would lock the token.
+    private mutating func retry(_ place: Int, _ change: inout Change) {
+        guard hsms[place].role.isMember, hsms[place].worker == nil, machine.phase(of: place) == .down,
+            let failure = hsms[place].failure, failure.kind.isPermanent
+        else { return }
+        guard failure.kind != .pinRefused else {
+            change.told.withRefusedPIN.append(hsms[place].settings.name)
+            return
+        }
+        hsms[place].failure = nil
+        change.told.retried.append(hsms[place].settings.name)
+        change.starts.append(place)
     }
 
     private mutating func changeTerms(

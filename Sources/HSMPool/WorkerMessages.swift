@@ -66,7 +66,7 @@ extension HSMPool: ControlDelegate {
                 metadata: [
                     "hsm": name, "reason": "\(failure.message)", "function": "\(failure.function.name)",
                     "code": "0x\(hexadecimal(failure.code))",
-                    "retry": failure.kind.isPermanent ? "no: restart the node when it is mended" : "yes",
+                    "retry": failure.kind.isPermanent ? "no: reload the configuration when it is mended" : "yes",
                 ])
         case .canaryMade, .canaryOpened, .canaryRefused: break
         }

@@ -10,6 +10,8 @@ import Routing
 extension HSMPool {
     /// A worker that was killed but whose socket does not close (stuck in the kernel) is given up after this.
     private static let patienceWithTheDead = TimeAmount.seconds(1)
+    /// How long a worker's sockets may take to close after its process has ended.
+    private static let patienceWithSockets = TimeAmount.milliseconds(20)
     /// How often silent workers are looked for.
     private static let watchInterval = TimeAmount.milliseconds(500)
 
@@ -83,7 +85,18 @@ extension HSMPool {
             connect(descriptor, to: lanes[lane], on: lanes[lane].eventLoop)
         }
         connect(process.controlDescriptor, to: control, on: controlLoop)
+        ProcessEnd.watch(process.pid) { [weak self] in self?.exited(hsm, epoch: epoch) }
         resumeWaiters()
+    }
+
+    /// A worker's process has ended. What it last said lies in its control socket, and may say that the PIN was
+    /// refused: so that the socket, on whose loop this waits, is read to its end first. It closes only after a helper of
+    /// the library where there is one, and then nobody waits for it.
+    private func exited(_ hsm: Int, epoch: UInt64) {
+        guard state.withLock({ !$0.isStopping && $0.hsms[hsm].epoch == epoch }) else { return }
+        loops[hsm % loops.count].scheduleTask(in: Self.patienceWithSockets) {
+            self.ended(hsm: hsm, epoch: epoch, reason: "its worker ended")
+        }
     }
 
     private func connect(_ descriptor: CInt, to handler: some ChannelHandler & Sendable, on loop: any EventLoop) {

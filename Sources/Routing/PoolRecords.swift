@@ -50,9 +50,12 @@ struct OperationRecord: Sendable {
         self.group = group
     }
 
-    /// Attempts that count: what was lost with its lane was none, but for the fourth such loss and later ones. With all
-    /// workers killed in one moment it is given to one dead worker after another.
-    var spentAttempts: Int { attempts - min(lost.count, 3) }
+    /// How often what was lost with its lane counts as no attempt.
+    static let freeLosses = 8
+
+    /// Attempts that count. With all workers killed in one moment an operation is given to one dead worker after
+    /// another, and none of them had a part in it.
+    var spentAttempts: Int { attempts - min(lost.count, Self.freeLosses) }
 
     /// The HSMs that may still be asked.
     var willing: HSMSet { holders.subtracting(doubters).subtracting(missing) }

@@ -37,6 +37,33 @@ extension EndToEnd {
             #expect(try node.health().active.count == 3)
         }
 
+        @Test("32 connections see nothing when all workers are killed in one moment")
+        func allKilled() throws {
+            let report = try allKilledUnderLoad(try sharedNode(), times: 3)
+            #expect(report.failures.isEmpty, "\(report.failures.prefix(5))")
+            #expect(report.slowest < PatientNodeTrait.deadline + 0.5)
+            try expectAllOpen(report.made, try sharedNode())
+        }
+
+        /// Its pauses grow to seconds; whatever is asked for meanwhile has it started at once.
+        @Test("32 connections see nothing when one worker after another is killed as soon as it is back")
+        func killedAgainAndAgain() throws {
+            let node = try sharedNode()
+            let load = Load(node)
+            try load.more(100)
+            for round in 0..<12 {
+                let hsm = "hsm-\(round % 3 + 1)"
+                let old: Int32 = try eventually("a worker for \(hsm)") { node.workers[hsm] }
+                #expect(kill(old, SIGKILL) == 0)
+                try load.more(60)
+            }
+            let report = try load.stop()
+            print("a worker killed each 60 requests: \(report.summary)")
+            #expect(report.failures.isEmpty, "\(report.failures.prefix(5))")
+            try expectAllOpen(report.made, node)
+            try eventually("all are active again", within: 20) { try node.health().active.count == 3 }
+        }
+
         @Test("32 connections see nothing when a worker stops answering, and it is replaced")
         func stopped() throws {
             let node = try sharedNode()
@@ -86,6 +113,22 @@ extension EndToEnd {
         }
     }
 
+    @Suite("the loss of the only worker", .devTokens(1))
+    struct OnlyWorkerLoss {
+        /// In the time that a request has by default there is room for it where a worker starts in milliseconds; a debug
+        /// build on a busy machine gets more.
+        @Test("32 connections see nothing when the only worker is killed")
+        func killed() throws {
+            var configuration = try ServeConfiguration(from: try sharedNode(), plaintext: true)
+            configuration.set("request_deadline", "\"2s\"", in: "[xks]")
+            let node = try Node.serve(configuration, activeHSMs: 1)
+            let report = try allKilledUnderLoad(node, times: 4)
+            #expect(report.failures.isEmpty, "\(report.failures.prefix(5))")
+            #expect(report.requests > 400)
+            #expect(try node.stop() == .exited(0))
+        }
+    }
+
     /// With the deadlines that a node has by default.
     @Suite("time", .devNode("--plaintext"))
     struct Time {
@@ -125,4 +168,25 @@ extension EndToEnd {
             #expect(["hsm-1", "hsm-2"].contains(entry["hsm"]))
         }
     }
+}
+
+/// All workers of a node are killed in one moment, several times, under a load of 32 connections.
+///
+/// With the node that refused requests at once while workers were on their way back, 31 to 64 failed of each kill.
+private func allKilledUnderLoad(_ node: Node, times: Int) throws -> LoadReport {
+    let load = Load(node)
+    try load.more(100)
+    for _ in 0..<times {
+        let old = node.workers
+        for pid in old.values { #expect(kill(pid, SIGKILL) == 0) }
+        try eventually("new workers for all of them", within: 20) {
+            let new = node.workers
+            return new.count == old.count && old.allSatisfy { new[$0.key] != $0.value }
+        }
+        try eventually("all are active again", within: 20) { try node.health().active.count == old.count }
+        try load.more(100)
+    }
+    let report = try load.stop()
+    print("all workers killed at once: \(report.summary)")
+    return report
 }

@@ -10,7 +10,8 @@ import Testing
 
 /// A pool whose "worker" is a shell script: what happens with programs that do not behave like workers.
 private func withPool(
-    script: String?, startPatience: UInt64 = 60_000_000_000, body: (HSMPool, String) async throws -> Void
+    script: String?, failure: WorkerFailure? = nil, startPatience: UInt64 = 60_000_000_000,
+    body: (HSMPool, String) async throws -> Void
 ) async throws {
     let directory = FileManager.default.temporaryDirectory.appendingPathComponent("claviger-pool-\(UUID())")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -21,19 +22,29 @@ private func withPool(
             FileManager.default.createFile(
                 atPath: program, contents: Data("#!/bin/sh\n\(script)\n".utf8), attributes: [.posixPermissions: 0o700]))
     }
-    let member = PoolMember(
-        name: "hsm-a", module: "/nowhere.so", token: .label("t"), pin: SecretBytes("1234".utf8), sessions: 2,
-        environment: ["MARK": directory.path], catalogueInterval: 1_000, probeInterval: 1_000,
-        stuckAfter: 1_000_000_000)
+    if let failure {
+        let bytes = WorkerMessage.failed(failure).encoded().withUnsafeBytes { Data($0) }
+        try bytes.write(to: directory.appendingPathComponent("failure"))
+    }
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let pool = HSMPool(
         settings: PoolSettings(
-            members: [member], limits: PoolLimits(), executable: program, startPatience: startPatience),
+            members: [member(directory.path)], limits: PoolLimits(), executable: program, startPatience: startPatience),
         group: group, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     pool.start()
     try await body(pool, directory.path)
     await pool.stop()
     try await group.shutdownGracefully()
+}
+
+private func member(_ directory: String) -> PoolMember {
+    PoolMember(
+        name: "hsm-a", module: "/nowhere.so", token: .label("t"), pin: SecretBytes("1234".utf8), sessions: 2,
+        environment: ["MARK": directory], catalogueInterval: 1_000, probeInterval: 1_000, stuckAfter: 1_000_000_000)
+}
+
+private func starts(_ directory: String) -> Int {
+    (try? String(contentsOfFile: directory + "/starts", encoding: .utf8).count / 2) ?? 0
 }
 
 /// Children of this process that are workers of a pool, ended or not.
@@ -67,11 +78,50 @@ struct WorkerLifeTests {
         try await withPool(script: #"echo x >> "$MARK/starts""#) { pool, directory in
             await pool.settled()
             #expect(pool.status().first?.condition == .unavailable)
-            var starts = 0
-            while starts < 3 {
-                starts = (try? String(contentsOfFile: directory + "/starts", encoding: .utf8).count / 2) ?? 0
+            while starts(directory) < 3 { await Task.yield() }
+        }
+    }
+
+    /// Says why it gives up, and ends, as a worker does whose token refuses it.
+    private static let failing = #"echo x >> "$MARK/starts"; cat "$MARK/failure" >&3; exit 1"#
+
+    @Test("what a person has mended is tried again with the next reload; a refused PIN only when it is another")
+    func triedAgain() async throws {
+        let locked = WorkerFailure(kind: .pinUnusable, message: "the PIN is locked")
+        try await withPool(script: Self.failing, failure: locked) { pool, directory in
+            await pool.settled()
+            while pool.status().first?.workerPID != 0 { await Task.yield() }
+            let change = pool.apply([member(directory)])
+            #expect(change.retried == ["hsm-a"] && change.changed.isEmpty && change.withRefusedPIN.isEmpty)
+            while starts(directory) < 2 { await Task.yield() }
+            await pool.settled()
+            #expect(pool.status().first?.reason == "the PIN is locked")
+        }
+        let refused = WorkerFailure(kind: .pinRefused, message: "the PIN is refused")
+        try await withPool(script: Self.failing, failure: refused) { pool, directory in
+            await pool.settled()
+            while pool.status().first?.workerPID != 0 { await Task.yield() }
+            let change = pool.apply([member(directory)])
+            #expect(change.retried.isEmpty && change.withRefusedPIN == ["hsm-a"])
+            var corrected = member(directory)
+            corrected.pin = SecretBytes("4321".utf8)
+            #expect(pool.apply([corrected]).changed == ["hsm-a"])
+            while starts(directory) < 2 { await Task.yield() }
+            #expect(starts(directory) == 2)
+        }
+    }
+
+    /// Without the watch over the process the second start came when `startPatience` was over.
+    @Test("a worker that ends while a process of its library holds its sockets is started again at once")
+    func helper() async throws {
+        try await withPool(script: #"sleep 30 & echo $! >> "$MARK/helpers""#) { _, directory in
+            var helpers: [Int32] = []
+            while helpers.count < 3 {
+                let text = (try? String(contentsOfFile: directory + "/helpers", encoding: .utf8)) ?? ""
+                helpers = text.split(separator: "\n").compactMap { Int32($0) }
                 await Task.yield()
             }
+            for helper in helpers { kill(helper, SIGKILL) }
         }
     }
 

@@ -57,8 +57,8 @@ private struct World {
                 continue
             }
             finished += 1
-            // Three, and three that were lost with their lanes.
-            if finish.attempts > 6 { violations.append("too many attempts") }
+            // Three, and eight that were lost with their lanes.
+            if finish.attempts > 11 { violations.append("too many attempts") }
             if finish.outcome == .timedOut, operation.deadline > now { violations.append("timed out early") }
             if finish.outcome == .done, operation.deadline < now {
                 violations.append("answered after the deadline")

@@ -59,8 +59,8 @@ struct ReloadCommand: AsyncParsableCommand {
         abstract: "Have the running node read its configuration anew, as SIGHUP does.",
         discussion: "Certificates, credentials, key stores, keys and HSMs, without a dropped connection. A file with a "
             + "mistake changes nothing, and neither does one that changes what needs a restart. Status 0: done; it is "
-            + "said what has changed. Status 1: no node runs, or nothing has changed, and why. Status 2: --config "
-            + "itself is wrong.")
+            + "said what has changed. Status 1: no node runs, nothing or only a part has changed, or an HSM was not "
+            + "taken in, and why. Status 2: --config itself is wrong.")
 
     /// Secrets may come from commands that take their time.
     private static let timeout = Duration.seconds(300)

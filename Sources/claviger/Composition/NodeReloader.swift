@@ -4,6 +4,7 @@ import Cluster
 import HSMPool
 import Logging
 import NodeConfig
+import Routing
 import Synchronization
 import XKSListener
 import XKSService
@@ -43,10 +44,14 @@ final class NodeReloader: Sendable {
         defer { state.withLock { $0.isRunning = false } }
         do {
             let new = try plan(after: old)
-            let words = try apply(new, after: old)
+            let (words, hsms) = try apply(new, after: old)
             state.withLock { $0.plan = new }
             parts.logger.notice("configuration reloaded", metadata: ["changes": "\(words)"])
-            return .done("\(file) has been read. \(words)")
+            let answer = "\(file) has been read. \(words)"
+            return hsms.refused.isEmpty && hsms.withRefusedPIN.isEmpty ? .done(answer) : .failed(answer)
+        } catch let partial as PartialReload where !partial.changed.isEmpty {
+            parts.logger.error("configuration reloaded in part", metadata: ["reason": "\(partial)"])
+            return .failed("\(partial)")
         } catch {
             parts.logger.error("configuration not reloaded", metadata: ["reason": "\(error)"])
             return .refused("Nothing has changed. \(error)")
@@ -65,16 +70,40 @@ final class NodeReloader: Sendable {
         return plan
     }
 
-    /// HSMs first: the key stores name them.
-    private func apply(_ new: NodePlan, after old: NodePlan) throws -> String {
-        if case .tls(let material) = new.listener.transport { try listener.replaceTLS(material) }
-        if let cluster, let table = new.settings.cluster {
-            try cluster.replace(tls: ClusterTLSFiles(table), seeds: table.seeds.map(\.description))
+    /// HSMs before the key stores, which name them.
+    private func apply(
+        _ new: NodePlan, after old: NodePlan
+    ) throws(PartialReload) -> (words: String, hsms: PoolChange) {
+        var changed: [String] = []
+        do {
+            if case .tls(let material) = new.listener.transport, try listener.replaceTLS(material) {
+                changed.append("the certificate of [xks]")
+            }
+            if let cluster, let table = new.settings.cluster {
+                try cluster.replace(tls: ClusterTLSFiles(table), seeds: table.seeds.map(\.description))
+                changed.append("certificates and seeds of [cluster]")
+            }
+            let change = parts.pool.apply(new.pool.members)
+            changed.append("HSMs")
+            try parts.service.replace(settings: new.service(hsms: parts.pool.hsmSet))
+            parts.apply(new)
+            return (ReloadReport.text(hsms: change, old: old.settings, new: new.settings), change)
+        } catch {
+            throw PartialReload(changed: changed, cause: error)
         }
-        let change = parts.pool.apply(new.pool.members)
-        try parts.service.replace(settings: new.service(hsms: parts.pool.hsmSet))
-        parts.apply(new)
-        return ReloadReport.text(hsms: change, old: old.settings, new: new.settings)
+    }
+}
+
+/// A reload that failed half way: what is checked beforehand may still fail when it is done.
+struct PartialReload: Error, CustomStringConvertible {
+    /// What is in use as the file says now.
+    var changed: [String]
+    var cause: any Error
+
+    var description: String {
+        changed.isEmpty
+            ? "\(cause)"
+            : "Of the file these are in use now: \(changed.joined(separator: ", ")); everything else is as before. \(cause)"
     }
 }
 
@@ -93,9 +122,21 @@ enum ReloadRefusal: Error, CustomStringConvertible {
 enum ReloadReport {
     static func text(hsms: PoolChange, old: NodeSettings, new: NodeSettings) -> String {
         var words: [String] = []
-        for (verb, names) in [("added", hsms.added), ("removed", hsms.removed), ("changed", hsms.changed)]
-        where !names.isEmpty {
+        for (verb, names) in [
+            ("added", hsms.added), ("removed", hsms.removed), ("changed", hsms.changed),
+            ("tried again", hsms.retried),
+        ] where !names.isEmpty {
             words.append("HSMs \(verb): \(names.joined(separator: ", ")).")
+        }
+        if !hsms.refused.isEmpty {
+            words.append(
+                "HSMs refused: \(hsms.refused.joined(separator: ", ")): a node has places for \(HSMSet.capacity) HSMs, "
+                    + "and those of HSMs that were removed are given anew after two more reloads.")
+        }
+        if !hsms.withRefusedPIN.isEmpty {
+            words.append(
+                "HSMs not tried again: \(hsms.withRefusedPIN.joined(separator: ", ")): the PIN was refused, and is still "
+                    + "the same; correct it and reload, or restart the node.")
         }
         let before = Dictionary(old.keyStores.map { ($0.pathPrefix, $0) }) { first, _ in first }
         let after = Dictionary(new.keyStores.map { ($0.pathPrefix, $0) }) { first, _ in first }
