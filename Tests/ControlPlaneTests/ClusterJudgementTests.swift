@@ -53,6 +53,40 @@ import Testing
         #expect(result == ClusterJudgement(verdict: .active, reasons: [], notes: []))
     }
 
+    // Three processes, two of one name: ACTIVE, and "all 2 nodes" had the order.
+    @Test func twoNodesOfOneNameAreToldEverywhere() {
+        let result = judge { nodes in
+            nodes[2].address = "10.0.0.3:7443"
+            nodes[2].twinAddress = "10.0.0.9:7443"
+        }
+        #expect(result.verdict == .degraded && result.reasons.count == 1)
+        #expect(result.reasons[0].hasPrefix("two nodes bear the name iad-1 (10.0.0.3:7443 and 10.0.0.9:7443)"))
+    }
+
+    @Test func whoIsOnlySpokenOfCountsForNothing() {
+        func told(for seconds: Int64) -> ClusterJudgement {
+            judge { nodes in
+                nodes[1].liveness = .unconfirmed
+                nodes[1].sinceUnixSeconds = Scene.now - seconds
+                unavailable(&nodes[1])
+            }
+        }
+        #expect(told(for: 5) == ClusterJudgement(verdict: .active, reasons: [], notes: []))
+        #expect(
+            told(for: 31).reasons == [
+                "node fra-1 hears of fra-2 from others and cannot reach it: nothing is passed on to it"
+            ])
+    }
+
+    @Test func whoeverWasForgottenIsNotedWithTheAuthor() {
+        let result = judge { nodes in
+            nodes[2].liveness = .left
+            nodes[2].forgottenBy = "alice@fra-1"
+        }
+        #expect(result.verdict == .active && result.notes.count == 1)
+        #expect(result.notes[0].contains("iad-1") && result.notes[0].contains("alice@fra-1"))
+    }
+
     @Test func aSuspectIsStillAMember() {
         let result = judge { nodes in
             nodes[1].liveness = .suspect

@@ -11,7 +11,7 @@ struct HearsayTests {
         return solo
     }
 
-    // Until now b's word was enough: c was `left`, and orders to block said "all nodes have it" without it.
+    // With b's word taken: c was left, at incarnation 2^53, and its own word no longer counted.
     @Test("that it has left, or is in a later life, is not believed: it is asked, and waited for")
     func ends() throws {
         var solo = try trio()
@@ -97,7 +97,7 @@ struct HearsayTests {
         #expect(solo.own.identity.incarnation <= 1 << 41)
     }
 
-    // Until now all that b said after its store had been put back was dropped, for as long as its last life had lasted.
+    // Without the notice: b's request is refused as replayed, and so is all that it says until 500.
     @Test("a number that was used before is answered with a notice, and its sender takes a higher incarnation")
     func replays() throws {
         var (a, b) = (machine(identity("a")), machine(identity("b")))

@@ -36,7 +36,7 @@ struct RejoinTests {
         #expect(own.member(named: "b")?.identity.incarnation == 3)
     }
 
-    // Orders waited for members of this run only: after a restart beside a cut, a block missed whoever was cut off.
+    // Without what is remembered: only e was waited for.
     @Test("who was remembered is waited for as long as it is silent, and forgotten only by its farewell or by an order")
     func awaited() throws {
         let peers = ["b", "c", "d"].map { identity($0) }

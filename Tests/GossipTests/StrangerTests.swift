@@ -8,7 +8,6 @@ struct StrangerTests {
         ForwardingChoice(members: solo.own.members, node: "a", site: "here", configuration: "same")
     }
 
-    // Without `contactStrangers` c was first contacted by a probe, 210 ms later.
     @Test("whom another tells of is contacted at once, and counts when it has spoken itself")
     func introduction() throws {
         var solo = try Solo(machine(identity("a")), peers: [identity("b")])
