@@ -37,8 +37,17 @@ extension EndToEnd {
                 #expect(try trio.report(name).reasons.contains { $0.contains("node-3") })
             }
             _ = try trio.node("node-3").process.end(within: 10)
+            // A later version has run there, and made ciphertext of a later format; then it was rolled back.
+            let format = { (name: String) in try trio.stateDirectory(name) + "/ciphertext-format" }
+            #expect(try String(contentsOfFile: format("node-3"), encoding: .utf8) == "1\n")
+            try "3\n".write(toFile: try format("node-3"), atomically: true, encoding: .utf8)
             try trio.restart("node-3")
             try trio.together()
+            for name in ["node-1", "node-2"] {
+                try eventually("\(name) keeps what node-3 tells") {
+                    try String(contentsOfFile: format(name), encoding: .utf8) == "3\n"
+                }
+            }
 
             #expect(try trio.op("node-2").call("drain").isSuccess)
             #expect(try trio.node("node-2").process.end(within: 20) == .exited(0))
