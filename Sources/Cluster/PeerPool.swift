@@ -23,6 +23,9 @@ final class PeerPool: Sendable {
     private static let mostIdle = 8
     /// Idle connections to a peer that is kept warm, besides those that its recent use takes.
     private static let spare = 2
+    /// Connections to one peer that are being opened at a time only to be there: handshakes of many at once would make this
+    /// node late for gossip.
+    private static let mostWarming = 8
     /// How long a connection stays idle, nanoseconds: drawn for each between these, so that those that were opened
     /// together do not end together. Less than the listener's patience with a silent connection (90 s): the side that
     /// closes should be this one.
@@ -278,6 +281,7 @@ final class PeerPool: Sendable {
 
     private func warm(_ target: Target) {
         while let connections = state.value.targets[target], connections.open < Self.mostPerAddress,
+            connections.connecting < connections.waiting.count + Self.mostWarming,
             connections.open < connections.wanted
                 || connections.idle.count + connections.connecting < connections.waiting.count + Self.spare
         {

@@ -9,7 +9,7 @@ package struct ForwardingDemand: Sendable {
     package static let least = 2
     package static let most = 64
     /// What a peer's HSMs may take for a request, seconds.
-    private static let serviceTime = 0.05
+    private static let serviceTime = 0.02
     /// Requests do not come evenly spread.
     private static let headroom = 2.0
     /// How fast the highest rate of late is forgotten, seconds.

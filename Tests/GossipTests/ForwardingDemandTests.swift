@@ -9,13 +9,13 @@ struct ForwardingDemandTests {
         var demand = ForwardingDemand()
         #expect(demand.connections(roundTrip: 80_000) == ForwardingDemand.least)
         for look in 0...20 { demand.note(total: UInt64(look) * 100, now: UInt64(look) * second) }
-        // 100/s, each under way for 130 ms, twice that, and the least.
-        #expect(demand.connections(roundTrip: 80_000) == 28)
+        // 100/s, each under way for 100 ms, twice that, and the least.
+        #expect(demand.connections(roundTrip: 80_000) == 22)
         #expect(demand.connections(roundTrip: 500) < demand.connections(roundTrip: 80_000))
-        #expect(demand.connections(roundTrip: nil) == 12)
+        #expect(demand.connections(roundTrip: nil) == 6)
         // Nothing is asked any more: forgotten within some minutes, not at once.
         demand.note(total: 2_000, now: 21 * second)
-        #expect(demand.connections(roundTrip: 80_000) > 25)
+        #expect(demand.connections(roundTrip: 80_000) > 20)
         for look in 22...400 { demand.note(total: 2_000, now: UInt64(look) * second) }
         #expect(demand.connections(roundTrip: 80_000) == ForwardingDemand.least + 1)
     }
