@@ -33,7 +33,7 @@ struct BlockStoreTests {
         let scratch = try Scratch()
         let (one, two) = (scratch.open(), scratch.open())
         #expect(await one.keep(blocks: Sample.list([Sample.block(1)])))
-        #expect(await two.keep(blocks: Sample.list([Sample.block(2)], lifts: [Sample.lift(1)])))
+        #expect(await two.keep(blocks: Sample.list([Sample.block(1), Sample.block(2)], lifts: [Sample.lift(1)])))
         #expect(await one.keep(blocks: Sample.list([Sample.block(3)], .unknown("lost"))))
         let all = Sample.list([Sample.block(1), Sample.block(2), Sample.block(3)], lifts: [Sample.lift(1)])
         #expect(one.blocks() == all)

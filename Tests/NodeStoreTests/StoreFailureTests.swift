@@ -177,7 +177,7 @@ struct StoreFailureTests {
     @Test("A file system without room", .enabled(if: SmallFileSystem.isPossible))
     func noSpace() async throws {
         let scratch = try Scratch()
-        let small = try SmallFileSystem(at: scratch.directory, kilobytes: 256)
+        let small = try SmallFileSystem(at: scratch.directory, kilobytes: 512)
         defer { small.remove() }
         let events = HealthEvents()
         let store = scratch.open(onHealth: events.told)
