@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import signal
 import sys
 import time
@@ -29,6 +30,8 @@ import replies
 
 # Bytes of plaintext: a data key.
 SIZE = 32
+# Of how many ciphertexts is found out with which key they were made.
+SAMPLE = 100
 # How often a drill is tried when the machine is too busy for it.
 ATTEMPTS = 3
 
@@ -88,8 +91,15 @@ def perform(stage, drill, arguments):
         steps.do(began)
         (late, stolen), *outcomes = [child.result() for child in children]
     answers = {name: askers.so_far(name) for name in askers.answers}
-    result = cluster_result.summary(
-        drill, steps.record, began, watch.views, answers, *outcomes, sealed=list(exchange.sealed))
+    sealed = list(exchange.sealed)
+    if drill.apart:
+        # They have nothing in common with what was there before. The new members hold both keys, under their own labels.
+        stage.renew()
+        made = [one for _, one in cluster_result.settled(steps.record.contest, sealed)]
+        cluster_watch.find_keys(
+            stage.infos[cluster_nodes.name_of(drill.apart[0])], (stage.key, stage.info["keys"][0]),
+            random.sample(made, min(len(made), SAMPLE)))
+    result = cluster_result.summary(drill, steps.record, began, watch.views, answers, *outcomes, sealed=sealed)
     result["late"], result["stolen"] = max(result["late"], late), stolen
     seen, lost = (now - then for now, then in zip(stage.network.packets(), packets, strict=True))
     result |= {"ordered_loss": drill.loss, "loss": lost / max(seen, 1) if drill.loss else None, "packets": seen}
@@ -97,8 +107,6 @@ def perform(stage, drill, arguments):
     if repeated:
         result["notes"].append(f"HAProxy repeated {repeated:,} requests at another node")
     if drill.apart:
-        # They have nothing in common with what was there before.
-        stage.renew()
         return result
     complaints = stage.restore()
     if complaints:

@@ -181,6 +181,12 @@ def direct_rows(forwarding, answers, began):
         for answer in answers if forwarding.begin < answer.sent and answer.answered < forwarding.end]
 
 
+def settled(contest, sealed):
+    """What was made after the time in which nodes with different keys may still be finding out about each other."""
+    begin = contest.together + Contest.SETTLING
+    return [(maker, one) for maker, one in sealed if one.sent > begin and one.status == 200]
+
+
 def judged_contest(contest, sealed):
     """What came of ciphertexts (`cluster_watch.Sealed`) that nodes with different keys under one label have made: what
     is broken, and notes. A node that has no list of blocks yet refuses with InvalidStateException, which is not final.
@@ -192,18 +198,19 @@ def judged_contest(contest, sealed):
         if 400 <= answer.status < 500 and answer.status != 429 and answer.name != "InvalidStateException"]
     if final:
         broken.append(f"{len(final)} times a good ciphertext was refused for good: {'; '.join(sorted(set(final))[:3])}")
-    settled = contest.together + Contest.SETTLING
-    makers = sorted({maker for maker, one in sealed if one.sent > settled and one.status == 200})
-    if len(makers) > 1:
+    late = settled(contest, sealed)
+    known = sorted({one.key for _, one in late if one.key})
+    if len(known) > 1:
         broken.append(
-            f"{Contest.SETTLING:g} s after they could reach each other, {' and '.join(makers)} still encrypted under "
-            "different keys")
-    if not makers:
+            f"{Contest.SETTLING:g} s after they could reach each other, ciphertext was made under different keys still, "
+            f"by {' and '.join(sorted({maker for maker, one in late if one.key}))}")
+    if not late:
         broken.append("in the end nobody encrypted")
-    late = [(maker, one) for maker, one in sealed if one.sent > settled and one.status == 200]
+    elif not known:
+        broken.append("what was made in the end opens under neither key")
     unopened = sum(answer.status != 200 for _, one in late for answer in one.opened.values())
     openings = sum(len(one.opened) for _, one in late)
-    notes.append(f"{unopened} of {openings} openings in the end got a retryable error")
+    notes.append(f"{unopened} of {openings} openings in the end gave no plaintext")
     for name, verdict in contest.verdicts.items():
         if verdict != "DEGRADED":
             broken.append(f"{name} said {verdict} in the end, not DEGRADED")

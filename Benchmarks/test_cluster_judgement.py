@@ -264,12 +264,13 @@ class ResultTests(unittest.TestCase):
         self.assertEqual([row["name"] for row in late], ["good, but after 250 ms"])
 
     def sealed(self, *made):
-        """Requests to encrypt: maker, second, what both nodes answered when they opened it; `-`: nothing was made."""
+        """Requests to encrypt: maker, second, what both nodes answered when they opened it (`-`: nothing was made), and
+        the key that it was made with, `foo` unless it is said."""
         kinds = {"+": (200, None), "i": (400, "InvalidCiphertextException"), "5": (500, "InternalException"),
                  "l": (400, "InvalidStateException")}
         return [(maker, Sealed(second, 500 if opened == "-" else 200, {} if opened == "-" else {
-            name: Answer(second, second, *kinds[letter]) for name, letter in zip("ab", opened)}))
-            for maker, second, opened in made]
+            name: Answer(second, second, *kinds[letter]) for name, letter in zip("ab", opened)}, {}, *(key or ["foo"])))
+            for maker, second, opened, *key in made]
 
     def contest(self, *made, verdicts=None, together=1.0):
         contest = cluster_result.Contest(("a", "b"), together, verdicts or {"a": "DEGRADED", "b": "DEGRADED"})
@@ -278,7 +279,11 @@ class ResultTests(unittest.TestCase):
     def test_one_side_of_a_contest_encrypts_and_nothing_is_refused_for_good(self):
         self.assertEqual(self.contest(("a", 2.0, "+5"), ("b", 2.0, "5+"), ("a", 17.0, "++"), ("b", 17.0, "-")), [])
         self.assertEqual(self.contest(("a", 2.0, "+l"), ("a", 17.0, "++")), [])
-        self.assertEqual(len(self.contest(("a", 17.0, "++"), ("b", 17.0, "++"))), 1)
+        # Who passes requests on makes ciphertext, too.
+        self.assertEqual(self.contest(("a", 17.0, "++"), ("b", 17.0, "++")), [])
+        self.assertEqual(len(self.contest(("a", 17.0, "++"), ("b", 17.0, "++", "bar"))), 1)
+        self.assertEqual(self.contest(("a", 2.0, "++"), ("b", 2.0, "++", "bar"), ("a", 17.0, "++")), [])
+        self.assertEqual(len(self.contest(("a", 17.0, "++", None))), 1)
         self.assertEqual(len(self.contest(("a", 2.0, "++"), ("a", 17.0, "-"))), 1)
         self.assertEqual(len(self.contest(("a", 2.0, "+i"), ("a", 17.0, "++"))), 1)
         self.assertEqual(len(self.contest(("a", 17.0, "++"), verdicts={"a": "ACTIVE", "b": "DEGRADED"})), 1)
