@@ -60,12 +60,12 @@ struct KeyUseCounts {
     }
 }
 
-/// What the journal knows of the uses of keys, and what it has still to be told. Pure.
+/// What the journal knows of the uses of keys, and what it lacks. Pure.
 package struct NotedUses: Sendable {
     /// When the node started, from earlier processes.
     private let earlier: [KeyLabel: KeyUses]
-    /// Of this process, as the journal was told.
-    private var told: [KeyLabel: KeyUses] = [:]
+    /// Of this process, as far as the journal has them.
+    private var reported: [KeyLabel: KeyUses] = [:]
 
     package init(earlier: [KeyLabel: KeyUses]) { self.earlier = earlier }
 
@@ -84,18 +84,18 @@ package struct NotedUses: Sendable {
         var new: [KeyLabel: KeyUses] = [:]
         var reached: [(label: KeyLabel, encrypts: UInt64)] = []
         for (label, own) in totals {
-            let before = told[label] ?? KeyUses()
+            let before = reported[label] ?? KeyUses()
             guard own != before else { continue }
             new[label] = KeyUses(
                 encrypts: own.encrypts &- before.encrypts, decrypts: own.decrypts &- before.decrypts)
             let encrypts = total(of: label, own: own).encrypts
             // The first time counts as a step from nothing: people are told again after each start.
-            let known = told[label] == nil ? 0 : total(of: label, own: before).encrypts
+            let known = reported[label] == nil ? 0 : total(of: label, own: before).encrypts
             if KeyUseLimit.quarters(of: encrypts) > KeyUseLimit.quarters(of: known) {
                 reached.append((label, encrypts))
             }
         }
-        told = totals
+        reported = totals
         return (new, reached.sorted { $0.label < $1.label })
     }
 }
