@@ -23,6 +23,9 @@ package struct KeyProof: Sendable {
     var cluster = ProofCluster()
     /// Since when no other node has been live, nanoseconds.
     var aloneSince: UInt64
+    /// Keys that requests have used since their last check, as `record * HSMSet.capacity + hsm`. Beside the records, so
+    /// that a request that marks one copies none of them while somebody looks at all.
+    var used: Set<Int> = []
     /// Records about which nodes hold different keys.
     var contested: Set<Int> = []
     /// Records that no other node could be asked about yet.

@@ -121,7 +121,7 @@ extension KeyProof {
         records[record].slots[hsm].failures = 0
         records[record].slots[hsm].unclear = 0
         records[record].slots[hsm].lastOpened = now
-        records[record].slots[hsm].isUsed = false
+        used.remove(record * HSMSet.capacity + hsm)
         hsms[hsm].lastOpened = now
         if records[record].provers.insert(hsms[hsm].serial).inserted { store(record, into: &actions) }
         guard records[record].slots[hsm].verdict != .proven, let canary = records[record].canary else { return }

@@ -184,6 +184,7 @@ extension KeyProof {
         if records[record].draftedBy == hsm { records[record].draft = nil }
         records[record].slots[hsm].forget()
         records[record].proven.remove(hsm)
+        used.remove(record * HSMSet.capacity + hsm)
         if records[record].trying?.hsm == hsm { records[record].trying = nil }
         due.clear(check(of: record, hsm))
     }

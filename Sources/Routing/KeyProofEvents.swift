@@ -190,10 +190,9 @@ extension KeyProof {
 
     /// An HSM has done something with the key for a request: the canary is opened again before long.
     package mutating func used(_ label: KeyLabel, hsm: Int) {
-        guard let record = places[label], names.indices.contains(hsm), !records[record].slots[hsm].isUsed else {
-            return
-        }
-        records[record].slots[hsm].isUsed = true
+        guard let record = places[label], names.indices.contains(hsm),
+            used.insert(record * HSMSet.capacity + hsm).inserted
+        else { return }
         let thing = check(of: record, hsm)
         guard let last = records[record].slots[hsm].lastOpened, let next = due[thing] else { return }
         due.set(thing, at: min(next, last &+ pause(upTo: limits.usedRecheck)))

@@ -75,8 +75,6 @@ struct KeySlot: Sendable {
     /// Of them, those that another key may have caused, and when they began.
     var unclear = 0
     var unclearSince: UInt64 = 0
-    /// A request has used the key since its last check.
-    var isUsed = false
     /// When it last opened the canary; `nil` where that says nothing about the object of now.
     var lastOpened: UInt64?
     /// The last catalogue that it was in.

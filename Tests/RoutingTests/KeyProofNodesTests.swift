@@ -197,7 +197,7 @@ private struct Nodes {
 struct KeyProofNodesTests {
     @Test("random clusters: one key encrypts in the end, nothing is called invalid while two open, all that agree serve")
     func random() {
-        for seed in 0..<UInt64(400) {
+        for seed in 0..<UInt64(150) {
             var world = Nodes(seed: seed, odd: seed % 2 == 0 ? 0 : 25)
             for _ in 0..<250 { world.step() }
             world.calm()
