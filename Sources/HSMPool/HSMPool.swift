@@ -84,7 +84,7 @@ package final class HSMPool: KeyOperationPool {
     // MARK: Operations
 
     package func submit(
-        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64,
+        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64, mayPassOn: Bool,
         completion: @escaping @Sendable (OperationResult) -> Void
     ) {
         let now = monotonicNanoseconds()
@@ -97,7 +97,9 @@ package final class HSMPool: KeyOperationPool {
                 state.proof.wanted(operation.label)
             }
             let (id, actions) = state.machine.submit(
-                operation.kind, holders: holders, hopeful: hopeful, deadline: deadline, group: group, now: now)
+                operation.kind, holders: holders, hopeful: hopeful,
+                terms: state.terms(of: operation, permitted: hsms, mayPassOn: mayPassOn), deadline: deadline,
+                group: group, now: now)
             state.operations[id] = PendingOperation(operation: operation, permitted: hsms, completion: completion)
             let mustTick = !state.isTicking
             state.isTicking = true
@@ -225,7 +227,8 @@ extension HSMPool: LaneDelegate {
         let effects = state.withLock { state -> [PoolEffect] in
             // Of a late answer only its effect on the HSM matters, and a decryption's codes are the careful reading.
             let kind = state.machine.kind(on: lane, generation: answer.header.generation) ?? .decrypt
-            let disposition = Disposition(answer.header, operation: kind)
+            var disposition = Disposition(answer.header, operation: kind)
+            if disposition == .done, !state.isExpected(answer, on: lane) { disposition = .ambiguous }
             if disposition == .hsmSuspect || disposition == .hsmOut { state.hsms[lane.hsm].failures &+= 1 }
             let actions = state.machine.answered(
                 lane, generation: answer.header.generation, disposition: disposition, now: now)

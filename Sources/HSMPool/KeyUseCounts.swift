@@ -21,7 +21,7 @@ struct KeyUseCounts {
         case .decrypt:
             decrypts &+= 1
             update(label, hsm) { $0.decrypts &+= 1 }
-        case .openSession, .closeSession: return
+        case .openSession, .closeSession, .knownAnswer: return
         }
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import Crypto
 import LaneProtocol
 import Routing
+import SecureMemory
 
 /// What the pool does after it has let go of its lock.
 enum PoolEffect {
@@ -177,8 +179,10 @@ struct PoolState {
             worker.lanes.indices.contains(dispatch.lane.lane)
         else { return machine.laneClosed(dispatch.lane, now: now) }
         let label = pending.operation.label
-        // Whatever happened since the operation came in: no frame goes to an HSM that has not proven the key.
-        guard servers(of: pending.operation).contains(hsm) else {
+        // Whatever happened since the operation came in: no frame goes to an HSM that has not proven the key, but for
+        // what a wrong key cannot open.
+        let isTrial = dispatch.question == .excluded && proof.different(label).contains(hsm)
+        guard isTrial || servers(of: pending.operation).contains(hsm) else {
             return machine.answered(
                 dispatch.lane, generation: dispatch.generation, disposition: .tryElsewhere, now: now)
         }
@@ -186,11 +190,41 @@ struct PoolState {
             return machine.answered(
                 dispatch.lane, generation: dispatch.generation, disposition: .keyMissing, now: now)
         }
+        let lane = worker.lanes[dispatch.lane.lane]
+        if dispatch.question == .canary, proof.canary(of: label) == nil {
+            effects.append(.order(lane, .knownAnswer, generation: dispatch.generation))
+            return nil
+        }
         effects.append(
             .send(
-                worker.lanes[dispatch.lane.lane], pending.operation, keyReference: reference,
+                lane, frame(for: dispatch.question, of: pending.operation), keyReference: reference,
                 generation: dispatch.generation, deadline: dispatch.deadline))
         return nil
+    }
+
+    /// What a lane is given for a question.
+    private func frame(for question: LaneQuestion, of operation: KeyOperation) -> KeyOperation {
+        guard question == .canary, let canary = proof.canary(of: operation.label) else { return operation }
+        return KeyOperation(
+            kind: .decrypt, label: operation.label,
+            additionalData: SecretBytes(Array(SealedCanary.additionalData.utf8)),
+            initializationVector: SecretBytes(canary.sealed.initializationVector),
+            data: SecretBytes(canary.sealed.ciphertext))
+    }
+
+    /// False where a canary was opened to something else than what was sealed in it.
+    func isExpected(_ answer: LaneAnswer, on lane: LaneID) -> Bool {
+        guard let (question, id) = machine.question(on: lane, generation: answer.header.generation),
+            question == .canary, let label = operations[id]?.operation.label, let canary = proof.canary(of: label)
+        else { return true }
+        return answer.output.data.withUnsafeBytes { Array(SHA256.hash(data: $0)) } == canary.digest
+    }
+
+    /// What is to be kept to with an operation.
+    func terms(of operation: KeyOperation, permitted: HSMSet, mayPassOn: Bool) -> OperationTerms {
+        guard operation.kind == .decrypt else { return OperationTerms(mayPassOn: mayPassOn) }
+        return OperationTerms(
+            excluded: proof.different(operation.label).intersection(permitted), mayPassOn: mayPassOn)
     }
 
     private func result(of finish: Finish, answer: LaneAnswer?) -> OperationResult {
@@ -199,7 +233,7 @@ struct PoolState {
             output: finish.outcome == .done ? answer?.output : nil,
             hsm: finish.hsm.flatMap { hsms.indices.contains($0) ? hsms[$0].settings.name : nil },
             attempts: finish.attempts,
-            hsmMicroseconds: answer?.header.hsmMicroseconds ?? 0)
+            hsmMicroseconds: answer?.header.hsmMicroseconds ?? 0, waitedMicroseconds: finish.waited / 1_000)
     }
 
     mutating func takeFulfilledWaiters() -> [PoolWaiter] {

@@ -122,8 +122,7 @@ struct Keeper {
                 return
             }
             let engine = LaneEngine(
-                session: session, ivs: ivs, profile: shared.profile, wrongTagCode: shared.capabilities.wrongTagCode,
-                isOpen: isOpen)
+                session: session, ivs: ivs, profile: shared.profile, isOpen: isOpen)
             var lane = Lane(channel: channel, engine: engine)
             lane.run()
         }

@@ -27,6 +27,7 @@ package struct Lane<Session: LaneSession> {
         switch header.operation {
         case .openSession: return engine.openSession(deadline: header.deadline)
         case .closeSession: return engine.closeSession()
+        case .knownAnswer: return engine.answerKnown(deadline: header.deadline)
         case .encrypt, .decrypt:
             guard let call = channel.call(for: header) else {
                 let function: PKCS11Function = header.operation == .encrypt ? .encryptInit : .decryptInit

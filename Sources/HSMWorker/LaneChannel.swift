@@ -81,7 +81,7 @@ package final class LaneChannel {
         }
         let done = verdict.status == .done
         let answer = LaneAnswerHeader(
-            status: verdict.status, secondOpinion: verdict.secondOpinion, function: verdict.result.function.rawValue,
+            status: verdict.status, function: verdict.result.function.rawValue,
             generation: header.generation, code: done ? 0 : UInt64(verdict.result.code.rawValue),
             hsmMicroseconds: UInt32(clamping: verdict.hsmNanoseconds / 1000),
             ivLength: done ? UInt8(clamping: verdict.result.ivLength) : 0,

@@ -5,18 +5,15 @@ import PKCS11
 /// How one request ended on a lane.
 package struct LaneVerdict: Sendable, Equatable {
     package var status: LaneStatus
-    package var secondOpinion: LaneSecondOpinion = .none
     /// The call that decided; `length` is the size of the output when the status is `done`.
     package var result: CallResult
     /// Nanoseconds from the first call into the library to the end of the last.
     package var hsmNanoseconds: UInt64 = 0
 
     package init(
-        status: LaneStatus, secondOpinion: LaneSecondOpinion = .none, result: CallResult = .ok,
-        hsmNanoseconds: UInt64 = 0
+        status: LaneStatus, result: CallResult = .ok, hsmNanoseconds: UInt64 = 0
     ) {
         self.status = status
-        self.secondOpinion = secondOpinion
         self.result = result
         self.hsmNanoseconds = hsmNanoseconds
     }
@@ -28,19 +25,15 @@ package struct LaneEngine<Session: LaneSession> {
     package private(set) var session: Session
     private let ivs: IVPool
     private let profile: GCMProfile
-    /// What this token says of a wrong tag; 0 when that is not known.
-    private let wrongTagCode: UInt64
     /// False while the lane is parked, and after a session was closed and no other could be opened. The next request
     /// begins with opening one.
     package private(set) var sessionIsOpen: Bool
 
     /// `profile` is how the token wants to be called; `isOpen` is false for a parked lane, which has no session.
-    /// `wrongTagCode` is what it was found to say of a wrong tag, 0 when that is not known.
-    package init(session: Session, ivs: IVPool, profile: GCMProfile, wrongTagCode: UInt64 = 0, isOpen: Bool = true) {
+    package init(session: Session, ivs: IVPool, profile: GCMProfile, isOpen: Bool = true) {
         self.session = session
         self.ivs = ivs
         self.profile = profile
-        self.wrongTagCode = wrongTagCode
         sessionIsOpen = isOpen
     }
 
@@ -90,7 +83,6 @@ package struct LaneEngine<Session: LaneSession> {
         if first.code.saysNoSuchObject { return handleVanished(request, call, first) }
         let remedy = first.code.laneRemedy
         if remedy != .none { return afterMending(remedy, request, call, first) }
-        if first.mayMeanBadCiphertext { return secondOpinion(request, call, first) }
         return LaneVerdict(status: .refused, result: first)
     }
 
@@ -145,9 +137,6 @@ package struct LaneEngine<Session: LaneSession> {
             session.catalogueIsStale()
             return LaneVerdict(status: .refused, result: first)
         }
-        if second.mayMeanBadCiphertext, request.deadline > session.now() {
-            return secondOpinion(request, call, second)
-        }
         return LaneVerdict(status: .refused, result: second)
     }
 
@@ -164,25 +153,19 @@ package struct LaneEngine<Session: LaneSession> {
         return afterMending(.restoreLogin, request, call, loggedOut)
     }
 
-    /// Tells a bad ciphertext from a sick or busy HSM: a decryption with known result on the same session, then the
-    /// request once more, and that twice: an HSM that fails every third call could fail just these. A code that this token was not found to use for a wrong tag is believed only after three such
-    /// rounds instead of two. No step is taken that nobody waits for.
-    private mutating func secondOpinion(
-        _ request: LaneRequestHeader, _ call: GCMCall, _ first: CallResult
-    ) -> LaneVerdict {
-        let isUsual = wrongTagCode == 0 || wrongTagCode == UInt64(first.code.rawValue)
-        for _ in 0..<(isUsual ? 2 : 3) {
-            guard request.deadline > session.now() else { return LaneVerdict(status: .refused, result: first) }
+    /// Decrypts what a probe has encrypted with the token's own key. Where there is no such thing, nothing is said against
+    /// the HSM, and nothing for it.
+    package mutating func answerKnown(deadline: UInt64) -> LaneVerdict {
+        let start = session.now()
+        guard deadline > start else { return LaneVerdict(status: .expired) }
+        let verdict =
             switch knownAnswer() {
-            case .unavailable: return LaneVerdict(status: .refused, result: first)
-            case .failed: return LaneVerdict(status: .refused, secondOpinion: .hsmIsSick, result: first)
-            case .passed: break
+            case .passed: LaneVerdict(status: .done)
+            case .failed(let result): LaneVerdict(status: .refused, result: result)
+            case .unavailable:
+                LaneVerdict(status: .refused, result: CallResult(function: .decryptInit, code: .keyHandleInvalid))
             }
-            let again = session.decrypt(call)
-            if again.isOK { return LaneVerdict(status: .done, result: again) }
-            guard again == first else { return LaneVerdict(status: .refused, result: again) }
-        }
-        return LaneVerdict(status: .refused, secondOpinion: .ciphertextIsBad, result: first)
+        return LaneVerdict(status: verdict.status, result: verdict.result, hsmNanoseconds: session.now() &- start)
     }
 
     private mutating func knownAnswer() -> KnownAnswer {

@@ -8,7 +8,7 @@
 /// What every lane frame begins with and how large it may be.
 package enum LaneFrame {
     /// Raised whenever the layout changes.
-    package static let version: UInt8 = 3
+    package static let version: UInt8 = 4
 
     /// Largest payload of a frame, bytes: 64 KiB of data, 65,535 + 23 bytes of AAD, IV and tag, rounded up.
     package static let largestPayload = 192 * 1024
@@ -22,6 +22,8 @@ package enum LaneOperation: UInt8, Sendable, CaseIterable {
     case openSession = 3
     /// Close the lane's session; the lane is parked. No payload.
     case closeSession = 4
+    /// Decrypt what a probe has encrypted with the token's own key, and compare. No payload.
+    case knownAnswer = 5
 
     /// True for work with a key.
     package var usesKey: Bool { self == .encrypt || self == .decrypt }
@@ -103,23 +105,12 @@ package enum LaneStatus: UInt8, Sendable, CaseIterable {
     case keyGone = 3
 }
 
-/// What a second look said after a decryption failed with a code that may mean "bad ciphertext" or "sick HSM".
-package enum LaneSecondOpinion: UInt8, Sendable, CaseIterable {
-    /// None was taken: the code is not ambiguous, or there was nothing to decide it with.
-    case none = 0
-    /// A known-answer decryption passed on the same session, and the ciphertext failed again with the same code.
-    case ciphertextIsBad = 1
-    /// The known-answer decryption failed as well: the HSM or the session is sick.
-    case hsmIsSick = 2
-}
-
 /// The fixed part of an answer, worker to node. It is followed by `ivLength + dataLength` bytes:
 /// the IV (encrypt only), then ciphertext ‖ tag or plaintext.
 package struct LaneAnswerHeader: Sendable, Equatable {
     package static let size = 40
 
     package var status: LaneStatus
-    package var secondOpinion: LaneSecondOpinion
     /// Number of the PKCS#11 function that returned `code` (`PKCS11Function`).
     package var function: UInt8
     package var generation: UInt64
@@ -131,11 +122,10 @@ package struct LaneAnswerHeader: Sendable, Equatable {
     package var dataLength: UInt32
 
     package init(
-        status: LaneStatus, secondOpinion: LaneSecondOpinion = .none, function: UInt8 = 0, generation: UInt64,
-        code: UInt64 = 0, hsmMicroseconds: UInt32 = 0, ivLength: UInt8 = 0, dataLength: UInt32 = 0
+        status: LaneStatus, function: UInt8 = 0, generation: UInt64, code: UInt64 = 0,
+        hsmMicroseconds: UInt32 = 0, ivLength: UInt8 = 0, dataLength: UInt32 = 0
     ) {
         self.status = status
-        self.secondOpinion = secondOpinion
         self.function = function
         self.generation = generation
         self.code = code
@@ -152,7 +142,7 @@ package struct LaneAnswerHeader: Sendable, Equatable {
         guard target.count >= Self.size else { return }
         target[0] = LaneFrame.version
         target[1] = status.rawValue
-        target[2] = secondOpinion.rawValue
+        target[2] = 0
         target[3] = function
         target[4] = ivLength
         target[5] = 0
@@ -168,12 +158,10 @@ package struct LaneAnswerHeader: Sendable, Equatable {
     /// Reads a header; `nil` when version, status or lengths are none that this build writes.
     package init?(decoding source: UnsafeRawBufferPointer) {
         guard source.count >= Self.size, source[0] == LaneFrame.version,
-            let status = LaneStatus(rawValue: source[1]),
-            let secondOpinion = LaneSecondOpinion(rawValue: source[2])
+            let status = LaneStatus(rawValue: source[1])
         else { return nil }
         self.init(
             status: status,
-            secondOpinion: secondOpinion,
             function: source[3],
             generation: source.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
             code: source.loadUnaligned(fromByteOffset: 16, as: UInt64.self),

@@ -31,6 +31,8 @@ package struct RequestRecord: Sendable {
     package var totalMicroseconds: Int
     /// Inside the HSM's library, the used attempt only, microseconds.
     package var hsmMicroseconds: Int?
+    /// How long it waited for an HSM's lane to become free; `nil` where it did not.
+    package var waitedMicroseconds: Int?
     /// The node that passed the request on to this one.
     package var forwardedBy: String?
     /// The node that answered it for this one.
@@ -48,7 +50,8 @@ package struct RequestRecord: Sendable {
         kmsRequestID: String? = nil, operation: String, keyStore: String? = nil, key: String? = nil,
         principal: String? = nil, kmsOperation: String? = nil, kmsKeyARN: String? = nil, viaService: String? = nil,
         accessKeyID: String? = nil, hsm: String? = nil, attempts: Int = 0, totalMicroseconds: Int,
-        hsmMicroseconds: Int? = nil, forwardedBy: String? = nil, forwardedTo: String? = nil, status: Int,
+        hsmMicroseconds: Int? = nil, waitedMicroseconds: Int? = nil, forwardedBy: String? = nil,
+        forwardedTo: String? = nil, status: Int,
         outcome: String, reason: String? = nil, peer: String
     ) {
         self.kmsRequestID = kmsRequestID
@@ -64,6 +67,7 @@ package struct RequestRecord: Sendable {
         self.attempts = attempts
         self.totalMicroseconds = totalMicroseconds
         self.hsmMicroseconds = hsmMicroseconds
+        self.waitedMicroseconds = waitedMicroseconds
         self.forwardedBy = forwardedBy
         self.forwardedTo = forwardedTo
         self.status = status
@@ -83,6 +87,7 @@ package struct RequestRecord: Sendable {
         line.add("attempts", attempts)
         line.add("total_us", totalMicroseconds)
         if let hsmMicroseconds { line.add("hsm_us", hsmMicroseconds) }
+        if let waitedMicroseconds { line.add("waited_us", waitedMicroseconds) }
         line.add("forwardedBy", forwardedBy)
         line.add("forwardedTo", forwardedTo)
         line.add("outcome", outcome)

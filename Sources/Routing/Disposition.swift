@@ -26,11 +26,9 @@ package enum Disposition: Sendable, Equatable {
     case hsmSuspect
     /// Hard: the HSM is out at once, and its worker is started anew.
     case hsmOut
-    /// The code may mean a bad ciphertext or a sick HSM: another HSM decides. No evidence against this one.
+    /// The code may mean a bad ciphertext or a sick HSM, and is looked into like a clear one (`CiphertextCheck`). No
+    /// evidence against this HSM unless the ciphertext is opened after all.
     case ambiguous
-    /// The same code, and beside it the same session opened a known ciphertext while this one failed again. Believed of
-    /// an HSM that is well; one that fails now and then may have failed just there, and another HSM decides.
-    case likelyInvalid
 }
 
 /// Where in a lane's work a return code came from. A code says nothing without it.
@@ -56,6 +54,7 @@ package enum LaneStep: Sendable, CaseIterable {
         switch operation {
         case .encrypt: .encryption
         case .decrypt: .preparation
+        case .knownAnswer: .preparation
         case .openSession, .closeSession: .session
         }
     }
@@ -63,9 +62,6 @@ package enum LaneStep: Sendable, CaseIterable {
 
 extension Disposition {
     /// The meaning of an HSM's answer.
-    ///
-    /// Where the code is ambiguous and the worker has taken a second opinion, that decides; where it could not, another
-    /// HSM does. A second opinion says nothing about a code that is clear.
     package init(_ answer: LaneAnswerHeader, operation: LaneOperation) {
         switch answer.status {
         case .done: self = .done
@@ -74,12 +70,7 @@ extension Disposition {
         case .refused:
             let function = PKCS11Function(rawValue: answer.function) ?? .none
             let code = ReturnCode(rawValue: UInt(truncatingIfNeeded: answer.code))
-            let meaning = DispositionRow.row(for: code)[LaneStep(function: function, operation: operation)]
-            switch (meaning, answer.secondOpinion) {
-            case (.ambiguous, .ciphertextIsBad): self = .likelyInvalid
-            case (.ambiguous, .hsmIsSick): self = .hsmSuspect
-            default: self = meaning
-            }
+            self = DispositionRow.row(for: code)[LaneStep(function: function, operation: operation)]
         }
     }
 }

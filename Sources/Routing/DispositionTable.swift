@@ -50,7 +50,7 @@ package struct DispositionRow: Sendable {
 
     /// Every code that PKCS#11 2.40 to 3.2 name. Three rules stand behind it:
     /// - A soft failure of C_Decrypt is ambiguous. A flood of bad ciphertext must not take an HSM out, whatever code
-    ///   its vendor has for a wrong tag; and no single ambiguous word makes a ciphertext invalid.
+    ///   its vendor has for a wrong tag; and no single word makes a ciphertext invalid, a clear one neither.
     /// - What only a new process or a person heals is hard; what a pause may heal is soft.
     /// - What is about the key, about the size of the data, or about room for one more, says nothing against the HSM.
     package static let table: [DispositionRow] = requests + keys + sessions + devices + outOfPlace

@@ -28,6 +28,10 @@ struct HSMRecord: Sendable {
     /// Requests under way that it got although it was out.
     var lastResorts = 0
     var latency = LatencyTracker()
+    /// How long its calls take at present.
+    var service = ServiceEstimate()
+    /// Refused ciphertexts that are being looked into on its account.
+    var checks = 0
     /// Soft failures since the last success.
     var softFailures = 0
     /// Failed probes since the last one that passed.
@@ -62,6 +66,18 @@ struct HSMRecord: Sendable {
 
     /// True when a parked lane may open a session.
     var wantsLane: Bool { lanes.open < min(allowed, lanes.states.count) && lanes.firstParked != nil }
+
+    /// Lanes that can be expected to become free.
+    var lively: Int { max(lanes.open - lanes.overdue, 0) }
+
+    /// True while one more refused ciphertext may be looked into: a tenth of the lanes, half of them while nothing
+    /// waits for a lane, and one at a time always.
+    func hasRoomForCheck(isIdle: Bool) -> Bool { checks < max(lanes.open / (isIdle ? 2 : 10), 1) }
+
+    /// True of an HSM that serves and has not failed lately: its word counts.
+    func isWell(now: UInt64) -> Bool {
+        phase == .serving && softFailures == 0 && failureShare(now: now) < 0.01
+    }
 
     // MARK: Evidence
 

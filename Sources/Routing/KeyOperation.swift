@@ -49,7 +49,7 @@ package enum OperationOutcome: Sendable, Equatable {
     case timedOut
     /// No HSM that could do it is left. Says in words what the last one said.
     case unavailable(String)
-    /// More waits already than the pool allows.
+    /// More is asked than the HSMs can do: it could not have been answered in time.
     case overloaded
 }
 
@@ -64,11 +64,14 @@ package struct OperationResult: Sendable {
     package var attempts: Int
     /// Time inside the deciding HSM's library, microseconds.
     package var hsmMicroseconds: UInt32
+    /// How long it waited for a lane, microseconds.
+    package var waitedMicroseconds: UInt64
 
     package init(
         outcome: OperationOutcome, output: KeyOperationOutput? = nil, hsm: String? = nil, attempts: Int = 0,
-        hsmMicroseconds: UInt32 = 0
+        hsmMicroseconds: UInt32 = 0, waitedMicroseconds: UInt64 = 0
     ) {
+        self.waitedMicroseconds = waitedMicroseconds
         self.outcome = outcome
         self.output = output
         self.hsm = hsm
@@ -81,8 +84,11 @@ package struct OperationResult: Sendable {
 package protocol KeyOperationPool: Sendable {
     /// Does `operation` on one of `hsms` before `deadline` (CLOCK_MONOTONIC, nanoseconds). Never blocks;
     /// `completion` is called exactly once, on any thread, possibly before this returns.
+    ///
+    /// - Parameter mayPassOn: another node may be asked. Where nothing here serves the key, the operation then ends as
+    ///   unavailable while there is time for that, instead of waiting for what may come back here.
     func submit(
-        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64,
+        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64, mayPassOn: Bool,
         completion: @escaping @Sendable (OperationResult) -> Void)
 
     /// Whether the key `label` may be used on `hsms`, soon, or why not. Asked at each request.

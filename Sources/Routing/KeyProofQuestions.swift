@@ -58,7 +58,7 @@ extension KeyProof {
                 })
             else { return [] }
             needed = .encrypt
-        case .openSession, .closeSession: return []
+        case .openSession, .closeSession, .knownAnswer: return []
         }
         var result = HSMSet()
         for hsm in names.indices {

@@ -74,6 +74,20 @@ struct LaneBoard: Sendable {
         return nil
     }
 
+    /// Takes this lane, if it is free.
+    mutating func takeFree(_ lane: Int) -> Bool {
+        guard !isHeld, state(of: lane) == .free else { return false }
+        forgetFree(lane)
+        return true
+    }
+
+    /// The last work on a busy lane bears nothing behind it.
+    private func isExclusive(_ lane: Int) -> Bool {
+        if let last = behind[lane].last { return last.isExclusive }
+        if case .busy(let call) = states[lane] { return call.isExclusive }
+        return false
+    }
+
     /// A place that was taken is not used after all.
     mutating func putBack(_ lane: Int) {
         // Behind a call nothing was changed by taking it.
@@ -89,7 +103,7 @@ struct LaneBoard: Sendable {
         var best: Int?
         var least = depth - 1
         for lane in states.indices where behind[lane].count < least {
-            guard case .busy(let call) = states[lane], !call.isOverdue else { continue }
+            guard case .busy(let call) = states[lane], !call.isOverdue, !isExclusive(lane) else { continue }
             if let group, self.group(of: lane) != group { continue }
             (best, least) = (lane, behind[lane].count)
             if least == 0 { break }

@@ -29,8 +29,13 @@ struct LaneWork: Sendable, Equatable {
     var patienceEnds: UInt64
     /// When another HSM is asked beside it; `.max` when that has been done or decided against.
     var hedgeAt: UInt64
+    /// When another HSM is asked that the budget did not allow; `.max` when none is to be.
+    var asksAgainAt = UInt64.max
     var isHedge: Bool
     var isLastResort: Bool
+    var question = LaneQuestion.request
+    /// Nothing may be sent behind it: what its lane is asked next must follow directly.
+    var isExclusive = false
     /// Its patience has ended.
     var isOverdue = false
 

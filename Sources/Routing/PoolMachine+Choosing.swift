@@ -9,22 +9,80 @@ extension PoolMachine {
         guard let operation = operations[id] else { return }
         if let lane = choose(candidates(for: operation), group: operation.group, now: now) {
             dispatch(id, to: lane, now: now, into: &actions)
+        } else if operation.terms.mayPassOn, !isServed(by: operation.willing) {
+            let hsm = operation.lastFailure?.hsm
+            let reason = operation.lastFailure?.text ?? "no HSM here serves the key at the moment"
+            demandStarts(for: operation, now: now, into: &actions)
+            finish(id, .unavailable(reason), hsm: hsm, now: now, into: &actions)
         } else if tryLastResort(id, now: now, into: &actions) {
             return
         } else if !isWorthWaiting(operation, now: now) {
-            giveUp(id, into: &actions)
-        } else if waiting.count >= limits.waiting {
-            finish(id, .overloaded, into: &actions)
+            giveUp(id, now: now, into: &actions)
+        } else if !mayStandInLine(operation, atFront: atFront, now: now) {
+            counters.overloads &+= 1
+            finish(id, .overloaded, now: now, into: &actions)
         } else {
             operations[id]?.isWaiting = true
-            waiting.add(id, atFront: atFront)
+            waiting.add(id, holders: operation.willing, atFront: atFront, now: now)
             demandStarts(for: operation, now: now, into: &actions)
+        }
+    }
+
+    // MARK: More than the HSMs can do
+
+    /// How fast lanes of these HSMs become free, and how long a call then takes; `nil` while none of them serves, or
+    /// nothing is known of one that does.
+    private func pace(of hsms: HSMSet) -> (perNanosecond: Double, service: Double)? {
+        var (rate, shortest) = (0.0, Double.infinity)
+        var isKnown = true
+        hsms.forEach { hsm in
+            guard self.hsms.indices.contains(hsm), self.hsms[hsm].phase == .serving, self.hsms[hsm].isOpen,
+                self.hsms[hsm].lively > 0
+            else { return }
+            guard let mean = self.hsms[hsm].service.mean, !self.hsms[hsm].lanes.isHeld else { return isKnown = false }
+            rate += Double(self.hsms[hsm].lively) / max(mean, 1_000)
+            shortest = min(shortest, mean * Double(self.hsms[hsm].depth))
+        }
+        return isKnown && rate > 0 ? (rate, shortest) : nil
+    }
+
+    /// True when an operation that finds no lane can be answered in time by standing in the line.
+    ///
+    /// A line that is let grow until its first is about to expire wastes the HSMs on answers that nobody waits for any
+    /// more: at 1.3 times their capacity a tenth of it would be served. What cannot be served is told at once instead,
+    /// and goodput stays at capacity. One that an HSM has failed has been let in before.
+    private func mayStandInLine(_ operation: OperationRecord, atFront: Bool, now: UInt64) -> Bool {
+        guard waiting.count < limits.waiting else { return false }
+        guard !atFront, operation.deadline > now, let pace = pace(of: operation.willing) else { return true }
+        let wait = Double(waiting.count(sharing: operation.willing) + 1) / pace.perNanosecond
+        let left = Double(operation.deadline - now)
+        // What a standing line may hold keeps the lanes busy, slow ones, too.
+        if waiting.isStanding, wait > max(Double(WaitingLine.target), pace.service) { return false }
+        return wait + pace.service <= left
+    }
+
+    /// Ends those at the front of the line that have waited until no HSM can answer them in time, or, while the line
+    /// stands, for twice as long as it should hold anybody: whoever stands behind them has more time left.
+    private mutating func refuseLate(now: UInt64, into actions: inout PoolActions) {
+        while let first = waiting.entries.first(where: { operations[$0.id]?.attempts == 0 }),
+            let operation = operations[first.id], operation.check == nil, let pace = pace(of: operation.willing)
+        {
+            let left = operation.deadline > now ? Double(operation.deadline - now) : 0
+            let age = now > first.since ? now - first.since : 0
+            let bound = max(2 * Double(WaitingLine.target), 2 * pace.service)
+            guard left < pace.service && age > 0 || waiting.isStanding && Double(age) > bound else { return }
+            counters.overloads &+= 1
+            finish(first.id, .overloaded, now: now, into: &actions)
         }
     }
 
     /// Whom to ask next: those that have not been asked; when none of these serves, those that failed as well. Never
     /// one that cannot help, nor one that is at it.
     func candidates(for operation: OperationRecord) -> HSMSet {
+        if let check = operation.check {
+            let set = checkCandidates(operation, check)
+            return set.count > 1 ? set.subtracting(operation.flights.hsms) : set
+        }
         let idle = operation.willing.subtracting(operation.flights.hsms)
         let fresh = idle.subtracting(operation.asked)
         return isServed(by: fresh) ? fresh : idle
@@ -46,7 +104,7 @@ extension PoolMachine {
             }
         }
         guard let hsm = chosen, let lane = hsms[hsm].lanes.takeFree(group: operation.group) else { return false }
-        if operation.isWaiting { waiting.remove(id) }
+        if operation.isWaiting { leaveLine(id, now: now) }
         hsms[hsm].lastResorts += 1
         counters.lastResorts &+= 1
         dispatch(id, to: LaneID(hsm: hsm, lane: lane), now: now, isLastResort: true, into: &actions)
@@ -110,20 +168,40 @@ extension PoolMachine {
         into actions: inout PoolActions
     ) {
         guard var operation = operations[id] else { return hsms[lane.hsm].lanes.putBack(lane.lane) }
-        lastGeneration &+= 1
-        operation.attempts += 1
+        var question = LaneQuestion.request
+        if operation.check != nil {
+            guard let wanted = operation.check?.begin(on: lane) else { return hsms[lane.hsm].lanes.putBack(lane.lane) }
+            question = wanted
+        } else {
+            operation.attempts += 1
+            operation.asked.insert(lane.hsm)
+        }
         operation.isWaiting = false
-        operation.asked.insert(lane.hsm)
         operation.flights.add(lane)
         operations[id] = operation
+        send(
+            id, question, to: lane, isHedge: isHedge, isLastResort: isLastResort,
+            isExclusive: operation.check != nil, now: now, into: &actions)
+    }
+
+    /// Sends a question down a lane that was taken for it.
+    mutating func send(
+        _ id: OperationID, _ question: LaneQuestion, to lane: LaneID, isHedge: Bool = false,
+        isLastResort: Bool = false, isExclusive: Bool, now: UInt64, into actions: inout PoolActions
+    ) {
+        guard let deadline = operations[id]?.deadline else { return }
+        lastGeneration &+= 1
         let (patience, hedgeAfter) = expectations(of: lane.hsm)
-        let work = LaneWork(
+        var work = LaneWork(
             operation: id, generation: lastGeneration, sentAt: now, calledAt: now, patience: patience,
-            patienceEnds: min(operation.deadline, now &+ patience),
-            hedgeAt: hedgeAfter < patience ? now &+ hedgeAfter : .max, isHedge: isHedge, isLastResort: isLastResort)
+            patienceEnds: min(deadline, now &+ patience),
+            hedgeAt: hedgeAfter < patience && !isExclusive ? now &+ hedgeAfter : .max, isHedge: isHedge,
+            isLastResort: isLastResort)
+        work.question = question
+        work.isExclusive = isExclusive
         hsms[lane.hsm].lanes.give(work, to: lane.lane)
         actions.dispatches.append(
-            Dispatch(operation: id, lane: lane, generation: lastGeneration, deadline: operation.deadline))
+            Dispatch(operation: id, lane: lane, generation: lastGeneration, deadline: deadline, question: question))
     }
 
     /// How long an HSM may be silent before another one is asked, and after which time one is asked as a hedge.
@@ -142,6 +220,8 @@ extension PoolMachine {
     /// a few places behind it that is of the lane's group.
     mutating func serveWaiting(hsm: Int, now: UInt64, into actions: inout PoolActions) {
         guard !waiting.isEmpty else { return }
+        waiting.observe(now: now)
+        refuseLate(now: now, into: &actions)
         while hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].hasPlace {
             let depth = hsms[hsm].depth
             let choice = waiting.choice { id in
@@ -155,39 +235,49 @@ extension PoolMachine {
             guard let choice, let group = operations[choice.id]?.group,
                 let lane = hsms[hsm].lanes.takePlace(group: group, depth: depth)
             else { return }
-            waiting.take(choice)
+            operations[choice.id]?.waited &+= waiting.take(choice, now: now)
             dispatch(choice.id, to: LaneID(hsm: hsm, lane: lane), now: now, into: &actions)
         }
     }
 
     /// Ends what waits for HSMs none of which will come back by itself.
-    mutating func abandonHopeless(into actions: inout PoolActions) {
+    mutating func abandonHopeless(now: UInt64, into actions: inout PoolActions) {
         for id in waiting.ids {
             guard let operation = operations[id], operation.flights.isEmpty else { continue }
-            if !hasHope(operation.willing.union(operation.hopeful)) { giveUp(id, into: &actions) }
+            if !hasHope(operation.willing.union(operation.hopeful)) { giveUp(id, now: now, into: &actions) }
         }
     }
 
     /// No HSM is left to ask. "The key is gone" is said only when every HSM has said so that is not out for long or
     /// drained: one that is silent, or out for a moment, may still hold it.
-    mutating func giveUp(_ id: OperationID, into actions: inout PoolActions) {
+    mutating func giveUp(_ id: OperationID, now: UInt64, into actions: inout PoolActions) {
         guard let operation = operations[id] else { return }
         let silent = operation.holders.union(operation.hopeful).subtracting(operation.missing)
         let failure = operation.lastFailure
         if !operation.missing.isEmpty, !hasHope(silent) {
-            finish(id, .callersFault(.keyIsGone), hsm: failure?.hsm, into: &actions)
+            finish(id, .callersFault(.keyIsGone), hsm: failure?.hsm, now: now, into: &actions)
         } else {
-            finish(id, .unavailable(failure?.text ?? "no HSM can serve"), hsm: failure?.hsm, into: &actions)
+            finish(id, .unavailable(failure?.text ?? "no HSM can serve"), hsm: failure?.hsm, now: now, into: &actions)
         }
     }
 
     /// The end of an operation. Nobody waits any more for what its lanes are still doing.
     mutating func finish(
-        _ id: OperationID, _ outcome: OperationOutcome, hsm: Int? = nil, into actions: inout PoolActions
+        _ id: OperationID, _ outcome: OperationOutcome, hsm: Int? = nil, now: UInt64, into actions: inout PoolActions
     ) {
+        if operations[id]?.isWaiting == true { leaveLine(id, now: now) }
         guard let operation = operations.removeValue(forKey: id) else { return }
-        if operation.isWaiting { waiting.remove(id) }
         operation.flights.forEach { forget(id, on: $0) }
-        actions.finishes.append(Finish(operation: id, outcome: outcome, hsm: hsm, attempts: operation.attempts))
+        if operation.awaitsCheck != nil { awaitingCheck.removeAll { $0 == id } }
+        actions.finishes.append(
+            Finish(
+                operation: id, outcome: outcome, hsm: hsm, attempts: operation.attempts, waited: operation.waited))
+        if let check = operation.check { endCheck(check, now: now, into: &actions) }
+    }
+
+    /// It stands in the line no more.
+    mutating func leaveLine(_ id: OperationID, now: UInt64) {
+        operations[id]?.waited &+= waiting.remove(id, now: now)
+        operations[id]?.isWaiting = false
     }
 }

@@ -16,15 +16,16 @@ extension PoolMachine {
         _ disposition: Disposition, from hsm: Int, latency: UInt64, now: UInt64, into actions: inout PoolActions
     ) {
         switch disposition {
+        case .callersFault(.ciphertextIsInvalid), .ambiguous, .keyMissing:
+            // No evidence against the HSM, unless it is refuted: a flood of bad ciphertext must not take it out. None
+            // for it, either.
+            hsms[hsm].latency.record(latency, now: now)
         case .done, .callersFault:
             hsms[hsm].latency.record(latency, now: now)
             hsms[hsm].softFailures = 0
             hsms[hsm].noteAnswer(failed: false, now: now)
             // A request that was done is as good as a probe.
             if hsms[hsm].phase == .probing { comeBack(hsm, now: now, into: &actions) }
-        case .ambiguous, .likelyInvalid, .keyMissing:
-            // No evidence against the HSM: a flood of bad ciphertext must not take it out.
-            hsms[hsm].latency.record(latency, now: now)
         case .tryElsewhere, .sessionLost:
             hsms[hsm].noteAnswer(failed: true, now: now)
         case .hsmSuspect:
@@ -85,11 +86,17 @@ extension PoolMachine {
     ) {
         let hsm = lane.hsm
         switch disposition {
+        case .done where work.question == .canary: openedCanary(id, on: lane, now: now, into: &actions)
         case .done:
             if work.isHedge { counters.hedgesWon &+= 1 }
-            finish(id, .done, hsm: hsm, into: &actions)
+            if let refusers = operations[id]?.check?.refusers, work.question == .request {
+                refute(refusers, now: now, into: &actions)
+            }
+            finish(id, .done, hsm: hsm, now: now, into: &actions)
+        case .callersFault(.ciphertextIsInvalid), .ambiguous:
+            refusedCiphertext(id, on: lane, work.question, now: now, into: &actions)
         case .callersFault(let fault):
-            finish(id, .callersFault(fault), hsm: hsm, into: &actions)
+            finish(id, .callersFault(fault), hsm: hsm, now: now, into: &actions)
         case .tryElsewhere:
             failed(id, lane: lane, failure: "it is busy or lacks the key", now: now, into: &actions)
         case .keyMissing:
@@ -101,30 +108,6 @@ extension PoolMachine {
             failed(id, lane: lane, failure: "the call failed", now: now, into: &actions)
         case .hsmOut:
             failed(id, lane: lane, failure: Self.outReason, now: now, into: &actions)
-        case .likelyInvalid where isWell(hsm, now: now):
-            finish(id, .callersFault(.ciphertextIsInvalid), hsm: hsm, into: &actions)
-        case .ambiguous, .likelyInvalid:
-            doubt(id, lane: lane, now: now, into: &actions)
-        }
-    }
-
-    /// True of an HSM that has not failed lately.
-    private func isWell(_ hsm: Int, now: UInt64) -> Bool {
-        hsms[hsm].phase == .serving && hsms[hsm].softFailures == 0 && hsms[hsm].failureShare(now: now) < 0.01
-    }
-
-    /// One HSM says something that may mean a bad ciphertext. Two different HSMs saying so decide it; a single one
-    /// never does.
-    private mutating func doubt(
-        _ id: OperationID, lane: LaneID, now: UInt64, into actions: inout PoolActions
-    ) {
-        operations[id]?.doubters.insert(lane.hsm)
-        if let doubters = operations[id]?.doubters, doubters.count >= 2 {
-            finish(id, .callersFault(.ciphertextIsInvalid), hsm: lane.hsm, into: &actions)
-        } else {
-            failed(
-                id, lane: lane, failure: "its answer may mean a bad ciphertext or a sick HSM", now: now,
-                into: &actions)
         }
     }
 
@@ -132,6 +115,7 @@ extension PoolMachine {
     mutating func failed(
         _ id: OperationID, lane: LaneID, failure: String, now: UInt64, into actions: inout PoolActions
     ) {
+        let wasChecked = abandonCheck(id, now: now, into: &actions)
         guard var operation = operations[id] else { return }
         operation.flights.remove(lane)
         operation.lastFailure = (lane.hsm, failure)
@@ -140,23 +124,31 @@ extension PoolMachine {
             if !isInGoodHands(id, operation) { askAnother(id, now: now, into: &actions) }
             return
         }
-        // It stands in the line for an attempt that the budget has paid for already.
-        let isPaid = operation.isWaiting
-        if isPaid {
-            waiting.remove(id)
-            operations[id]?.isWaiting = false
-        }
+        // It stands in the line for an attempt that the budget has paid for already; checks have a budget of their own.
+        let isPaid = operation.isWaiting || wasChecked
+        if operation.isWaiting { leaveLine(id, now: now) }
         if now >= operation.deadline {
-            finish(id, .timedOut, hsm: lane.hsm, into: &actions)
-        } else if operation.spentAttempts >= limits.attempts {
-            giveUp(id, into: &actions)
+            finish(id, .timedOut, hsm: lane.hsm, now: now, into: &actions)
+        } else if operation.spentAttempts >= 2 * limits.attempts {
+            giveUp(id, now: now, into: &actions)
         } else if !isPaid, !budget.withdraw(now: now) {
             counters.refusedByBudget &+= 1
-            giveUp(id, into: &actions)
+            giveUp(id, now: now, into: &actions)
         } else {
             if !isPaid { counters.retries &+= 1 }
             place(id, now: now, atFront: true, into: &actions)
         }
+    }
+
+    /// What was being looked into is left: nobody waits for what its lanes still do.
+    private mutating func abandonCheck(_ id: OperationID, now: UInt64, into actions: inout PoolActions) -> Bool {
+        guard let operation = operations[id], let check = operation.check else { return false }
+        operation.flights.forEach { forget(id, on: $0) }
+        operations[id]?.flights = Flights()
+        if operation.isWaiting { leaveLine(id, now: now) }
+        operations[id]?.check = nil
+        endCheck(check, now: now, into: &actions)
+        return true
     }
 
     // MARK: Silence
@@ -188,8 +180,9 @@ extension PoolMachine {
         _ work: LaneWork, at place: Int, of lane: LaneID, now: UInt64, into actions: inout PoolActions
     ) {
         if let id = work.operation, let deadline = operations[id]?.deadline, deadline <= now {
-            finish(id, .timedOut, hsm: lane.hsm, into: &actions)
+            finish(id, .timedOut, hsm: lane.hsm, now: now, into: &actions)
         }
+        if work.asksAgainAt <= now { askAgain(lane, at: place, now: now, into: &actions) }
         if !work.isOverdue, work.patienceEnds <= now { becomeOverdue(lane, at: place, now: now, into: &actions) }
         if work.hedgeAt <= now { hedge(lane, at: place, now: now, into: &actions) }
     }
@@ -203,9 +196,29 @@ extension PoolMachine {
         guard let work = hsms[lane.hsm].lanes.work(on: lane.lane, at: place) else { return }
         hsms[lane.hsm].latency.raise(now > work.sentAt ? now - work.sentAt : 0, now: now)
         guard let id = work.operation else { return }
+        if operations[id]?.check != nil {
+            return failed(id, lane: lane, failure: "it did not answer in time", now: now, into: &actions)
+        }
         operations[id]?.lastFailure = (lane.hsm, "it did not answer in time")
-        if let operation = operations[id], !isInGoodHands(id, operation) { askAnother(id, now: now, into: &actions) }
+        askAgain(lane, at: place, now: now, into: &actions)
     }
+
+    /// Asks another HSM for an operation whose HSMs are silent, or passes it on; when the budget has no token now, it may
+    /// have one in a moment.
+    private mutating func askAgain(_ lane: LaneID, at place: Int, now: UInt64, into actions: inout PoolActions) {
+        hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.asksAgainAt = .max }
+        guard let id = hsms[lane.hsm].lanes.work(on: lane.lane, at: place)?.operation,
+            let operation = operations[id], !isInGoodHands(id, operation)
+        else { return }
+        if operation.terms.mayPassOn, !operation.isWaiting, !isServed(by: candidates(for: operation)) {
+            finish(id, .unavailable("it did not answer in time"), hsm: lane.hsm, now: now, into: &actions)
+        } else if !askAnother(id, now: now, into: &actions) {
+            hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.asksAgainAt = now &+ Self.budgetPause }
+        }
+    }
+
+    /// The budget gains ten tokens a second without any request.
+    private static let budgetPause: UInt64 = 10_000_000
 
     /// True when one of the HSMs that are at it is not overdue, so that nothing is gained by another.
     private func isInGoodHands(_ id: OperationID, _ operation: OperationRecord) -> Bool {
@@ -218,21 +231,26 @@ extension PoolMachine {
 
     /// Sends an operation whose HSMs keep silent to one more, or has it stand in line for the next lane of one, before
     /// those that have only just come.
-    private mutating func askAnother(_ id: OperationID, now: UInt64, into actions: inout PoolActions) {
-        guard let operation = operations[id], !operation.isWaiting, operation.attempts < limits.attempts else { return }
+    /// False when the budget does not allow it.
+    @discardableResult
+    private mutating func askAnother(_ id: OperationID, now: UInt64, into actions: inout PoolActions) -> Bool {
+        guard let operation = operations[id], !operation.isWaiting, operation.attempts < limits.attempts else {
+            return true
+        }
         let others = candidates(for: operation)
-        guard hasHope(others) else { return }
+        guard hasHope(others) else { return true }
         guard budget.withdraw(now: now) else {
             counters.refusedByBudget &+= 1
-            return
+            return false
         }
         counters.retries &+= 1
         if let next = choose(others, group: operation.group, now: now) {
             dispatch(id, to: next, now: now, into: &actions)
         } else if waiting.count < limits.waiting {
             operations[id]?.isWaiting = true
-            waiting.add(id, atFront: true)
+            waiting.add(id, holders: operation.willing, atFront: true, now: now)
         }
+        return true
     }
 
     /// The HSM is slower than nearly all of its answers: another one is asked as well, if one is free and well.
@@ -241,10 +259,11 @@ extension PoolMachine {
         else { return }
         hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.hedgeAt = .max }
         let others = operation.willing.subtracting(operation.asked)
-        guard operation.attempts < limits.attempts, operation.flights.count == 1, !operation.isWaiting,
+        guard operation.check == nil, operation.awaitsCheck == nil, operation.attempts < limits.attempts,
+            operation.flights.count == 1, !operation.isWaiting,
             let next = choose(healthy(others), group: operation.group, onlyFree: true, now: now)
         else { return }
-        guard budget.withdraw(now: now) else {
+        guard budget.withdraw(forHedge: true, now: now) else {
             counters.refusedByBudget &+= 1
             hsms[next.hsm].lanes.putBack(next.lane)
             return
@@ -264,7 +283,7 @@ extension PoolMachine {
 }
 
 extension Disposition {
-    /// True when it ends the operation, whatever others say.
+    /// True when it ends the operation, or what the HSM's lane is asked next follows from it directly.
     var settles: Bool {
         switch self {
         case .done, .callersFault: true

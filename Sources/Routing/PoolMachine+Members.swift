@@ -24,7 +24,7 @@ extension PoolMachine {
         var actions = PoolActions()
         guard hsms.indices.contains(hsm), hsms[hsm].isMember else { return actions }
         hsms[hsm].membership = .retired
-        abandonHopeless(into: &actions)
+        abandonHopeless(now: now, into: &actions)
         return actions
     }
 
@@ -37,7 +37,7 @@ extension PoolMachine {
         hsms[hsm].phase = .down
         dropLanes(of: hsm, now: now, into: &actions)
         for id in operations.keys { operations[id]?.forget(hsm) }
-        abandonHopeless(into: &actions)
+        abandonHopeless(now: now, into: &actions)
         return actions
     }
 
@@ -60,7 +60,6 @@ extension OperationRecord {
         holders.remove(hsm)
         hopeful.remove(hsm)
         asked.remove(hsm)
-        doubters.remove(hsm)
         missing.remove(hsm)
     }
 }

@@ -95,7 +95,7 @@ extension PoolMachine {
             if let since = operation.suspectSince {
                 guard generation > since else { return actions }
                 let text = "two workers ended while they were at this request, and it is given to no other"
-                finish(id, .unavailable(text), hsm: call.hsm, into: &actions)
+                finish(id, .unavailable(text), hsm: call.hsm, now: now, into: &actions)
             } else {
                 operations[id]?.suspectSince = call.last
             }
@@ -126,7 +126,7 @@ extension PoolMachine {
         }
         hsms[hsm].phase = hsms[hsm].starts.isPromising ? .starting : .down
         dropLanes(of: hsm, now: now, into: &actions)
-        if !hsms[hsm].starts.isPromising { abandonHopeless(into: &actions) }
+        if !hsms[hsm].starts.isPromising { abandonHopeless(now: now, into: &actions) }
         return actions
     }
 
@@ -163,7 +163,7 @@ extension PoolMachine {
         if isWorthWaiting(operation, now: now) {
             demandStarts(for: operation, now: now, into: &actions)
         } else {
-            giveUp(id, into: &actions)
+            giveUp(id, now: now, into: &actions)
         }
     }
 

@@ -22,6 +22,8 @@ package struct PoolMachine: Sendable {
     var hsms: [HSMRecord] = []
     var operations: [OperationID: OperationRecord] = [:]
     var waiting = WaitingLine()
+    /// Operations whose refused ciphertext is looked into as soon as an HSM has fewer of them.
+    var awaitingCheck: [OperationID] = []
     var budget: RetryBudget
     var random: RandomChoice
     var lastGeneration: UInt64 = 0
@@ -46,17 +48,18 @@ package struct PoolMachine: Sendable {
     /// A new operation that any of `holders` may do before `deadline`. `hopeful` are HSMs that are about to prove that
     /// they hold the key: worth waiting for.
     package mutating func submit(
-        _ kind: LaneOperation, holders: HSMSet, hopeful: HSMSet = [], deadline: UInt64, group: Int, now: UInt64
+        _ kind: LaneOperation, holders: HSMSet, hopeful: HSMSet = [], terms: OperationTerms = OperationTerms(),
+        deadline: UInt64, group: Int, now: UInt64
     ) -> (OperationID, PoolActions) {
         lastNumber &+= 1
         counters.operations &+= 1
         budget.deposit(now: now)
         let id = OperationID(number: lastNumber)
         operations[id] = OperationRecord(
-            kind: kind, holders: holders, hopeful: hopeful, deadline: deadline, group: group)
+            kind: kind, holders: holders, hopeful: hopeful, deadline: deadline, terms: terms, group: group)
         var actions = PoolActions()
         if now >= deadline {
-            finish(id, .timedOut, into: &actions)
+            finish(id, .timedOut, now: now, into: &actions)
         } else {
             place(id, now: now, atFront: false, into: &actions)
         }
@@ -85,7 +88,7 @@ package struct PoolMachine: Sendable {
         if isHopeful { operation.hopeful.insert(hsm) } else { operation.hopeful.remove(hsm) }
         operations[id] = operation
         if operation.isWaiting, operation.flights.isEmpty, !hasHope(operation.willing.union(operation.hopeful)) {
-            giveUp(id, into: &actions)
+            giveUp(id, now: now, into: &actions)
         }
         return actions
     }
@@ -101,6 +104,9 @@ package struct PoolMachine: Sendable {
         }
         guard let work = release(lane, generation: generation, now: now) else { return actions }
         let latency = now > work.sentAt ? now - work.sentAt : 0
+        if disposition != .tryElsewhere {
+            hsms[lane.hsm].service.record(now > work.calledAt ? now - work.calledAt : 0, now: now)
+        }
         // What is settled leaves the line before its HSM, if that comes back by it, serves those in the line.
         let isSettled = disposition.settles
         if isSettled, let id = work.operation {
@@ -128,13 +134,22 @@ package struct PoolMachine: Sendable {
             askForProbe(hsm, now: now, into: &actions)
             tend(hsm, now: now, into: &actions)
         }
+        waiting.observe(now: now)
         for id in waiting.ids {
             guard let operation = operations[id] else { continue }
             if operation.deadline <= now {
-                finish(id, outcomeAtDeadline(operation), into: &actions)
-            } else if operation.flights.isEmpty, !tryLastResort(id, now: now, into: &actions) {
-                waitForWorkers(id, now: now, into: &actions)
+                finish(id, outcomeAtDeadline(operation), now: now, into: &actions)
+            } else if operation.flights.isEmpty {
+                if operation.terms.mayPassOn, !isServed(by: operation.willing) {
+                    let reason = operation.lastFailure?.text ?? "no HSM here serves the key at the moment"
+                    finish(id, .unavailable(reason), hsm: operation.lastFailure?.hsm, now: now, into: &actions)
+                } else if !tryLastResort(id, now: now, into: &actions) {
+                    waitForWorkers(id, now: now, into: &actions)
+                }
             }
+        }
+        for id in awaitingCheck where operations[id].map({ $0.deadline <= now }) ?? false {
+            finish(id, .timedOut, hsm: operations[id]?.awaitsCheck?.hsm, now: now, into: &actions)
         }
         return actions
     }
@@ -171,7 +186,7 @@ package struct PoolMachine: Sendable {
         guard hsms.indices.contains(hsm), hsms[hsm].isDrained != isDrained else { return actions }
         hsms[hsm].isDrained = isDrained
         if isDrained {
-            abandonHopeless(into: &actions)
+            abandonHopeless(now: now, into: &actions)
         } else if hsms[hsm].isMember {
             hsms[hsm].backSince = now
             serveWaiting(hsm: hsm, now: now, into: &actions)
@@ -233,6 +248,12 @@ extension PoolMachine {
     /// Median, 95th and 99th percentile of an HSM's recent answers, nanoseconds.
     package func latency(of hsm: Int) -> (p50: UInt64, p95: UInt64, p99: UInt64)? {
         hsms.indices.contains(hsm) ? hsms[hsm].latency.known : nil
+    }
+
+    /// What a lane was asked as `generation`, and for whom; `nil` when nobody waits for the answer.
+    package func question(on lane: LaneID, generation: UInt64) -> (LaneQuestion, OperationID)? {
+        guard let work = work(on: lane, generation: generation), let id = work.operation else { return nil }
+        return (work.question, id)
     }
 
     /// Lanes' answers are read by the kind of work they were given.

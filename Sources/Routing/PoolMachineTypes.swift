@@ -7,7 +7,7 @@ package struct PoolLimits: Sendable {
     package var longestAttempt: UInt64
     /// Shortest such time, however fast the HSM is: a pause of this node's own must not look like a silent HSM.
     package var shortestAttempt: UInt64
-    /// How often an operation is tried, the first time and hedges included.
+    /// How many HSMs an operation is tried on, the first one and hedges included; then, where all have failed, once more.
     package var attempts: Int
     /// How many operations may wait for a free lane.
     package var waiting: Int
@@ -59,6 +59,20 @@ package struct HSMTraits: Sendable, Equatable {
     }
 }
 
+/// What is to be kept to with one operation, beside who may do it.
+package struct OperationTerms: Sendable, Equatable {
+    /// HSMs that list the key's label and hold another key under it: before a ciphertext is called invalid, they are
+    /// tried, too.
+    package var excluded: HSMSet
+    /// Another node may be asked: where nothing here serves, the operation ends at once, while there is time for that.
+    package var mayPassOn: Bool
+
+    package init(excluded: HSMSet = [], mayPassOn: Bool = false) {
+        self.excluded = excluded
+        self.mayPassOn = mayPassOn
+    }
+}
+
 /// Names an operation in the pool. The number is never used again.
 package struct OperationID: Sendable, Hashable {
     package var number: UInt64
@@ -87,6 +101,7 @@ package struct Dispatch: Sendable, Equatable {
     package var generation: UInt64
     /// After it nobody waits for the answer, nanoseconds of the monotonic clock.
     package var deadline: UInt64
+    package var question = LaneQuestion.request
 }
 
 /// "Have that lane open its session, or close it."
@@ -104,6 +119,8 @@ package struct Finish: Sendable, Equatable {
     /// The HSM that decided it.
     package var hsm: Int?
     package var attempts: Int
+    /// How long it stood in the line, nanoseconds.
+    package var waited: UInt64 = 0
 }
 
 /// "Kill this HSM's worker and start another."
@@ -157,6 +174,10 @@ package struct PoolCounters: Sendable, Equatable {
     package var startsOnDemand: UInt64 = 0
     /// Requests given to an HSM that was out, because no other could serve.
     package var lastResorts: UInt64 = 0
+    /// Requests refused because more was asked than the HSMs can do.
+    package var overloads: UInt64 = 0
+    /// Refused ciphertexts that were looked into.
+    package var checks: UInt64 = 0
 
     package init() {}
 }

@@ -23,12 +23,11 @@ struct OperationRecord: Sendable {
     /// Those that may turn out to hold it in a moment.
     var hopeful: HSMSet
     let deadline: UInt64
+    let terms: OperationTerms
     /// The group whose lanes are preferred.
     let group: Int
     /// Asked already: asked again only when no other is left.
     var asked: HSMSet = []
-    /// Gave an ambiguous answer: not asked again.
-    var doubters: HSMSet = []
     /// Said that they no longer have the key: not asked again.
     var missing: HSMSet = []
     var attempts = 0
@@ -41,8 +40,19 @@ struct OperationRecord: Sendable {
     var lost: [LostCall] = []
     /// A worker ended while it was at it: what was sent after this generation was sent after that.
     var suspectSince: UInt64?
+    /// How long it has stood in the line, all in all, nanoseconds.
+    var waited: UInt64 = 0
+    /// Its ciphertext has been refused, and that is being looked into.
+    var check: CiphertextCheck?
+    /// Where else than on the lane that refused first the check may ask.
+    var checkedOn: HSMSet = []
+    /// Its ciphertext has been refused on this lane, and the check waits until the HSM has fewer of them.
+    var awaitsCheck: LaneID?
 
-    init(kind: LaneOperation, holders: HSMSet, hopeful: HSMSet, deadline: UInt64, group: Int) {
+    init(
+        kind: LaneOperation, holders: HSMSet, hopeful: HSMSet, deadline: UInt64, terms: OperationTerms, group: Int
+    ) {
+        self.terms = terms
         self.kind = kind
         self.holders = holders
         self.hopeful = hopeful
@@ -58,7 +68,7 @@ struct OperationRecord: Sendable {
     var spentAttempts: Int { attempts - min(lost.count, Self.freeLosses) }
 
     /// The HSMs that may still be asked.
-    var willing: HSMSet { holders.subtracting(doubters).subtracting(missing) }
+    var willing: HSMSet { holders.subtracting(missing) }
 }
 
 /// Work that was lost with its lane.

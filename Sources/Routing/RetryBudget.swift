@@ -24,10 +24,11 @@ package struct RetryBudget: Sendable, Equatable {
         tokens = min(tokens + Self.share, Self.capacity)
     }
 
-    /// Takes one token; false when there is none.
-    package mutating func withdraw(now: UInt64) -> Bool {
+    /// Takes one token; false when there is none. A hedge leaves the lower half of the bucket to what has failed: that
+    /// has nobody else, and a hedge has.
+    package mutating func withdraw(forHedge isHedge: Bool = false, now: UInt64) -> Bool {
         refill(now: now)
-        guard tokens >= 1 else { return false }
+        guard tokens >= (isHedge ? Self.capacity / 2 : 1) else { return false }
         tokens -= 1
         return true
     }

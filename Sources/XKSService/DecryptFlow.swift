@@ -12,9 +12,7 @@ extension XKSService {
         exchange.trace.metadata = request.metadata
         do throws(Refusal) {
             let key = try admit(exchange, store, externalKeyID, for: .decrypt)
-            pool.submit(
-                try operation(request, key, store), on: store.hsms, deadline: exchange.deadline
-            ) { result in self.decrypted(exchange, result) }
+            submit(try operation(request, key, store), exchange, store) { self.decrypted(exchange, $0) }
         } catch {
             refuse(exchange, error, label: exchange.label)
         }

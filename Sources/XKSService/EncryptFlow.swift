@@ -20,9 +20,7 @@ extension XKSService {
             }
             let operation = try operation(request, key)
             let encryption = Encryption(exchange: exchange, store: store, request: request, operation: operation)
-            pool.submit(operation, on: store.hsms, deadline: exchange.deadline) { result in
-                self.encrypted(encryption, result)
-            }
+            submit(operation, exchange, store) { self.encrypted(encryption, $0) }
         } catch {
             refuse(exchange, error, label: exchange.label)
         }
@@ -70,9 +68,7 @@ extension XKSService {
                 aad: encryption.request.additionalAuthenticatedData, metadata: fields.ciphertextMetadata),
             initializationVector: SecretBytes(fields.initializationVector),
             data: ciphertextAndTag(fields.ciphertext, fields.authenticationTag))
-        pool.submit(operation, on: encryption.store.hsms, deadline: encryption.exchange.deadline) { result in
-            self.proved(encryption, body: body, result)
-        }
+        submit(operation, encryption.exchange, encryption.store) { self.proved(encryption, body: body, $0) }
     }
 
     private func proved(_ encryption: Encryption, body: SecretBytes, _ result: OperationResult) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
+import Routing
 import XKSProtocol
 
 /// Why a request is not answered as its caller wants, and whether another node may do better.
@@ -22,11 +23,40 @@ struct Refusal: Error {
 }
 
 extension XKSService {
+    /// Gives an operation to the pool. Where nothing here serves the key, and a peer can be asked, it comes back in time
+    /// for that.
+    func submit(
+        _ operation: KeyOperation, _ exchange: Exchange, _ store: ServedKeyStore,
+        completion: @escaping @Sendable (OperationResult) -> Void
+    ) {
+        let mayPassOn = exchange.forwardedBy == nil && exchange.mayForward && neighbours.forwarder != nil
+        pool.submit(operation, on: store.hsms, deadline: exchange.deadline, mayPassOn: mayPassOn) { result in
+            guard mayPassOn, case .unavailable = result.outcome else { return completion(result) }
+            exchange.retryHere = {
+                self.pool.submit(
+                    operation, on: store.hsms, deadline: exchange.deadline, mayPassOn: false, completion: completion)
+            }
+            completion(result)
+        }
+    }
+
+    /// Where the pool gave an operation back for a peer to be asked, and none can be, what can still be done here is.
+    private func retryHere(_ exchange: Exchange) -> Bool {
+        guard let retry = exchange.retryHere, clocks.monotonic() < exchange.deadline else { return false }
+        exchange.retryHere = nil
+        exchange.mayForward = false
+        retry()
+        return true
+    }
+
     /// Answers with the refusal, unless a peer can be asked: at most once on a request's way, and within its deadline.
     func refuse(_ exchange: Exchange, _ refusal: Refusal, label: KeyLabel) {
-        guard refusal.isOnlyHere, exchange.forwardedBy == nil, let forwarder = neighbours.forwarder,
-            forwarder.canForward(label: label, needs: refusal.needs)
-        else { return finish(exchange, refusing: refusal.error) }
+        guard refusal.isOnlyHere, exchange.mayForward, exchange.forwardedBy == nil,
+            let forwarder = neighbours.forwarder, forwarder.canForward(label: label, needs: refusal.needs)
+        else {
+            if retryHere(exchange) { return }
+            return finish(exchange, refusing: refusal.error)
+        }
         exchange.trace.reason = refusal.error.message
         forwarder.forward(
             exchange.request, label: label, needs: refusal.needs, deadline: exchange.deadline
@@ -37,6 +67,7 @@ extension XKSService {
                 exchange.trace.reason = response.status == 200 ? nil : exchange.trace.reason
                 self.finish(exchange, response, error: response.error)
             case .failed(let reason):
+                if self.retryHere(exchange) { return }
                 exchange.trace.reason = "\(refusal.error.message); not forwarded: \(reason)"
                 self.finish(exchange, refusing: refusal.error)
             }

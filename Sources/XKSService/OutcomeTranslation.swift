@@ -23,7 +23,7 @@ extension XKSError {
             self.init(.internalFailure, "the HSMs that held this key say that they have it no more")
         case .timedOut: self.init(.dependencyTimeout, "no HSM answered in time")
         case .unavailable(let reason): self.init(.internalFailure, "no HSM can do this at the moment: \(reason)")
-        case .overloaded: self.init(.throttling, "more requests wait for an HSM than this node accepts")
+        case .overloaded: self.init(.throttling, "more is asked than the HSMs can do in time")
         }
     }
 }

@@ -20,6 +20,8 @@ package struct RequestTrace: Sendable {
     package var attempts = 0
     /// Time in the deciding HSM's library, microseconds.
     package var hsmMicroseconds: UInt64 = 0
+    /// How long it waited for an HSM's lane to become free, microseconds.
+    package var waitedMicroseconds: UInt64 = 0
     /// The node that passed the request on to this one, and the node that answered it for this one.
     package var forwardedBy: String?
     package var forwardedTo: String?

@@ -139,6 +139,10 @@ final class Exchange: @unchecked Sendable {
     /// Of the key that is meant; empty until it is known.
     var label: KeyLabel = ""
     var trace = RequestTrace()
+    /// It has not been passed on in vain.
+    var mayForward = true
+    /// Has the pool do it after all, where it gave the operation back for a peer to be asked.
+    var retryHere: (@Sendable () -> Void)?
 
     init(
         request: ProxyRequest, deadline: UInt64, setup: ServiceSetup,
@@ -158,5 +162,6 @@ final class Exchange: @unchecked Sendable {
         trace.hsm = result.hsm ?? trace.hsm
         trace.attempts += result.attempts
         trace.hsmMicroseconds += UInt64(result.hsmMicroseconds)
+        trace.waitedMicroseconds += result.waitedMicroseconds
     }
 }

@@ -117,12 +117,12 @@ struct Bench {
     let script: Script
     var engine: LaneEngine<ScriptedSession>
 
-    init(_ script: Script = Script(), wrongTagCode: UInt64 = 0, isOpen: Bool = true) throws {
+    init(_ script: Script = Script(), isOpen: Bool = true) throws {
         self.script = script
         guard let ivs = IVPool(history: IVHistory()) else { throw NoMemory() }
         engine = LaneEngine(
             session: ScriptedSession(script: script), ivs: ivs, profile: .callerWithIVBits,
-            wrongTagCode: wrongTagCode, isOpen: isOpen)
+            isOpen: isOpen)
     }
 
     struct NoMemory: Error {}

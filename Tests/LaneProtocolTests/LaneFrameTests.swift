@@ -24,15 +24,13 @@ struct LaneFrameTests {
     func answer() {
         var random = SystemRandomNumberGenerator()
         for status in LaneStatus.allCases {
-            for opinion in LaneSecondOpinion.allCases {
-                let header = LaneAnswerHeader(
-                    status: status, secondOpinion: opinion, function: PKCS11Function.decrypt.rawValue,
-                    generation: random.next(), code: random.next(), hsmMicroseconds: UInt32.random(in: .min ... .max),
-                    ivLength: UInt8.random(in: 0...16), dataLength: UInt32.random(in: 0...65_552))
-                var bytes = [UInt8](repeating: 0, count: LaneAnswerHeader.size)
-                bytes.withUnsafeMutableBytes { header.encode(into: $0) }
-                #expect(bytes.withUnsafeBytes { LaneAnswerHeader(decoding: $0) } == header)
-            }
+            let header = LaneAnswerHeader(
+                status: status, function: PKCS11Function.decrypt.rawValue, generation: random.next(),
+                code: random.next(), hsmMicroseconds: UInt32.random(in: .min ... .max),
+                ivLength: UInt8.random(in: 0...16), dataLength: UInt32.random(in: 0...65_552))
+            var bytes = [UInt8](repeating: 0, count: LaneAnswerHeader.size)
+            bytes.withUnsafeMutableBytes { header.encode(into: $0) }
+            #expect(bytes.withUnsafeBytes { LaneAnswerHeader(decoding: $0) } == header)
         }
     }
 

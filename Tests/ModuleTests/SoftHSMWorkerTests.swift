@@ -51,7 +51,7 @@ struct SoftHSMWorkerTests {
         }
     }
 
-    @Test("A tampered ciphertext is found bad by a second opinion; the lane serves on")
+    @Test("A tampered ciphertext is refused; the lane serves on")
     func tampering() async {
         await #expect(processExitsWith: .success) {
             let hsm = try SoftHSM(keys: [SoftHSM.key("foo")])
@@ -64,12 +64,9 @@ struct SoftHSMWorkerTests {
             let refused = try worker.request(.decrypt, key: key, iv: sealed.iv, data: tampered)
             #expect(refused.header.status == .refused)
             #expect(refused.data.isEmpty)
-            if refused.header.code == UInt64(ReturnCode.generalError.rawValue) {
-                // SoftHSM up to 2.6.1.
-                #expect(refused.header.secondOpinion == .ciphertextIsBad)
-            } else {
-                #expect(refused.header.code == UInt64(ReturnCode.encryptedDataInvalid.rawValue))
-            }
+            // The first is SoftHSM's up to 2.6.1.
+            let codes = [ReturnCode.generalError, .encryptedDataInvalid].map { UInt64($0.rawValue) }
+            #expect(codes.contains(refused.header.code))
             #expect(try worker.request(.decrypt, key: key, iv: sealed.iv, data: sealed.data).data == [1, 2, 3])
             let late = try worker.request(.encrypt, key: key, data: [1], deadline: 1)
             #expect(late.header.status == .expired)

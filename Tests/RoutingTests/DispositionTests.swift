@@ -146,7 +146,7 @@ private struct Expectation {
     static let named = expectations.split(separator: "\n").compactMap { Expectation($0) }
 
     func meaning(
-        _ function: PKCS11Function, _ operation: LaneOperation, _ opinion: LaneSecondOpinion
+        _ function: PKCS11Function, _ operation: LaneOperation
     ) -> Disposition {
         let sessionFunctions: [PKCS11Function] = [.openSession, .closeSession, .login, .logout, .getSessionInfo]
         let seesCiphertext: [PKCS11Function] = [.decrypt, .decryptMessage]
@@ -154,18 +154,15 @@ private struct Expectation {
             return columns[3]
         }
         if operation == .encrypt { return columns[0] }
-        guard seesCiphertext.contains(function) else { return columns[1] }
-        if columns[2] == .ambiguous, opinion == .ciphertextIsBad { return .likelyInvalid }
-        if columns[2] == .ambiguous, opinion == .hsmIsSick { return .hsmSuspect }
+        guard operation == .decrypt, seesCiphertext.contains(function) else { return columns[1] }
         return columns[2]
     }
 }
 
 private func refused(
-    _ code: ReturnCode, _ function: UInt8, second: LaneSecondOpinion = .none
+    _ code: ReturnCode, _ function: UInt8
 ) -> LaneAnswerHeader {
-    LaneAnswerHeader(
-        status: .refused, secondOpinion: second, function: function, generation: 1, code: UInt64(code.rawValue))
+    LaneAnswerHeader(status: .refused, function: function, generation: 1, code: UInt64(code.rawValue))
 }
 
 private let strangeNumbers: [UInt] = [
@@ -175,19 +172,16 @@ private let strangeNumbers: [UInt] = [
 
 @Suite("What an HSM's answer means")
 struct DispositionTests {
-    @Test("every code, from every function, for every operation, with every second opinion")
+    @Test("every code, from every function, for every operation")
     func everything() {
         let all = Expectation.named + strangeNumbers.map { Expectation(unlisted: $0) }
         for expected in all {
             for function in PKCS11Function.allCases {
                 for operation in LaneOperation.allCases {
-                    for opinion in LaneSecondOpinion.allCases {
-                        let found = Disposition(
-                            refused(expected.code, function.rawValue, second: opinion), operation: operation)
-                        #expect(
-                            found == expected.meaning(function, operation, opinion),
-                            "\(expected.code) from \(function.name) of \(operation), second opinion \(opinion)")
-                    }
+                    let found = Disposition(refused(expected.code, function.rawValue), operation: operation)
+                    #expect(
+                        found == expected.meaning(function, operation),
+                        "\(expected.code) from \(function.name) of \(operation)")
                 }
             }
         }
@@ -219,39 +213,23 @@ struct DispositionTests {
         for raw in Array(UInt(0)...0x220) + strangeNumbers {
             for function in PKCS11Function.allCases {
                 for operation in LaneOperation.allCases where operation != .decrypt || !function.seesCiphertext {
-                    for opinion in LaneSecondOpinion.allCases {
-                        let answer = refused(ReturnCode(rawValue: raw), function.rawValue, second: opinion)
-                        let found = Disposition(answer, operation: operation)
-                        #expect(found != .callersFault(.ciphertextIsInvalid) && found != .ambiguous)
-                    }
+                    let answer = refused(ReturnCode(rawValue: raw), function.rawValue)
+                    let found = Disposition(answer, operation: operation)
+                    #expect(found != .callersFault(.ciphertextIsInvalid) && found != .ambiguous)
                 }
             }
         }
     }
 
     @Test(
-        "no answer of C_Decrypt that a ciphertext may have caused counts against the HSM, unless it is known to be sick"
+        "no answer of C_Decrypt that a ciphertext may have caused counts against the HSM"
     )
     func floodOfBadCiphertext() {
         for raw in Array(UInt(0)...0x220) + strangeNumbers {
             let code = ReturnCode(rawValue: raw)
             guard code.mayMeanBadCiphertext else { continue }
-            for opinion in [LaneSecondOpinion.none, .ciphertextIsBad] {
-                let answer = refused(code, PKCS11Function.decrypt.rawValue, second: opinion)
-                let found = Disposition(answer, operation: .decrypt)
-                #expect(found == (opinion == .none ? .ambiguous : .likelyInvalid))
-            }
-        }
-    }
-
-    @Test("a second opinion changes nothing about a code that is clear", arguments: LaneSecondOpinion.allCases)
-    func clearCodes(opinion: LaneSecondOpinion) {
-        for (code, meaning) in [
-            (ReturnCode.deviceError, Disposition.hsmOut), (.tokenNotPresent, .hsmOut), (.sessionClosed, .sessionLost),
-            (.encryptedDataInvalid, .callersFault(.ciphertextIsInvalid)), (.keyHandleInvalid, .tryElsewhere),
-        ] {
-            let answer = refused(code, PKCS11Function.decrypt.rawValue, second: opinion)
-            #expect(Disposition(answer, operation: .decrypt) == meaning)
+            let answer = refused(code, PKCS11Function.decrypt.rawValue)
+            #expect(Disposition(answer, operation: .decrypt) == .ambiguous)
         }
     }
 

@@ -195,7 +195,8 @@ private struct Nodes {
 
 @Suite("Key proof: simulation of nodes")
 struct KeyProofNodesTests {
-    @Test("random clusters: one key encrypts in the end, nothing is called invalid while two open, all that agree serve")
+    @Test(
+        "random clusters: one key encrypts in the end, nothing is called invalid while two open, all that agree serve")
     func random() {
         for seed in 0..<UInt64(150) {
             var world = Nodes(seed: seed, odd: seed % 2 == 0 ? 0 : 25)

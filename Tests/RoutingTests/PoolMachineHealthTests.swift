@@ -144,7 +144,7 @@ struct PoolMachineHealthTests {
             attempts += 1
             actions = bench.answer(again, .sessionLost)
         }
-        #expect(attempts == 3)
+        #expect(attempts == 6)
         #expect(try #require(actions.finishes.first).outcome.isUnavailable)
         #expect(bench.tick(after: 5).dispatches.map(\.operation) == [waiting])
     }

@@ -10,7 +10,7 @@ struct CheckerTests {
         arguments: [
             (Sabotage.sleepsThroughTicks, Violation.late), (.swallowsFinishes, .lost), (.finishesTwice, .answeredTwice),
             (.answersEarly, .laneInTwoStates), (.slanders, .outWithoutEvidence), (.retriesByItself, .overBudget),
-            (.believesOneWord, .oneWordDecided), (.believesOneMissing, .keyGoneTooSoon),
+            (.believesOneWord, .calledInvalid), (.believesOneMissing, .keyGoneTooSoon),
             (.dropsFrames, .failedWithoutNeed), (.forgetsLateAnswers, .leftBehind), (.ignoresRestarts, .notRecovered),
             (.givesUpWorkers, .refusedTooSoon),
         ])

@@ -16,8 +16,10 @@ enum Violation: String, CaseIterable {
     case outWithoutEvidence
     /// More retries and hedges than the budget allows, or more attempts than one operation may have.
     case overBudget
-    /// A ciphertext was called invalid although only one HSM said something that may mean it.
-    case oneWordDecided
+    /// A good ciphertext was called invalid, or a bad one without the evidence that this takes.
+    case calledInvalid
+    /// A bad ciphertext was not called invalid although every HSM was well.
+    case notCalledInvalid
     /// A key was called gone although an HSM that could be asked had not said so.
     case keyGoneTooSoon
     /// A request failed although an HSM that holds the key was well and had room from its start to its end.
@@ -66,12 +68,13 @@ extension Simulation {
         if isSendable, hsms[hsm].lanes[lane] != .idle, hsms[hsm].hasIdleLane {
             check.report(.laneInTwoStates, "a frame is sent behind a call of HSM \(hsm), which has a free lane")
         }
-        if request.flights.contains(hsm) {
+        let isChecked = request.refusals > 0
+        if request.flights.contains(hsm), !isChecked {
             check.report(.laneInTwoStates, "operation \(dispatch.operation.number) is on HSM \(hsm) twice")
         }
         if dispatch.deadline <= now { check.report(.late, "sent after its deadline") }
         if hsms[hsm].isDrained { check.report(.laneInTwoStates, "a frame is sent to HSM \(hsm), which is drained") }
-        if request.attempts > 0 || request.resubmissions > 0 { check.extraAttempts += 1 }
+        if !isChecked, request.attempts > 0 || request.resubmissions > 0 { check.extraAttempts += 1 }
         let seconds = Double(now - Scenario.start) / 1e9
         let allowed = RetryBudget.share * Double(check.requests) + RetryBudget.perSecond * seconds
         if Double(check.extraAttempts) > allowed + RetryBudget.capacity + 0.001 {
@@ -96,13 +99,15 @@ extension Simulation {
         }
         check.finished += 1
         if now > request.deadline + Self.tickInterval { check.report(.late, name) }
-        if finish.attempts > 3 + min(request.framesLost, 8) { check.report(.overBudget, name) }
+        if finish.attempts > 6 + min(request.framesLost, 8) { check.report(.overBudget, name) }
         switch finish.outcome {
         case .done:
             check.done += 1
             if isCalm { check.calmDone += 1 }
         case .callersFault(.ciphertextIsInvalid):
-            if !request.isCondemned, request.doubted.count < 2 { check.report(.oneWordDecided, name) }
+            if !request.work.isBad || request.refusals < 3 || request.openings < 2 {
+                check.report(.calledInvalid, "\(name), refusals: \(request.refusals), openings: \(request.openings)")
+            }
         case .callersFault(.keyIsGone):
             let silent = request.holders.subtracting(request.missed).contains {
                 machine.phase(of: $0) != .down && !machine.isDrained($0)
@@ -112,11 +117,14 @@ extension Simulation {
         case .timedOut:
             if now < request.deadline { check.report(.late, name) }
             checkNeed(request, name)
+            checkTold(request, name)
         case .unavailable:
             checkNeed(request, name)
             checkPatience(request, name)
+            checkTold(request, name)
         case .callersFault, .overloaded:
             checkNeed(request, name)
+            checkTold(request, name)
         }
     }
 
@@ -146,6 +154,18 @@ extension Simulation {
         check.report(.failedWithoutNeed, "\(name), good HSMs: \(good), others: \(others)")
     }
 
+    /// Bad ciphertext is called invalid where every HSM that holds the key is well, and fast enough for five calls.
+    private mutating func checkTold(_ request: SimulatedRequest, _ name: String) {
+        guard request.work.isBad, !request.isCrowded, request.deadline >= request.submittedAt + Self.patience,
+            !request.holders.isEmpty
+        else { return }
+        let areWell = !request.holders.contains {
+            !hsms[$0].isWell || hsms[$0].lastTrouble >= request.submittedAt
+                || machine.failureShare(of: $0, now: now) > 0 || hsms[$0].character.latency > 4 * millisecond
+        }
+        if areWell { check.report(.notCalledInvalid, "\(name), refusals: \(request.refusals)") }
+    }
+
     /// Keeps when each HSM was last in trouble: a fault, not serving, drained, or no lane free.
     mutating func noteTroubles() {
         for hsm in hsms.indices {
@@ -173,8 +193,10 @@ extension Simulation {
             if after == .serving { (hsms[hsm].serves, hsms[hsm].hasServed) = (true, true) }
             switch (before, after) {
             case (.serving, .probing):
-                guard hsms[hsm].softInARow < 3, cause != .ready(hsm: hsm) else { continue }
-                check.report(.outWithoutEvidence, "HSM \(hsm) is out after \(hsms[hsm].softInARow) soft failures")
+                // A refusal of good ciphertext is a failure as soon as that is opened elsewhere.
+                let failures = hsms[hsm].softInARow + hsms[hsm].wrongRefusals
+                guard failures < 3, cause != .ready(hsm: hsm) else { continue }
+                check.report(.outWithoutEvidence, "HSM \(hsm) is out after \(failures) soft failures")
             case (.serving, _), (.probing, .starting), (.probing, .down):
                 let isExplained =
                     actions.restarts.contains { $0.hsm == hsm } || cause == .ended(hsm: hsm)
@@ -188,7 +210,7 @@ extension Simulation {
     private mutating func weigh(_ cause: Cause) {
         switch cause {
         case .answer(let hsm, .hsmSuspect), .probe(let hsm, passed: false): hsms[hsm].softInARow += 1
-        case .answer(let hsm, .done), .answer(let hsm, .callersFault), .probe(let hsm, passed: true):
+        case .answer(let hsm, .done), .probe(let hsm, passed: true):
             hsms[hsm].softInARow = 0
         default: return
         }

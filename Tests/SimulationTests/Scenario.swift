@@ -58,7 +58,7 @@ struct Character: Equatable {
     var stuckAfter: UInt64
     var probeInterval: UInt64
     /// Its worker can tell a bad ciphertext from a sick HSM.
-    var takesSecondOpinion: Bool
+    var hasClearCode: Bool
 }
 
 /// Everything that a seed decides before the first event.
@@ -106,7 +106,7 @@ extension Character {
             sessionLimit: dice.chance(800) ? lanes : dice.between(1, lanes),
             tier: dice.chance(700) ? 0 : 1, weight: [100, 100, 50, 300][dice.below(4)],
             stuckAfter: UInt64(dice.between(200, 2_000)) * millisecond,
-            probeInterval: UInt64(dice.between(200, 5_000)) * millisecond, takesSecondOpinion: dice.chance(500))
+            probeInterval: UInt64(dice.between(200, 5_000)) * millisecond, hasClearCode: dice.chance(500))
     }
 }
 

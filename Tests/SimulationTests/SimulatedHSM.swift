@@ -8,6 +8,7 @@ struct SimulatedFrame: Equatable {
     var generation: UInt64
     var deadline: UInt64
     var work: SimulatedWork
+    var question: LaneQuestion
     /// Since when it is the lane's call, as the node sees it.
     var since: UInt64
 }
@@ -67,6 +68,8 @@ struct SimulatedHSM {
     // What the checkers go by.
     /// Failed softly in a row, probes included.
     var softInARow = 0
+    /// Refusals of good ciphertext since it came up.
+    var wrongRefusals = 0
     /// When something was wrong last, or its lanes were all taken.
     var lastTrouble: UInt64 = 0
     var isWell = false
@@ -126,12 +129,12 @@ struct SimulatedHSM {
             case .busy(let rate) where dice.chance(rate): return .tryElsewhere
             case .sessionsLost(let rate) where dice.chance(rate): return .sessionLost
             case .sickDecryption(let rate) where request.kind == .decrypt && dice.chance(rate):
-                return character.takesSecondOpinion ? .hsmSuspect : .ambiguous
+                return .ambiguous
             default: continue
             }
         }
         guard request.isBad else { return .done }
-        return character.takesSecondOpinion ? .likelyInvalid : .ambiguous
+        return character.hasClearCode ? .callersFault(.ciphertextIsInvalid) : .ambiguous
     }
 
     /// Whether a known-answer probe passes.
@@ -153,6 +156,11 @@ struct SimulatedWork: Equatable {
     var key: Int
     /// Its ciphertext is none.
     var isBad: Bool
+
+    /// What a lane is given for it: a canary is good ciphertext, whatever the request's is.
+    func asked(_ question: LaneQuestion) -> SimulatedWork {
+        SimulatedWork(kind: kind, key: key, isBad: isBad && question != .canary)
+    }
 }
 
 /// A request as the simulation knows it.
@@ -173,12 +181,13 @@ struct SimulatedRequest {
     var attempts = 0
     /// Where it has frames under way.
     var flights: [Int] = []
-    /// Those that gave an ambiguous answer.
-    var doubted: HSMSet = []
+    /// How often its ciphertext was refused, and how often a canary was opened on its account.
+    var refusals = 0
+    var openings = 0
+    /// Another bad ciphertext was under way with it: few are looked into at a time.
+    var isCrowded = false
     /// Those that said they lack the key.
     var missed: HSMSet = []
-    /// One said clearly that the request is at fault.
-    var isCondemned = false
     /// Workers that ended while they were at its call.
     var workersLost = 0
     /// What it had on lanes that were lost.

@@ -36,6 +36,12 @@ extension Simulation {
         }
         request.hopeful = hopeful
         request.refusalsBefore = machine.counters.refusedByBudget
+        if request.work.isBad {
+            for other in requests.keys where requests[other]?.work.isBad == true {
+                requests[other]?.isCrowded = true
+                request.isCrowded = true
+            }
+        }
         check.requests += 1
         let (id, actions) = machine.submit(
             request.work.kind, holders: request.holders, hopeful: hopeful, deadline: request.deadline, group: group,
@@ -69,7 +75,7 @@ extension Simulation {
         guard hsms[hsm].lanes.indices.contains(lane), var request = requests[dispatch.operation] else { return }
         let frame = SimulatedFrame(
             operation: dispatch.operation, generation: dispatch.generation, deadline: dispatch.deadline,
-            work: request.work, since: now)
+            work: request.work.asked(dispatch.question), question: dispatch.question, since: now)
         let before = hsms[hsm].lanes[lane].frames
         hsms[hsm].lanes[lane] = .busy(before + [frame])
         request.attempts += 1
@@ -81,7 +87,7 @@ extension Simulation {
     private mutating func complete(_ finish: Finish) {
         trace.note(.finish, at: now, Int(finish.operation.number), finish.hsm ?? -1, finish.attempts)
         if isSabotaged(.swallowsFinishes, finish.operation) { return }
-        checkFinish(finish)
+        checkFinish(misreported(finish))
         let request = requests.removeValue(forKey: finish.operation)
         if isSabotaged(.finishesTwice, finish.operation) { checkFinish(finish) }
         guard sabotage == .retriesByItself, var request, case .unavailable = finish.outcome, now < request.deadline,
@@ -90,6 +96,16 @@ extension Simulation {
         request.resubmissions += 1
         check.requests -= 1
         submit(request)
+    }
+
+    /// A driver that takes one refusal for the truth.
+    private func misreported(_ finish: Finish) -> Finish {
+        guard sabotage == .believesOneWord, case .unavailable = finish.outcome,
+            requests[finish.operation]?.refusals ?? 0 > 0
+        else { return finish }
+        var told = finish
+        told.outcome = .callersFault(.ciphertextIsInvalid)
+        return told
     }
 
     /// What a broken driver does, it does to every twentieth operation.

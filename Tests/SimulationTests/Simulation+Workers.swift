@@ -87,6 +87,7 @@ extension Simulation {
         hsms[hsm].worker = .up
         hsms[hsm].lastHeard = now
         hsms[hsm].softInARow = 0
+        hsms[hsm].wrongRefusals = 0
         hsms[hsm].lanes = (0..<character.lanes).map { $0 < open ? .idle : .parked }
         trace.note(.ready, at: now, hsm, open, character.lanes)
         step(.ready(hsm: hsm)) { $0.ready(hsm, openLanes: open, lanes: character.lanes, now: $1) }
@@ -129,9 +130,11 @@ extension Simulation {
         trace.note(.answer, at: now, hsm, lane, Int(id.number))
         if sabotage != .answersEarly || !dice.chance(50) { takeTurn(on: hsm, lane) }
         switch word {
-        case .ambiguous: requests[id]?.doubted.insert(hsm)
+        case .ambiguous, .callersFault(.ciphertextIsInvalid):
+            if frame.question == .request { requests[id]?.refusals += 1 }
+            if !frame.work.isBad { hsms[hsm].wrongRefusals += 1 }
+        case .done where frame.question == .canary: requests[id]?.openings += 1
         case .keyMissing: requests[id]?.missed.insert(hsm)
-        case .callersFault, .likelyInvalid: requests[id]?.isCondemned = true
         default: break
         }
         if sabotage == .forgetsLateAnswers, requests[id] == nil { return }
@@ -167,7 +170,6 @@ extension Simulation {
     private func misunderstood(_ word: Disposition) -> Disposition {
         switch (sabotage, word) {
         case (.slanders, .done): .hsmSuspect
-        case (.believesOneWord, .ambiguous): .callersFault(.ciphertextIsInvalid)
         case (.believesOneMissing, .keyMissing): .callersFault(.keyIsGone)
         default: word
         }

@@ -30,7 +30,7 @@ final class ScriptedPool: KeyOperationPool {
     var operations: [KeyOperation] { seen.withLock { $0 } }
 
     func submit(
-        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64,
+        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64, mayPassOn: Bool,
         completion: @escaping @Sendable (OperationResult) -> Void
     ) {
         seen.withLock { $0.append(operation) }

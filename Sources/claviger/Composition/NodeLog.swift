@@ -40,6 +40,7 @@ struct RequestLogAdapter: RequestObserver {
                 attempts: trace.attempts,
                 totalMicroseconds: Int(clamping: totalMicroseconds),
                 hsmMicroseconds: trace.hsm == nil ? nil : Int(clamping: trace.hsmMicroseconds),
+                waitedMicroseconds: trace.waitedMicroseconds == 0 ? nil : Int(clamping: trace.waitedMicroseconds),
                 forwardedBy: trace.forwardedBy,
                 forwardedTo: trace.forwardedTo,
                 status: trace.status,
