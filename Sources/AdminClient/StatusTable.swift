@@ -38,6 +38,7 @@ package enum StatusTable {
             lines.append("no HSM here can serve: requests are passed on to other nodes")
         }
         if case .failing(let reason) = node.store { lines += paragraph("store: failing: \(Terminal.plain(reason))") }
+        if let text = node.overload { lines += paragraph(Terminal.plain(text)) }
         for text in node.disagreements { lines += paragraph(Terminal.plain(text)) }
         return lines
     }

@@ -50,7 +50,7 @@ package struct AdminStatus: Sendable, Equatable {
 /// One flat object. The verdict is told, and follows from the rest when it is read back.
 extension AdminStatus: Codable {
     private enum CodingKeys: String, CodingKey {
-        case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements
+        case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements, overload
         case transitions, running, asOfUnixSeconds, verdict
     }
 
@@ -65,7 +65,8 @@ extension AdminStatus: Codable {
             keys: try container.decode([KeyStatus].self, forKey: .keys),
             canForward: try container.decode(Bool.self, forKey: .canForward),
             blocksUnknown: try container.decodeIfPresent(String.self, forKey: .blocksUnknown),
-            disagreements: try container.decode([String].self, forKey: .disagreements))
+            disagreements: try container.decode([String].self, forKey: .disagreements),
+            overload: try container.decodeIfPresent(String.self, forKey: .overload))
         self.init(
             status: status, transitions: try container.decode([HSMTransition].self, forKey: .transitions),
             running: try container.decode(Bool.self, forKey: .running),
@@ -83,6 +84,7 @@ extension AdminStatus: Codable {
         try container.encode(status.canForward, forKey: .canForward)
         try container.encodeIfPresent(status.blocksUnknown, forKey: .blocksUnknown)
         try container.encode(status.disagreements, forKey: .disagreements)
+        try container.encodeIfPresent(status.overload, forKey: .overload)
         try container.encode(transitions, forKey: .transitions)
         try container.encode(running, forKey: .running)
         try container.encode(asOfUnixSeconds, forKey: .asOfUnixSeconds)

@@ -22,7 +22,7 @@ struct ClusterJudging {
     /// The gravest first: what stops requests, what might harm keys, what takes away the spare, what differs.
     var reasons: [String] {
         let groups = [
-            refusals, twins, deaths, quarrels, nodesWithoutHSMs, unservedKeys, suspicions, strangers, hsmTrouble,
+            refusals, overload, twins, deaths, quarrels, nodesWithoutHSMs, unservedKeys, suspicions, strangers, hsmTrouble,
             keyTrouble,
             drifts,
             storeTrouble,
@@ -41,6 +41,8 @@ struct ClusterJudging {
         if !canAnyServe { reasons.append("no live node can serve: every request fails") }
         return reasons
     }
+
+    private var overload: [String] { here.overload.map { ["node \(here.node): \($0)"] } ?? [] }
 
     /// One certificate in two places: orders reach one of the two only, and the others cannot tell them apart.
     private var twins: [String] {

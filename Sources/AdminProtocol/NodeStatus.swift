@@ -29,11 +29,15 @@ package struct NodeStatus: Sendable, Equatable {
     package var blocksUnknown: String?
     /// Keys that other nodes prove otherwise than this one, a sentence each that names the key and both nodes.
     package var disagreements: [String]
+    /// That more is asked of the HSMs than they can do, with both figures; `nil` while it is not.
+    package var overload: String?
 
     package init(
         node: String, version: String, draining: Bool, hsms: [HSMStatus], store: StoreStatus = .ok,
-        keys: [KeyStatus] = [], canForward: Bool = false, blocksUnknown: String? = nil, disagreements: [String] = []
+        keys: [KeyStatus] = [], canForward: Bool = false, blocksUnknown: String? = nil, disagreements: [String] = [],
+        overload: String? = nil
     ) {
+        self.overload = overload
         self.node = node
         self.version = version
         self.draining = draining
@@ -50,7 +54,7 @@ package struct NodeStatus: Sendable, Equatable {
         guard hasUsableHSM else { return canForward ? .degraded : .unavailable }
         let isWhole =
             hsms.allSatisfy { $0.state == .active && !$0.drained } && store == .ok && keys.allSatisfy(\.isWhole)
-            && disagreements.isEmpty
+            && disagreements.isEmpty && overload == nil
         return isWhole ? .active : .degraded
     }
 

@@ -20,6 +20,7 @@ package final class HSMPool: KeyOperationPool {
     let logger: Logger
     let state: Mutex<PoolState>
     let isKeepingBooks = Atomic(false)
+    let isOverloadReported = Atomic(false)
     let noted = Mutex(NotedKeys())
     let notedUses: Mutex<NotedUses>
     let summaries = Mutex(KeySummaries())
@@ -201,6 +202,26 @@ package final class HSMPool: KeyOperationPool {
         perform(effects)
         report(changes)
         if goesOn { scheduleTick() }
+    }
+
+    /// That more is asked of the HSMs than they can do, with both figures; `nil` while it is not.
+    package var overload: String? {
+        let now = monotonicNanoseconds()
+        return state.withLock { $0.machine.load.overload(now: now) }.map {
+            "more is asked than the HSMs can do: \($0.asked) operations a second, of which they did \($0.done); the rest "
+                + "is told 429. Add HSMs or sessions, or ask AWS for a smaller request quota"
+        }
+    }
+
+    /// Said once when it begins and once when it ends.
+    func reportOverload() {
+        let text = overload
+        guard isOverloadReported.exchange(text != nil, ordering: .relaxed) != (text != nil) else { return }
+        if let text {
+            logger.warning("hsms overloaded", metadata: ["reason": "\(text)"])
+        } else {
+            logger.notice("hsms not overloaded any more")
+        }
     }
 
     func report(_ changes: [HSMTransition]) {

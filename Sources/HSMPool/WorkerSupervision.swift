@@ -134,6 +134,7 @@ extension HSMPool {
             guard let (effects, changes) = found else { return task.cancel() }
             self.perform(effects)
             self.report(changes)
+            self.reportOverload()
             self.changeHSMs()
             self.resumeWaiters()
             self.keepBooks()

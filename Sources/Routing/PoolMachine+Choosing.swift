@@ -228,6 +228,7 @@ extension PoolMachine {
                 guard let operation = operations[id], operation.deadline > now,
                     candidates(for: operation).contains(hsm)
                 else { return .cannot }
+                if let mean = hsms[hsm].service.mean, Double(operation.deadline - now) < mean { return .cannot }
                 // One that another HSM has failed has waited enough.
                 let fits = hsms[hsm].lanes.hasPlace(group: operation.group, depth: depth)
                 return operation.attempts > 0 || fits ? .likes : .can
@@ -267,6 +268,7 @@ extension PoolMachine {
     ) {
         if operations[id]?.isWaiting == true { leaveLine(id, now: now) }
         guard let operation = operations.removeValue(forKey: id) else { return }
+        load.ended(outcome, now: now)
         operation.flights.forEach { forget(id, on: $0) }
         if operation.awaitsCheck != nil { awaitingCheck.removeAll { $0 == id } }
         actions.finishes.append(

@@ -22,6 +22,7 @@ package struct PoolMachine: Sendable {
     var hsms: [HSMRecord] = []
     var operations: [OperationID: OperationRecord] = [:]
     var waiting = WaitingLine()
+    package internal(set) var load = LoadGauge()
     /// Operations whose refused ciphertext is looked into as soon as an HSM has fewer of them.
     var awaitingCheck: [OperationID] = []
     var budget: RetryBudget
@@ -53,6 +54,7 @@ package struct PoolMachine: Sendable {
     ) -> (OperationID, PoolActions) {
         lastNumber &+= 1
         counters.operations &+= 1
+        load.asked(now: now)
         budget.deposit(now: now)
         let id = OperationID(number: lastNumber)
         operations[id] = OperationRecord(

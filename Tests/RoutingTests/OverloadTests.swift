@@ -140,3 +140,22 @@ struct OverloadTests {
         #expect(loop.goodput(from: until + second, until: 10_000 * millisecond) >= 0.65 * capacity)
     }
 }
+
+@Suite("Load gauge")
+struct LoadGaugeTests {
+    @Test("the figures of the last second with refusals are told until ten seconds after them")
+    func figures() throws {
+        var loop = Bench(hsms: 1, lanes: 1, limits: PoolLimits(waiting: 0))
+        #expect(loop.machine.load.overload(now: loop.now) == nil)
+        for _ in 0..<3 {
+            let busy = try loop.send([0])
+            for _ in 0..<4 { #expect(loop.submit([0]).1.finishes.map(\.outcome) == [.overloaded]) }
+            loop.now += 500 * millisecond
+            _ = loop.machine.answered(busy.lane, generation: busy.generation, disposition: .done, now: loop.now)
+            loop.now += 500 * millisecond
+        }
+        let told = try #require(loop.machine.load.overload(now: loop.now))
+        #expect(told.asked == 5 && told.done == 1)
+        #expect(loop.machine.load.overload(now: loop.now + 11_000 * millisecond) == nil)
+    }
+}

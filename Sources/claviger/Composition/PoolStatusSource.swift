@@ -44,7 +44,8 @@ final class PoolStatusSource: NodeStatusSource {
         return NodeStatus(
             node: node.id, version: Product.version, draining: isDraining.load(ordering: .relaxed),
             hsms: pool.status().map(view), store: storeStatus, keys: keys, canForward: neighbours.canForwardAny,
-            blocksUnknown: blocks.current().unknown, disagreements: pool.disagreements())
+            blocksUnknown: blocks.current().unknown, disagreements: pool.disagreements(),
+            overload: pool.overload)
     }
 
     func clusterHealth() -> ClusterHealth {
