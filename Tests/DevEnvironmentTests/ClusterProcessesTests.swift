@@ -118,8 +118,8 @@ import Testing
     @Test(.timeLimit(.minutes(1)))
     func everyNodeIsStartedWithItsConfigurationAndEndedInGoodOrder() async throws {
         let processes = try start(
-            node: "echo \"$*\"; trap 'echo told; exit 0' TERM; while :; do sleep 0.01; done",
-            balancer: "echo \"$*\"; trap 'echo told; exit 7' TERM; while :; do sleep 0.01; done")
+            node: "trap 'echo told; exit 0' TERM; echo \"$*\"; while :; do sleep 0.01; done",
+            balancer: "trap 'echo told; exit 7' TERM; echo \"$*\"; while :; do sleep 0.01; done")
         let state = scratch.path + "/state"
         await lines.wait(for: [
             "node-1 serve --end-with-stdin --config \(state)/node-1/claviger.toml",
