@@ -22,7 +22,8 @@ struct ClusterJudging {
     /// The gravest first: what stops requests, what might harm keys, what takes away the spare, what differs.
     var reasons: [String] {
         let groups = [
-            refusals, overload, twins, deaths, quarrels, nodesWithoutHSMs, unservedKeys, suspicions, strangers, hsmTrouble,
+            refusals, overload, twins, deaths, quarrels, nodesWithoutHSMs, unservedKeys, suspicions, strangers,
+            hsmTrouble,
             keyTrouble,
             drifts,
             storeTrouble,
