@@ -53,14 +53,16 @@ extension PoolMachine {
         guard operation.kind == .decrypt else {
             return failed(id, lane: lane, failure: "the call failed", now: now, into: &actions)
         }
-        guard hsms[lane.hsm].hasRoomForCheck(isIdle: waiting.isEmpty) else {
-            // Five calls on two lanes take as long as three; what cannot be looked into in time is told at once.
-            let ahead = awaitingCheck.count { operations[$0]?.awaitsCheck?.hsm == lane.hsm }
-            let wait = 3 * Double(ahead + 2) * (hsms[lane.hsm].service.mean ?? 0)
-            guard operation.deadline > now, wait < Double(operation.deadline - now) else {
-                let reason = "more refused ciphertexts are to be looked into than there is time for"
-                return finish(id, .unavailable(reason), hsm: lane.hsm, now: now, into: &actions)
-            }
+        // Four calls on two lanes take as long as three. A check that cannot end in time is not begun: it would take the
+        // HSMs' time from requests that can be served.
+        let hasRoom = hsms[lane.hsm].hasRoomForCheck(isIdle: waiting.isEmpty)
+        let ahead = hasRoom ? 0 : 1 + awaitingCheck.count { operations[$0]?.awaitsCheck?.hsm == lane.hsm }
+        let takes = 3 * Double(ahead + 1) * (hsms[lane.hsm].service.mean ?? 0)
+        guard operation.deadline > now, takes <= Double(operation.deadline - now) else {
+            let reason = "there is no time to look into the ciphertext, which an HSM has refused"
+            return finish(id, .unavailable(reason), hsm: lane.hsm, now: now, into: &actions)
+        }
+        guard hasRoom else {
             if operation.awaitsCheck == nil { awaitingCheck.append(id) }
             operations[id]?.awaitsCheck = lane
             return

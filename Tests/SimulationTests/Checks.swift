@@ -208,6 +208,7 @@ extension Simulation {
 
     /// Keeps the soft failures in a row.
     private mutating func weigh(_ cause: Cause) {
+        if case .probe(let hsm, let passed) = cause { hsms[hsm].failedProbes = passed ? 0 : hsms[hsm].failedProbes + 1 }
         switch cause {
         case .answer(let hsm, .hsmSuspect), .probe(let hsm, passed: false): hsms[hsm].softInARow += 1
         case .answer(let hsm, .done), .probe(let hsm, passed: true):
@@ -220,7 +221,7 @@ extension Simulation {
     private func hasHardEvidence(_ hsm: Int, _ cause: Cause) -> Bool {
         switch cause {
         case .answer(hsm, .hsmOut), .silence(hsm): true
-        case .probe(hsm, passed: false): hsms[hsm].softInARow >= 6
+        case .probe(hsm, passed: false): hsms[hsm].failedProbes >= 6
         case .tick:
             hsms[hsm].lanes.allSatisfy { $0 == .closed }
                 || hsms[hsm].lanes.contains {

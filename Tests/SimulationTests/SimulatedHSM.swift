@@ -68,6 +68,8 @@ struct SimulatedHSM {
     // What the checkers go by.
     /// Failed softly in a row, probes included.
     var softInARow = 0
+    /// Failed probes since the last one that passed.
+    var failedProbes = 0
     /// Refusals of good ciphertext since it came up.
     var wrongRefusals = 0
     /// When something was wrong last, or its lanes were all taken.

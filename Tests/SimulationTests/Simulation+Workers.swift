@@ -87,6 +87,7 @@ extension Simulation {
         hsms[hsm].worker = .up
         hsms[hsm].lastHeard = now
         hsms[hsm].softInARow = 0
+        hsms[hsm].failedProbes = 0
         hsms[hsm].wrongRefusals = 0
         hsms[hsm].lanes = (0..<character.lanes).map { $0 < open ? .idle : .parked }
         trace.note(.ready, at: now, hsm, open, character.lanes)
