@@ -203,11 +203,17 @@ package final class NodeStore: @unchecked Sendable {
         guard !batch.isEmpty || !blocks.isEmpty || mustProve else { return }
         let keptDays = settings.keptDays
         var written: (changes: UInt64, head: BlockHead)?
+        var missed: (file: BlockFile, head: BlockHead)?
         do throws(StoreError) {
             try writer.write(durable: durable || batch.mustLast || !blocks.isEmpty) { db in
                 try batch.write(to: db, nowUnixSeconds: now)
                 if pruning { try Pruning.run(db, keptDays: keptDays, nowUnixSeconds: now) }
-                written = blocks.isEmpty ? nil : try BlockTables(db).write(blocks, counted: counted)
+                guard !blocks.isEmpty else { return }
+                // Another process may have changed the list since it was last looked at. With the head of what is
+                // written now, that would never be noticed.
+                let isBehind = try BlockTables(db).head() != blockHead
+                written = try BlockTables(db).write(blocks, counted: counted)
+                if isBehind { missed = try BlockTables(db).contents() }
             }
         } catch {
             state.withLock { $0.memory.giveBack(batch) }
@@ -220,7 +226,7 @@ package final class NodeStore: @unchecked Sendable {
         }
         guard let written else { return }
         stock.withLock { $0.wrote(changes: written.changes) }
-        blockHead = written.head
+        if let missed { adopt(missed, marker: .present(changes: nil)) } else { blockHead = written.head }
         dueMarker = written.changes
         queue.async { [self] in countInMarker() }
     }

@@ -36,7 +36,7 @@ struct BlockStoreTests {
         #expect(await two.keep(blocks: Sample.list([Sample.block(1), Sample.block(2)], lifts: [Sample.lift(1)])))
         #expect(await one.keep(blocks: Sample.list([Sample.block(3)], .unknown("lost"))))
         let all = Sample.list([Sample.block(1), Sample.block(2), Sample.block(3)], lifts: [Sample.lift(1)])
-        // What the other process has written is looked for twice a second.
+        // Without reading the list anew where another process had written before this one, its block stayed unnoticed.
         #expect(await eventually { one.blocks() == all })
         #expect(await eventually { two.blocks() == all })
         one.close()
