@@ -9,11 +9,8 @@ extension PoolMachine {
         guard let operation = operations[id] else { return }
         if let lane = choose(candidates(for: operation), group: operation.group, now: now) {
             dispatch(id, to: lane, now: now, into: &actions)
-        } else if operation.terms.mayPassOn, !isServed(by: operation.willing) {
-            let hsm = operation.lastFailure?.hsm
-            let reason = operation.lastFailure?.text ?? "no HSM here serves the key at the moment"
+        } else if giveBack(id, now: now, into: &actions) {
             demandStarts(for: operation, now: now, into: &actions)
-            finish(id, .unavailable(reason), hsm: hsm, now: now, into: &actions)
         } else if tryLastResort(id, now: now, into: &actions) {
             return
         } else if !isWorthWaiting(operation, now: now) {
@@ -26,6 +23,17 @@ extension PoolMachine {
             waiting.add(id, holders: operation.willing, atFront: atFront, now: now)
             demandStarts(for: operation, now: now, into: &actions)
         }
+    }
+
+    /// Ends an operation that nothing here serves, so that another node can be asked while there is time. False where
+    /// none may be, or something serves it.
+    mutating func giveBack(_ id: OperationID, now: UInt64, into actions: inout PoolActions) -> Bool {
+        guard let operation = operations[id], operation.terms.mayPassOn, !isServed(by: operation.willing) else {
+            return false
+        }
+        let reason = operation.lastFailure?.text ?? "no HSM here serves the key at the moment"
+        finish(id, .unavailable(reason), hsm: operation.lastFailure?.hsm, now: now, into: &actions)
+        return true
     }
 
     // MARK: More than the HSMs can do

@@ -141,13 +141,10 @@ package struct PoolMachine: Sendable {
             guard let operation = operations[id] else { continue }
             if operation.deadline <= now {
                 finish(id, outcomeAtDeadline(operation), now: now, into: &actions)
-            } else if operation.flights.isEmpty {
-                if operation.terms.mayPassOn, !isServed(by: operation.willing) {
-                    let reason = operation.lastFailure?.text ?? "no HSM here serves the key at the moment"
-                    finish(id, .unavailable(reason), hsm: operation.lastFailure?.hsm, now: now, into: &actions)
-                } else if !tryLastResort(id, now: now, into: &actions) {
-                    waitForWorkers(id, now: now, into: &actions)
-                }
+            } else if operation.flights.isEmpty, !giveBack(id, now: now, into: &actions),
+                !tryLastResort(id, now: now, into: &actions)
+            {
+                waitForWorkers(id, now: now, into: &actions)
             }
         }
         for id in awaitingCheck where operations[id].map({ $0.deadline <= now }) ?? false {
