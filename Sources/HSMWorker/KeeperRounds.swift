@@ -183,7 +183,7 @@ struct KeeperRounds {
                     label: "",
                     reason:
                         "token \"\(token.label)\" makes no session key (\(refusal)): probes only draw random bytes, "
-                        + "and a refused ciphertext gets no second opinion from this HSM"))
+                        + "and a refused ciphertext of a key without canary cannot be looked into here"))
         }
         guard state != lastSent else { return }
         lastSent = state

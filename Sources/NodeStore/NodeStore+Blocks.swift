@@ -9,9 +9,6 @@ extension NodeStore {
     /// The block list by which requests go. Never waits.
     package var blockList: BlockList { stock.withLock { $0.list } }
 
-    /// How many durable changes of its list this node has counted.
-    package var blockChanges: UInt64 { stock.withLock { $0.changes } }
-
     /// From now on `handler` is called, on the store's queue, when a file that was read has changed the block list: one
     /// that could not be read before, or that another process writes, too. It must not call the store's blocking
     /// functions.
