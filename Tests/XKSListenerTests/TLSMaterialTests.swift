@@ -30,7 +30,7 @@ import XKSListener
             error { try authority.material("exchanged", key: "server.key") }
                 == .noCertificate(file: authority.path("exchanged.pem"), containsKey: true))
         let mismatch = TLSMaterialError.keyMismatch(
-            certificateFile: certificate, keyFile: authority.path("other.key"), subject: "\"server\"", position: nil)
+            certificateFile: certificate, keyFile: authority.path("other.key"), subject: "\"localhost\"", position: nil)
         #expect(error { try authority.material(key: "other.key") } == mismatch)
         #expect(mismatch.description.contains(certificate) && mismatch.description.contains("other.key"))
         try authority.openssl(["pkey", "-in", "server.key", "-aes256", "-passout", "pass:x", "-out", "enc8.key"])
@@ -96,7 +96,7 @@ import XKSListener
             return try TLSMaterial.load(files, now: Int64(Date().timeIntervalSince1970) + days * 86_400).warnings
         }
         #expect(try warnings(daysFromNow: 0).isEmpty)
-        guard case .expiresSoon(_, "\"server\"", let at, let daysLeft)? = try warnings(daysFromNow: 80).first else {
+        guard case .expiresSoon(_, "\"localhost\"", let at, let daysLeft)? = try warnings(daysFromNow: 80).first else {
             Issue.record("no warning ten days before the end")
             return
         }
