@@ -39,6 +39,10 @@ package struct BlockStock: Sendable {
     private var unsaved: Set<String> = []
     private var mustTellKnowledge = false
 
+    /// What peers are told of the changes, by which they notice a state that was put back; `nil` while nothing was read,
+    /// or the list is not known.
+    package var toldChanges: UInt64? { isRead && list.knowledge == .known ? changes : nil }
+
     /// Nothing has been read yet.
     package init(isClustered: Bool) {
         self.isClustered = isClustered
@@ -117,15 +121,22 @@ package struct BlockStock: Sendable {
     }
 
     /// Changes the list; what has changed is to be written.
+    ///
+    /// - Parameter now: Unix seconds. A list that becomes known after it was lost counts on from there at least: that is
+    ///   beyond what it had counted, so that peers do not take the loss, which the node knows of, for a state that was
+    ///   put back, which it cannot know of.
     package mutating func change<Value, Failure: Error>(
-        _ body: (inout BlockList) throws(Failure) -> Value
+        now: Int64, _ body: (inout BlockList) throws(Failure) -> Value
     ) throws(Failure) -> Value {
         let before = list.knowledge
         defer {
             unsaved.formUnion(list.takeTouched())
             if list.knowledge != before { mustTellKnowledge = true }
             // An operator or peers have said so: a file that is read later adds to it.
-            if list.knowledge == .known, before != .known { isWhole = true }
+            if list.knowledge == .known, before != .known {
+                isWhole = true
+                changes = max(changes, UInt64(clamping: now))
+            }
         }
         return try body(&list)
     }

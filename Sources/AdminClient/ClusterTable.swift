@@ -102,7 +102,7 @@ package enum ClusterTable {
 
     private static func isWell(_ node: ClusterNode) -> Bool {
         node.liveness == .alive && !node.draining && node.drift.isEmpty && node.keysUnserved == 0
-            && node.twinAddress == nil
+            && node.twinAddress == nil && node.restored == nil
             && node.hsms.allSatisfy { $0.state == .active && !$0.drained }
     }
 

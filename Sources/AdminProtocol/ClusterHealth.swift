@@ -90,6 +90,21 @@ package struct ClusterNode: Sendable, Equatable, Codable {
         }
     }
 
+    /// A list of blocks that has seen fewer changes than it had: the state directory was put back to an earlier state.
+    package struct Restored: Sendable, Equatable, Codable {
+        /// Changes that the node told before.
+        package var rememberedChanges: UInt64
+        /// Changes that it tells now.
+        package var toldChanges: UInt64
+        package var sinceUnixSeconds: Int64
+
+        package init(rememberedChanges: UInt64, toldChanges: UInt64, sinceUnixSeconds: Int64) {
+            self.rememberedChanges = rememberedChanges
+            self.toldChanges = toldChanges
+            self.sinceUnixSeconds = sinceUnixSeconds
+        }
+    }
+
     package var name: String
     package var site: String
     package var address: String
@@ -117,12 +132,14 @@ package struct ClusterNode: Sendable, Equatable, Codable {
     package var forgottenBy: String?
     /// Whether orders wait for it: it may still serve.
     package var isAwaited: Bool
+    /// Left out where its state was not put back, as far as this node can know.
+    package var restored: Restored?
 
     package init(
         name: String, site: String, address: String, liveness: Liveness, sinceUnixSeconds: Int64, draining: Bool,
         version: String, incarnation: UInt64, roundTripMicroseconds: UInt32?, inFlight: UInt32, encrypts: UInt64,
         decrypts: UInt64, drift: [String], hsms: [HSM], unservedKeys: [String], unservedCount: UInt32? = nil,
-        twinAddress: String? = nil, forgottenBy: String? = nil, isAwaited: Bool = true
+        twinAddress: String? = nil, forgottenBy: String? = nil, isAwaited: Bool = true, restored: Restored? = nil
     ) {
         self.name = name
         self.site = site
@@ -143,5 +160,6 @@ package struct ClusterNode: Sendable, Equatable, Codable {
         self.twinAddress = twinAddress
         self.forgottenBy = forgottenBy
         self.isAwaited = isAwaited
+        self.restored = restored
     }
 }

@@ -22,7 +22,8 @@ struct ClusterJudging {
     /// The gravest first: what stops requests, what might harm keys, what takes away the spare, what differs.
     var reasons: [String] {
         let groups = [
-            refusals, overload, twins, deaths, quarrels, nodesWithoutHSMs, unservedKeys, suspicions, strangers,
+            refusals, overload, twins, deaths, quarrels, restorations, nodesWithoutHSMs, unservedKeys, suspicions,
+            strangers,
             hsmTrouble,
             keyTrouble,
             drifts,
@@ -74,6 +75,17 @@ struct ClusterJudging {
                     + "`claviger status` names the keys and the nodes")
         }
         return reasons
+    }
+
+    /// The list is merged within seconds; what else went back with it is for people to look after.
+    private var restorations: [String] {
+        live.compactMap { node in
+            node.restored.map { restored in
+                "\(title(node)) was put back to an earlier state, \(age(restored.sinceUnixSeconds)) ago: its list of blocks "
+                    + "had seen \(restored.rememberedChanges) changes, and came back with fewer "
+                    + "(\(restored.toldChanges) now); docs/guides/restore.md"
+            }
+        }
     }
 
     // MARK: Nodes
@@ -200,9 +212,13 @@ struct ClusterJudging {
         if !ending.isEmpty {
             notes.append("\(list(ending)) \(ending.count == 1 ? "is" : "are") ending: no new requests go there")
         }
-        for node in nodes {
-            guard let author = node.forgottenBy else { continue }
-            notes.append("\(title(node)) was forgotten by \(author): orders do not wait for it, until it speaks")
+        let forgotten = nodes.filter { $0.forgottenBy != nil }
+        for node in forgotten.prefix(ClusterJudgement.mostNames) {
+            notes.append(
+                "\(title(node)) was forgotten by \(node.forgottenBy ?? ""): orders do not wait for it, until it speaks")
+        }
+        if forgotten.count > ClusterJudgement.mostNames {
+            notes.append("\(forgotten.count - ClusterJudgement.mostNames) more nodes were forgotten")
         }
         let versions = Set(live.map(\.version)).subtracting([""]).sorted()
         if versions.count > 1 { notes.append("versions differ: \(list(versions))") }

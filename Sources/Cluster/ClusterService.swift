@@ -53,16 +53,16 @@ package final class ClusterService: Sendable {
     ///
     /// - Parameters:
     ///   - incarnation: above that of the last run.
-    ///   - remembered: peers of the last run.
+    ///   - memory: what was known in the last run.
     package static func start(
-        settings: ClusterSettings, incarnation: UInt64, remembered: [NodeIdentity], delegate: any ClusterDelegate,
+        settings: ClusterSettings, incarnation: UInt64, memory: ClusterMemory, delegate: any ClusterDelegate,
         logger: Logger
     ) async throws(ClusterError) -> ClusterService {
         let tls = try ClusterTLS(settings.tls, node: settings.node)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         do throws(ClusterError) {
             return try await ClusterService(
-                settings, incarnation: incarnation, remembered: remembered, delegate: delegate, tls: tls, group: group,
+                settings, incarnation: incarnation, memory: memory, delegate: delegate, tls: tls, group: group,
                 logger: logger)
         } catch {
             try? await group.shutdownGracefully()
@@ -71,7 +71,7 @@ package final class ClusterService: Sendable {
     }
 
     private init(
-        _ settings: ClusterSettings, incarnation: UInt64, remembered: [NodeIdentity], delegate: any ClusterDelegate,
+        _ settings: ClusterSettings, incarnation: UInt64, memory: ClusterMemory, delegate: any ClusterDelegate,
         tls: ClusterTLS, group: MultiThreadedEventLoopGroup, logger: Logger
     ) async throws(ClusterError) {
         let loop = group.next()
@@ -91,14 +91,15 @@ package final class ClusterService: Sendable {
             incarnation: incarnation)
         let gossip = GossipDriver(
             machine: GossipMachine(
-                identity: identity, facts: delegate.facts(), remembered: remembered,
-                seed: UInt64.random(in: 0 ... .max), now: monotonicNanoseconds()),
-            loop: loop, pool: pool, tls: tls, limits: limits, counters: counters
+                identity: identity, facts: delegate.facts(), remembered: memory.peers, changes: memory.changes,
+                forgotten: memory.forgotten, seed: UInt64.random(in: 0 ... .max), now: monotonicNanoseconds()),
+            isSeeking: !settings.seeds.isEmpty || !memory.peers.isEmpty, loop: loop, pool: pool, tls: tls,
+            limits: limits, counters: counters
         ) { event in
             switch event {
             case .blocksDiffer(let peer): blocks.reconcile(with: peer)
             case .canariesDiffer(let peer): canaries.reconcile(with: peer)
-            case .changed, .introduced, .refuted, .twin, .configurationDiffers: break
+            case .changed, .introduced, .refuted, .twin, .configurationDiffers, .restored, .counted: break
             }
             delegate.noted(event)
         }
@@ -146,6 +147,9 @@ package final class ClusterService: Sendable {
     /// The nodes that orders wait for: those that have spoken to this node, in this run or an earlier one, and have
     /// neither left nor been forgotten.
     package var awaited: [Member] { members.filter(\.isAwaited) }
+
+    /// By name, how many changes of their block lists nodes have told this one, in this run and earlier ones.
+    package var changes: [String: UInt64] { gossip.changes }
 
     /// Names that two nodes bear, with an address of one of them.
     package var twins: [String: String] { gossip.twins }
@@ -207,6 +211,9 @@ package final class ClusterService: Sendable {
 
     /// Whether a peer has an HSM that serves.
     package var canForwardAny: Bool { gossip.choice.canServeAny }
+
+    /// Whether all nodes have this node's configuration.
+    package var agreement: ConfigurationAgreement { gossip.agreement }
 
     /// Passes a request on. `completion` is called exactly once, on any thread.
     ///

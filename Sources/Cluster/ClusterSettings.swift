@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Gossip
 
 /// PEM files of the cluster's TLS.
 package struct ClusterTLSFiles: Sendable, Equatable {
@@ -97,5 +98,24 @@ extension ClusterError: CustomStringConvertible {
         case .cannotListen(let address, let reason):
             "The cluster listener cannot listen at \(address): \(reason)."
         }
+    }
+}
+
+/// What a node remembers of its cluster from earlier runs.
+package struct ClusterMemory: Sendable {
+    /// Peers that have spoken to it, and have neither left nor been forgotten.
+    package var peers: [NodeIdentity]
+    /// By name, how many changes of their block lists nodes have told.
+    package var changes: [String: UInt64]
+    /// Nodes that an operator has ordered to forget, and that have not spoken since.
+    package var forgotten: [(node: NodeIdentity, order: ForgetNodeOrder)]
+
+    package init(
+        peers: [NodeIdentity] = [], changes: [String: UInt64] = [:],
+        forgotten: [(node: NodeIdentity, order: ForgetNodeOrder)] = []
+    ) {
+        self.peers = peers
+        self.changes = changes
+        self.forgotten = forgotten
     }
 }

@@ -39,7 +39,7 @@ final class Forwarder: Sendable {
     ) {
         let peers = gossip.choice.members(for: label) { needs.allow(node: $0, reading: $1) }.prefix(Self.mostPeers)
         guard let body = ForwardWire.encode(request) else { return completion(.failed("its head is too long")) }
-        attempt(body, peers[...], deadline, last: .failed("no peer can serve the key")) { result in
+        attempt(body, peers[...], needs, deadline, last: .failed("no peer can serve the key")) { result in
             self.counters.note { counts in
                 if case .answered = result { counts.forwardsOut += 1 } else { counts.forwardsFailed += 1 }
             }
@@ -49,7 +49,8 @@ final class Forwarder: Sendable {
 
     /// The next peer from which an answer can come in time, as long as there is one.
     private func attempt(
-        _ body: SecretBytes, _ peers: ArraySlice<Member>, _ deadline: UInt64, last: ForwardResult,
+        _ body: SecretBytes, _ peers: ArraySlice<Member>, _ needs: ForwardingNeeds, _ deadline: UInt64,
+        last: ForwardResult,
         completion: @escaping @Sendable (ForwardResult) -> Void
     ) {
         guard let member = peers.first else { return completion(last) }
@@ -60,7 +61,7 @@ final class Forwarder: Sendable {
         guard let time else {
             var reason = last
             if case .failed = last { reason = .failed("\(peer.name): too little time is left") }
-            return attempt(body, rest, deadline, last: reason, completion: completion)
+            return attempt(body, rest, needs, deadline, last: reason, completion: completion)
         }
         let call = PeerCall(path: .forward, body: body, budget: time.budget / 1_000, limit: limits.limit(.forward))
         pool.perform(call, to: peer.address, name: peer.name, timeout: time.timeout).whenComplete { result in
@@ -78,15 +79,14 @@ final class Forwarder: Sendable {
                     break
                 }
                 mine = .answered(response, by: peer.name)
-                // What its HSMs cannot do now, those of another may.
-                guard status == 500 || status == 503 || status == 429 else { return completion(mine) }
+                if needs.isDecided(by: status) { return completion(mine) }
             case .failure(let error): mine = .failed("\(peer.name): \(error)")
             }
             // An answer, whichever, says more than none.
             if case .answered = last, case .failed = mine {
-                self.attempt(body, rest, deadline, last: last, completion: completion)
+                self.attempt(body, rest, needs, deadline, last: last, completion: completion)
             } else {
-                self.attempt(body, rest, deadline, last: mine, completion: completion)
+                self.attempt(body, rest, needs, deadline, last: mine, completion: completion)
             }
         }
     }

@@ -17,6 +17,7 @@ final class GossipDriver: Sendable {
         var replies: [UInt64: EventLoopPromise<GossipMessage?>] = [:]
         var lastReply: UInt64 = 0
         var choice: ForwardingChoice
+        var agreement: ConfigurationAgreement
         var choiceMadeAt: UInt64 = 0
         var choiceEdition: UInt64 = 0
         /// When the next tick has been arranged for.
@@ -35,11 +36,14 @@ final class GossipDriver: Sendable {
     private let limits: BodyLimits
     private let counters: ClusterCounters
     private let sink: EventSink
+    /// There are addresses at which other nodes may be.
+    private let isSeeking: Bool
+    private let startedAt = monotonicNanoseconds()
     private let state: Mutex<State>
 
     init(
-        machine: GossipMachine, loop: any EventLoop, pool: PeerPool, tls: ClusterTLS, limits: BodyLimits,
-        counters: ClusterCounters, sink: @escaping EventSink
+        machine: GossipMachine, isSeeking: Bool, loop: any EventLoop, pool: PeerPool, tls: ClusterTLS,
+        limits: BodyLimits, counters: ClusterCounters, sink: @escaping EventSink
     ) {
         self.tls = tls
         self.loop = loop
@@ -47,17 +51,24 @@ final class GossipDriver: Sendable {
         self.limits = limits
         self.counters = counters
         self.sink = sink
-        state = Mutex(State(machine: machine, choice: ForwardingChoice(machine)))
+        self.isSeeking = isSeeking
+        state = Mutex(
+            State(
+                machine: machine, choice: ForwardingChoice(machine),
+                agreement: ConfigurationAgreement(machine, isSought: isSeeking, age: 0)))
     }
 
     // MARK: Questions
 
     var members: [Member] { state.withLock { $0.machine.members } }
     func member(named name: String) -> Member? { state.withLock { $0.machine.member(named: name) } }
+    var changes: [String: UInt64] { state.withLock { $0.machine.changes } }
     var identity: NodeIdentity { state.withLock { $0.machine.identity } }
     var twins: [String: String] { state.withLock { $0.machine.twins } }
     var facts: NodeFacts { state.withLock { $0.machine.facts } }
     var choice: ForwardingChoice { state.withLock { $0.choice } }
+    /// Whether all nodes have one configuration.
+    var agreement: ConfigurationAgreement { state.withLock { $0.agreement } }
     var gossipCounters: GossipCounters { state.withLock { $0.machine.counters } }
 
     // MARK: Orders
@@ -161,6 +172,8 @@ final class GossipDriver: Sendable {
             let edition = state.machine.edition
             if edition != state.choiceEdition || now &- state.choiceMadeAt > Self.choiceAge {
                 state.choice = ForwardingChoice(state.machine)
+                state.agreement = ConfigurationAgreement(
+                    state.machine, isSought: isSeeking, age: now &- startedAt)
                 state.choiceEdition = edition
                 state.choiceMadeAt = now
             }
@@ -226,6 +239,14 @@ final class GossipDriver: Sendable {
         }.flatMapErrorThrowing { _ in
             self.take { machine, now in machine.failed(ticket: send.ticket, now: now) }
         }
+    }
+}
+
+extension ConfigurationAgreement {
+    fileprivate init(_ machine: GossipMachine, isSought: Bool, age: UInt64) {
+        self.init(
+            members: machine.members, node: machine.identity.name, configuration: machine.facts.configuration,
+            isSought: isSought, age: age)
     }
 }
 

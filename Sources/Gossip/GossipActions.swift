@@ -55,6 +55,10 @@ package enum GossipEvent: Sendable, Equatable {
     case blocksDiffer(peer: GossipDestination)
     /// The peer's canaries differ from ours.
     case canariesDiffer(peer: GossipDestination)
+    /// The peer's list of blocks has seen fewer changes than it told before: its state was put back. Told once.
+    case restored(peer: String, remembered: UInt64, told: UInt64)
+    /// What the peer tells of the changes of its list is to be remembered.
+    case counted(peer: String)
     /// The peer's shared configuration differs from ours, or (`false`) no longer does. Told once for each change.
     case configurationDiffers(peer: String, Bool)
 }

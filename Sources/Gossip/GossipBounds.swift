@@ -93,6 +93,7 @@ extension NodeFacts {
             && [configuration, canaries, blocks].allSatisfy {
                 GossipBounds.isText($0, GossipBounds.longestDigest)
             }
+            && blockChanges.map { $0 <= GossipBounds.highestNumber } ?? true
             && (twinAddress.isEmpty || GossipBounds.isAddress(twinAddress))
             && hsms.allSatisfy(\.isWithinBounds)
             && unservedKeys.allSatisfy { GossipBounds.isText($0, GossipBounds.longestLabel) }
@@ -107,6 +108,7 @@ extension NodeFacts {
         facts.configuration = GossipBounds.text(configuration, GossipBounds.longestDigest)
         facts.canaries = GossipBounds.text(canaries, GossipBounds.longestDigest)
         facts.blocks = GossipBounds.text(blocks, GossipBounds.longestDigest)
+        facts.blockChanges = blockChanges.map { min($0, GossipBounds.highestNumber) }
         facts.twinAddress = GossipBounds.isAddress(twinAddress) ? twinAddress : ""
         facts.hsms = hsms.prefix(Self.mostHSMs).map(\.bounded)
         facts.unservedKeys = unservedKeys.prefix(Self.mostUnservedKeys).map {

@@ -42,6 +42,7 @@ extension GossipMachine {
         owners[sender.address] = nil
         passProbe(name)
         take(message.facts, of: name, incarnation: sender.incarnation, isDirect: true, now)
+        count(message.facts, of: sender, now, &actions)
         compareAll(name, now, &actions)
         return true
     }
@@ -127,7 +128,7 @@ extension GossipMachine {
     /// orders to block must not miss a node that serves.
     private mutating func learnOfEnd(_ update: MemberUpdate, _ now: UInt64, _ actions: inout GossipActions) {
         let name = update.identity.name
-        guard let known = records[name]?.member else { return }
+        guard let known = records[name]?.member else { return learnOfForgotten(update, now, &actions) }
         if let farewell = update.farewell, farewell.name == name, farewell.incarnation == update.identity.incarnation {
             guard farewell.incarnation >= known.identity.incarnation,
                 farewell.incarnation > known.identity.incarnation || known.liveness != .left || known.forgotten != nil
@@ -139,6 +140,14 @@ extension GossipMachine {
         } else if let order = update.forgotten, !known.isLive, known.liveness != .left {
             forget(known, by: order, now, &actions)
         }
+    }
+
+    /// Newcomers take over orders to forget nodes, too: whoever has given or heard one may be gone when somebody comes
+    /// back who still counts on the node.
+    private mutating func learnOfForgotten(_ update: MemberUpdate, _ now: UInt64, _ actions: inout GossipActions) {
+        guard let order = update.forgotten, isYoung(now) else { return }
+        guard insert(update.identity, .left, by: nil, isNews: false, now, &actions) else { return }
+        records[update.identity.name]?.member.forgotten = order
     }
 
     mutating func forget(_ member: Member, by order: ForgetNodeOrder, _ now: UInt64, _ actions: inout GossipActions) {
@@ -247,6 +256,7 @@ extension GossipMachine {
         guard records.count < GossipBounds.mostMembers else { return false }
         let name = identity.name
         records[name] = MemberRecord(identity, .alive, now: now)
+        recallChanges(of: name)
         names.append(name)
         edition &+= 1
         liveMembers += 1
@@ -356,6 +366,27 @@ extension GossipMachine {
         edition &+= 1
         let accuser = records[name]?.suspicion?.accusers.first
         spread(name, accuser: accuser, carriesFacts: true)
+    }
+
+    /// Whether a node's list of blocks has gone back. Only by its own word, and the latest of it.
+    private mutating func count(
+        _ facts: NodeFacts, of sender: NodeIdentity, _ now: UInt64, _ actions: inout GossipActions
+    ) {
+        guard let told = facts.blockChanges, let record = records[sender.name],
+            record.lastDirect == (sender.incarnation, facts.revision)
+        else { return }
+        guard var count = record.member.blockChanges else {
+            records[sender.name]?.member.blockChanges = ChangeCount(highest: told)
+            return actions.events.append(.counted(peer: sender.name))
+        }
+        let remembered = count.highest
+        let change = count.told(told, isAlike: facts.blocks == self.facts.blocks, now: now)
+        records[sender.name]?.member.blockChanges = count
+        switch change {
+        case .none: break
+        case .counted: actions.events.append(.counted(peer: sender.name))
+        case .restored: actions.events.append(.restored(peer: sender.name, remembered: remembered, told: told))
+        }
     }
 
     /// Drift is told once for each change.

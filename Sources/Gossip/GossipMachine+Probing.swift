@@ -220,13 +220,16 @@ extension GossipMachine {
             // Whom this node knows from its own word is waited for by orders, until it has left or is forgotten.
             case .dead: !$0.member.isAwaited && now - $0.member.since >= settings.deadKept
             case .left:
-                now - $0.member.since >= ($0.member.forgotten == nil ? settings.leftKept : settings.deadKept)
+                now - $0.member.since >= ($0.member.forgotten == nil ? settings.leftKept : settings.forgottenKept)
             case .alive, .suspect: false
             }
         }
         for record in gone {
             let name = record.name
             records[name] = nil
+            if let count = record.member.blockChanges, pastChanges.count < GossipBounds.mostMembers {
+                pastChanges[name] = count.highest
+            }
             dead.remove(name)
             names.removeAll { $0 == name }
             lanRotation.remove(name)

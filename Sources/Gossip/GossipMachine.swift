@@ -55,6 +55,8 @@ package struct GossipMachine: Sendable {
     var cleaningDue: UInt64
 
     var seeds: [String] = []
+    /// By name, what nodes that are no members at the moment have told of the changes of their block lists.
+    var pastChanges: [String: UInt64]
     /// Peers of earlier runs.
     let remembered: [NodeIdentity]
     var contactDue: UInt64
@@ -73,10 +75,13 @@ package struct GossipMachine: Sendable {
     ///   - identity: with an incarnation above that of the last run (stored + 1; Unix seconds where nothing is stored).
     ///   - remembered: peers that have spoken to this node in earlier runs, and have not left. Held for dead until they
     ///     speak again; contacted at once.
+    ///   - changes: by name, what nodes have told in earlier runs of the changes of their block lists.
+    ///   - forgotten: nodes that an operator has ordered to forget, and that have not spoken since.
     ///   - now: nanoseconds of the monotonic clock, as everywhere.
     package init(
         identity: NodeIdentity, settings: GossipSettings = GossipSettings(), facts: NodeFacts,
-        remembered: [NodeIdentity] = [], seed: UInt64, now: UInt64
+        remembered: [NodeIdentity] = [], changes: [String: UInt64] = [:],
+        forgotten: [(node: NodeIdentity, order: ForgetNodeOrder)] = [], seed: UInt64, now: UInt64
     ) {
         self.identity = identity
         self.identity.incarnation = min(identity.incarnation, GossipBounds.highestNumber)
@@ -84,6 +89,10 @@ package struct GossipMachine: Sendable {
         self.facts = facts.bounded
         self.facts.revision = max(self.facts.revision, 1)
         self.remembered = remembered.filter { $0.name != identity.name && $0.isWithinBounds }
+        pastChanges = Dictionary(
+            uniqueKeysWithValues: changes.filter { GossipBounds.isName($0.key) }.prefix(GossipBounds.mostMembers).map {
+                $0
+            })
         dice = Dice(seed: seed)
         startedAt = now
         lastCall = now
@@ -95,16 +104,23 @@ package struct GossipMachine: Sendable {
         introductionDue = now
         cleaningDue = now + Self.cleaningInterval
         contactDue = now
-        for peer in self.remembered.prefix(GossipBounds.mostMembers) where records[peer.name] == nil {
-            remember(peer, now)
+        // An order takes a peer out of what is remembered. Where both are there, the order came last.
+        for (node, order) in forgotten.prefix(GossipBounds.mostMembers) where records[node.name] == nil {
+            guard node.name != identity.name, node.isWithinBounds, order.isWithinBounds else { continue }
+            remember(node, .left, now)
+            records[node.name]?.member.forgotten = order
+        }
+        for peer in self.remembered where records.count < GossipBounds.mostMembers && records[peer.name] == nil {
+            remember(peer, .dead, now)
+            records[peer.name]?.member.isRemembered = true
         }
     }
 
-    private mutating func remember(_ peer: NodeIdentity, _ now: UInt64) {
-        records[peer.name] = MemberRecord(peer, .dead, now: now)
-        records[peer.name]?.member.isRemembered = true
+    private mutating func remember(_ peer: NodeIdentity, _ liveness: Liveness, _ now: UInt64) {
+        records[peer.name] = MemberRecord(peer, liveness, now: now)
+        recallChanges(of: peer.name)
         names.append(peer.name)
-        dead.insert(peer.name)
+        if liveness == .dead { dead.insert(peer.name) }
         if peer.site == identity.site {
             lanRotation.insert(peer.name, &dice)
         } else {
@@ -122,6 +138,17 @@ package struct GossipMachine: Sendable {
     package var members: [Member] { records.values.map(\.member).sorted { $0.identity.name < $1.identity.name } }
 
     package func member(named name: String) -> Member? { records[name]?.member }
+
+    /// By name, how many changes of their block lists nodes have told, those among them that have left.
+    package var changes: [String: UInt64] {
+        records.values.reduce(into: pastChanges) { changes, record in
+            if let count = record.member.blockChanges { changes[record.name] = count.highest }
+        }
+    }
+
+    mutating func recallChanges(of name: String) {
+        records[name]?.member.blockChanges = pastChanges.removeValue(forKey: name).map(ChangeCount.init)
+    }
 
     /// Alive or only suspected, and this node.
     package var liveCount: Int { liveMembers + 1 }

@@ -79,6 +79,9 @@ package struct GossipSettings: Sendable, Equatable {
     package var deadKept: UInt64 = 24 * 3_600_000 * ms
     /// How long a member that left is remembered and shown. Default 1 h.
     package var leftKept: UInt64 = 3_600_000 * ms
+    /// How long an order to forget a member is kept, told and shown: longer than a node is cut off that still counts on
+    /// the member. Default 30 days.
+    package var forgottenKept: UInt64 = 30 * 24 * 3_600_000 * ms
     /// When nothing has called the machine for this long, its node has slept, and it judges nobody by that time.
     /// Default 500 ms; more than the driver's ticks are apart.
     package var pause: UInt64 = 500 * ms

@@ -48,11 +48,16 @@ package struct Member: Sendable, Equatable {
     package var forgotten: ForgetNodeOrder?
     /// A greater incarnation that others tell of, while the node itself has not spoken of it.
     package var unconfirmedIncarnation: UInt64?
+    /// Digest of its configuration, as it last told this node itself; `nil` until it has. What others pass on of it may
+    /// be made up.
+    package var ownConfiguration: String?
+    /// How often its list of blocks has changed, as it told this node itself, in this run or an earlier one.
+    package var blockChanges: ChangeCount?
 
     package init(
         identity: NodeIdentity, liveness: Liveness, facts: NodeFacts? = nil, roundTrip: UInt32? = nil, since: UInt64,
         lastHeard: UInt64? = nil, isRemembered: Bool = false, forgotten: ForgetNodeOrder? = nil,
-        unconfirmedIncarnation: UInt64? = nil
+        unconfirmedIncarnation: UInt64? = nil, ownConfiguration: String? = nil, blockChanges: ChangeCount? = nil
     ) {
         self.identity = identity
         self.liveness = liveness
@@ -63,6 +68,8 @@ package struct Member: Sendable, Equatable {
         self.isRemembered = isRemembered
         self.forgotten = forgotten
         self.unconfirmedIncarnation = unconfirmedIncarnation
+        self.ownConfiguration = ownConfiguration
+        self.blockChanges = blockChanges
     }
 
     /// Whether it has said anything to this node itself since this node started. Whoever was only spoken of counts for

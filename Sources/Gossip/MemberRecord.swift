@@ -41,6 +41,7 @@ struct MemberRecord: Sendable {
         if isDirect {
             if areFactsDirect ? offered <= lastDirect : offered < lastDirect { return nil }
             lastDirect = offered
+            member.ownConfiguration = facts.configuration
         } else if let old, offered <= (factsIncarnation, old.revision) {
             return nil
         }

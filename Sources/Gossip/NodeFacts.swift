@@ -22,6 +22,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     package var canaries: String
     /// Digest of the block list.
     package var blocks: String
+    /// Durable changes that the block list has seen; `nil` while the list is not known, and from a node that does not
+    /// count them. It goes back when the node's state directory is put back to an earlier state, and never else.
+    package var blockChanges: UInt64?
     /// Requests being worked on.
     package var inFlight: UInt32
     /// Keys used since the node started: operations that HSMs have done.
@@ -43,8 +46,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
 
     package init(
         revision: UInt64 = 0, isDraining: Bool = false, version: String = "", configuration: String = "",
-        canaries: String = "", blocks: String = "", inFlight: UInt32 = 0, encrypts: UInt64 = 0, decrypts: UInt64 = 0,
-        hsms: [HSMFact] = [], unservedKeys: [String] = [], unservedCount: UInt32? = nil,
+        canaries: String = "", blocks: String = "", blockChanges: UInt64? = nil, inFlight: UInt32 = 0,
+        encrypts: UInt64 = 0, decrypts: UInt64 = 0, hsms: [HSMFact] = [], unservedKeys: [String] = [],
+        unservedCount: UInt32? = nil,
         unservedFilter: LabelFilter? = nil, reads: FormatVersions = .first, activatedFormat: UInt8 = 1,
         twinAddress: String = ""
     ) {
@@ -54,6 +58,7 @@ package struct NodeFacts: Sendable, Equatable, Codable {
         self.configuration = configuration
         self.canaries = canaries
         self.blocks = blocks
+        self.blockChanges = blockChanges
         self.inFlight = inFlight
         self.encrypts = encrypts
         self.decrypts = decrypts
@@ -76,6 +81,7 @@ package struct NodeFacts: Sendable, Equatable, Codable {
             configuration: try values.decode(String.self, forKey: .configuration),
             canaries: try values.decode(String.self, forKey: .canaries),
             blocks: try values.decode(String.self, forKey: .blocks),
+            blockChanges: values.readable(UInt64.self, ifPresent: .blockChanges),
             inFlight: try values.decode(UInt32.self, forKey: .inFlight),
             encrypts: try values.decode(UInt64.self, forKey: .encrypts),
             decrypts: try values.decode(UInt64.self, forKey: .decrypts),

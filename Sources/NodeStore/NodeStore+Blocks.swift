@@ -9,6 +9,9 @@ extension NodeStore {
     /// The block list by which requests go. Never waits.
     package var blockList: BlockList { stock.withLock { $0.list } }
 
+    /// Durable changes that the list has seen, for peers; `nil` while the list is not known.
+    package var blockChanges: UInt64? { stock.withLock { $0.toldChanges } }
+
     /// From now on `handler` is called, on the store's queue, when a file that was read has changed the block list: one
     /// that could not be read before, or that another process writes, too. It must not call the store's blocking
     /// functions.
@@ -25,7 +28,8 @@ extension NodeStore {
     package func changeBlocks<Value: Sendable, Failure: Error>(
         _ body: (inout BlockList) throws(Failure) -> Value
     ) throws(Failure) -> Value {
-        let value = try stock.withLock { stock throws(Failure) in try stock.change(body) }
+        let now = Int64(unixSeconds())
+        let value = try stock.withLock { stock throws(Failure) in try stock.change(now: now, body) }
         remember(urgently: true) { _ in }
         return value
     }
@@ -87,6 +91,16 @@ extension NodeStore {
     /// The peers as last recorded, by name.
     package func peers() -> [StoredPeer] {
         known().peers.values.values.sorted { $0.name < $1.name }
+    }
+
+    /// What nodes have told of the changes of their block lists, by name.
+    package func peerChanges() -> [StoredPeerChanges] {
+        known().peerChanges.values.values.sorted { $0.name < $1.name }
+    }
+
+    /// Orders to forget nodes of the cluster that stand, by name.
+    package func forgottenNodes() -> [StoredNodeForget] {
+        known().nodeForgets.values.values.sorted { $0.name < $1.name }
     }
 
     /// Writes the incarnation of a node, unless it has a higher one, and waits until it is on the disk: after a restart

@@ -100,9 +100,22 @@ package final class NodeStore: @unchecked Sendable {
         remember(urgently: false) { $0.record(node) }
     }
 
-    /// All peers that are known now: others are forgotten. Written within a second.
-    package func record(peers: [StoredPeer]) {
-        remember(urgently: false) { $0.record(peers: peers) }
+    /// All peers that are known now, and all nodes that an operator has ordered to forget: what is not among them is
+    /// removed. Peers are written within a second, orders at once; they are on the disk when a later `saved()` says so.
+    ///
+    /// - Parameter changes: what nodes tell of the changes of their block lists; what is not among them stays.
+    package func record(
+        peers: [StoredPeer], forgotten: [StoredNodeForget] = [], changes: [StoredPeerChanges] = []
+    ) {
+        remember(urgently: forgotten != forgottenInMemory()) { memory in
+            memory.record(peers: peers)
+            memory.record(forgotten: forgotten)
+            memory.record(changes)
+        }
+    }
+
+    private func forgottenInMemory() -> [StoredNodeForget] {
+        state.withLock { $0.memory.nodeForgets.values.values.sorted { $0.name < $1.name } }
     }
 
     /// Written at once; on the disk when a later `saved()` says so.
@@ -197,7 +210,7 @@ package final class NodeStore: @unchecked Sendable {
             )
         }
         let (blocks, counted) = stock.withLock { stock in
-            if pruning { stock.change { _ = $0.prune(now: Int64(now)) } }
+            if pruning { stock.change(now: Int64(now)) { _ = $0.prune(now: Int64(now)) } }
             return (stock.take(), stock.changes)
         }
         guard !batch.isEmpty || !blocks.isEmpty || mustProve else { return }

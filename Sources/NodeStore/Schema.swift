@@ -18,6 +18,7 @@ enum Schema {
         migrator.registerMigration("3 histories of canaries", foreignKeyChecks: .immediate, migrate: keyTables)
         migrator.registerMigration("4 durations and changes of blocks", foreignKeyChecks: .immediate, migrate: fourth)
         migrator.registerMigration("5 uses of keys", foreignKeyChecks: .immediate, migrate: keyUses)
+        migrator.registerMigration("6 forgotten nodes", foreignKeyChecks: .immediate, migrate: peerTables)
         return migrator
     }
 
@@ -158,7 +159,9 @@ enum Schema {
             peers: try StoredPeer.fetchAll(db, sql: "SELECT * FROM peer"),
             forgets: try StoredForget.fetchAll(db, sql: "SELECT * FROM key_forget"),
             runningSeconds: try RunningTime.seconds(db),
-            keyUses: try StoredKeyUses.fetchAll(db, sql: "SELECT * FROM key_use"))
+            keyUses: try StoredKeyUses.fetchAll(db, sql: "SELECT * FROM key_use"),
+            peerChanges: try StoredPeerChanges.fetchAll(db, sql: "SELECT * FROM peer_change"),
+            nodeForgets: try StoredNodeForget.fetchAll(db, sql: "SELECT * FROM node_forget"))
     }
 }
 
@@ -182,4 +185,6 @@ struct StoreRows: Sendable {
     var forgets: [StoredForget]
     var runningSeconds: Int
     var keyUses: [StoredKeyUses]
+    var peerChanges: [StoredPeerChanges]
+    var nodeForgets: [StoredNodeForget]
 }

@@ -99,17 +99,21 @@ struct StoreBatch: Sendable {
     var undrained: [String] = []
     var peers: [StoredPeer] = []
     var removedPeers: [String] = []
+    var peerChanges: [StoredPeerChanges] = []
+    var nodeForgets: [StoredNodeForget] = []
+    var removedNodeForgets: [String] = []
     /// To be added to what the file has.
     var keyUses: [StoredKeyUses] = []
 
     /// What a loss of power must not take back once it was said to be saved.
     var mustLast: Bool {
         !canaries.isEmpty || !removedCanaries.isEmpty || !forgets.isEmpty || !drained.isEmpty || !undrained.isEmpty
+            || !nodeForgets.isEmpty || !removedNodeForgets.isEmpty
     }
 
     var isEmpty: Bool {
         hsms.isEmpty && transitions.isEmpty && keys.isEmpty && nodes.isEmpty && peers.isEmpty
-            && removedPeers.isEmpty && runningSeconds == nil && keyUses.isEmpty && !mustLast
+            && removedPeers.isEmpty && peerChanges.isEmpty && runningSeconds == nil && keyUses.isEmpty && !mustLast
     }
 
     fileprivate var hsmNames: Set<String> = []
@@ -120,6 +124,8 @@ struct StoreBatch: Sendable {
     fileprivate var drainedNames: Set<String> = []
     fileprivate var transitionsUpTo = 0
     fileprivate var peerNames: Set<String> = []
+    fileprivate var forgottenNames: Set<String> = []
+    fileprivate var countedNames: Set<String> = []
 }
 
 /// What the store knows besides the block list (`BlockStock`), whether or not the file can take it: bounded, and coalesced by name.
@@ -133,6 +139,8 @@ struct StoreMemory: Sendable {
     private var runningIsUnsaved = false
     private(set) var drained = LatestValues<String, DrainedRow>()
     private(set) var peers = LatestValues<String, StoredPeer>()
+    private(set) var peerChanges = LatestValues<String, StoredPeerChanges>()
+    private(set) var nodeForgets = LatestValues<String, StoredNodeForget>()
     private(set) var keyUses = KeyUseMemory()
     private(set) var transitions: TransitionLog
     private let keysLimit: Int
@@ -168,6 +176,19 @@ struct StoreMemory: Sendable {
         for peer in all where peers.values[peer.name] != peer { peers.set(peer, for: peer.name) }
         let names = Set(all.map(\.name))
         for name in peers.values.keys where !names.contains(name) { peers.remove(name) }
+    }
+
+    mutating func record(_ changes: [StoredPeerChanges]) {
+        for change in changes where peerChanges.values[change.name] != change {
+            peerChanges.set(change, for: change.name)
+        }
+    }
+
+    /// These are all.
+    mutating func record(forgotten all: [StoredNodeForget]) {
+        for order in all where nodeForgets.values[order.name] != order { nodeForgets.set(order, for: order.name) }
+        let names = Set(all.map(\.name))
+        for name in nodeForgets.values.keys where !names.contains(name) { nodeForgets.remove(name) }
     }
 
     mutating func record(_ canary: StoredCanary) { canaries.set(canary, for: canary.label) }
@@ -212,6 +233,8 @@ struct StoreMemory: Sendable {
         (batch.drained, batch.undrained, batch.drainedNames) = drained.take()
         (batch.transitions, batch.transitionsUpTo) = transitions.unsaved()
         (batch.peers, batch.removedPeers, batch.peerNames) = peers.take()
+        (batch.peerChanges, _, batch.countedNames) = peerChanges.take()
+        (batch.nodeForgets, batch.removedNodeForgets, batch.forgottenNames) = nodeForgets.take()
         batch.keyUses = keyUses.take()
         return batch
     }
@@ -228,6 +251,8 @@ struct StoreMemory: Sendable {
         if batch.runningSeconds != nil { runningIsUnsaved = true }
         drained.giveBack(batch.drainedNames)
         peers.giveBack(batch.peerNames)
+        peerChanges.giveBack(batch.countedNames)
+        nodeForgets.giveBack(batch.forgottenNames)
         keyUses.giveBack(batch.keyUses)
     }
 
@@ -246,6 +271,8 @@ struct StoreMemory: Sendable {
         drained.adopt(Dictionary(contents.drained, by: \.hsm), restoring: restoring)
         transitions.adopt(contents.transitions, restoring: restoring)
         peers.adopt(Dictionary(contents.peers, by: \.name), restoring: restoring)
+        peerChanges.adopt(Dictionary(contents.peerChanges, by: \.name), restoring: restoring)
+        nodeForgets.adopt(Dictionary(contents.nodeForgets, by: \.name), restoring: restoring)
         keyUses.adopt(contents.keyUses, restoring: restoring)
     }
 }

@@ -89,6 +89,11 @@ extension StoreBatch {
         for name in removedPeers {
             try db.execute(sql: "DELETE FROM peer WHERE name = ?", arguments: [name])
         }
+        for change in peerChanges { try change.insert(db) }
+        for order in nodeForgets { try order.insert(db) }
+        for name in removedNodeForgets {
+            try db.execute(sql: "DELETE FROM node_forget WHERE name = ?", arguments: [name])
+        }
         // One page that every transaction writes: an empty batch, too, shows whether the file can be written.
         try db.execute(sql: "UPDATE store SET written_unix_seconds = ?", arguments: [nowUnixSeconds])
     }

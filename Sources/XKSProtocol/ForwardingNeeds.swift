@@ -8,11 +8,16 @@ package struct ForwardingNeeds: Sendable, Equatable {
     package var only: Set<String>?
     /// Names of nodes that may not be asked: those that hold another key under the label, for example.
     package var except: Set<String>
+    /// The node that passes it on does not offer the key, and those that are asked may not, either.
+    package var mayNotOffer: Bool
 
-    package init(format: UInt8 = 1, only: Set<String>? = nil, except: Set<String> = []) {
+    package init(
+        format: UInt8 = 1, only: Set<String>? = nil, except: Set<String> = [], mayNotOffer: Bool = false
+    ) {
         self.format = format
         self.only = only
         self.except = except
+        self.mayNotOffer = mayNotOffer
     }
 
     package static let none = ForwardingNeeds()
@@ -20,6 +25,15 @@ package struct ForwardingNeeds: Sendable, Equatable {
     package func allow(node: String, reading format: Int) -> Bool {
         format >= Int(self.format) && !except.contains(node) && only?.contains(node) != false
     }
+
+    /// Whether a peer's answer of this status decides. What its HSMs cannot do now (500, 503, 429), those of another may.
+    package func isDecided(by status: Int) -> Bool {
+        status != 500 && status != 503 && status != 429 && isHandedOn(status)
+    }
+
+    /// Whether KMS may be given an answer of this status. Of what is not offered where the request came in, one node
+    /// that does not offer it either, or knows none of its credentials, says nothing for the others.
+    package func isHandedOn(_ status: Int) -> Bool { !mayNotOffer || (status != 404 && status != 401) }
 }
 
 extension ProxyResponse {

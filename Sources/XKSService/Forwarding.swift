@@ -62,6 +62,9 @@ extension XKSService {
             exchange.request, label: label, needs: refusal.needs, deadline: exchange.deadline
         ) { outcome in
             switch outcome {
+            case .answered(let response, let node) where !refusal.needs.isHandedOn(response.status):
+                exchange.trace.reason = "\(refusal.error.message); \(node) answers \(response.status)"
+                self.finish(exchange, refusing: refusal.error)
             case .answered(let response, let node):
                 exchange.trace.forwardedTo = node
                 exchange.trace.reason = response.status == 200 ? nil : exchange.trace.reason

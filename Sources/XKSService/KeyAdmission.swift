@@ -24,7 +24,7 @@ extension XKSService {
             exchange.trace.reason = verdict.logText
             throw .everywhere(.invalidState, verdict.clientMessage)
         }
-        let (found, decision) = try decision(on: label, exchange, store, for: purpose)
+        let (found, decision) = try decision(on: label, of: externalKeyID, exchange, store, for: purpose)
         let terms = try terms(decision, for: purpose)
         // Dates forbid new encryptions, never to open what was made before (NIST SP 800-57 part 1, section 7).
         if purpose == .encrypt, !isWithinDates(terms) {
@@ -51,11 +51,23 @@ extension XKSService {
 
     /// The label of the key that is meant, and whether it may be used.
     func decision(
-        on label: KeyLabel?, _ exchange: Exchange, _ store: ServedKeyStore, for purpose: KeyPurpose
+        on label: KeyLabel?, of externalKeyID: String?, _ exchange: Exchange, _ store: ServedKeyStore,
+        for purpose: KeyPurpose
     ) throws(Refusal) -> (label: KeyLabel, decision: KeyDecision) {
-        guard let label else { throw .everywhere(.keyNotFound, "this key store serves no key of this id") }
+        guard let label else { throw refusal(ofUnoffered: externalKeyID) }
         exchange.label = label
         return (label, pool.decision(on: label, for: purpose, on: store.hsms))
+    }
+
+    /// No key of this id is offered here. Another node may offer it where its configuration is a different one, on the
+    /// way from an old file to a new one for example: then it is asked, and where it cannot be, KMS shall try again.
+    private func refusal(ofUnoffered externalKeyID: String?) -> Refusal {
+        guard let externalKeyID, ExternalKeyID.isValid(externalKeyID),
+            case .elsewhere(let nodes, let reason) = neighbours.offers.wordOnUnoffered()
+        else { return .everywhere(.keyNotFound, "this key store serves no key of this id") }
+        return Refusal(
+            error: XKSError(.internalFailure, "this node serves no key of this id, and \(reason)"), isOnlyHere: true,
+            needs: ForwardingNeeds(only: nodes, mayNotOffer: true))
     }
 
     /// Whether today, in UTC, lies between the key's dates; a missing one is no bound.

@@ -9,15 +9,17 @@ package struct ServiceNeighbours: Sendable {
     package var forwarder: (any RequestForwarder)?
     package var fleet: any FleetSource
     package var formats: any FormatSource
+    package var offers: any OfferSource
 
     package init(
         blocks: any BlockSource, forwarder: (any RequestForwarder)?, fleet: any FleetSource,
-        formats: any FormatSource = FirstFormat()
+        formats: any FormatSource = FirstFormat(), offers: any OfferSource = NoOtherOffers()
     ) {
         self.blocks = blocks
         self.forwarder = forwarder
         self.fleet = fleet
         self.formats = formats
+        self.offers = offers
     }
 }
 

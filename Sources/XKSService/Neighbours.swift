@@ -23,6 +23,30 @@ package protocol RequestForwarder: Sendable {
     func canForward(label: KeyLabel, needs: ForwardingNeeds) -> Bool
 }
 
+/// What can be said of keys and key stores that this node does not offer. "There is none" is final for KMS, and the
+/// configuration of another node may be a different one.
+package enum UnofferedWord: Sendable, Equatable {
+    /// All nodes have one configuration: nobody offers it.
+    case nowhere
+    /// Another node may offer it.
+    ///
+    /// - Parameters:
+    ///   - nodes: names of those that can be asked.
+    ///   - reason: why, for people.
+    case elsewhere(nodes: Set<String>, reason: String)
+}
+
+package protocol OfferSource: Sendable {
+    /// Never waits.
+    func wordOnUnoffered() -> UnofferedWord
+}
+
+/// Where no other node is.
+package struct NoOtherOffers: OfferSource {
+    package init() {}
+    package func wordOnUnoffered() -> UnofferedWord { .nowhere }
+}
+
 /// Which formats of ciphertext are in use.
 package protocol FormatSource: Sendable {
     /// The highest format of ciphertext that any node of the cluster makes, or has made; 1 at least. Asked at each

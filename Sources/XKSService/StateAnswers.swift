@@ -13,7 +13,7 @@ extension XKSService {
         ).metadata
         do throws(Refusal) {
             let label = label(externalKeyID, in: store)
-            let (_, decision) = try decision(on: label, exchange, store, for: .metadata)
+            let (_, decision) = try decision(on: label, of: externalKeyID, exchange, store, for: .metadata)
             let block = blockVerdict(exchange, store, externalKeyID, label: label)
             exchange.trace.reason = block?.logText
             let terms = try terms(decision, for: .metadata)

@@ -82,7 +82,7 @@ package final class XKSService: ProxyRequestHandler {
         exchange.trace.externalKeyID = route.externalKeyID
         guard request.method == "POST" else { throw .methodNotAllowed }
         guard let position = exchange.setup.directory.position(ofPrefix: route.prefix) else {
-            throw XKSError(.invalidURIPath, "there is no key store under this path prefix")
+            throw noKeyStore(exchange)
         }
         let store = exchange.setup.settings.keyStores[position]
         try authenticate(exchange, store)
@@ -92,6 +92,16 @@ package final class XKSService: ProxyRequestHandler {
         case .encrypt: try encrypt(exchange, store, route.externalKeyID)
         case .decrypt: try decrypt(exchange, store, route.externalKeyID)
         }
+    }
+
+    /// Another node may have the key store. It is not asked: nobody has proven yet who sends this.
+    private func noKeyStore(_ exchange: Exchange) -> XKSError {
+        guard case .elsewhere(_, let reason) = neighbours.offers.wordOnUnoffered() else {
+            return XKSError(.invalidURIPath, "there is no key store under this path prefix")
+        }
+        exchange.trace.reason = "there is no key store under this path prefix here, and \(reason)"
+        return XKSError(
+            .internalFailure, "this node has no key store under this path prefix, and another one may have it")
     }
 
     private func authenticate(_ exchange: Exchange, _ store: ServedKeyStore) throws(XKSError) {

@@ -43,7 +43,7 @@ struct BlockStockTests {
         var again = BlockStock(isClustered: true)
         _ = again.adopt(file(.unknown("behind"), changes: 10), marker: .present(changes: 10), behind: "x", now: now)
         #expect(again.list.knowledge == .unknown("behind"))
-        stock.change { $0.confirm() }
+        stock.change(now: now) { $0.confirm() }
         #expect(stock.take().knowledge == .known && stock.list.knowledge == .known)
     }
 
@@ -72,11 +72,26 @@ struct BlockStockTests {
         #expect(adoption.knowledge == .known && stock.list.verdict(id: "k") != nil)
         #expect(stock.take().isEmpty)
 
-        confirmed.change { $0.confirm() }
+        confirmed.change(now: now) { $0.confirm() }
         #expect(confirmed.list.verdict(id: "k") == nil)
         let later = confirmed.adopt(file(.unknown("old")), marker: .present(changes: 9), behind: "behind", now: now)
         #expect(later.merge.newBlocks == [Self.block] && confirmed.list.verdict(id: "k") != nil)
         #expect(confirmed.list.knowledge == .known && confirmed.take().knowledge == .known)
+    }
+
+    // Counting on from what the file says, the loss of a disk, which the node knows of and has mended, looked to its
+    // peers like a state that was put back.
+    @Test("a list that was lost and is known again counts on beyond what it ever counted; peers are told of known ones")
+    func counts() {
+        var (stock, _) = adopted(file(.none, changes: 0, blocks: []), .absent)
+        #expect(stock.toldChanges == nil, "it is not known")
+        stock.change(now: now) { $0.confirm() }
+        #expect(stock.toldChanges == UInt64(now))
+        stock.wrote(changes: UInt64(now) + 1)
+        stock.change(now: now + 60) { $0.confirm() }
+        #expect(stock.toldChanges == UInt64(now) + 1, "it was known")
+        #expect(adopted(file(), .present(changes: 5)).stock.toldChanges == 5)
+        #expect(BlockStock(isClustered: true).toldChanges == nil, "nothing was read yet")
     }
 
     @Test("a node that never had a list has not lost one, however full its disk is")
@@ -100,7 +115,7 @@ struct BlockStockTests {
     @Test("once whole, memory gives nothing up: a file that is older, lost or unknown is told")
     func memoryTells() throws {
         var (stock, _) = adopted(file(), .present(changes: 5))
-        _ = try stock.change { list in try list.order(.everything, id: id("b")) }
+        _ = try stock.change(now: now) { list in try list.order(.everything, id: id("b")) }
         _ = stock.take()
         #expect(stock.beginning(.present(changes: 5), lost: "lost", corrupt: "corrupt") == .known)
         for old in [file(.unknown("lost"), changes: 0, blocks: []), file(changes: 1)] {
@@ -122,14 +137,14 @@ struct BlockStockTests {
     @Test("a batch that was not written comes again, with what came since; what is forgotten is deleted")
     func batches() throws {
         var (stock, _) = adopted(file(), .present(changes: 5))
-        _ = try stock.change { list in try list.order(.key("x"), id: id("b"), at: now, for: 60) }
+        _ = try stock.change(now: now) { list in try list.order(.key("x"), id: id("b"), at: now, for: 60) }
         let batch = stock.take()
         #expect(batch.kept.map(\.block.id) == [id("b")] && batch.terms[id("b")]?.endsAt == now + 60)
         #expect(stock.take().isEmpty)
         stock.giveBack(batch)
-        try stock.change { list in _ = try list.lift(.key("k"), by: "m", now: now) }
+        try stock.change(now: now) { list in _ = try list.lift(.key("k"), by: "m", now: now) }
         #expect(Set(stock.take().kept.map(\.block.id)) == [id("a"), id("b")])
-        stock.change { list in _ = list.prune(now: now + 91 * day + 60) }
+        stock.change(now: now) { list in _ = list.prune(now: now + 91 * day + 60) }
         #expect(stock.take().forgotten == [id("b")])
     }
 
@@ -147,7 +162,7 @@ struct BlockStockTests {
                 switch Int.random(in: 0..<6, using: &random) {
                 case 0: _ = stock.failed("x", wasNever: Bool.random(using: &random))
                 case 1, 2:
-                    let block = try stock.change { list in try list.order(.key("k"), id: random.blockID()) }
+                    let block = try stock.change(now: now) { list in try list.order(.key("k"), id: random.blockID()) }
                     promised.insert(block.id)
                 case 3:
                     _ = stock.adopt(

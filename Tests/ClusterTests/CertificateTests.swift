@@ -49,7 +49,7 @@ struct CertificateTests {
                 seeds: [], tls: try cluster.files("b"), maxForwardBytes: 1_000)
             await #expect(throws: ClusterError.self) {
                 _ = try await ClusterService.start(
-                    settings: settings, incarnation: 1, remembered: [], delegate: ScriptedNode(),
+                    settings: settings, incarnation: 1, memory: ClusterMemory(), delegate: ScriptedNode(),
                     logger: .init(label: "test"))
             }
         }

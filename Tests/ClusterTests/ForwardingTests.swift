@@ -19,10 +19,12 @@ struct ForwardingTests {
         ProxyResponse(status: status, body: SecretBytes(Array(text.utf8)))
     }
 
-    private func forward(_ node: ClusterService, within milliseconds: UInt64) async -> ForwardResult {
+    private func forward(
+        _ node: ClusterService, needs: ForwardingNeeds = .none, within milliseconds: UInt64
+    ) async -> ForwardResult {
         await withCheckedContinuation { continuation in
             let now = clock_gettime_nsec()
-            node.forward(request, label: "foo", deadline: now + milliseconds * 1_000_000) {
+            node.forward(request, label: "foo", needs: needs, deadline: now + milliseconds * 1_000_000) {
                 continuation.resume(returning: $0)
             }
         }
@@ -114,6 +116,38 @@ struct ForwardingTests {
                 return
             }
             #expect(reason.contains("not of the form"))
+        }
+    }
+
+    @Test("where a key may be offered elsewhere, a node that does not offer it is passed over for the next one")
+    func unoffered() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let (absent, good) = (response(404, #"{"errorName":"KeyNotFoundException"}"#), response(200, "{}"))
+            for name in ["b", "c"] {
+                let node = try await cluster.start(name, seeds: [a.service.address])
+                node.delegate.set { state in
+                    state.facts.configuration = "of \(name)"
+                    state.answer = { _, _ in name == "b" ? absent : good }
+                }
+            }
+            try await eventually("a knows that both have another configuration") {
+                a.service.agreement.others == ["b", "c"]
+            }
+            let needs = ForwardingNeeds(only: ["b", "c"], mayNotOffer: true)
+            for _ in 0..<10 {
+                guard case .answered(let got, let node) = await forward(a.service, needs: needs, within: 2_000) else {
+                    Issue.record("not answered")
+                    return
+                }
+                #expect(node == "c" && got.status == 200)
+            }
+            for name in ["b", "c"] { cluster.nodes[name]?.delegate.set { $0.facts.configuration = "same" } }
+            try await eventually("all agree") { a.service.agreement.isWhole }
+            await cluster.stop("b")
+            try await eventually("b is silent, and may have changed") { a.service.agreement.silent == ["b"] }
+            #expect(await a.service.forget("b", by: "me@a", unixSeconds: 1_790_000_000) == nil)
+            try await eventually("b does not count any more") { a.service.agreement.isWhole }
         }
     }
 

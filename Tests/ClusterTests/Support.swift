@@ -113,7 +113,7 @@ final class TestCluster {
                 node: name, site: "here", listenHost: "127.0.0.1", listenPort: 0, advertise: advertise,
                 seeds: seeds, tls: try files ?? self.files(name), maxForwardBytes: maxForwardBytes,
                 isForwarding: isForwarding),
-            incarnation: incarnation, remembered: remembered, delegate: delegate,
+            incarnation: incarnation, memory: ClusterMemory(peers: remembered), delegate: delegate,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         nodes[name] = (delegate, service)
         return (delegate, service)

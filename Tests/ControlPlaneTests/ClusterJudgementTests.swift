@@ -45,6 +45,31 @@ import Testing
         #expect(result.reasons == ["node iad-1 (site iad) is dead, for 34 s"] && result.notes.isEmpty)
     }
 
+    // Shown nowhere before: the node served by an old list until it reached a peer, and nobody was told.
+    @Test func aNodeThatWasPutBackIsNamed() {
+        let result = judge { nodes in
+            nodes[1].restored = .init(
+                rememberedChanges: 12, toldChanges: 9, sinceUnixSeconds: Scene.now - 180)
+        }
+        #expect(result.verdict == .degraded)
+        let reason = result.reasons.first
+        #expect(reason?.contains("node fra-2") == true && reason?.contains("3 min ago") == true)
+        #expect(reason?.contains("12") == true && reason?.contains("9 now") == true)
+    }
+
+    @Test func manyForgottenNodesDoNotDrownTheRest() {
+        let result = judge { nodes in
+            nodes += (0..<50).map { number in
+                Scene.node("gone-\(number)") { node in
+                    node.liveness = .left
+                    node.forgottenBy = "ada@fra-1"
+                }
+            }
+        }
+        #expect(result.verdict == .active && result.notes.count == ClusterJudgement.mostNames + 1)
+        #expect(result.notes.last == "40 more nodes were forgotten")
+    }
+
     @Test func oneThatHasLeftIsNotMissed() {
         let result = judge { nodes in
             nodes[1].liveness = .left

@@ -107,6 +107,50 @@ struct BlockStoreTests {
         third.close()
     }
 
+    @Test("Forgotten nodes are written at once, survive the loss of the file, and go when they are recorded no more")
+    func forgotten() async throws {
+        let scratch = try Scratch()
+        let store = scratch.open()
+        let order = StoredNodeForget(
+            name: "fra-9", address: "fra-9:7443", site: "fra", incarnation: 4, author: "ada@fra-1",
+            givenUnixSeconds: Sample.now)
+        let other = Sample.peer("fra-2")
+        let changes = ["fra-2", "fra-9"].map { StoredPeerChanges(name: $0, changes: 1_790_000_007) }
+        store.record(peers: [Sample.peer("fra-9"), other], changes: changes)
+        store.record(peers: [other], forgotten: [order])
+        #expect(await store.saved())
+        #expect(store.forgottenNodes() == [order] && store.peers() == [other] && store.peerChanges() == changes)
+        try #require(unlink(scratch.file) == 0)
+        #expect(await store.saved())
+        store.close()
+        let again = scratch.open()
+        #expect(again.forgottenNodes() == [order] && again.peers() == [other] && again.peerChanges() == changes)
+        again.record(peers: [other, Sample.peer("fra-9")], changes: [.init(name: "fra-9", changes: 3)])
+        again.close()
+        let third = scratch.open()
+        #expect(third.forgottenNodes() == [] && third.peers().count == 2)
+        #expect(third.peerChanges().map(\.changes) == [1_790_000_007, 3])
+        third.close()
+    }
+
+    @Test("The list's changes are counted over restarts, and told while the list is known")
+    func changes() async throws {
+        let scratch = try Scratch()
+        let store = NodeStore.open(directory: scratch.directory, isClustered: true, settings: Scratch.settings())
+        #expect(store.blockChanges == nil)
+        store.changeBlocks { $0.confirm() }
+        #expect(await store.saved())
+        let counted = try #require(store.blockChanges)
+        #expect(counted > 1_700_000_000, "beyond whatever a list that was lost had counted")
+        store.changeBlocks { _ = $0.merge([BlockEntry(block: Sample.block(1))], now: Int64(Sample.now)) }
+        #expect(await store.saved())
+        #expect(store.blockChanges == counted + 1)
+        store.close()
+        let again = NodeStore.open(directory: scratch.directory, isClustered: true, settings: Scratch.settings())
+        #expect(again.blockChanges == counted + 1)
+        again.close()
+    }
+
     @Test("An incarnation never goes back: not by a later record, not by another process")
     func incarnations() async throws {
         let scratch = try Scratch()

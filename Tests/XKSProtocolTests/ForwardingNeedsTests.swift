@@ -29,6 +29,24 @@ struct ForwardingNeedsTests {
         ])
     func malformed(body: String) { #expect(!isFit(200, body)) }
 
+    @Test(
+        "what a peer cannot do now, another may; of what may be offered elsewhere, one that does not know it decides nothing"
+    )
+    func decides() {
+        let unoffered = ForwardingNeeds(mayNotOffer: true)
+        for status in [500, 503, 429] {
+            #expect(!ForwardingNeeds.none.isDecided(by: status) && ForwardingNeeds.none.isHandedOn(status))
+            #expect(!unoffered.isDecided(by: status) && unoffered.isHandedOn(status))
+        }
+        for status in [200, 400, 403] {
+            #expect(ForwardingNeeds.none.isDecided(by: status) && unoffered.isDecided(by: status))
+        }
+        for status in [401, 404] {
+            #expect(ForwardingNeeds.none.isDecided(by: status) && ForwardingNeeds.none.isHandedOn(status))
+            #expect(!unoffered.isDecided(by: status) && !unoffered.isHandedOn(status))
+        }
+    }
+
     @Test("a node is asked that reads the format, and is neither left out nor beside those that may be asked")
     func needs() {
         #expect(ForwardingNeeds.none.allow(node: "b", reading: 1))

@@ -198,6 +198,53 @@ struct NeighbourTests {
         #expect(peer.labels.isEmpty && bench.pool.operations.isEmpty)
     }
 
+    // Without: 404 KeyNotFoundException, which is final for KMS, while a file was changed on one node after the other.
+    @Test(
+        "an id that is not offered here is passed on to a node whose configuration differs, and else is 500",
+        arguments: [("/encrypt", encryptBody), ("/decrypt", decryptBody), ("/metadata", metadataBody)])
+    func unoffered(operation: String, body: String) throws {
+        let path = "/example/kms/xks/v1/keys/new" + operation
+        let word = UnofferedWord.elsewhere(nodes: ["iad-1"], reason: "the configuration of iad-1 differs")
+        let peer = ScriptedForwarder(answer(200, #"{"plaintext":"AQ=="}"#))
+        let bench = try ServiceBench(forwarder: peer, unoffered: word) { _ in encrypted }
+        #expect(try bench.post(path, body) == (200, #"{"plaintext":"AQ=="}"#))
+        #expect(peer.needs == [ForwardingNeeds(only: ["iad-1"], mayNotOffer: true)] && peer.labels == [""])
+        #expect(bench.observer.traces.first?.forwardedTo == "iad-1" && bench.pool.operations.isEmpty)
+        // It came from a peer: it is not passed on again, and not called absent.
+        #expect(try bench.post(path, body, forwardedBy: "iad-1").0 == 500)
+        #expect(peer.labels.count == 1)
+        let alone = try ServiceBench(unoffered: word) { _ in encrypted }
+        let (status, text) = try alone.post(path, body)
+        #expect(status == 500 && text.contains("InternalException") && text.contains("iad-1 differs"))
+        #expect(try ServiceBench { _ in encrypted }.post(path, body).0 == 404, "where all nodes agree")
+    }
+
+    @Test(
+        "a peer that does not offer it either, or does not know the credential, does not decide", arguments: [404, 401])
+    func unofferedThere(status: Int) throws {
+        let word = UnofferedWord.elsewhere(nodes: ["iad-1"], reason: "the configuration of iad-1 differs")
+        let peer = ScriptedForwarder(answer(status, #"{"errorName":"KeyNotFoundException"}"#))
+        let bench = try ServiceBench(forwarder: peer, unoffered: word) { _ in encrypted }
+        let reply = try bench.post("/example/kms/xks/v1/keys/new/encrypt", encryptBody)
+        #expect(reply.0 == 500 && reply.1.contains("InternalException"))
+        #expect(bench.observer.traces.first?.reason?.contains("iad-1 answers \(status)") == true)
+    }
+
+    @Test("a block holds for ids that another node may offer, too; a path without a key store is 500, and goes nowhere")
+    func unofferedAndBlocked() throws {
+        let word = UnofferedWord.elsewhere(nodes: ["iad-1"], reason: "the configuration of iad-1 differs")
+        let peer = ScriptedForwarder(answer(200, "{}"))
+        let bench = try ServiceBench(blocks: list(.key("new")), forwarder: peer, unoffered: word) { _ in encrypted }
+        #expect(
+            try bench.post("/example/kms/xks/v1/keys/new/encrypt", encryptBody).1.contains("InvalidStateException"))
+        let (status, text) = try bench.post("/other/kms/xks/v1/keys/foo/encrypt", encryptBody, sign: false)
+        #expect(status == 500 && text.contains("InternalException") && !text.contains("iad-1"))
+        #expect(peer.labels.isEmpty)
+        let whole = try ServiceBench { _ in encrypted }
+        let refused = try whole.post("/other/kms/xks/v1/keys/foo/encrypt", encryptBody)
+        #expect(refused.0 == 404 && refused.1.contains("InvalidUriPathException"))
+    }
+
     @Test("settings that are replaced hold from the next request on")
     func replaced() throws {
         let bench = try ServiceBench { _ in encrypted }

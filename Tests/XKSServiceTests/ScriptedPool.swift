@@ -93,6 +93,12 @@ final class ScriptedForwarder: RequestForwarder {
     }
 }
 
+/// What other nodes may offer, as the test says.
+struct ScriptedOffers: OfferSource {
+    var word: UnofferedWord
+    func wordOnUnoffered() -> UnofferedWord { word }
+}
+
 /// A service over a scripted pool, and signed requests to it.
 struct ServiceBench {
     static let now: Int64 = 1_700_000_000
@@ -108,7 +114,7 @@ struct ServiceBench {
         decision: KeyDecision = .usable(), word: CiphertextWord = .invalid, hsms: [HSMStatus] = [],
         foreignForm: AADForm = .specification, blocks: BlockList = BlockList(),
         forwarder: ScriptedForwarder? = nil, formats: any FormatSource = FirstFormat(),
-        script: @escaping ScriptedPool.Script
+        unoffered: UnofferedWord = .nowhere, script: @escaping ScriptedPool.Script
     ) throws {
         credential = try Credential(
             accessKeyID: "ABCDEFGHIJKLMNOPQRST", secret: SecretBytes(String(repeating: "s", count: 43).utf8))
@@ -119,7 +125,8 @@ struct ServiceBench {
             settings: Self.settings(["foo", "prod-*"], credential, foreignForm),
             pool: pool,
             neighbours: ServiceNeighbours(
-                blocks: self.blocks, forwarder: forwarder, fleet: LocalFleet(pool: pool), formats: formats),
+                blocks: self.blocks, forwarder: forwarder, fleet: LocalFleet(pool: pool), formats: formats,
+                offers: ScriptedOffers(word: unoffered)),
             observer: observer,
             clocks: ServiceClocks(monotonic: { 1_000_000_000 }, wall: { Self.now }))
     }

@@ -40,10 +40,16 @@ struct Administration: NodeAdministration {
         case nil:
             parts.neighbours.remember()
             parts.logger.notice("node of the cluster forgotten", metadata: ["node": "\(node)", "by": "\(author)"])
+            let rest =
+                switch await parts.store.saved(within: Self.diskTime, done: { _ in }) {
+                case true?: ""
+                case false?: " The store could not be written: a restart will forget this order."
+                case nil: " It is not on the disk yet: a restart before it is will forget this order."
+                }
             return .done(
                 "\(node) is forgotten: orders no longer wait for it, and the other nodes are told. If it still runs "
                     + "somewhere, it does not know of orders that were given meanwhile; it is counted on again when it "
-                    + "speaks.")
+                    + "speaks." + rest)
         case .unknown(let known):
             return .unknown("the cluster has no node of the name \(node)", name: node, known: known)
         case .isLive:

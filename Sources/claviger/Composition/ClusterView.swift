@@ -27,7 +27,8 @@ struct ClusterView {
             member.identity, facts, liveness: ClusterNode.Liveness(member),
             since: UnixTime.seconds(ofMonotonic: member.since), roundTrip: member.roundTrip,
             drift: member.isLive && member.facts != nil ? drift(facts) : [],
-            forgottenBy: member.forgotten?.author, isAwaited: member.isAwaited)
+            forgottenBy: member.forgotten?.author, isAwaited: member.isAwaited,
+            restored: member.blockChanges.flatMap(ClusterNode.Restored.init))
     }
 
     /// What a node has otherwise than this one.
@@ -41,7 +42,7 @@ struct ClusterView {
 
     private func node(
         _ identity: NodeIdentity, _ facts: NodeFacts, liveness: ClusterNode.Liveness, since: Int64, roundTrip: UInt32?,
-        drift: [String], forgottenBy: String? = nil, isAwaited: Bool = true
+        drift: [String], forgottenBy: String? = nil, isAwaited: Bool = true, restored: ClusterNode.Restored? = nil
     ) -> ClusterNode {
         ClusterNode(
             name: identity.name, site: identity.site, address: identity.address, liveness: liveness,
@@ -54,7 +55,17 @@ struct ClusterView {
                     model: "\(hsm.manufacturer) \(hsm.model)", state: HSMStatus.State(hsm.state),
                     drained: hsm.isDrained)
             }, unservedKeys: facts.unservedKeys, unservedCount: facts.unservedCount,
-            twinAddress: twins[identity.name], forgottenBy: forgottenBy, isAwaited: isAwaited)
+            twinAddress: twins[identity.name], forgottenBy: forgottenBy, isAwaited: isAwaited, restored: restored)
+    }
+}
+
+extension ClusterNode.Restored {
+    /// `nil` where the count has not gone back.
+    fileprivate init?(_ count: ChangeCount) {
+        guard let restored = count.restored else { return nil }
+        self.init(
+            rememberedChanges: count.highest, toldChanges: restored.told,
+            sinceUnixSeconds: UnixTime.seconds(ofMonotonic: restored.since))
     }
 }
 

@@ -108,7 +108,11 @@ final class NodeNeighbours: Sendable {
     /// Keeps the peers that orders wait for: also after a restart nobody is missed who may still serve.
     func remember() {
         guard let cluster else { return }
-        store.record(peers: cluster.awaited.map(StoredPeer.init))
+        let members = cluster.members
+        store.record(
+            peers: members.filter(\.isAwaited).map(StoredPeer.init),
+            forgotten: members.compactMap(StoredNodeForget.init),
+            changes: cluster.changes.map { StoredPeerChanges(name: $0.key, changes: Int(clamping: $0.value)) })
     }
 
     /// What the cluster listener has dropped, by reason.
@@ -134,7 +138,7 @@ extension NodeNeighbours: ClusterDelegate {
         learnFormats()
         return NodeFacts(
             isDraining: isDraining.load(ordering: .relaxed), version: Product.version, configuration: configuration,
-            canaries: canaries, blocks: book.current().digest,
+            canaries: canaries, blocks: book.current().digest, blockChanges: store.blockChanges,
             inFlight: UInt32(clamping: service?.requestsInFlight ?? 0), encrypts: totals.encrypts,
             decrypts: totals.decrypts, hsms: pool.status().prefix(NodeFacts.mostHSMs).map(HSMFact.init),
             unserved: pool.unservedKeys(), reads: Self.reads, activatedFormat: formats.activatedFormat)
@@ -152,8 +156,8 @@ extension NodeNeighbours: ClusterDelegate {
 
     /// What this version reads. To be raised with each new form, which is told only to nodes that read it.
     private static let reads = FormatVersions(
-        gossip: GossipMessage.currentVersion, blocks: 1, canaries: 1, ciphertext: Int(CiphertextMetadata.currentVersion)
-    )
+        gossip: GossipMessage.currentVersion, blocks: 1, canaries: 1,
+        ciphertext: Int(CiphertextMetadata.currentVersion))
 
     /// Peers that prove all keys as this node does by now.
     private func settleDisagreements(by canaries: String) {
@@ -233,14 +237,14 @@ extension NodeNeighbours: ClusterDelegate {
 
     func noted(_ event: GossipEvent) {
         switch event {
-        case .changed, .introduced:
+        case .changed, .introduced, .counted:
             tellPool()
             remember()
         case .refuted(let incarnation, _):
             Task { [store, node] in
                 _ = await store.setIncarnation(node: node.id, Int(clamping: incarnation))
             }
-        case .twin, .blocksDiffer, .canariesDiffer, .configurationDiffers: break
+        case .twin, .blocksDiffer, .canariesDiffer, .configurationDiffers, .restored: break
         }
         ClusterNews.log(event, with: logger)
     }
@@ -269,37 +273,37 @@ extension NodeNeighbours: RequestForwarder {
     }
 }
 
+// MARK: - What is not offered here
+
+extension NodeNeighbours: OfferSource {
+    func wordOnUnoffered() -> UnofferedWord {
+        guard let cluster else {
+            return isSeeking ? .elsewhere(nodes: [], reason: "this node has just begun") : .nowhere
+        }
+        let agreement = cluster.agreement
+        guard let doubt = agreement.doubt else { return .nowhere }
+        return .elsewhere(nodes: Set(agreement.others), reason: doubt)
+    }
+}
+
 // MARK: - Translation
 
 extension NodeFacts {
     /// - Parameter unserved: labels of all keys that this node offers and cannot serve at the moment, in order.
     fileprivate init(
-        isDraining: Bool, version: String, configuration: String, canaries: String, blocks: String, inFlight: UInt32,
-        encrypts: UInt64, decrypts: UInt64, hsms: [HSMFact], unserved: [KeyLabel], reads: FormatVersions,
+        isDraining: Bool, version: String, configuration: String, canaries: String, blocks: String,
+        blockChanges: UInt64?, inFlight: UInt32, encrypts: UInt64, decrypts: UInt64, hsms: [HSMFact],
+        unserved: [KeyLabel], reads: FormatVersions,
         activatedFormat: UInt8
     ) {
         let isNamed = unserved.count <= Self.mostUnservedKeys
         self.init(
             isDraining: isDraining, version: version, configuration: configuration, canaries: canaries, blocks: blocks,
-            inFlight: inFlight, encrypts: encrypts, decrypts: decrypts, hsms: hsms,
+            blockChanges: blockChanges, inFlight: inFlight, encrypts: encrypts, decrypts: decrypts, hsms: hsms,
             unservedKeys: unserved.prefix(Self.mostUnservedKeys).map(\.text),
             unservedCount: UInt32(clamping: unserved.count),
             unservedFilter: isNamed ? nil : LabelFilter(unserved.map { Array($0.text.utf8) }), reads: reads,
             activatedFormat: activatedFormat)
-    }
-}
-
-/// Who was in the cluster is where a restarted node begins to look for it.
-extension StoredPeer {
-    init(_ member: Member) {
-        self.init(
-            name: member.identity.name, address: member.identity.address, site: member.identity.site,
-            incarnation: Int(clamping: member.identity.incarnation),
-            lastSeenUnixSeconds: Int(clamping: UnixTime.seconds(ofMonotonic: member.lastHeard ?? member.since)))
-    }
-
-    var identity: NodeIdentity {
-        NodeIdentity(name: name, address: address, site: site, incarnation: UInt64(clamping: incarnation))
     }
 }
 

@@ -47,7 +47,8 @@ struct NodeParts: Sendable {
             settings: plan.service(hsms: pool.hsmSet),
             pool: pool,
             neighbours: ServiceNeighbours(
-                blocks: blocks, forwarder: isForwarding ? neighbours : nil, fleet: neighbours, formats: formats),
+                blocks: blocks, forwarder: isForwarding ? neighbours : nil, fleet: neighbours, formats: formats,
+                offers: neighbours),
             observer: RequestLogAdapter(log: log.requests), clocks: .system)
         neighbours.serve(with: service)
         self.store = store

@@ -89,7 +89,8 @@ final class NodeRuntime: Sendable {
         guard let table = settings.cluster else { return nil }
         let cluster = try await ClusterService.start(
             settings: ClusterSettings(settings.node, table, xks: settings.xks),
-            incarnation: parts.incarnation, remembered: parts.store.peers().map(\.identity), delegate: parts.neighbours,
+            incarnation: parts.incarnation, memory: ClusterMemory(parts.store, now: Int64(time(nil))),
+            delegate: parts.neighbours,
             logger: parts.logger)
         parts.neighbours.joined(cluster)
         return cluster
