@@ -4,11 +4,13 @@
 //
 //     {"version": 2, "knowledge": "known", "digest": "…",
 //      "entries": [{"block": {…}, "remaining": 3600, "lift": {…}}],
-//      "after": "0:…", "last": true, "order": ["…"], "inForce": ["…"], "disk": "written"}
+//      "after": "0:…", "last": true, "order": ["…"], "inForce": ["…"], "disk": "written",
+//      "hits": {"…": {"keyStores": 1, "keys": 3}}}
 //
 // `block` and `lift` are as in version 1 (BlockWire.swift). `after` in a request says where the other side's pages go on
 // ("": the first; absent: none is wanted), in an answer that there are more. `last`: the sender has told all. `order`: the orders that somebody waits
-// for; `inForce` in the answer: those of them that hold there. `disk`: whether the answering node has all of it on disk.
+// for; `inForce` in the answer: those of them that hold there; `hits`: how much these hit there, left out by a node that
+// does not tell. `disk`: whether the answering node has all of it on disk.
 //
 // An entry that cannot be read, because a later version made it or because it is no order, is left out and counted; it
 // never costs the rest of the page. Half of an entry is never taken: a member that is not named here may change what a
@@ -22,6 +24,8 @@ package struct BlockPage: Sendable, Equatable {
     /// Most entries that are read from a page, and most orders that are waited for.
     package static let mostEntries = 4_096
     package static let mostOrders = 256
+    /// Most orders of which it is told what they hit: that takes a look at every key.
+    package static let mostHits = 4
 
     /// Whether the answering node has on its disk what it was told.
     package enum Disk: String, Sendable, Codable {
@@ -56,6 +60,8 @@ package struct BlockPage: Sendable, Equatable {
     package var order: [String]
     package var inForce: [String]
     package var disk: Disk?
+    /// By id.
+    package var hits: [String: BlockHits] = [:]
     /// Entries that could not be read.
     package var unreadable: Int
 
@@ -176,7 +182,7 @@ private struct LenientEntry: Decodable {
 
 extension BlockPage: Codable {
     private enum CodingKeys: String, CodingKey {
-        case version, knowledge, digest, entries, after, last, order, inForce, disk
+        case version, knowledge, digest, entries, after, last, order, inForce, disk, hits
     }
 
     package init(from decoder: any Decoder) throws {
@@ -191,9 +197,11 @@ extension BlockPage: Codable {
             order: try values.decodeIfPresent([String].self, forKey: .order) ?? [],
             inForce: try values.decodeIfPresent([String].self, forKey: .inForce) ?? [],
             disk: try values.decodeIfPresent(String.self, forKey: .disk).flatMap(Disk.init))
+        hits = (try? values.decodeIfPresent([String: BlockHits].self, forKey: .hits)) ?? [:]
         unreadable = entries.count - self.entries.count
         guard entries.count <= Self.mostEntries + Self.mostOrders, order.count <= Self.mostOrders,
-            inForce.count <= Self.mostOrders, digest.utf8.count <= 128, after.map({ $0.utf8.count <= 64 }) ?? true
+            inForce.count <= Self.mostOrders, hits.count <= Self.mostOrders, digest.utf8.count <= 128,
+            after.map({ $0.utf8.count <= 64 }) ?? true
         else {
             throw DecodingError.dataCorrupted(
                 .init(codingPath: decoder.codingPath, debugDescription: "The page is longer than a page can be."))
@@ -211,5 +219,6 @@ extension BlockPage: Codable {
         if !order.isEmpty { try values.encode(order, forKey: .order) }
         if !inForce.isEmpty { try values.encode(inForce, forKey: .inForce) }
         try values.encodeIfPresent(disk, forKey: .disk)
+        if !hits.isEmpty { try values.encode(hits, forKey: .hits) }
     }
 }

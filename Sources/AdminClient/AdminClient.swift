@@ -71,6 +71,11 @@ package struct AdminClient: Sendable {
         try await send(order, to: "/blocks")
     }
 
+    /// What is to be known of an order before it is given.
+    package func outlook(on order: BlockOrder) async throws(AdminClientError) -> BlockOutlook {
+        try await send(order, to: "/blocks/outlook")
+    }
+
     package func lift(_ order: LiftOrder) async throws(AdminClientError) -> BlockReceipt {
         try await send(order, to: "/blocks/lift")
     }

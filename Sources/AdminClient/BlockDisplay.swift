@@ -74,10 +74,32 @@ package struct BlockDisplay: Sendable {
 
     // MARK: Words
 
+    /// What is said before an order is given that not every node enforces as it is meant; none where all do.
+    package static func warning(_ outlook: BlockOutlook) -> [String] {
+        guard !outlook.unable.isEmpty else { return [] }
+        let shown = outlook.unable.prefix(mostNames).map {
+            "\(Terminal.plain($0.node)) (\(Terminal.plain($0.version)))"
+        }
+        let rest = outlook.unable.count > mostNames ? " and \(outlook.unable.count - mostNames) more" : ""
+        let coarser = outlook.coarser.map { " What they would: \(Terminal.plain($0))." } ?? ""
+        return StatusTable.paragraph(
+            "NOT ENFORCED AS IT IS MEANT by nodes of an earlier version: \(shown.joined(separator: ", "))\(rest). They block "
+                + "from now on, and end it by their own clocks, too early where those are wrong. The order is given all the "
+                + "same." + coarser)
+    }
+
+    /// Where every node that tells what a block hits says: nothing.
+    private func nothing(_ nodes: [BlockProgress.Node]) -> String {
+        let told = nodes.compactMap(\.hits)
+        guard nodes.count > 1, !told.isEmpty, told.allSatisfy({ $0.keyStores == 0 }) else { return "" }
+        return " IT HITS NOTHING ON ANY NODE that has answered: look at how it is written."
+    }
+
     private func summary(_ nodes: [BlockProgress.Node]) -> String {
         switch outcome {
         case .everywhere:
-            return nodes.count == 1 ? "The only node has it on disk." : "All \(nodes.count) nodes have it on disk."
+            return nodes.count == 1
+                ? "The only node has it on disk." : "All \(nodes.count) nodes have it on disk." + nothing(nodes)
         case .notDurable where nodes.first?.state == .effective:
             let others = nodes.dropFirst().count { $0.state != .waiting && $0.state != .unreachable }
             return "It is done here, and NOT ON THIS NODE'S DISK YET: a restart before it is would lose it here. "
@@ -92,7 +114,7 @@ package struct BlockDisplay: Sendable {
             let names = missing.prefix(Self.mostNames).map(Terminal.plain).joined(separator: ", ") + rest
             return "\(nodes.count - missing.count) of \(nodes.count) nodes have it on disk. NOT CONFIRMED: \(names). "
                 + "A node that cannot be reached gets it as soon as it can; until then it goes by what it knew before. "
-                + "claviger cluster status shows where it stands."
+                + "claviger cluster status shows where it stands." + nothing(nodes)
         }
     }
 
@@ -108,8 +130,15 @@ package struct BlockDisplay: Sendable {
             case .unreachable: "cannot be reached"
             }
         var line = "  " + Terminal.left(name(node), width) + "  " + Terminal.right(time, 8) + "  " + words
+        if let hits = node.hits { line += ", \(Self.words(hits))" }
         if let detail = node.detail, !detail.isEmpty { line += ": \(Terminal.plain(detail))" }
         return hanging(line, indent: 14 + width)
+    }
+
+    private static func words(_ hits: BlockProgress.Hits) -> String {
+        guard hits.keyStores > 0 else { return "hits NOTHING there" }
+        return "hits \(hits.keys) \(hits.keys == 1 ? "key" : "keys") of \(hits.keyStores) "
+            + (hits.keyStores == 1 ? "key store" : "key stores")
     }
 
     /// Wrapped, but for the blanks that the line begins and is filled with.

@@ -76,6 +76,30 @@ package struct BlockReceipt: Sendable, Equatable, Codable {
     }
 }
 
+/// What is to be known of an order to block before it is given: `POST /blocks/outlook`.
+package struct BlockOutlook: Sendable, Equatable, Codable {
+    package struct Node: Sendable, Equatable, Codable {
+        package var node: String
+        /// Product version that it runs.
+        package var version: String
+
+        package init(node: String, version: String) {
+            self.node = node
+            self.version = version
+        }
+    }
+
+    /// Live nodes whose version does not enforce the order as it is meant.
+    package var unable: [Node]
+    /// The order that they would, for people; left out where all enforce it.
+    package var coarser: String?
+
+    package init(unable: [Node], coarser: String?) {
+        self.unable = unable
+        self.coarser = coarser
+    }
+}
+
 /// How far an order has come: `GET /blocks/orders/NUMBER`.
 package struct BlockProgress: Sendable, Equatable, Codable {
     package struct Node: Sendable, Equatable, Codable {
@@ -95,16 +119,33 @@ package struct BlockProgress: Sendable, Equatable, Codable {
 
         package var node: String
         package var state: State
+        /// How much a block hits there; `nil` where the node does not tell, and of a lift.
+        package var hits: Hits?
         /// Milliseconds from the order to the confirmation.
         package var afterMilliseconds: Int64?
         /// Why not, for people.
         package var detail: String?
 
-        package init(node: String, state: State, afterMilliseconds: Int64? = nil, detail: String? = nil) {
+        package init(
+            node: String, state: State, afterMilliseconds: Int64? = nil, detail: String? = nil, hits: Hits? = nil
+        ) {
             self.node = node
             self.state = state
+            self.hits = hits
             self.afterMilliseconds = afterMilliseconds
             self.detail = detail
+        }
+    }
+
+    /// How much a block hits on a node. No key store: nothing.
+    package struct Hits: Sendable, Equatable, Codable {
+        package var keyStores: Int
+        /// Keys that the node offers, and that are there.
+        package var keys: Int
+
+        package init(keyStores: Int, keys: Int) {
+            self.keyStores = keyStores
+            self.keys = keys
         }
     }
 

@@ -30,6 +30,8 @@ package protocol NodeAdministration: Sendable {
     /// Refuses requests from now on. Returns when it is on this node's disk, or is known not to be, or the disk takes its
     /// time.
     func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt>
+    /// What is to be known of an order to block before it is given. Nothing is done.
+    func outlook(on order: BlockOrder) -> AdminResult<BlockOutlook>
     func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt>
     /// Has the cluster begin with the list that this node has, where no peer has one. Returns when that is decided.
     func bootstrap(user: String) async -> AdminAnswer

@@ -63,6 +63,9 @@ final class BlockExchange: Sendable {
         var answer = taken.list.page(after: page.after, now: now)
         answer.inForce = page.order.filter { taken.list.isInForce(id: $0, now: now) }
         answer.disk = taken.disk
+        for id in answer.inForce.prefix(BlockPage.mostHits) {
+            answer.hits[id] = taken.list.blocks[id].map { delegate.hits(of: $0.target) }
+        }
         if page.isLast { delegate.exchangedBlocks(with: peer, isKnown: page.knowledge == .known) }
         return try? ClusterJSON.encode(answer)
     }
@@ -126,6 +129,7 @@ final class BlockExchange: Sendable {
     private struct Confirmation {
         var inForce: Set<String>
         var disk: BlockPage.Disk
+        var hits: [String: BlockHits] = [:]
     }
 
     /// - Parameter order: told first of all, and asked about.
@@ -148,7 +152,9 @@ final class BlockExchange: Sendable {
             case .success(nil): return await exchangeLists(with: address, name, order: order)
             case .failure(let failure): return .failure(failure)
             }
-            confirmation = confirmation ?? Confirmation(inForce: Set(answer.inForce), disk: answer.disk ?? .failed)
+            confirmation =
+                confirmation
+                ?? Confirmation(inForce: Set(answer.inForce), disk: answer.disk ?? .failed, hits: answer.hits)
             let taken = await delegate.merge(blocks: BlockNews(answer), from: name)
             ours = next
             // A page that leads back would lead round for ever.
@@ -235,8 +241,11 @@ final class BlockExchange: Sendable {
         var (told, gap) = (BlockDelivery.Outcome?.none, Self.gap)
         repeat {
             let outcome: BlockDelivery.Outcome
+            var hits: BlockHits?
             switch await exchange(with: peer.address, peer.name, order: order.ids) {
-            case .success(let confirmation): outcome = Self.outcome(order, confirmation)
+            case .success(let confirmation):
+                outcome = Self.outcome(order, confirmation)
+                hits = order.ids.first.flatMap { confirmation.hits[$0] }
             case .failure(let failure):
                 // What it has said before stays so.
                 if let told, !told.isUnreachable {
@@ -245,7 +254,7 @@ final class BlockExchange: Sendable {
                     outcome = .unreachable(failure.description)
                 }
             }
-            if outcome != told { tell(BlockDelivery(node: peer.name, outcome: outcome)) }
+            if outcome != told { tell(BlockDelivery(node: peer.name, outcome: outcome, hits: hits)) }
             told = outcome
             if outcome == .confirmed || outcome == .unwritten { return }
             try? await Task.sleep(for: gap)

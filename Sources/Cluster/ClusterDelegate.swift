@@ -10,6 +10,9 @@ package protocol ClusterDelegate: Sendable {
 
     func blocks() -> BlockList
 
+    /// How much a block of this target hits on this node.
+    func hits(of target: BlockTarget) -> BlockHits
+
     /// Takes in what a peer tells of its block list. Returns what is known here then, and whether it is on disk; a disk
     /// that takes its time is not waited for.
     func merge(blocks: BlockNews, from peer: String) async -> BlockTaken
@@ -96,10 +99,13 @@ package struct BlockDelivery: Sendable, Equatable {
 
     package var node: String
     package var outcome: Outcome
+    /// How much the block hits there; `nil` where the node does not tell, and of a lift.
+    package var hits: BlockHits?
 
-    package init(node: String, outcome: Outcome) {
+    package init(node: String, outcome: Outcome, hits: BlockHits? = nil) {
         self.node = node
         self.outcome = outcome
+        self.hits = hits
     }
 }
 

@@ -40,6 +40,7 @@ extension ControlAnswer {
         case .blocks: json(200, administration.blocks())
         case .progress(let order): progress(order, administration)
         case .block(let order): reply(await administration.block(order))
+        case .outlook(let order): reply(administration.outlook(on: order))
         case .lift(let order): reply(await administration.lift(order))
         case .bootstrap(let order): reply(await administration.bootstrap(user: order.user))
         case .reload: reply(await administration.reload())

@@ -11,6 +11,7 @@ enum AdminRequest: Equatable {
     case forget(key: String)
     case forgetNode(String, user: String)
     case block(BlockOrder)
+    case outlook(BlockOrder)
     case lift(LiftOrder)
     case blocks
     case progress(order: UInt64)
@@ -43,6 +44,9 @@ enum AdminRequest: Equatable {
         case 2 where parts[0] == "blocks" && parts[1] == "lift":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .lift(try OrderBody.lift(body))
+        case 2 where parts[0] == "blocks" && parts[1] == "outlook":
+            guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
+            return .outlook(try OrderBody.block(body))
         case 2 where parts[0] == "cluster" && parts[1] == "bootstrap":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .bootstrap(try OrderBody.bootstrap(body))

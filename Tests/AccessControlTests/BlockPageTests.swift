@@ -48,6 +48,22 @@ struct BlockPageTests {
         }
     }
 
+    @Test("what orders hit is read where it is told, and costs nothing where it cannot be read")
+    func hits() throws {
+        var page = BlockList().page(after: nil, now: blockTime)
+        #expect(try read(try wire(page)).hits.isEmpty)
+        page.hits = [id("a"): BlockHits(keyStores: 1, keys: 3)]
+        #expect(try read(try wire(page)) == page)
+        let text = String(decoding: try wire(page), as: UTF8.self)
+        let strange = text.replacing(#""keys":3"#, with: #""keys":"many""#)
+        #expect(strange != text)
+        let other = try read(strange.utf8)
+        #expect(other.hits.isEmpty && other.digest == page.digest)
+        page.hits = Dictionary(
+            uniqueKeysWithValues: (0...BlockPage.mostOrders).map { ("\($0)", BlockHits(keyStores: 0, keys: 0)) })
+        #expect(throws: DecodingError.self) { try read(try wire(page)) }
+    }
+
     @Test("what is in force comes first, everything before the rest; what somebody waits for before all")
     func sequence() throws {
         let blocks = (0..<2_000).map { number in

@@ -27,6 +27,45 @@ import Testing
         #expect(display.lastLines() == ["All 2 nodes have it on disk."])
     }
 
+    @Test func eachNodeTellsWhatTheBlockHitsThere() {
+        var display = display()
+        let nodes = [
+            Node(node: "a", state: .confirmed, hits: .init(keyStores: 1, keys: 1)),
+            Node(node: "b", state: .effective, hits: .init(keyStores: 2, keys: 30)),
+            Node(node: "c", state: .confirmed, hits: .init(keyStores: 0, keys: 0)),
+            Node(node: "d", state: .confirmed, detail: "it ends it by its own clock"),
+        ]
+        #expect(
+            display.lines(progress(nodes)) == [
+                "  a            confirmed, hits 1 key of 1 key store",
+                "  b            done there, not on its disk yet, hits 30 keys of 2 key stores",
+                "  c            confirmed, hits NOTHING there",
+                "  d            confirmed: it ends it by its own clock",
+            ])
+        #expect(!display.lastLines().joined(separator: " ").contains("NOTHING ON ANY NODE"))
+    }
+
+    @Test func aBlockThatHitsNothingAnywhereIsToldAtTheEnd() {
+        var display = display()
+        let nodes = ["a", "b"].map { Node(node: $0, state: .confirmed, hits: .init(keyStores: 0, keys: 0)) }
+        _ = display.lines(progress(nodes, isFinished: true))
+        let last = display.lastLines().joined(separator: " ")
+        #expect(last.contains("All 2 nodes have it on disk. IT HITS NOTHING ON ANY NODE"))
+        #expect(display.outcome == .everywhere, "it is carried out: the key may come")
+    }
+
+    @Test func whoDoesNotEnforceAnOrderIsNamedBeforeItIsGiven() {
+        #expect(BlockDisplay.warning(BlockOutlook(unable: [], coarser: nil)).isEmpty)
+        let outlook = BlockOutlook(
+            unable: [.init(node: "b", version: "0.1\u{1B}"), .init(node: "c", version: "0.1")],
+            coarser: "claviger block --key k without --expires")
+        let text = BlockDisplay.warning(outlook).joined(separator: " ")
+        #expect(text.contains("b (0.1\\u{1b}), c (0.1)") && text.contains("--key k without --expires"))
+        let many = BlockOutlook(
+            unable: (0..<500).map { .init(node: "n\($0)", version: "0.1") }, coarser: nil)
+        #expect(BlockDisplay.warning(many).joined().utf8.count < 1_000)
+    }
+
     @Test func thoseThatCannotBeReachedAreNamedAtTheEnd() {
         var display = display()
         let here = Node(node: "fra-1", state: .confirmed, afterMilliseconds: 2)

@@ -82,6 +82,9 @@ import Testing
         try await withNode(ScriptedNode()) { client in
             let (blocks, cluster) = (try await client.blocks(), try await client.clusterHealth())
             #expect(blocks == Example.blocks && cluster == Example.cluster)
+            let outlook = try await client.outlook(
+                on: BlockOrder(key: "k", reason: "r", expiresInSeconds: 60, user: "u"))
+            #expect(outlook.unable.map(\.node) == ["old"])
             let progress = try await client.progress(ofOrder: 7)
             #expect(progress == Example.progress)
             let error = await #expect(throws: AdminClientError.self) { try await client.progress(ofOrder: 8) }

@@ -83,6 +83,22 @@ struct ExchangeTests {
         }
     }
 
+    @Test("a confirmation says how much the block hits there")
+    func hits() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            _ = try await cluster.start("c", seeds: [a.service.address])
+            try await eventually("all are there") { a.service.members.count == 2 }
+            b.delegate.set { $0.hits[.key("k")] = BlockHits(keyStores: 2, keys: 1) }
+            try block("k", in: a.delegate)
+            let order = BlockPush(ids: Array(a.delegate.blocks().blocks.keys), isBlock: true)
+            var told: [String: BlockHits] = [:]
+            for await delivery in a.service.push(order, timeout: .seconds(10)) { told[delivery.node] = delivery.hits }
+            #expect(told == ["b": BlockHits(keyStores: 2, keys: 1), "c": BlockHits(keyStores: 0, keys: 0)])
+        }
+    }
+
     @Test("a list of many pages goes both ways completely, and each side knows whether the other's list is known")
     func pages() async throws {
         try await withCluster { cluster in

@@ -22,6 +22,7 @@ final class ScriptedNode: ClusterDelegate {
             ])
         var blocks = BlockList()
         var disk = BlockPage.Disk.written
+        var hits: [BlockTarget: BlockHits] = [:]
         var now = Int64(Date().timeIntervalSince1970)
         /// Peers with which block lists were exchanged completely, and whether theirs was known.
         var exchangedBlocks: [String: Bool] = [:]
@@ -44,6 +45,7 @@ final class ScriptedNode: ClusterDelegate {
 
     func facts() -> NodeFacts { get(\.facts) }
     func blocks() -> BlockList { get(\.blocks) }
+    func hits(of target: BlockTarget) -> BlockHits { get { $0.hits[target] ?? BlockHits(keyStores: 0, keys: 0) } }
 
     func merge(blocks news: BlockNews, from peer: String) async -> BlockTaken {
         state.withLock { state in

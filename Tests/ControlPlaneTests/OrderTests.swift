@@ -75,6 +75,21 @@ import Testing
         #expect(node.commands == ["\(order)"])
     }
 
+    @Test func whatIsToBeKnownOfAnOrderIsToldAndNothingIsDone() async throws {
+        let node = ScriptedNode()
+        try await withNode(node) { ask in
+            let plain = try await ask("POST /blocks/outlook", #"{"key":"k","reason":"r","user":"u"}"#)
+            #expect(plain.status == "200" && plain.body == "{\"unable\":[]}\n")
+            let body = #"{"key":"k","reason":"r","expiresInSeconds":60,"user":"u"}"#
+            let told = try await ask("POST /blocks/outlook", body)
+            #expect(
+                told.body == #"{"coarser":"without --expires","unable":[{"node":"old","version":"0.1"}]}"# + "\n")
+            #expect(try await ask("POST /blocks/outlook", #"{"key":"k"}"#).status == "400")
+            #expect(try await ask("GET /blocks/outlook", "").status == "405")
+        }
+        #expect(node.commands.isEmpty)
+    }
+
     @Test(
         arguments: [
             (#"{"id":"0123","user":"anna"}"#, LiftOrder(id: "0123", user: "anna")),

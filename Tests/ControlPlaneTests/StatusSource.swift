@@ -49,6 +49,11 @@ final class ScriptedNode: NodeAdministration {
 
     func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt> { give("\(order)") }
 
+    func outlook(on order: BlockOrder) -> AdminResult<BlockOutlook> {
+        guard order.expiresInSeconds != nil else { return .done(BlockOutlook(unable: [], coarser: nil)) }
+        return .done(BlockOutlook(unable: [.init(node: "old", version: "0.1")], coarser: "without --expires"))
+    }
+
     func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt> { give("\(order)") }
 
     func bootstrap(user: String) async -> AdminAnswer { note("bootstrap by \(user)") }

@@ -42,9 +42,10 @@ struct BlockCommand: AsyncParsableCommand {
             "It is in force here at once. Says what it hits, then shows each node as it confirms that it goes by "
             + "the order and has it on disk, and names those that it cannot reach: they get it as soon as they can be "
             + "reached. KMS is told that the key is disabled. It holds over restarts, until it ends or is lifted by "
-            + "claviger unblock. Status 0: every node has it. "
+            + "claviger unblock. Nothing is asked, on a terminal neither. Status 0: every node has it. "
             + "Status 1: not done, or not on this node's disk. Status 2: the configuration is wrong. Status 3: done "
-            + "here, and a node has not confirmed it. docs/guides/break-glass.md.")
+            + "here, and a node has not confirmed it. Status 4: done everywhere, and nodes of an earlier version, which "
+            + "are named before, do not enforce it as it is meant. docs/guides/break-glass.md.")
 
     @OptionGroup var target: BlockTargetOptions
 
@@ -79,10 +80,21 @@ struct BlockCommand: AsyncParsableCommand {
         let words = OrderWords(
             notDone: "The block was NOT made",
             mend: "Start the node, or give the order on the host of any other node: it reaches them all")
+        var isEnforced = true
         try await waiting.perform(on: node, words: words) { (client) throws(AdminClientError) in
-            try await client.block(order)
+            // One that does not answer at once says nothing of it: the order must not wait.
+            let asked = AdminClient(socket: client.socket, timeout: Self.patience)
+            if let outlook = try? await asked.outlook(on: order) {
+                isEnforced = outlook.unable.isEmpty
+                for line in BlockDisplay.warning(outlook) { printError(line) }
+            }
+            return try await client.block(order)
         }
+        // What is blocked in part is safer than what is not: the order was given, and the status tells.
+        if !isEnforced { throw ExitStatus.enforcedInPart }
     }
+
+    private static let patience = Duration.seconds(1)
 }
 
 /// `claviger unblock`

@@ -135,6 +135,7 @@ struct Administration: NodeAdministration {
     // MARK: Break glass
 
     func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt> { await parts.blocks.order(order) }
+    func outlook(on order: BlockOrder) -> AdminResult<BlockOutlook> { parts.blocks.outlook(on: order) }
     func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt> { await parts.blocks.lift(order) }
     func bootstrap(user: String) async -> AdminAnswer { await parts.blocks.bootstrap(by: user) }
     func progress(ofOrder number: UInt64) -> BlockProgress? { parts.blocks.progress(of: number) }

@@ -84,9 +84,36 @@ final class BlockBook: BlockSource {
         }
         audit("blocked", block, by: block.madeBy)
         let words = "Blocked, and in force here: \(block.target.words). The block's id is \(block.id)."
+        let scope = scope(block.target)
         return .done(
             await publish(
-                words + " " + scope(block.target).words, BlockPush(ids: [block.id], isBlock: true)))
+                words + " " + scope.words, BlockPush(ids: [block.id], isBlock: true), hits: scope.hits,
+                unable: unable(block.target, hasDuration: block.expiresAt != nil).map(\.node)))
+    }
+
+    func hits(of target: BlockTarget) -> BlockHits { scope(target).hits }
+
+    /// What is to be known of an order before it is given.
+    func outlook(on order: BlockOrder) -> AdminResult<BlockOutlook> {
+        do throws(BlockError) {
+            let target = try BlockTarget.parse(
+                everything: order.everything ?? false, keyStore: order.keyStore, key: order.key,
+                principal: order.principal)
+            let unable = unable(target, hasDuration: order.expiresInSeconds != nil)
+            return .done(
+                BlockOutlook(unable: unable, coarser: unable.isEmpty ? nil : BlockEnforcement.coarser(target)))
+        } catch {
+            return .malformed(error.description)
+        }
+    }
+
+    /// Live nodes that do not enforce such an order as it is meant, by name.
+    private func unable(_ target: BlockTarget, hasDuration: Bool) -> [BlockOutlook.Node] {
+        let live = clusterNow?.members.filter { $0.isLive && $0.hasSpoken && $0.identity.name != node } ?? []
+        return live.filter { member in
+            !BlockEnforcement.isEnforced(
+                target, hasDuration: hasDuration, byReaderOf: member.facts?.reads.blocks ?? FormatVersions.first.blocks)
+        }.map { BlockOutlook.Node(node: $0.identity.name, version: $0.facts?.version ?? "") }
     }
 
     func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt> {
@@ -143,14 +170,17 @@ final class BlockBook: BlockSource {
 
     /// Puts the list on disk, and beside that on its way to the others. Returns when it is on this disk, or cannot be,
     /// or the disk takes its time.
-    private func publish(_ message: String, _ push: BlockPush) async -> BlockReceipt {
+    private func publish(
+        _ message: String, _ push: BlockPush, hits: BlockHits? = nil, unable: [String] = []
+    ) async -> BlockReceipt {
         let begun = ContinuousClock.now
         let cluster = clusterNow
         let number = state.withLock { state in
             state.lastOrder += 1
             let others = cluster?.awaited.filter { $0.identity.name != node } ?? []
             state.orders[state.lastOrder] = OrderProgress(
-                here: node, others: others.map(\.identity.name), twins: cluster?.twins ?? [:], begun: begun)
+                here: node, others: others.map(\.identity.name), twins: cluster?.twins ?? [:], hits: hits,
+                unable: unable, begun: begun)
             // Whoever asks for progress asks soon.
             state.orders[state.lastOrder &- 100] = nil
             return state.lastOrder

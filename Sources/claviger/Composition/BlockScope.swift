@@ -7,6 +7,7 @@ import NodeConfig
 struct BlockScope: Sendable, Equatable {
     /// For the answer to an order, a whole sentence.
     let words: String
+    let hits: BlockHits
 
     /// Most names in the sentence.
     private static let mostNames = 5
@@ -15,6 +16,7 @@ struct BlockScope: Sendable, Equatable {
     ///   - keyStores: those of the configuration.
     ///   - labels: of the keys that HSMs list.
     init(of target: BlockTarget, keyStores: [KeyStore], labels: [String]) {
+        hits = BlockHits(of: target, keyStores: keyStores, labels: labels)
         switch target {
         case .everything:
             words = "It hits every key of \(Self.list(keyStores.map { Self.name($0.pathPrefix) }, "key store"))."

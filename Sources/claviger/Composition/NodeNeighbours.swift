@@ -156,7 +156,7 @@ extension NodeNeighbours: ClusterDelegate {
 
     /// What this version reads. To be raised with each new form, which is told only to nodes that read it.
     private static let reads = FormatVersions(
-        gossip: GossipMessage.currentVersion, blocks: 1, canaries: 1,
+        gossip: GossipMessage.currentVersion, blocks: BlockEnforcement.form, canaries: 1,
         ciphertext: Int(CiphertextMetadata.currentVersion))
 
     /// Peers that prove all keys as this node does by now.
@@ -166,6 +166,8 @@ extension NodeNeighbours: ClusterDelegate {
     }
 
     func blocks() -> BlockList { book.current() }
+
+    func hits(of target: BlockTarget) -> BlockHits { book.hits(of: target) }
 
     func merge(blocks news: BlockNews, from peer: String) async -> BlockTaken { await book.merge(news, from: peer) }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
 import AdminProtocol
 import Cluster
 
@@ -6,6 +7,8 @@ import Cluster
 struct OrderProgress: Sendable {
     private var nodes: [BlockProgress.Node]
     private let begun: ContinuousClock.Instant
+    /// Names of nodes that do not enforce the order as it is meant.
+    private let unable: Set<String>
     private var isHereDone = false
     private var areOthersDone: Bool
 
@@ -14,9 +17,18 @@ struct OrderProgress: Sendable {
     ///   - others: names of the nodes that it goes to.
     ///   - twins: names that two nodes bear, with an address of one of them: an order reaches one of the two, and which
     ///     one cannot be known.
-    init(here: String, others: [String], twins: [String: String] = [:], begun: ContinuousClock.Instant) {
+    ///   - hits: how much a block hits here.
+    ///   - unable: names of nodes that do not enforce the order as it is meant.
+    init(
+        here: String, others: [String], twins: [String: String] = [:], hits: BlockHits? = nil, unable: [String] = [],
+        begun: ContinuousClock.Instant
+    ) {
         self.begun = begun
-        nodes = [BlockProgress.Node(node: here, state: .effective, afterMilliseconds: 0)]
+        self.unable = Set(unable)
+        nodes = [
+            BlockProgress.Node(
+                node: here, state: .effective, afterMilliseconds: 0, hits: hits.map(BlockProgress.Hits.init))
+        ]
         nodes += others.sorted().map { BlockProgress.Node(node: $0, state: .waiting) }
         nodes += twins.sorted { $0.key < $1.key }.map { name, address in
             BlockProgress.Node(
@@ -36,7 +48,9 @@ struct OrderProgress: Sendable {
 
     mutating func note(_ delivery: BlockDelivery, now: ContinuousClock.Instant) {
         var view = BlockProgress.Node(
-            node: delivery.node, state: .confirmed, afterMilliseconds: Self.milliseconds(since: begun, now: now))
+            node: delivery.node, state: .confirmed, afterMilliseconds: Self.milliseconds(since: begun, now: now),
+            detail: unable.contains(delivery.node) ? "it ends it by its own clock" : nil,
+            hits: delivery.hits.map(BlockProgress.Hits.init))
         switch delivery.outcome {
         case .confirmed: break
         case .effective: view.state = .effective
@@ -76,4 +90,8 @@ struct OrderProgress: Sendable {
         let (seconds, attoseconds) = (now - begun).components
         return seconds * 1_000 + attoseconds / 1_000_000_000_000_000
     }
+}
+
+extension BlockProgress.Hits {
+    fileprivate init(_ hits: BlockHits) { self.init(keyStores: hits.keyStores, keys: hits.keys) }
 }
