@@ -164,9 +164,10 @@ extension KeyProof {
         var terms = KeyTerms(usage: [])
         hsms.forEach { hsm in
             guard names.indices.contains(hsm) else { return }
-            let object = records[place].slots[hsm].object
-            terms.usage.formUnion(object.usage)
-            if !object.validity.isUnbounded { terms.validity = terms.validity.intersection(object.validity) }
+            // Field by field: an object's identity has arrays, and most requests come by here.
+            terms.usage.formUnion(records[place].slots[hsm].object.usage)
+            let validity = records[place].slots[hsm].object.validity
+            if !validity.isUnbounded { terms.validity = terms.validity.intersection(validity) }
         }
         return terms
     }

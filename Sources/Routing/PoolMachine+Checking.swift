@@ -95,7 +95,7 @@ extension PoolMachine {
         counters.checks &+= 1
         hsms[lane.hsm].checks += 1
         operations[id]?.check = check
-        operations[id]?.checkedOn = others.isEmpty ? [lane.hsm] : others
+        operations[id]?.setbacks.checkedOn = others.isEmpty ? [lane.hsm] : others
         if follows, let question = check.firstQuestion {
             ask(id, question, on: lane, now: now, into: &actions)
         }
@@ -118,7 +118,7 @@ extension PoolMachine {
     /// Whom a check may ask for the lane that it wants next.
     func checkCandidates(_ operation: OperationRecord, _ check: CiphertextCheck) -> HSMSet {
         if let excluded = check.excluded { return excluded }
-        return operation.flights.isEmpty && !check.hasBegun ? operation.willing : operation.checkedOn
+        return operation.flights.isEmpty && !check.hasBegun ? operation.willing : operation.setbacks.checkedOn
     }
 
     /// A check has ended: another one may begin.

@@ -92,12 +92,12 @@ extension PoolMachine {
         var actions = PoolActions()
         for (id, operation) in operations {
             guard let call = operation.lost.first(where: { $0.generation == generation }) else { continue }
-            if let since = operation.suspectSince {
+            if let since = operation.setbacks.suspectSince {
                 guard generation > since else { return actions }
                 let text = "two workers ended while they were at this request, and it is given to no other"
                 finish(id, .unavailable(text), hsm: call.hsm, now: now, into: &actions)
             } else {
-                operations[id]?.suspectSince = call.last
+                operations[id]?.setbacks.suspectSince = call.last
             }
             return actions
         }

@@ -35,19 +35,20 @@ struct OperationRecord: Sendable {
     var flights = Flights()
     /// Stands in the line.
     var isWaiting = false
-    var lastFailure: (hsm: Int, text: String)?
-    /// What it had on lanes that were lost.
-    var lost: [LostCall] = []
-    /// A worker ended while it was at it: what was sent after this generation was sent after that.
-    var suspectSince: UInt64?
     /// How long it has stood in the line, all in all, nanoseconds.
     var waited: UInt64 = 0
-    /// Its ciphertext has been refused, and that is being looked into.
-    var check: CiphertextCheck?
-    /// Where else than on the lane that refused first the check may ask.
-    var checkedOn: HSMSet = []
-    /// Its ciphertext has been refused on this lane, and the check waits until the HSM has fewer of them.
-    var awaitsCheck: LaneID?
+    /// Most operations have none. Behind a pointer, because a record is copied several times on the way of each request.
+    private var boxed: BoxedSetbacks?
+
+    var setbacks: Setbacks {
+        get {
+            guard case .some(.setbacks(let setbacks)) = boxed else { return Setbacks() }
+            return setbacks
+        }
+        set { boxed = .setbacks(newValue) }
+    }
+
+    var hasSetbacks: Bool { boxed != nil }
 
     init(
         kind: LaneOperation, holders: HSMSet, hopeful: HSMSet, deadline: UInt64, terms: OperationTerms, group: Int
@@ -67,8 +68,45 @@ struct OperationRecord: Sendable {
     /// another, and none of them had a part in it.
     var spentAttempts: Int { attempts - min(lost.count, Self.freeLosses) }
 
+    /// What the HSM said that failed last.
+    var lastFailure: (hsm: Int, text: String)? {
+        get { hasSetbacks ? setbacks.lastFailure : nil }
+        set { setbacks.lastFailure = newValue }
+    }
+    var lost: [LostCall] {
+        get { hasSetbacks ? setbacks.lost : [] }
+        set { setbacks.lost = newValue }
+    }
+    var check: CiphertextCheck? {
+        get { hasSetbacks ? setbacks.check : nil }
+        set { if hasSetbacks || newValue != nil { setbacks.check = newValue } }
+    }
+    var awaitsCheck: LaneID? {
+        get { hasSetbacks ? setbacks.awaitsCheck : nil }
+        set { if hasSetbacks || newValue != nil { setbacks.awaitsCheck = newValue } }
+    }
+
     /// The HSMs that may still be asked.
     var willing: HSMSet { holders.subtracting(missing) }
+}
+
+/// What has gone wrong with an operation, and what is done about it.
+struct Setbacks: Sendable {
+    var lastFailure: (hsm: Int, text: String)?
+    /// What it had on lanes that were lost.
+    var lost: [LostCall] = []
+    /// A worker ended while it was at it: what was sent after this generation was sent after that.
+    var suspectSince: UInt64?
+    /// Its ciphertext has been refused, and that is being looked into.
+    var check: CiphertextCheck?
+    /// Where else than on the lane that refused first the check may ask.
+    var checkedOn: HSMSet = []
+    /// Its ciphertext has been refused on this lane, and the check waits until the HSM has fewer of them.
+    var awaitsCheck: LaneID?
+}
+
+private indirect enum BoxedSetbacks: Sendable {
+    case setbacks(Setbacks)
 }
 
 /// Work that was lost with its lane.
@@ -82,22 +120,22 @@ struct LostCall: Sendable {
 /// The lanes that an operation is on. Nearly always one: so that one costs no allocation.
 struct Flights: Sendable {
     private var first: LaneID?
-    private var others: [LaneID] = []
+    private var others: [LaneID]?
 
-    var isEmpty: Bool { first == nil && others.isEmpty }
-    var count: Int { (first == nil ? 0 : 1) + others.count }
+    var isEmpty: Bool { first == nil && others?.isEmpty ?? true }
+    var count: Int { (first == nil ? 0 : 1) + (others?.count ?? 0) }
 
     mutating func add(_ lane: LaneID) {
-        if first == nil { first = lane } else { others.append(lane) }
+        if first == nil { first = lane } else { others = (others ?? []) + [lane] }
     }
 
     mutating func remove(_ lane: LaneID) {
-        if first == lane { first = nil } else { others.removeAll { $0 == lane } }
+        if first == lane { first = nil } else { others?.removeAll { $0 == lane } }
     }
 
     func forEach(_ body: (LaneID) -> Void) {
         if let first { body(first) }
-        for lane in others { body(lane) }
+        if let others { others.forEach(body) }
     }
 
     /// The HSMs that these lanes belong to.

@@ -29,12 +29,16 @@ extension XKSService {
         _ operation: KeyOperation, _ exchange: Exchange, _ store: ServedKeyStore,
         completion: @escaping @Sendable (OperationResult) -> Void
     ) {
-        let mayPassOn = exchange.forwardedBy == nil && exchange.mayForward && neighbours.forwarder != nil
-        pool.submit(operation, on: store.hsms, deadline: exchange.deadline, mayPassOn: mayPassOn) { result in
-            guard mayPassOn, case .unavailable = result.outcome else { return completion(result) }
-            exchange.retryHere = {
-                self.pool.submit(
-                    operation, on: store.hsms, deadline: exchange.deadline, mayPassOn: false, completion: completion)
+        let (hsms, deadline) = (store.hsms, exchange.deadline)
+        guard exchange.forwardedBy == nil, exchange.mayForward, neighbours.forwarder != nil else {
+            return pool.submit(operation, on: hsms, deadline: deadline, mayPassOn: false, completion: completion)
+        }
+        pool.submit(operation, on: hsms, deadline: deadline, mayPassOn: true) { result in
+            if case .unavailable = result.outcome {
+                exchange.retryHere = {
+                    self.pool.submit(
+                        operation, on: hsms, deadline: deadline, mayPassOn: false, completion: completion)
+                }
             }
             completion(result)
         }
