@@ -161,7 +161,8 @@ extension KeyProof {
     }
 
     private func terms(_ place: Int, _ hsms: HSMSet) -> KeyTerms {
-        var terms = KeyTerms(usage: [])
+        // Not `[]`: that goes through the generic initializer of `SetAlgebra`, at the cost of a whole table look-up.
+        var terms = KeyTerms(usage: KeyUsage(rawValue: 0))
         hsms.forEach { hsm in
             guard names.indices.contains(hsm) else { return }
             // Field by field: an object's identity has arrays, and most requests come by here.
