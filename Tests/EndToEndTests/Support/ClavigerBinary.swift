@@ -10,6 +10,9 @@ enum ClavigerBinary {
         return tests.deletingLastPathComponent().appendingPathComponent("claviger").path
     }()
 
+    /// `CLAVIGER_EARLIER_BINARY`: the program of an earlier version, for tests of clusters of two versions.
+    static let earlier = ProcessInfo.processInfo.environment["CLAVIGER_EARLIER_BINARY"]
+
     /// Runs a subcommand to its end.
     static func run(
         _ arguments: [String], environment: [String: String] = [:], within seconds: Double = 60

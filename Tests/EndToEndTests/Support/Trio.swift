@@ -90,8 +90,8 @@ final class Trio {
     }
 
     /// Starts a node that has ended, with the configuration and the state that it had.
-    func restart(_ name: String) throws {
-        nodes[index(name)] = try Node.serve(configurations[index(name)], activeHSMs: hsms)
+    func restart(_ name: String, binary: String = ClavigerBinary.path) throws {
+        nodes[index(name)] = try Node.serve(configurations[index(name)], activeHSMs: hsms, binary: binary)
     }
 
     /// Where its peers reach a node.
