@@ -22,6 +22,12 @@ struct DevKeyFile {
         self.keys = keys
     }
 
+    /// The 32 bytes of a key.
+    func value(of key: String) throws -> [UInt8] {
+        guard let value = keys[key] else { throw HarnessError("no key \(key)") }
+        return value.withUnsafeBytes { Array($0) }
+    }
+
     /// Encrypts as a proxy would. `metadata` are Claviger's own by default.
     func seal(
         _ plaintext: [UInt8], key: String, aad: [UInt8]? = nil, metadata: [UInt8]? = [0x43, 0x4C, 0x56, 1],
@@ -40,6 +46,18 @@ struct DevKeyFile {
             ciphertext: sealed.ciphertext.base64EncodedString(),
             initializationVector: Data(sealed.nonce).base64EncodedString(),
             authenticationTag: sealed.tag.base64EncodedString(), ciphertextMetadata: metadata.map(base64))
+    }
+
+    /// Whether a ciphertext of Claviger's own form, without AAD, was made with this key.
+    func opens(_ encrypted: Encrypted, key: String) -> Bool {
+        guard let value = keys[key], let ciphertext = Data(base64Encoded: encrypted.ciphertext),
+            let nonce = Data(base64Encoded: encrypted.initializationVector),
+            let tag = Data(base64Encoded: encrypted.authenticationTag),
+            let metadata = Data(base64Encoded: encrypted.ciphertextMetadata ?? ""),
+            let box = try? AES.GCM.SealedBox(nonce: AES.GCM.Nonce(data: nonce), ciphertext: ciphertext, tag: tag)
+        else { return false }
+        let bound = [0, 0, UInt8(truncatingIfNeeded: metadata.count)] + Array(metadata)
+        return (try? AES.GCM.open(box, using: value, authenticating: bound)) != nil
     }
 
     private static func bytes(ofHexadecimal text: Substring) throws -> [UInt8] {

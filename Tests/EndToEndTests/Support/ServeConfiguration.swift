@@ -73,6 +73,13 @@ struct ServeConfiguration {
         facts = other.facts
     }
 
+    /// Takes over the credential of another node's key store: nodes of a cluster take the same requests.
+    mutating func useCredential(of other: ServeConfiguration) {
+        guard let line = other.lines.first(where: { $0.hasPrefix("credentials = ") }) else { return }
+        set("credentials", String(line.dropFirst("credentials = ".count)), in: "[[keystore]]")
+        (facts.access_key_id, facts.secret) = (other.facts.access_key_id, other.facts.secret)
+    }
+
     mutating func setInAll(_ header: String, _ key: String, _ value: String) {
         for number in lines.indices.filter({ lines[$0] == header }).indices {
             set(key, value, in: header, number: number)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 
 /// OpenSC's `pkcs11-tool` on one token of a development node: another program that uses the HSM at the same time.
 struct TokenTool {
@@ -8,14 +9,28 @@ struct TokenTool {
 
     /// Makes a key that stays on the token.
     func makeKey(_ label: String, bytes: Int = 32) throws {
-        let pin = try text(ofFile: "\(facts.state_directory)/\(hsm)/pin")
-        _ = try call(["--login", "--pin", pin, "--keygen", "--key-type", "AES:\(bytes)", "--label", label])
+        try call(["--keygen", "--key-type", "AES:\(bytes)", "--label", label])
     }
 
-    /// What it tells of the tokens.
-    func tokens() throws -> String { try call(["--list-token-slots"]) }
+    /// Puts a key of this value there, which may encrypt and decrypt.
+    func write(_ value: [UInt8], as label: String) throws {
+        let scratch = try Scratch()
+        let file = scratch.file("value")
+        try Data(value).write(to: URL(fileURLWithPath: file))
+        try call(["--write-object", file, "--type", "secrkey", "--key-type", "AES:32", "--label", label])
+    }
 
-    private func call(_ arguments: [String]) throws -> String {
+    func delete(_ label: String) throws { try call(["--delete-object", "--type", "secrkey", "--label", label]) }
+
+    /// What it tells of the tokens.
+    func tokens() throws -> String { try output(["--list-token-slots"]) }
+
+    private func call(_ arguments: [String]) throws {
+        let pin = try text(ofFile: "\(facts.state_directory)/\(hsm)/pin")
+        _ = try output(["--login", "--pin", pin] + arguments)
+    }
+
+    private func output(_ arguments: [String]) throws -> String {
         let result = try run(
             ["/usr/bin/env", "pkcs11-tool", "--module", softHSMLibrary] + arguments,
             environment: ["SOFTHSM2_CONF": "\(facts.state_directory)/\(hsm)/softhsm2.conf"])
