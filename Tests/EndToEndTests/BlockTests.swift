@@ -164,4 +164,30 @@ extension EndToEnd {
             #expect(try answers("node-1") == ["200", "200"])
         }
     }
+
+    @Suite("two processes on one state directory", .devTokens(1))
+    struct SharedState {
+        /// Of two processes of 16631be only the one that was told refused.
+        @Test("a block that is given to one of them is enforced by the other, too, and so is its end")
+        func both() throws {
+            var first = try ServeConfiguration(from: try sharedNode())
+            first.stateDirectory = first.scratch.file("node")
+            var second = try ServeConfiguration(from: try sharedNode())
+            second.stateDirectory = first.stateDirectory
+            let nodes = try [first, second].map { try Node.serve($0, activeHSMs: 1) }
+            func answers() throws -> [String] {
+                try nodes.map { node in
+                    let reply = try XKSClient(node).encrypt([1])
+                    return reply.status == 200 ? "200" : reply.refusal
+                }
+            }
+            try eventually("both serve") { try answers() == ["200", "200"] }
+            let refused = "400 InvalidStateException"
+            try Operator(first).done("block", "--key", "foo", "--reason", "drill")
+            try eventually("both refuse", within: 5) { try answers() == [refused, refused] }
+            try Operator(first).done("unblock", "--key", "foo")
+            try eventually("both serve again", within: 5) { try answers() == ["200", "200"] }
+            for node in nodes { #expect(try node.stop() == .exited(0)) }
+        }
+    }
 }

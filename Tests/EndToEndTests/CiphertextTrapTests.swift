@@ -94,4 +94,32 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
         }
     }
+
+    @Suite("ciphertext of later formats", .devTokens(1))
+    struct LaterFormats {
+        /// A node of 16631be called the ciphertext of formats 2 and 3 invalid, too.
+        @Test("up to the format that the cluster has activated it is not called invalid; beyond, it was altered")
+        func activated() throws {
+            var configuration = try ServeConfiguration(from: try sharedNode())
+            // A later version has run on this state directory, and made ciphertext of format 3.
+            configuration.stateDirectory = configuration.scratch.file("node")
+            try FileManager.default.createDirectory(
+                atPath: configuration.stateDirectory, withIntermediateDirectories: false,
+                attributes: [.posixPermissions: 0o700])
+            try configuration.scratch.write("3\n", to: "node/ciphertext-format")
+            let node = try Node.serve(configuration, activeHSMs: 1)
+            let client = try XKSClient(node)
+            let ours = try client.encrypted([1, 2, 3])
+            var answers: [String] = []
+            for format in 2...4 as ClosedRange<UInt8> {
+                var later = ours
+                later.ciphertextMetadata = base64([0x43, 0x4C, 0x56, format])
+                answers.append(try client.decrypt(later).refusal)
+            }
+            let unknown = "500 InternalException"
+            #expect(answers == [unknown, unknown, "400 InvalidCiphertextException"])
+            #expect(try client.decrypted(ours) == [1, 2, 3])
+            #expect(try node.stop() == .exited(0))
+        }
+    }
 }

@@ -61,7 +61,7 @@ extension EndToEnd {
             for one in made { #expect(try client.decrypted(one) == [1, 2, 3]) }
         }
 
-        // The build of before called 99 of 200 invalid with three HSMs, and 100 of 200 with two.
+        /// A node of 16631be called 99 of 200 invalid with three HSMs, and 100 of 200 with two.
         @Test("every second call is refused as busy: nothing is called invalid that is not", arguments: [3, 2])
         func busyEverySecondTime(hsms: Int) throws {
             try faults.clear()
@@ -77,7 +77,7 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
         }
 
-        // The build of before called 97 of 100 invalid.
+        /// A node of 16631be called 97 of 100 invalid.
         @Test("every HSM answers GENERAL_ERROR to everything: nothing is called invalid")
         func generalError() throws {
             try faults.clear()

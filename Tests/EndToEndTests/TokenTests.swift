@@ -19,6 +19,7 @@ extension EndToEnd {
 
         init() throws { scratch = try Scratch() }
 
+        /// A node of 16631be answered 404 for the label that is there twice.
         @Test("a new key serves without a restart; a label that is there twice, or a shorter key, does not")
         func newKeys() throws {
             var configuration = try self.configuration()
@@ -54,6 +55,7 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
         }
 
+        /// A node of 16631be answered 404 from the second request on, and for ever, with all HSMs active.
         @Test("tokens that were away for seconds: no key is called absent meanwhile, and all serve again")
         func away() throws {
             let node = try Node.dev(["--plaintext"])
@@ -74,12 +76,11 @@ extension EndToEnd {
                 usleep(100_000)
             }
             try move("away", "tokens")
-            // Without: 404 after the first answer, and for ever after, with all HSMs active.
             #expect(!statuses.contains(404))
             #expect(statuses.contains { $0 >= 500 })
             try eventually("the key serves again", within: 20) {
                 let status = try client.encrypt([1]).status
-                #expect(status != 404)
+                guard status != 404 else { throw HarnessError("404: the key is called absent") }
                 return status == 200
             }
             #expect(try client.decrypted(before) == [1, 2, 3])
@@ -87,6 +88,7 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
         }
 
+        /// A node of 16631be made canaries of `bar`, too, which nobody offers.
         @Test("keys that no key store offers cost nothing; a reload that offers them makes them serve")
         func others() throws {
             var configuration = try self.configuration()
@@ -102,15 +104,16 @@ extension EndToEnd {
             _ = try configuration.write()
             try Operator(configuration).done("reload")
             try eventually("the key serves", within: 15) { try client.encrypt([1], key: "app-1").status == 200 }
-            // Without: a canary of bar and of app-1 when the node began.
             #expect(!node.log.contains { $0["key"] == "bar" })
             #expect(try node.stop() == .exited(0))
         }
 
+        /// A reload of 16631be ended with status 0 and named no HSM.
         @Test("a wrong PIN is tried once and said once; the other HSMs serve")
         func wrongPIN() throws {
             var configuration = try self.configuration()
             let wrong = try scratch.write("not-the-pin\n", to: "wrong-pin")
+            let right = "{ file = \"\(configuration.origin.state)/hsm-2/pin\" }"
             configuration.set("pin", "{ file = \"\(wrong)\" }", in: "[[hsm]]", number: 1)
             configuration.setInAll("[[hsm]]", "catalogue_interval", "\"1s\"")
             configuration.set("keys", "[\"*\"]", in: "[[keystore]]")
@@ -141,6 +144,17 @@ extension EndToEnd {
             #expect(try node.health().verdict == "DEGRADED")
             #expect(try node.health().hsm("hsm-2")?.reason?.contains("refused the PIN") == true)
             for _ in 0..<10 { #expect(try client.encrypt([1]).status == 200) }
+
+            // The same PIN is not tried again, and a reload says so; another one is.
+            let op = Operator(configuration)
+            let again = try op.call("reload")
+            #expect(again.end == .exited(1) && (again.output + again.errors).contains("hsm-2"), "\(again)")
+            #expect(node.workers["hsm-2"] == nil)
+            var corrected = configuration
+            corrected.set("pin", right, in: "[[hsm]]", number: 1)
+            _ = try corrected.write()
+            #expect(try op.done("reload").contains("hsm-2"))
+            try eventually("hsm-2 serves", within: 20) { try node.health().active.count == 3 }
             #expect(try node.stop() == .exited(0))
 
             let check = try ClavigerBinary.run(["check", "--config", try configuration.write()])
