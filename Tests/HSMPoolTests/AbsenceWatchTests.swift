@@ -57,6 +57,7 @@ struct AbsenceWatchTests {
         #expect(watch.canDeny("foo"))
     }
 
+    /// Without restarts a library that has lost sight of a key never found it again.
     @Test("the worker is started anew at once where another HSM serves the key")
     func servedElsewhere() throws {
         var watch = watch(["foo", "bar"])

@@ -8,7 +8,7 @@ import Testing
 struct KeyUseTests {
     private let quarter = KeyUseLimit.encrypts / 4
 
-    /// Without what earlier processes counted, a node that is restarted each month never reached the limit.
+    /// Without what earlier processes have counted nothing was reached: a node that is restarted each month never was there.
     @Test("earlier processes count, each use is told once, and each quarter of the limit is news")
     func noted() {
         var noted = NotedUses(earlier: ["k": KeyUses(encrypts: quarter - 5, decrypts: 7)])

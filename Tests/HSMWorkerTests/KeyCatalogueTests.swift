@@ -77,12 +77,12 @@ struct KeyCatalogueTests {
         #expect(catalogue.update(KeyFindings(keys: [key(2, "x", size: 16), key(1, "a")]), token: "t") == first)
     }
 
+    /// Where a label that is there twice was left out, `bar` alone was told.
     @Test("Several objects of one label are all told, each with a number of its own, and people are told of it")
     func candidates() throws {
         var catalogue = KeyCatalogue()
         let found = KeyFindings(keys: [key(1, "foo", id: [0x0a]), key(2, "foo", id: [0xbc]), key(3, "bar")])
         let state = catalogue.update(found, token: "prod")
-        // Without: ["bar"], and no HSM with such a pair could serve foo.
         #expect(state.listing.entries.map(\.label) == ["bar", "foo", "foo"])
         #expect(Set(state.listing.entries.map(\.reference)).count == 3)
         for handle in 1...3 as ClosedRange<UInt> {
@@ -101,7 +101,7 @@ struct KeyCatalogueTests {
         let labels: [KeyLabel] = ["K", "\u{212A}", "caf\u{E9}", "cafe\u{301}"]
         let keys = labels.enumerated().map { key(UInt($0.offset), $0.element) }
         let state = catalogue.update(KeyFindings(keys: keys), token: "t")
-        // Without: none of the four, and two complaints.
+        // With labels compared as Strings: two pairs of twins, and a complaint of each.
         #expect(Set(state.listing.entries.map(\.label)) == Set(labels))
         #expect(state.listing.entries.count == 4)
         #expect(state.listing.complaints.isEmpty)

@@ -78,7 +78,7 @@ struct KeyReaderTests {
         var reader = KeyReader()
         let found = token.round(&reader, offering(["foo", "bar"]))
         #expect(labels(found) == ["foo"])
-        // Without: 10,001 keys, each with its canary.
+        // With a search of everything, and everything offered: 10,001 keys, each with its canary.
         #expect(token.reads == [10_001])
         #expect(token.searches == ["bar", "foo"])
         #expect(!found.isCut)
@@ -119,7 +119,7 @@ struct KeyReaderTests {
         for _ in 0..<2 {
             let found = token.round(&reader, offering(["foo"], "app-*"))
             #expect(found.isCut)
-            // Without: absent, on every second start.
+            // Without the search by label `foo` was not among them.
             #expect(labels(found).last == "foo")
             #expect(found.keys.count == 10_001)
         }
@@ -193,6 +193,7 @@ struct KeyReaderTests {
         #expect(labels(token.round(&reader, .all, again: 0)) == ["app-1", "bar", "foo"])
     }
 
+    /// Where one object that cannot be read ended the round, this was the failure of the token, and no key came.
     @Test("An object that hides an attribute is out by itself")
     func unreadable() {
         var token = ScriptedToken(["foo", "bar"])

@@ -112,7 +112,7 @@ struct BlockOwnerTests {
 
     @Test("What another process on the same directory is told is enforced here, too")
     func twoProcesses() async throws {
-        // Before, it was in the file, and not in the other's memory.
+        // Without the look at what others have written it was in the file, and never in the other's memory.
         let scratch = try Scratch()
         let (one, two) = (scratch.open(), scratch.open())
         let told = Mutex(0)

@@ -9,7 +9,7 @@ struct KeyDecisionTests {
 
     @Test("a key that was proven and that no live HSM lists is unknown, never absent")
     func proven() {
-        // Without the canary's word: KeyNotFoundException for 40 of 40 keys when the site that held them was out.
+        // Without the canary's word each of these is `.absent`, which KMS is told as KeyNotFoundException.
         var bench = ProofBench(["a"], canaries: [oldCanary("k", 1, maker: "far")])
         bench.list(0)
         #expect(bench.decision("never", .encrypt) == .absent(nil))
@@ -18,6 +18,7 @@ struct KeyDecisionTests {
         #expect(isUnknown(bench.decision("elsewhere", .decrypt)))
     }
 
+    /// Without a look at the cluster both of the last two were `.absent`.
     @Test("absence is believed only while every member of the cluster lives and has exchanged its canaries")
     func members() {
         var bench = ProofBench(["a"])
@@ -31,6 +32,7 @@ struct KeyDecisionTests {
         #expect(isUnknown(bench.decision("never", .encrypt)))
     }
 
+    /// Without a look at whose list was cut the key was `.absent`.
     @Test("an HSM whose list was cut short, or that cannot be asked, does not say that it has no such key")
     func witnesses() {
         var bench = ProofBench(["a", "b"])
@@ -52,7 +54,7 @@ struct KeyDecisionTests {
 
     @Test("one copy without CKA_ENCRYPT refuses Encrypt on itself only, and people are told")
     func usage() {
-        // Without holders by operation: InvalidKeyUsageException for every Encrypt, verdict ACTIVE.
+        // With one usage for all holders: `.forbidden(.decrypt)`, which is InvalidKeyUsageException for every Encrypt.
         var bench = ProofBench(["a", "b"], canaries: [oldCanary("k", 1, maker: "a")])
         bench.put("k", 1, on: 0)
         bench.put("k", 1, on: 1, usage: .decrypt)
@@ -120,7 +122,7 @@ struct YoungKeyTests {
 
     @Test("one HSM that was up first does not decide against two")
     func first() {
-        // Without it: the two that came 17 s later were excluded, and the wrong one served alone.
+        // Without a dispute of young keys those that came 17 s later were excluded, and the wrong one served alone.
         var late = bench([2, 1, 1], up: [0])
         #expect(late.holders("k") == [0], "it serves meanwhile")
         late.wait(17)
@@ -150,6 +152,7 @@ struct YoungKeyTests {
         }
     }
 
+    /// Without a dispute of young keys the first two served on.
     @Test("one that has said nothing may hold either key")
     func missing() {
         var bench = bench([1, 1, 2, 2], up: [0, 1])

@@ -84,7 +84,7 @@ struct KeyObjectTests {
 
     @Test("a second object under a proven key's label changes nothing, and is told")
     func second() {
-        // Without taking several objects in: nobody is told, and after a restart the key is unknown on every HSM.
+        // With a label that is there twice taken for one that is gone no HSM served the key.
         var bench = pool()
         for hsm in 0..<2 { bench.add("k", 2, on: hsm) }
         for hsm in 0..<2 { bench.list(hsm) }
@@ -93,6 +93,7 @@ struct KeyObjectTests {
         #expect(bench.proof.matrix().first?.complaints == ["a has 2 keys of this label", "b has 2 keys of this label"])
     }
 
+    /// Without trying the others only the first one could be the key, and nothing served it where it was the last.
     @Test("of several objects the one that opens the canary is the key, whatever their order")
     func several() {
         for isFirst in [true, false] {

@@ -29,7 +29,7 @@ struct KeyOrderTests {
 
     @Test("a trust that corrects another one wins on every node, though it is the younger")
     func corrected() throws {
-        // Without naming the order before: the older of two trusted canaries won, and the second was undone elsewhere.
+        // Where the older of two orders won, the second one was undone as soon as it had been told and come back.
         var (one, other) = (node(), node())
         try trust(0, in: &one)
         tell(one, &other)
@@ -44,6 +44,7 @@ struct KeyOrderTests {
         #expect(one.proof.canary(of: "k")?.sealed == other.proof.canary(of: "k")?.sealed)
     }
 
+    /// Where the older of two orders won, both nodes served on, and nothing was said.
     @Test("two that do not know each other make a dispute on both nodes, until a third names both")
     func unknown() throws {
         var (one, other) = (node(), node())

@@ -19,6 +19,7 @@ struct KeyProofContestTests {
         oldCanary("k", value, maker: "far", age: age, nonce: nonce, isProvisional: isProvisional)
     }
 
+    /// Without the contest both sides encrypted, and called the other one's ciphertext invalid.
     @Test("of one node against one the older canary's side encrypts; both sides open theirs, and say so")
     func oneAgainstOne() {
         for (age, isOurs) in [(Int64(7_200), false), (1_800, true)] {
@@ -116,6 +117,7 @@ struct KeyProofContestTests {
         #expect(bench.proof.different("k") == [0] && !bench.proof.hasDisagreements)
     }
 
+    /// Without a word on the ciphertext of contested keys it was `.invalid`.
     @Test("nothing final is said of a ciphertext while a peer's canary has not been tried, nor after a restart amid it")
     func unsettled() {
         var bench = node()
@@ -148,7 +150,7 @@ struct KeyProofClusterSightTests {
 
     @Test("a key that is new serves when another node has been told, or after ten seconds alone")
     func waiting() {
-        // Without the wait: two nodes that started together encrypted with two keys under one label for ever.
+        // Without the wait it served before any other node had been told.
         var bench = fresh()
         #expect(bench.holders("k").isEmpty && bench.proof.told().map(\.label) == ["k"] && bench.stored.isEmpty)
         #expect(bench.proof.told().first?.history.isProvisional == true && bench.proof.shared().isEmpty)
@@ -168,6 +170,7 @@ struct KeyProofClusterSightTests {
         #expect(fresh(isSought: false).holders("k") == [0], "there is no other node")
     }
 
+    /// Without a word on the ciphertext of keys that nobody has confirmed it was `.invalid`.
     @Test("who decides alone while a member is away says nothing final until it has exchanged canaries with one")
     func alone() {
         var bench = fresh()

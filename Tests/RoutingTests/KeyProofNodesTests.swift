@@ -195,6 +195,7 @@ private struct Nodes {
 
 @Suite("Key proof: simulation of nodes")
 struct KeyProofNodesTests {
+    /// Without the contest a seed ended with two keys that encrypt under one label.
     @Test(
         "random clusters: one key encrypts in the end, nothing is called invalid while two open, all that agree serve")
     func random() {

@@ -88,6 +88,24 @@ struct PoolMachineSilenceTests {
         #expect(next.dispatches.map(\.operation) == [silent.operation])
     }
 
+    /// Where that was the last word the request stayed with the silent HSM to its deadline.
+    @Test("what the budget does not allow when patience ends is tried again as soon as there is a token")
+    func laterToken() throws {
+        var bench = Bench(hsms: 3, lanes: 2)
+        let silent = try bench.send([0, 1])
+        bench.now += 79 * millisecond
+        // Others use up the budget.
+        while bench.machine.counters.refusedByBudget == 0 {
+            var actions = bench.submit([2]).1
+            while let dispatch = actions.dispatches.first { actions = bench.answer(dispatch, .tryElsewhere) }
+        }
+        #expect(bench.tick(after: 2).dispatches.isEmpty)
+        #expect(bench.machine.counters.refusedByBudget == 2)
+        var next: Dispatch?
+        for _ in 0..<10 where next == nil { next = bench.tick(after: 10).dispatches.first }
+        #expect(next?.operation == silent.operation && next?.lane.hsm != silent.lane.hsm)
+    }
+
     @Test("one that failed is asked again when the only other one is silent with every lane")
     func failedBeforeSilent() throws {
         var bench = Bench(hsms: 2, lanes: 2)
