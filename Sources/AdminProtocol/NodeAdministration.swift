@@ -12,6 +12,25 @@ package enum AdminAnswer: Sendable, Equatable {
     case failed(String)
 }
 
+/// A reload that came to nothing, or only half way: what is checked beforehand may still fail when it is done.
+package struct ReloadFailure: Error, Sendable, Equatable {
+    /// What is in use as the file says now.
+    package var changed: [String]
+    package var cause: String
+
+    package init(changed: [String], cause: String) {
+        self.changed = changed
+        self.cause = cause
+    }
+
+    /// Says that nothing has changed only where that is so.
+    package var answer: AdminAnswer {
+        guard !changed.isEmpty else { return .refused("Nothing has changed. \(cause)") }
+        let names = changed.joined(separator: ", ")
+        return .failed("Of the file these are in use now: \(names); everything else is as before. \(cause)")
+    }
+}
+
 /// What an operator can ask of a running node. Called on any thread, by several at a time.
 package protocol NodeAdministration: Sendable {
     /// What is known at the moment. Never asks an HSM, and never waits.

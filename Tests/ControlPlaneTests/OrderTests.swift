@@ -36,6 +36,19 @@ import Testing
         return (status, parts.dropFirst().joined(separator: "\r\n\r\n"))
     }
 
+    /// Where each failure was told alike, the second one was "Nothing has changed", with new HSMs in use.
+    @Test func aReloadThatFailedHalfWayIsNotToldAsNothing() {
+        let whole = ReloadFailure(changed: [], cause: "line 3 is no TOML")
+        #expect(whole.answer == .refused("Nothing has changed. line 3 is no TOML"))
+        let half = ReloadFailure(changed: ["the certificate of [xks]", "HSMs"], cause: "it holds one prefix twice")
+        guard case .failed(let text) = half.answer else {
+            Issue.record("\(half.answer)")
+            return
+        }
+        #expect(!text.contains("Nothing has changed"))
+        for part in ["the certificate of [xks], HSMs", "as before", "one prefix twice"] { #expect(text.contains(part)) }
+    }
+
     @Test func aClusterIsBegun() async throws {
         let node = ScriptedNode(.done("the cluster begins"))
         try await withNode(node) { ask in

@@ -88,6 +88,8 @@ extension EndToEnd {
             #expect(answers.keys.allSatisfy { $0.hasPrefix("5") }, "\(answers)")
             #expect(try client.encrypt([1], key: "k-own").status == 200)
             #expect(try client.encrypt([1], key: "k-never").status == 404)
+            // An HSM that shows no key is not called well.
+            #expect(try pair.node("node-2").health().active.isEmpty)
             try pair.stop()
         }
     }

@@ -109,7 +109,8 @@ struct VersionTests {
         #expect(one.common(with: other) == FormatVersions(gossip: 1, blocks: 1, canaries: 2, ciphertext: 2))
     }
 
-    // Of 33 keys that a node could not serve the last was taken for one that it serves: KMS was told it does not exist.
+    /// Without the filter a key that was not named one by one, the 33rd for example, counted as served there, and that node
+    /// was asked first.
     @Test("a filter holds all keys that a node cannot serve, and hardly any other; those that it holds are asked last")
     func filters() throws {
         for (count, most) in [(0, 0), (33, 2), (800, 5), (5_000, 3_000)] {

@@ -85,6 +85,7 @@ struct WorkerLifeTests {
     /// Says why it gives up, and ends, as a worker does whose token refuses it.
     private static let failing = #"echo x >> "$MARK/starts"; cat "$MARK/failure" >&3; exit 1"#
 
+    /// Without the retry a reload with the same settings started nothing: an unlocked PIN needed a restart of the node.
     @Test("what a person has mended is tried again with the next reload; a refused PIN only when it is another")
     func triedAgain() async throws {
         let locked = WorkerFailure(kind: .pinUnusable, message: "the PIN is locked")

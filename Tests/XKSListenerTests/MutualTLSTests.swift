@@ -77,7 +77,8 @@ import XKSProtocol
             try authority.issue(
                 "mail", subject: "/CN=x", alternativeNames: "email:\(Self.name),URI:\(Self.name)", issuer: "trusted")
             try authority.issue("organisation", subject: "/O=\(Self.name)/CN=x", issuer: "trusted")
-            // A common name that its holder has chosen, beside the alternative name that the CA has checked.
+            // A common name that its holder has chosen, beside the alternative name that the CA has checked: with common
+            // names counted in any case this one was let in.
             try authority.issue(
                 "chosen", subject: "/CN=\(Self.name)", alternativeNames: "DNS:else.example", issuer: "trusted")
             try authority.makeAuthority("self")

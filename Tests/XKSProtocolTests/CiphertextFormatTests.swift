@@ -52,7 +52,8 @@ import XKSProtocol
         #expect(AADForm(rawValue: "digest") == .digest)
     }
 
-    // Until now every unknown format was called invalid: a node that was rolled back would have called good data so.
+    /// Where every unknown format was called invalid, those in use were so, too: a node that was rolled back called good
+    /// data invalid.
     @Test("up to the format that the cluster has activated an unknown one is good, and for others to open")
     func activatedFormats() throws {
         for version in UInt8.min...UInt8.max where version != 1 {

@@ -49,12 +49,12 @@ final class NodeReloader: Sendable {
             parts.logger.notice("configuration reloaded", metadata: ["changes": "\(words)"])
             let answer = "\(file) has been read. \(words)"
             return hsms.refused.isEmpty && hsms.withRefusedPIN.isEmpty ? .done(answer) : .failed(answer)
-        } catch let partial as PartialReload where !partial.changed.isEmpty {
-            parts.logger.error("configuration reloaded in part", metadata: ["reason": "\(partial)"])
-            return .failed("\(partial)")
         } catch {
-            parts.logger.error("configuration not reloaded", metadata: ["reason": "\(error)"])
-            return .refused("Nothing has changed. \(error)")
+            let failure = error as? ReloadFailure ?? ReloadFailure(changed: [], cause: "\(error)")
+            parts.logger.error(
+                failure.changed.isEmpty ? "configuration not reloaded" : "configuration reloaded in part",
+                metadata: ["reason": "\(failure.cause)", "changed": "\(failure.changed.joined(separator: ", "))"])
+            return failure.answer
         }
     }
 
@@ -73,7 +73,7 @@ final class NodeReloader: Sendable {
     /// HSMs before the key stores, which name them.
     private func apply(
         _ new: NodePlan, after old: NodePlan
-    ) throws(PartialReload) -> (words: String, hsms: PoolChange) {
+    ) throws(ReloadFailure) -> (words: String, hsms: PoolChange) {
         var changed: [String] = []
         do {
             if case .tls(let material) = new.listener.transport, try listener.replaceTLS(material) {
@@ -89,21 +89,8 @@ final class NodeReloader: Sendable {
             parts.apply(new)
             return (ReloadReport.text(hsms: change, old: old.settings, new: new.settings), change)
         } catch {
-            throw PartialReload(changed: changed, cause: error)
+            throw ReloadFailure(changed: changed, cause: "\(error)")
         }
-    }
-}
-
-/// A reload that failed half way: what is checked beforehand may still fail when it is done.
-struct PartialReload: Error, CustomStringConvertible {
-    /// What is in use as the file says now.
-    var changed: [String]
-    var cause: any Error
-
-    var description: String {
-        changed.isEmpty
-            ? "\(cause)"
-            : "Of the file these are in use now: \(changed.joined(separator: ", ")); everything else is as before. \(cause)"
     }
 }
 
