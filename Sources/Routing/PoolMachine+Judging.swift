@@ -259,7 +259,9 @@ extension PoolMachine {
         else { return }
         hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.hedgeAt = .max }
         let others = operation.willing.subtracting(operation.asked)
-        guard operation.check == nil, operation.awaitsCheck == nil, operation.attempts < limits.attempts,
+        // One that may have ended a worker is on one HSM at a time, so that it ends no third one.
+        guard operation.check == nil, operation.awaitsCheck == nil, operation.setbacks.suspectSince == nil,
+            operation.attempts < limits.attempts,
             operation.flights.count == 1, !operation.isWaiting,
             let next = choose(healthy(others), group: operation.group, onlyFree: true, now: now)
         else { return }

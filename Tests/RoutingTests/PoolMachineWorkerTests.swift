@@ -190,6 +190,17 @@ struct PoolMachineWorkerTests {
         #expect(end(2, of: &bench).finishes.isEmpty, "it waits for one of the three")
     }
 
+    /// It was hedged, and both lanes' workers could end with it.
+    @Test("a request at which one worker ended is on one HSM at a time")
+    func suspectIsNotHedged() throws {
+        var bench = Bench(hsms: 3, lanes: 1)
+        for hsm in 0..<3 { try bench.teach(hsm) }
+        let first = try bench.send([0, 1, 2])
+        let second = try #require(end(first, of: &bench).flatMap(\.dispatches).first)
+        #expect(bench.tick(after: 10).dispatches.isEmpty)
+        #expect(bench.answer(second, .done).finishes.map(\.outcome) == [.done])
+    }
+
     @Test("the word of a lane that comes when the request is over, or is about no request, is no matter")
     func lateWord() throws {
         var bench = Bench(hsms: 2, lanes: 1)
