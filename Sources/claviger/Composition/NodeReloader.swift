@@ -51,9 +51,11 @@ final class NodeReloader: Sendable {
             return hsms.refused.isEmpty && hsms.withRefusedPIN.isEmpty ? .done(answer) : .failed(answer)
         } catch {
             let failure = error as? ReloadFailure ?? ReloadFailure(changed: [], cause: "\(error)")
+            var metadata: Logger.Metadata = ["reason": "\(failure.cause)"]
+            if !failure.changed.isEmpty { metadata["changed"] = "\(failure.changed.joined(separator: ", "))" }
             parts.logger.error(
                 failure.changed.isEmpty ? "configuration not reloaded" : "configuration reloaded in part",
-                metadata: ["reason": "\(failure.cause)", "changed": "\(failure.changed.joined(separator: ", "))"])
+                metadata: metadata)
             return failure.answer
         }
     }
