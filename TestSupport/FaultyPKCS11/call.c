@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "call.h"
 #include "control.h"
+#include "counts.h"
 #include "faults.h"
 #include "operations.h"
 
@@ -12,16 +13,20 @@ void call_set_initialized(bool is_initialized) { atomic_store(&initialized, is_i
 
 bool call_token_is_lost(struct token *token) { return control_has(token_label(token), RULE_LOSE_TOKEN); }
 
-static CK_RV strike(struct call *call) {
-    struct strike strike = faults_strike(call->function, token_label(call->token));
+/// `turns`: as faults_strike has it.
+static CK_RV strike(struct call *call, struct token *turns) {
+    const char *label = token_label(call->token);
+    counts_add(call->function, label);
+    struct strike strike = faults_strike(call->function, label, turns);
     call->flips = strike.flips;
+    call->has_turn = strike.has_turn;
     return strike.code;
 }
 
 CK_RV call_on_library(struct call *call, enum function function) {
     *call = (struct call){.function = function};
     control_poll();
-    return strike(call);
+    return strike(call, NULL);
 }
 
 CK_RV call_on_slot(struct call *call, enum function function, CK_SLOT_ID slot) {
@@ -29,7 +34,7 @@ CK_RV call_on_slot(struct call *call, enum function function, CK_SLOT_ID slot) {
     control_poll();
     if (!call_is_initialized()) return CKR_CRYPTOKI_NOT_INITIALIZED;
     call->token = token_in(slot);
-    return strike(call);
+    return strike(call, NULL);
 }
 
 /// What calls on a session that is dead return.
@@ -50,7 +55,7 @@ CK_RV call_on_session(struct call *call, enum function function, CK_SESSION_HAND
     call->token = call->session->token;
     CK_RV rv = condition(call->session);
     if (rv != CKR_OK) return rv;
-    rv = strike(call);
+    rv = strike(call, call->token);
     // It may have died while the call was delayed.
     CK_RV now = condition(call->session);
     if (now != CKR_OK) return now;
@@ -60,6 +65,7 @@ CK_RV call_on_session(struct call *call, enum function function, CK_SESSION_HAND
 
 CK_RV call_end(struct call *call, CK_RV rv, CK_BYTE *output, const CK_ULONG *length) {
     if (call->flips && rv == CKR_OK && length != NULL) faults_flip(output, *length);
+    if (call->has_turn) token_end_turn(call->token);
     if (call->session != NULL) session_release(call->session);
     return rv;
 }

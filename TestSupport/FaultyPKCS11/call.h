@@ -15,6 +15,8 @@ struct call {
     /// NULL for a call without a session, and after a refusal.
     struct session *session;
     bool flips;
+    /// Other calls on the token wait until it ends.
+    bool has_turn;
 };
 
 /// Begins a call that concerns the whole library. What is not CKR_OK is to be returned, through call_end.

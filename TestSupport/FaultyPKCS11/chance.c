@@ -12,11 +12,23 @@ static uint64_t step(uint64_t *state) {
     return mixed ^ (mixed >> 31);
 }
 
-uint64_t chance_below(uint64_t limit) {
+static uint64_t number(void) {
     static _Thread_local uint64_t state;
     if (state == 0) (void)chance_fill((CK_BYTE *)&state, sizeof state);
-    uint64_t number = step(&state);
-    return limit == 0 ? 0 : number % limit;
+    return step(&state);
+}
+
+uint64_t chance_below(uint64_t limit) { return limit == 0 ? 0 : number() % limit; }
+
+/// Needs no logarithm, and so no libm: von Neumann, Various techniques used in connection with random digits, 1951. A
+/// descending run of uniform numbers of even length ends with the first of them as the fraction; each run of odd length
+/// adds one mean.
+uint64_t chance_exponential(uint64_t mean) {
+    for (uint64_t whole = 0;; whole++) {
+        uint64_t first = number(), last = first, length = 1;
+        for (uint64_t next; (next = number()) < last; last = next) length++;
+        if (length % 2 == 1) return whole * mean + (uint64_t)((double)mean * ((double)(first >> 11) * 0x1p-53));
+    }
 }
 
 bool chance_fill(CK_BYTE *bytes, CK_ULONG length) {

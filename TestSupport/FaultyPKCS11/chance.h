@@ -8,6 +8,9 @@
 /// Evenly among 0 ..< limit, near enough for a delay; 0 for a limit of 0. Not for keys and IVs.
 LOCAL uint64_t chance_below(uint64_t limit);
 
+/// From the exponential distribution of that mean.
+LOCAL uint64_t chance_exponential(uint64_t mean);
+
 /// Bytes from the system's generator.
 LOCAL bool chance_fill(CK_BYTE *bytes, CK_ULONG length);
 

@@ -14,11 +14,15 @@ struct decision {
     /// Rule whose end a hanging call waits for; 0: it does not hang.
     uint64_t hang;
     bool crashes;
+    bool waits_for_turn;
     struct strike strike;
 };
 
-/// Whether it is this call's turn. Counts for all threads together.
-static bool is_due(struct rule *rule) { return (atomic_fetch_add(&rule->calls, 1) + 1) % rule->every == 0; }
+/// Whether the rule strikes this call. Counts for all threads together.
+static bool is_due(struct rule *rule) {
+    if ((atomic_fetch_add(&rule->calls, 1) + 1) % rule->every != 0) return false;
+    return rule->share == WHOLE_SHARE || chance_below(WHOLE_SHARE) < rule->share;
+}
 
 static bool is_busy_function(enum function function) {
     return function == FN_C_Encrypt || function == FN_C_Decrypt || function == FN_C_EncryptMessage ||
@@ -32,6 +36,7 @@ static bool concerns(const struct rule *rule, enum function function) {
     case RULE_CRASH:
     case RULE_RETURN:
     case RULE_FLIP_BITS:
+    case RULE_SERIAL:
         return rule->facts.function == ANY_FUNCTION || rule->facts.function == function;
     case RULE_BUSY:
         return is_busy_function(function);
@@ -48,13 +53,17 @@ static void decide(struct rule *rule, void *context) {
     const struct rule_facts *facts = &rule->facts;
     switch (facts->kind) {
     case RULE_DELAY:
-        decision->delay += facts->low + chance_below(facts->high - facts->low + 1);
+        decision->delay += facts->is_exponential ? chance_exponential(facts->low)
+                                                 : facts->low + chance_below(facts->high - facts->low + 1);
         break;
     case RULE_HANG:
         if (decision->hang == 0) decision->hang = facts->id;
         break;
     case RULE_CRASH:
         decision->crashes = true;
+        break;
+    case RULE_SERIAL:
+        decision->waits_for_turn = true;
         break;
     case RULE_FLIP_BITS:
         decision->strike.flips = true;
@@ -65,11 +74,17 @@ static void decide(struct rule *rule, void *context) {
     }
 }
 
-struct strike faults_strike(enum function function, const char *token) {
+struct strike faults_strike(enum function function, const char *label, struct token *turns) {
     struct decision decision = {.function = function};
     if (control_is_quiet()) return decision.strike;
     uint64_t start = now_nanoseconds();
-    control_visit(token, decide, &decision);
+    control_visit(label, decide, &decision);
+    if (decision.waits_for_turn && turns != NULL) {
+        token_await_turn(turns);
+        decision.strike.has_turn = true;
+        // What it waited is not a part of the call.
+        start = now_nanoseconds();
+    }
     if (decision.delay > 0) sleep_until(start + decision.delay);
     while (decision.hang != 0 && control_holds(decision.hang)) {
         sleep_until(now_nanoseconds() + 2 * millisecond);

@@ -52,6 +52,9 @@ struct function_list_3_0 {
 #undef X
 };
 
+/// The C_ name of a function; not for ANY_FUNCTION.
+LOCAL const char *function_name(enum function function);
+
 /// The function of that C_ name, or ANY_FUNCTION for `*`, in `*function`; false for an unknown name.
 LOCAL bool function_named(const char *name, enum function *function);
 

@@ -13,6 +13,8 @@ static const char *const functions[] = {
 #undef X
 };
 
+const char *function_name(enum function function) { return functions[function]; }
+
 bool function_named(const char *name, enum function *function) {
     if (strcmp(name, "*") == 0) {
         *function = ANY_FUNCTION;

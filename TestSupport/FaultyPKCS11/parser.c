@@ -68,7 +68,12 @@ static bool read_choice(struct line *line, struct rule *rule, const char *const 
 }
 
 static bool read_delay(struct line *line, struct rule *rule) {
-    return read_function(line, rule) && value_range(next_word(line), &rule->facts.low, &rule->facts.high);
+    if (!read_function(line, rule)) return false;
+    const char *word = next_word(line);
+    rule->facts.is_exponential = word != NULL && strcmp(word, "exp") == 0;
+    if (!rule->facts.is_exponential) return value_range(word, &rule->facts.low, &rule->facts.high);
+    word = next_word(line);
+    return word != NULL && value_duration(word, strlen(word), &rule->facts.low);
 }
 
 static bool read_return(struct line *line, struct rule *rule) {
@@ -101,7 +106,7 @@ static bool read_gcm_size(struct line *line, struct rule *rule) {
     return read_choice(line, rule, words, numbers, 2);
 }
 
-/// First words, and how the words behind them are read. `counts`: may say `every N`.
+/// First words, and how the words behind them are read. `counts`: may say `every N` and `share P%`.
 static const struct kind {
     const char *word, *second;
     enum rule_kind kind;
@@ -113,6 +118,7 @@ static const struct kind {
     {"crash", NULL, RULE_CRASH, read_function, true},
     {"return", NULL, RULE_RETURN, read_return, true},
     {"flip-bits", NULL, RULE_FLIP_BITS, read_function, true},
+    {"serial", NULL, RULE_SERIAL, read_function, false},
     {"lose-sessions", NULL, RULE_LOSE_SESSIONS, read_nothing, false},
     {"lose-token", NULL, RULE_LOSE_TOKEN, read_nothing, false},
     {"session-limit", NULL, RULE_SESSION_LIMIT, read_limit, false},
@@ -144,7 +150,7 @@ static const struct kind *read_kind(struct line *line) {
     return NULL;
 }
 
-/// `every N` and `for 5s`, in any order.
+/// `every N`, `share P%` and `for 5s`, in any order.
 static bool read_conditions(struct line *line, struct rule *rule, bool counts) {
     const char *word;
     while ((word = next_word(line)) != NULL) {
@@ -152,6 +158,8 @@ static bool read_conditions(struct line *line, struct rule *rule, bool counts) {
         if (value == NULL) return false;
         if (counts && strcmp(word, "every") == 0) {
             if (!value_number(value, &rule->every) || rule->every == 0) return false;
+        } else if (counts && strcmp(word, "share") == 0) {
+            if (!value_share(value, &rule->share)) return false;
         } else if (strcmp(word, "for") == 0) {
             if (!value_duration(value, strlen(value), &rule->lasts) || rule->lasts == 0) return false;
         } else {
@@ -177,6 +185,7 @@ static struct rule *read_rule(struct line *line, const char *section) {
     struct rule *rule = calloc(1, sizeof *rule);
     if (rule == NULL) return NULL;
     rule->every = 1;
+    rule->share = WHOLE_SHARE;
     rule->text = joined(line);
     strcpy(rule->section, section);
     const struct kind *kind = read_kind(line);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "real.h"
 #include "control.h"
+#include "counts.h"
 #include "include/FaultyPKCS11.h"
 
 #include <dlfcn.h>
@@ -29,6 +30,7 @@ static void load(void) {
         return;
     }
     control_start();
+    counts_start();
     real = list;
 }
 

@@ -13,6 +13,7 @@ enum rule_kind {
     RULE_CRASH,
     RULE_RETURN,
     RULE_FLIP_BITS,
+    RULE_SERIAL,
     RULE_LOSE_SESSIONS,
     RULE_LOSE_TOKEN,
     RULE_SESSION_LIMIT,
@@ -38,6 +39,9 @@ enum iv_maker { IV_BY_CALLER, IV_IN_BUFFER, IV_APPENDED };
 /// The longest label of a token or key, bytes.
 enum { LABEL_LIMIT = 255 };
 
+/// A share of all, in parts per million.
+enum { WHOLE_SHARE = 1000000 };
+
 /// What a rule says, apart from its place in time; may be copied.
 struct rule_facts {
     /// Different for every appearance of a line; never 0.
@@ -46,8 +50,10 @@ struct rule_facts {
     enum function function;
     /// RULE_RETURN, RULE_REFUSE_LOGIN, RULE_BAD_TAG, RULE_BUSY.
     CK_RV code;
-    /// RULE_DELAY: bounds in nanoseconds. RULE_SESSION_LIMIT, RULE_GCM_PARAMS, RULE_IV: `low` is the number.
+    /// RULE_DELAY: bounds in nanoseconds, or the mean in `low`. RULE_SESSION_LIMIT, RULE_GCM_PARAMS, RULE_IV: `low` is the number.
     uint64_t low, high;
+    /// RULE_DELAY: exponentially distributed.
+    bool is_exponential;
     /// RULE_LOSE_KEY, RULE_SWAP_KEY, RULE_SWAP_VALUE: the label, and the label whose object takes its place.
     char label[LABEL_LIMIT + 1];
     char other[LABEL_LIMIT + 1];
@@ -61,6 +67,8 @@ struct rule {
     char *text;
     /// Strikes every so many calls; 1: every call.
     uint64_t every;
+    /// Strikes so many of a million calls, by chance; WHOLE_SHARE: every call.
+    uint64_t share;
     /// For so long, nanoseconds; 0: as long as it stands in the file.
     uint64_t lasts;
     /// When the line was first seen, nanoseconds of CLOCK_MONOTONIC.

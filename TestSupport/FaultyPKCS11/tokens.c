@@ -2,7 +2,6 @@
 #include "tokens.h"
 #include "real.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +49,8 @@ struct token *token_in(CK_SLOT_ID slot) {
         if (grown != NULL) tokens = grown;
         if (grown != NULL && (token = calloc(1, sizeof *token)) != NULL) {
             token->slot = slot;
+            pthread_mutex_init(&token->turns, NULL);
+            pthread_cond_init(&token->turn_ended, NULL);
             tokens[count++] = token;
         }
     }
@@ -58,6 +59,20 @@ struct token *token_in(CK_SLOT_ID slot) {
     // One that was not initialised may be by now.
     if (token != NULL && (label == NULL || *label == 0)) token_read(token);
     return token;
+}
+
+void token_await_turn(struct token *token) {
+    pthread_mutex_lock(&token->turns);
+    uint64_t before = token->came++;
+    while (token->ended != before) pthread_cond_wait(&token->turn_ended, &token->turns);
+    pthread_mutex_unlock(&token->turns);
+}
+
+void token_end_turn(struct token *token) {
+    pthread_mutex_lock(&token->turns);
+    token->ended++;
+    pthread_cond_broadcast(&token->turn_ended);
+    pthread_mutex_unlock(&token->turns);
 }
 
 void tokens_forget(void) {

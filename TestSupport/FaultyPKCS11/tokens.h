@@ -5,6 +5,7 @@
 
 #include "cryptoki.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 /// A slot. Lives as long as the process.
@@ -14,6 +15,10 @@ struct token {
     _Atomic(const char *) label;
     /// The sessions of the token were lost, and with them the login, which the wrapped library still has.
     _Atomic bool logout_due;
+    /// Calls that are one at a time: how many came, and how many ended.
+    pthread_mutex_t turns;
+    pthread_cond_t turn_ended;
+    uint64_t came, ended;
 };
 
 /// The slot's token, its label read from the wrapped library if it is not known. NULL when there is no memory.
@@ -21,6 +26,10 @@ LOCAL struct token *token_in(CK_SLOT_ID slot);
 
 /// Reads the label anew.
 LOCAL void token_read(struct token *token);
+
+/// Waits until all calls that began to wait earlier have ended their turns: first come, first served.
+LOCAL void token_await_turn(struct token *token);
+LOCAL void token_end_turn(struct token *token);
 
 /// Forgets all labels: slots may have other tokens after an initialisation.
 LOCAL void tokens_forget(void);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "values.h"
+#include "rules.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -33,6 +34,25 @@ bool value_duration(const char *text, size_t length, uint64_t *nanoseconds) {
         }
     }
     return false;
+}
+
+bool value_share(const char *text, uint64_t *share) {
+    enum { DECIMALS = 4 };
+    uint64_t number = 0;
+    int digits = 0, decimals = -1;
+    for (; isdigit((unsigned char)*text) || (*text == '.' && digits > 0 && decimals < 0); text++) {
+        if (*text == '.') {
+            decimals = 0;
+            continue;
+        }
+        if (decimals >= 0) decimals++;
+        if (++digits > 3 + DECIMALS || decimals > DECIMALS) return false;
+        number = number * 10 + (uint64_t)(*text - '0');
+    }
+    if (digits == 0 || decimals == 0 || strcmp(text, "%") != 0) return false;
+    for (int place = decimals < 0 ? 0 : decimals; place < DECIMALS; place++) number *= 10;
+    *share = number;
+    return number > 0 && number <= WHOLE_SHARE;
 }
 
 bool value_range(const char *text, uint64_t *low, uint64_t *high) {

@@ -31,6 +31,7 @@ struct FaultyHSM {
         setenv("SOFTHSM2_CONF", configuration.path, 1)
         setenv("FAULTY_PKCS11_CONTROL", directory.appending(path: "control").path, 1)
         setenv("FAULTY_PKCS11_INTERVAL", "0", 1)
+        setenv("FAULTY_PKCS11_COUNTS", directory.appending(path: "counts").path, 1)
         let provisioned = try Module.load(path: Self.library)
         let provisioner = TokenProvisioner(provisioned)
         for (label, seed) in [(Self.first, UInt8(1)), (Self.second, UInt8(3))] {
@@ -68,6 +69,17 @@ struct FaultyHSM {
 
     /// What the control file says from now on.
     func control(_ text: String) throws { try Self.write(text, to: directory) }
+
+    /// How many calls of that function the token of that label has had, of all processes together.
+    func calls(_ function: String, token: String = Self.first) throws -> UInt64 {
+        let file = [UInt8](try Data(contentsOf: directory.appending(path: "counts")))
+        let wanted = [token, function].map { Array($0.utf8) + [UInt8](repeating: 0, count: 32 - $0.utf8.count) }
+        for start in stride(from: 0, to: file.count, by: 72)
+        where Array(file[start..<start + 32]) == wanted[0] && Array(file[start + 32..<start + 64]) == wanted[1] {
+            return file[start + 64..<start + 72].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        }
+        return 0
+    }
 
     func remove() { try? FileManager.default.removeItem(at: directory) }
 

@@ -191,7 +191,11 @@ struct FunctionFaultTests {
                 "return CKR_NO_SUCH_THING *", "return CKR_OK *", "delay C_Encrypt", "delay C_Encrypt 5",
                 "hang C_Nothing",
                 "return CKR_DEVICE_ERROR C_Encrypt every 0", "lose-key", "session-limit many", "vendor", "vendor iv",
-                "zero-iv every 2", "return CKR_DEVICE_ERROR * for", "\"open", "nonsense",
+                "delay C_Encrypt exp", "delay C_Encrypt exp 1ms..2ms", "serial", "serial C_Encrypt every 2",
+                "return CKR_DEVICE_ERROR C_Encrypt share 0%", "return CKR_DEVICE_ERROR C_Encrypt share 100.1%",
+                "return CKR_DEVICE_ERROR C_Encrypt share 5", "return CKR_DEVICE_ERROR C_Encrypt share 0.00001%",
+                "return CKR_DEVICE_ERROR C_Encrypt share .5%", "return CKR_DEVICE_ERROR C_Encrypt share 5.%",
+                "lose-token share 50%", "zero-iv every 2", "return CKR_DEVICE_ERROR * for", "\"open", "nonsense",
             ]
             for line in bad {
                 try hsm.control("return CKR_DEVICE_ERROR *\n[hsm-1]\n\(line)\n[other]\nreturn CKR_DEVICE_ERROR *\n")

@@ -23,4 +23,18 @@
 /// What holds when FAULTY_PKCS11_INTERVAL is not set, milliseconds.
 #define FAULTY_PKCS11_DEFAULT_INTERVAL 5
 
+/// Environment: path of the file in which calls are counted, made when it is not there; rows of faulty_pkcs11_count.
+/// Without it nothing is counted.
+#define FAULTY_PKCS11_COUNTS "FAULTY_PKCS11_COUNTS"
+
+/// A row of that file. Numbers are in the byte order of the machine; the first row without a function ends the file.
+struct faulty_pkcs11_count {
+    /// The token's label, padded with zeroes; empty for calls on no token.
+    char token[32];
+    /// The function's `C_` name, padded with zeroes.
+    char function[32];
+    /// Calls that began, of all processes that were ever given the file.
+    unsigned long long calls;
+};
+
 #endif

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// How many calls of each function a token has had: in a file that whoever tests may read at any time.
+#ifndef FAULTY_COUNTS_H
+#define FAULTY_COUNTS_H
+
+#include "functions.h"
+
+/// Reads the environment and opens the file. Once per process, before any other function here.
+LOCAL void counts_start(void);
+
+/// Counts a call on the token of that label; NULL: on none. A label's address stands for it: those of
+/// tokens.h stay.
+LOCAL void counts_add(enum function function, const char *token);
+
+#endif
