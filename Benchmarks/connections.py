@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many keep-alive connections to one node, on one thread: raw sockets, HTTP/1.1, never a wait for the other side."""
+"""Many keep-alive connections to nodes, on one thread: raw sockets, HTTP/1.1, never a wait for the other side."""
 
 import collections
 import errno
@@ -17,7 +17,7 @@ MOST_CONNECTIONS = 600
 class Connection:
     """One keep-alive connection, with at most one request under way."""
 
-    __slots__ = ("socket", "unsent", "received", "request", "number", "blocked")
+    __slots__ = ("socket", "unsent", "received", "request", "number", "blocked", "address")
 
     def __init__(self, address):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -27,7 +27,7 @@ class Connection:
         if code not in (0, errno.EINPROGRESS):
             self.socket.close()
             raise OSError(code, os.strerror(code))
-        self.number = self.socket.fileno()
+        self.number, self.address = self.socket.fileno(), address
         self.unsent, self.received, self.request = b"", bytearray(), None
         # Whether it waits for the socket to take more.
         self.blocked = False
@@ -60,7 +60,7 @@ class Connection:
 
 
 class Connections:
-    """Connections to one node. `answered(request, status, body)` is called for every request that was sent, once.
+    """Connections to one node, or to several. `answered(request, status, body)` is called for every request that was sent, once.
 
     The status is 0 where there was no answer; the body then is the reason.
     """
@@ -70,19 +70,23 @@ class Connections:
         self._address, self._answered = (host, port), answered
         self._patience = PATIENCE if patience is None else patience
         self._epoll = select.epoll()
-        self._all, self._idle = {}, []
+        # Connections by descriptor; those that are idle, by address.
+        self._all, self._idle = {}, collections.defaultdict(list)
         self._expiries = collections.deque()
 
     @property
     def in_flight(self):
-        return len(self._all) - len(self._idle)
+        return len(self._all) - sum(map(len, self._idle.values()))
 
-    def send(self, request, data):
+    def send(self, request, data, address=None):
+        """Sends to the node, or to another one: `address` is a pair of host and port."""
+        address = address or self._address
+        idle = self._idle[address]
         try:
-            if self._idle:
-                connection = self._idle.pop()
+            if idle:
+                connection = idle.pop()
             elif len(self._all) < MOST_CONNECTIONS:
-                connection = Connection(self._address)
+                connection = Connection(address)
                 self._all[connection.number] = connection
                 self._epoll.register(connection.number, select.EPOLLIN)
             else:
@@ -121,7 +125,7 @@ class Connections:
     def close(self):
         for connection in self._all.values():
             connection.socket.close()
-        self._all, self._idle = {}, []
+        self._all, self._idle = {}, collections.defaultdict(list)
         self._epoll.close()
 
     def _write(self, connection):
@@ -154,7 +158,7 @@ class Connections:
         request, connection.request = connection.request, None
         status, body, stays = answer
         if stays:
-            self._idle.append(connection)
+            self._idle[connection.address].append(connection)
         else:
             self._forget(connection)
         self._answered(request, status, body)
@@ -163,7 +167,7 @@ class Connections:
         request, connection.request = connection.request, None
         self._forget(connection)
         if request is None:
-            self._idle.remove(connection)
+            self._idle[connection.address].remove(connection)
         else:
             self._answered(request, 0, reason)
 

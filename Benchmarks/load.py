@@ -256,6 +256,11 @@ def open_all(info, made, width=6):
     return opening.lost
 
 
+def pipe():
+    """Two ends of a pipe between this process and a `Child`."""
+    return multiprocessing.get_context("fork").Pipe()
+
+
 class Child:
     """A function at work in a process of its own."""
 

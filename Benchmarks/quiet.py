@@ -11,19 +11,34 @@ import os
 MOST_STOLEN = 0.005
 
 
-def parse(text):
-    """Ticks that were stolen, and all ticks, of all processors since boot: from the text of /proc/stat, proc(5)."""
+def ticks(text):
+    """Ticks of all processors since boot, by what they went to: from the text of /proc/stat, proc(5)."""
     fields = text.split("\n", 1)[0].split()
     if len(fields) < 9 or fields[0] != "cpu":
         raise ValueError(f"/proc/stat begins with {fields[:9]}, not with cpu and eight numbers")
     # user, nice, system, idle, iowait, irq, softirq, steal; what follows is in the first two already.
-    ticks = [int(field) for field in fields[1:9]]
-    return ticks[7], sum(ticks)
+    return [int(field) for field in fields[1:9]]
+
+
+def parse(text):
+    """Ticks that were stolen, and all ticks, of all processors since boot."""
+    found = ticks(text)
+    return found[7], sum(found)
+
+
+def text_of_stat():
+    with open("/proc/stat", encoding="ascii") as file:
+        return file.read()
 
 
 def read():
-    with open("/proc/stat", encoding="ascii") as file:
-        return parse(file.read())
+    return parse(text_of_stat())
+
+
+def busy_seconds(text=None):
+    """Time that all processors have worked since boot, for anybody on this machine."""
+    user, nice, system, _, _, irq, softirq, _ = ticks(text_of_stat() if text is None else text)
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def stolen_seconds():

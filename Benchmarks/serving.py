@@ -134,6 +134,16 @@ class Node:
         self.process = subprocess.Popen(
             [claviger, "serve", "--config", file], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
+    def ask(self, path, admin=False):
+        """What the control listener says, or the admin socket; raises OSError or ValueError when there is nothing."""
+        connection = self._admin if admin else self._control
+        try:
+            return ask(connection, path)
+        except http.client.HTTPException as error:
+            raise OSError(str(error)) from error
+        finally:
+            connection.close()
+
     def sample(self, with_key):
         """Asks for the HSMs' states, and, if wanted, whether they serve the key that the load uses.
 
