@@ -11,8 +11,8 @@ RELEASE := $(SWIFT) build -c release --static-swift-stdlib --product claviger
 FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run cluster release test format check-format bench compare scaling drills cluster-drills \
-    cluster-sim sim conformance clean
+.PHONY: help setup build run cluster release test format check-format bench compare scaling optimum drills \
+    cluster-drills cluster-sim sim conformance clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,12 @@ scaling: setup ## How throughput grows with HSMs, and what one slow HSM carries 
 	$(RELEASE)
 	$(FAULTY)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/scaling.py \
+	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
+
+optimum: setup ## The router beside the best that a dispatcher can do (release build); ARGS="--only tail,serial …".
+	$(RELEASE)
+	$(FAULTY)
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/optimum.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
 
 drills: setup ## Every fault an HSM can have, under load (release build), with a table of what clients notice.

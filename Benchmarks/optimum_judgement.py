@@ -31,7 +31,7 @@ ENDING = 0.3
 UNDER_WAY = 0.25
 
 COLUMNS = (
-    ("line", 56), ("load", 6), ("p50", 7), ("seen", 7), ("p99", 7), ("seen", 7), ("ratio", 6), ("served", 7),
+    ("line", 59), ("load", 6), ("p50", 7), ("seen", 7), ("p99", 7), ("seen", 7), ("ratio", 6), ("served", 7),
     ("seen", 7), ("calls", 6), ("seen", 6), ("meets", 10))
 
 

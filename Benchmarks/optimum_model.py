@@ -107,7 +107,7 @@ class Dispatcher:
     """Gives requests to HSMs. `steps` are (time, number of an HSM, its law from then on); `stores` are the numbers of the
     HSMs that serve each key store, all if there are none."""
 
-    def __init__(self, hsms, deadline, hedge_after=None, steps=(), stores=(), seed=1):
+    def __init__(self, hsms, deadline, hedge_after=None, steps=(), stores=(), seed="service"):
         self._stores = stores
         self._places = [Place(hsm, number) for number, hsm in enumerate(hsms)]
         self._deadline, self._hedge_after = deadline, hedge_after
