@@ -26,6 +26,8 @@ import quiet
 
 # The node's own deadline for a request, milliseconds (`xks.request_deadline`).
 DEADLINE = 200.0
+# How often the model draws what calls take, where that is random; the worst of it counts.
+DRAWS = 3
 # How often a line is measured when the machine is too busy for it.
 ATTEMPTS = 3
 
@@ -71,9 +73,17 @@ def modelled(line, plan, overhead, seconds):
     arrivals = [
         optimum_model.Arrival(due * 1000, line.streams[stream].store, line.streams[stream].calls)
         for due, stream, _ in plan]
-    requests, calls = optimum_model.best_of(
-        hsms, DEADLINE, arrivals, line.hedged, optimum_model.longest, steps, line.stores)
-    return optimum_judgement.modelled(line, plan, requests, calls, DEADLINE, seconds)
+
+    def tail(requests):
+        return optimum_judgement.tail(line, plan, requests, seconds)
+
+    # Which calls are the rare ones is drawn several times: as many as a hundredth of all may be a few more or less.
+    found = []
+    for seed in range(DRAWS if line.hedged else 1):
+        requests, calls = optimum_model.best_of(
+            hsms, DEADLINE, arrivals, tail, line.hedged, steps, line.stores, seed)
+        found.append(optimum_judgement.modelled(line, plan, requests, calls, DEADLINE, seconds))
+    return max(found, key=lambda figures: figures.p99)
 
 
 class Clock:

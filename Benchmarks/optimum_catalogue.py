@@ -46,11 +46,11 @@ class Freeze:
 class Require:
     """What is required of one line only."""
 
-    # The share of the calls that an HSM may get: number, least, most.
+    # The share of the calls that HSMs may get: (number, least, most).
     calls_share: tuple = ()
     # Which streams must be served alike, within ALIKE.
     alike: tuple = ()
-    # The least share of a stream's requests that is served: number, share.
+    # The least share of streams' requests that is served: (number, share).
     served: tuple = ()
     # How many lines `hsm state` each HSM may cause, those of its start aside.
     state_lines: int | None = None

@@ -116,6 +116,14 @@ def modelled(line, plan, requests, calls, deadline, seconds):
     return figures(line, outcomes, calls, needed)
 
 
+def tail(line, plan, requests, seconds):
+    """What second calls in the model are to make least: the 99th percentile, and where it is the same the 99.9th."""
+    times = sorted(
+        math.inf if request.latency is None else request.latency
+        for (due, _, node), request in zip(plan, requests, strict=True) if counts(line, due, node, seconds))
+    return replies.percentile(times, 0.99), replies.percentile(times, 0.999)
+
+
 def misses(line, model, found, observed):
     """Which requirements a line misses, as sentences."""
     missed = []
@@ -135,16 +143,14 @@ def misses(line, model, found, observed):
 def _of_the_line(line, found, observed):
     """What is required of one line only."""
     missed, require = [], line.require
-    if require.calls_share:
-        number, least, most = require.calls_share
+    for number, least, most in require.calls_share:
         if not least <= found.hsms[number] <= most:
             missed.append(
                 f"HSM {number + 1} got {found.hsms[number]:.1%} of the calls instead of {least:.1%} to {most:.1%}")
     alike = [found.streams[number] for number in require.alike]
     if alike and not max(alike) - min(alike) <= ALIKE:
         missed.append(f"{' and '.join(f'{one:.1%}' for one in alike)} was served, and that is not alike")
-    if require.served:
-        number, least = require.served
+    for number, least in require.served:
         if not found.streams[number] >= least:
             missed.append(
                 f"of the requests of {line.streams[number].rate:g}/s {found.streams[number]:.1%} was served instead of "

@@ -11,10 +11,7 @@ import collections
 import dataclasses
 import heapq
 import itertools
-import math
 import random
-
-import replies
 
 # The share of the requests that may have a second call.
 HEDGE_BUDGET = 0.20
@@ -218,27 +215,19 @@ class Dispatcher:
                 self._hedge(now, one)
 
 
-def longest(requests):
-    """The 99th percentile; a request that is not answered is the longest."""
-    times = sorted(math.inf if request.latency is None else request.latency for request in requests)
-    return replies.percentile(times, 0.99)
-
-
 def slower(hsm, ms):
     """The HSM with so much more for each call."""
     return dataclasses.replace(hsm, law=hsm.law.slower(ms))
 
 
-def best_of(hsms, deadline, arrivals, hedged, judge, steps=(), stores=()):
-    """The requests as they ended, and the calls of each HSM: without second calls, or with them at the best moment.
-
-    `judge(requests)` is what is to be least.
-    """
+def best_of(hsms, deadline, arrivals, judge, hedged=False, steps=(), stores=(), seed=1):
+    """The requests as they ended, and the calls of each HSM: without second calls, or, where `hedged`, with them at the
+    best moment, at which `judge(requests)` is least. `seed` draws what calls take."""
     usual = min(hsm.law.ms for hsm in hsms)
     moments = [None] + [usual * factor for factor in MOMENTS] if hedged else [None]
     found = []
     for moment in moments:
-        dispatcher = Dispatcher(hsms, deadline, moment, steps, stores)
+        dispatcher = Dispatcher(hsms, deadline, moment, steps, stores, f"service-{seed}")
         requests = dispatcher.run(arrivals)
         found.append((judge(requests), requests, dispatcher.calls_by_hsm()))
     _, requests, calls = min(found, key=lambda one: one[0])

@@ -70,13 +70,13 @@ class RequirementTests(unittest.TestCase):
         self.assert_misses(missed(line(401.0), figures(calls=1.26)), "instead of 1.25")
 
     def test_requirements_of_one_line(self):
-        one = line(require=Require(calls_share=(1, 0.1, 0.2)))
+        one = line(require=Require(calls_share=((1, 0.1, 0.2),)))
         self.assertEqual(missed(one, figures(hsms=(0.85, 0.15))), [])
         self.assert_misses(missed(one, figures(hsms=(0.7, 0.3))), "HSM 2 got 30.0%")
         one = line(require=Require(alike=(0, 1)))
         self.assertEqual(missed(one, figures(streams=(0.9, 0.86))), [])
         self.assert_misses(missed(one, figures(streams=(0.9, 0.8))), "not alike")
-        one = line(streams=(Stream(70.0), Stream(10.0, store=1)), require=Require(served=(1, 0.99)))
+        one = line(streams=(Stream(70.0), Stream(10.0, store=1)), require=Require(served=((1, 0.99),)))
         self.assert_misses(missed(one, figures(streams=(1.0, 0.9))), "of the requests of 10/s 90.0%")
         one = line(require=Require(state_lines=1))
         self.assert_misses(missed(one, figures(), Observed([row()], [1], state_lines={"a": 1, "b": 2})), "b changed")
@@ -140,6 +140,10 @@ class CatalogueTests(unittest.TestCase):
                 self.assertLess(len(one.title), optimum_judgement.COLUMNS[0][1])
                 self.assertEqual({hsm.node for hsm in one.hsms}, set(range(one.nodes)))
                 self.assertLess(one.counts_from, one.seconds or 15)
+                # Every requirement can be judged.
+                optimum_judgement.misses(
+                    one, figures(), figures(streams=[1.0] * len(one.streams), hsms=[1.0] * len(one.hsms)),
+                    Observed([row()], [1]))
                 self.assertEqual({stream.store for stream in one.streams}, set(range(len(one.stores) or 1)))
                 self.assertTrue(all(freeze.begin + freeze.seconds < one.seconds - 2 for freeze in one.freezes))
                 # Tails are what second calls are for.

@@ -122,7 +122,7 @@ class FairnessTests(unittest.TestCase):
 
 class HedgeTests(unittest.TestCase):
     def best(self, hsms, plan):
-        return optimum_model.best_of(hsms, 200.0, plan, True, optimum_model.longest)
+        return optimum_model.best_of(hsms, 200.0, plan, self.p99, hedged=True)
 
     def p99(self, requests):
         return replies.percentile(sorted(one.latency for one in requests), 0.99)
