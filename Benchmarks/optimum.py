@@ -157,7 +157,7 @@ def measure(stage, line, arguments, overhead):
         print(optimum_judgement.row(line, model, found, missed, disturbed))
         for text in missed:
             print(f"    {'missed, perhaps by the machine' if disturbed else 'MISSED'}: {text}")
-        for text in optimum_judgement.remarks(line, model, found) + (disturbed if missed else []):
+        for text in optimum_judgement.remarks(line, model, found, observed) + (disturbed if missed else []):
             print(f"    note: {text}")
         sys.stdout.flush()
         if not (missed and disturbed):

@@ -4,6 +4,7 @@
 A row is an answer as `open_loop` has it. What is observed besides is an `Observed`.
 """
 
+import collections
 import dataclasses
 import math
 
@@ -209,7 +210,7 @@ def row(line, model, found, missed, disturbed):
         f"{found.calls:.2f}", verdict], COLUMNS)
 
 
-def remarks(line, model, found):
+def remarks(line, model, found, observed):
     """What a reader wants to know besides."""
     notes = []
     if len(line.hsms) > 1:
@@ -218,4 +219,8 @@ def remarks(line, model, found):
     if len(line.streams) > 1:
         notes.append("served by stream " + ", ".join(f"{own:.1%}" for own in found.streams) + "; in the model "
                      + ", ".join(f"{own:.1%}" for own in model.streams))
+    names = collections.Counter(
+        f"{one['status'] or 'no status'} {one['name']}" for one in observed.rows if one["name"] is not None)
+    if names:
+        notes.append("not served: " + ", ".join(f"{number} × {name}" for name, number in names.most_common(3)))
     return notes
