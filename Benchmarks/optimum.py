@@ -18,6 +18,7 @@ import command
 import judgement
 import load
 import open_loop
+import optimum_calls
 import optimum_catalogue
 import optimum_judgement
 import optimum_model
@@ -180,7 +181,7 @@ def run(arguments, directory, stack):
     log = stack.enter_context(open(os.path.join(directory, "nodes.log"), "ab"))
     count = max(len(line.hsms) for line in arguments.lines)
     stage = optimum_stage.Stage(arguments.claviger, arguments.module, directory, count, log)
-    overhead = optimum_stage.overhead(stage, stage.tokens.configuration["hsm"][0])
+    overhead = optimum_calls.overhead(stage.module, stage.tokens.configuration["hsm"][0], directory)
     print(f"A call takes {overhead:.2f} ms more than its HSM is said to, here and in the model. For each figure the "
           "model's, then what was seen; milliseconds.")
     print(judgement.heading(optimum_judgement.COLUMNS), flush=True)

@@ -6,13 +6,12 @@ import json
 import math
 import os
 import signal
-import struct
 import subprocess
 import time
 
 import cluster_nodes
 import cluster_watch
-import optimum_laws
+import optimum_calls
 import processes
 import serving
 
@@ -20,32 +19,8 @@ import serving
 PATIENCE = 40
 # Seconds between two questions to peers.
 SAMPLING = 0.02
-# A row of the module's counts: token, function, calls.
-COUNT = struct.Struct("32s32sQ")
 # The path of the second key store, and so on.
 STORE = "/optimum/store-{}"
-
-
-def counted(file):
-    """The calls of HSM functions that do a request's work, from the fault-injecting module's counts."""
-    with open(file, "rb") as source:
-        rows = COUNT.iter_unpack(source.read())
-        return sum(calls for _, name, calls in rows if name.rstrip(b"\0").decode() in optimum_laws.FUNCTIONS)
-
-
-def overhead(stage, hsm):
-    """What a call takes besides the module's delay, milliseconds: the least of some means."""
-    control = os.path.join(stage.directory, "overhead")
-    with open(control, "w", encoding="ascii") as file:
-        file.write("[*]\ndelay C_Encrypt 1ms\n")
-    program = os.path.join(stage.directory, "bare-pkcs11")
-    subprocess.run(["cc", "-O2", "-o", program, os.path.join(serving.HERE, "bare-pkcs11.c"), "-ldl"], check=True)
-    environment = os.environ | hsm["env"] | {"FAULTY_PKCS11_MODULE": hsm["module"], "FAULTY_PKCS11_CONTROL": control}
-    words = [program, stage.module, hsm["token"]["label"], hsm["pin"]["file"], "foo", "32", "100"]
-    times = [
-        json.loads(subprocess.run(words, env=environment, check=True, capture_output=True, text=True).stdout)["wall"]
-        for _ in range(3)]
-    return max(min(times) / 1000 - 1, 0.0)
 
 
 class Stage:
@@ -107,6 +82,13 @@ class Nodes:
             node.stop()
 
     def _start(self, number):
+        with open(self._logs[number], "ab") as log:
+            return serving.Node(
+                self._stage.claviger, os.path.join(self._directory, cluster_nodes.name_of(number)),
+                self.configuration(number), self._stage.tokens.facts, log)
+
+    def configuration(self, number):
+        """A node's configuration, but for its listeners and its state directory."""
         line, tokens = self._line, self._stage.tokens
         base = tokens.configuration
         tables = tokens.faulty(self._stage.module, self._faults)
@@ -122,10 +104,7 @@ class Nodes:
             configuration["cluster"] = {
                 "listen": addresses[number], "advertise": addresses[number], "seeds": addresses, "ca": ca,
                 "certificate": certificate, "key": key}
-        with open(self._logs[number], "ab") as log:
-            return serving.Node(
-                self._stage.claviger, os.path.join(self._directory, cluster_nodes.name_of(number)), configuration,
-                tokens.facts, log)
+        return configuration
 
     def _stores(self):
         """The key stores: the first is that of the tokens' maker, the others are like it."""
@@ -186,7 +165,7 @@ class Nodes:
 
     def calls(self):
         """Calls to each HSM so far."""
-        return [counted(file) for file in self._counts]
+        return [optimum_calls.counted(file) for file in self._counts]
 
     def workers(self):
         """Process ids of all workers, by HSM."""

@@ -6,12 +6,14 @@ import os
 import struct
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import open_loop  # noqa: E402
 import optimum  # noqa: E402
+import optimum_calls  # noqa: E402
 import optimum_catalogue  # noqa: E402
 import optimum_judgement  # noqa: E402
 import optimum_stage  # noqa: E402
@@ -157,13 +159,91 @@ class CatalogueTests(unittest.TestCase):
         self.assertAlmostEqual(loads["tiers"], 300 * 3.48 / 1000 / 16, delta=0.001)
 
 
+class StageStandIn:
+    """What `optimum_stage.Nodes` needs to know of a stage."""
+
+    module = "/faulty.so"
+
+    class tokens:
+        names = ["hsm-1", "hsm-2", "hsm-3"]
+        configuration = {
+            "node": {"id": "dev"}, "xks": {"plaintext": True}, "keystore": [{"path_prefix": "/first", "keys": ["foo"]}],
+            "hsm": [{"name": name, "module": "/soft.so", "env": {}} for name in names]}
+
+        @classmethod
+        def faulty(cls, module, faults):
+            return [hsm | {"module": module, "env": {"CONTROL": faults.file(hsm["name"])}}
+                    for hsm in cls.configuration["hsm"]]
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    @staticmethod
+    def identity(number):
+        return "ca", f"certificate-{number}", f"key-{number}"
+
+
+class NodesTests(unittest.TestCase):
+    def nodes(self, one):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        return optimum_stage.Nodes(StageStandIn(directory.name), one, "name")
+
+    def test_one_node(self):
+        one = line(found=(HSM(Law(2), 16, weight=200), HSM(Law(20), also=("hang C_Login",), tier=1)),
+                   streams=(Stream(1.0), Stream(1.0, store=1)), stores=((0, 1), (1,)), xks={"max_connections": 9})
+        nodes = self.nodes(one)
+        made = nodes.configuration(0)
+        self.assertEqual([(hsm["sessions"], hsm["tier"], hsm["weight"]) for hsm in made["hsm"]],
+                         [(16, 0, 200), (4, 1, 100)])
+        self.assertTrue(all("FAULTY_PKCS11_COUNTS" in hsm["env"] for hsm in made["hsm"]))
+        self.assertEqual(made["xks"], {"plaintext": True, "max_connections": 9})
+        self.assertEqual([store["hsms"] for store in made["keystore"]], [["hsm-1", "hsm-2"], ["hsm-2"]])
+        self.assertEqual(len({store["path_prefix"] for store in made["keystore"]}), 2)
+        self.assertNotIn("cluster", made)
+        with open(made["hsm"][1]["env"]["CONTROL"], encoding="ascii") as file:
+            self.assertEqual(file.read(), "[*]\ndelay C_Encrypt 20ms\ndelay C_Decrypt 20ms\nhang C_Login\n")
+
+    def test_three_nodes(self):
+        one = line(found=tuple(HSM(Law(2), node=node) for node in range(3)), nodes=3)
+        nodes = self.nodes(one)
+        made = [nodes.configuration(number) for number in range(3)]
+        self.assertEqual([[hsm["name"] for hsm in node["hsm"]] for node in made], [["hsm-1"], ["hsm-2"], ["hsm-3"]])
+        self.assertEqual(len({node["node"]["id"] for node in made}), 3)
+        self.assertEqual(len({node["cluster"]["advertise"] for node in made}), 3)
+        self.assertTrue(all(node["cluster"]["advertise"] in node["cluster"]["seeds"] for node in made))
+
+
+class ClockTests(unittest.TestCase):
+    def test_everything_is_done_in_its_order(self):
+        done = []
+
+        class Nodes:
+            nodes = [None, None]
+
+            def __getattr__(self, name):
+                def act(*arguments):
+                    done.append((name, *arguments))
+                    return len(done)
+                return act
+
+        law = Law(9)
+        clock = optimum.Clock(
+            line(steps=((4.0, 0, law),), freezes=(Freeze(5.0, 2.0, (1,)),), counts_from=3.0), Nodes(), 10)
+        # All of it is due.
+        clock.run(time.monotonic() - 20)
+        self.assertEqual(
+            [name for name, *_ in done], ["calls", "set_law", "freeze", "thaw", "seconds_until_alive", "calls"])
+        self.assertEqual((done[1][1:], done[2][1:], clock.counts, clock.alive_after), ((0, law), ((1,),), [1, 6], [5]))
+
+
 class CountsTests(unittest.TestCase):
     def test_rows_of_the_module(self):
         with tempfile.NamedTemporaryFile() as file:
             for name, calls in ((b"C_Encrypt", 5), (b"C_EncryptInit", 9), (b"C_Decrypt", 2), (b"", 0)):
                 file.write(struct.pack("32s32sQ", b"token", name, calls))
             file.flush()
-            self.assertEqual(optimum_stage.counted(file.name), 7)
+            self.assertEqual(optimum_calls.counted(file.name), 7)
 
 
 if __name__ == "__main__":

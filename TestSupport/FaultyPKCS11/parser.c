@@ -71,9 +71,10 @@ static bool read_delay(struct line *line, struct rule *rule) {
     if (!read_function(line, rule)) return false;
     const char *word = next_word(line);
     rule->facts.is_exponential = word != NULL && strcmp(word, "exp") == 0;
-    if (!rule->facts.is_exponential) return value_range(word, &rule->facts.low, &rule->facts.high);
-    word = next_word(line);
-    return word != NULL && value_duration(word, strlen(word), &rule->facts.low);
+    if (rule->facts.is_exponential) word = next_word(line);
+    // The mean of an exponential distribution is one time, no range.
+    return value_range(word, &rule->facts.low, &rule->facts.high) &&
+           (!rule->facts.is_exponential || rule->facts.low == rule->facts.high);
 }
 
 static bool read_return(struct line *line, struct rule *rule) {
