@@ -137,6 +137,8 @@ class Node:
     def ask(self, path, admin=False):
         """What the control listener says, or the admin socket; raises OSError or ValueError when there is nothing."""
         connection = self._admin if admin else self._control
+        # The node may have closed an idle one.
+        connection.close()
         try:
             return ask(connection, path)
         except http.client.HTTPException as error:
