@@ -10,6 +10,8 @@ busy with something else is measured again.
 """
 
 import argparse
+import dataclasses
+import json
 import os
 import sys
 import time
@@ -46,6 +48,7 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=1, help="of the times at which requests come (default: 1)")
     parser.add_argument(
         "--attempts", type=int, default=ATTEMPTS, help=f"on a busy machine, for each line (default: {ATTEMPTS})")
+    parser.add_argument("--json", metavar="FILE", help="write all figures to this file as well")
     parser.add_argument(
         "--keep", metavar="DIR",
         help="work in this new directory, and leave state and logs there; a short path, for the nodes' sockets")
@@ -146,7 +149,7 @@ def observe(stage, line, plan, seconds, name):
 
 
 def measure(stage, line, arguments, overhead):
-    """Measures a line until the machine lets it; prints its row; returns what it misses."""
+    """Measures a line until the machine lets it; prints what came of it; returns that."""
     seconds = line.seconds or arguments.seconds
     plan = open_loop.arrivals(line.streams, line.nodes, seconds, arguments.seed)
     model = modelled(line, plan, overhead, seconds)
@@ -155,7 +158,8 @@ def measure(stage, line, arguments, overhead):
         found = optimum_judgement.seen(line, observed, seconds)
         missed = optimum_judgement.misses(line, model, found, observed)
         disturbed = optimum_judgement.disturbances(observed)
-        print(optimum_judgement.row(line, model, found, missed, disturbed))
+        row = optimum_judgement.row(line, model, found, missed, disturbed)
+        print(row)
         for text in missed:
             print(f"    {'missed, perhaps by the machine' if disturbed else 'MISSED'}: {text}")
         for text in optimum_judgement.remarks(line, model, found, observed) + (disturbed if missed else []):
@@ -165,7 +169,9 @@ def measure(stage, line, arguments, overhead):
             break
     if missed and disturbed:
         missed = [f"{text} (no verdict: {', '.join(disturbed)})" for text in missed]
-    return [f"{line.name}: {text}" for text in missed]
+    return {
+        "name": line.name, "row": row, "model": dataclasses.asdict(model), "seen": dataclasses.asdict(found),
+        "disturbed": disturbed, "missed": missed}
 
 
 def print_model(arguments):
@@ -185,7 +191,13 @@ def run(arguments, directory, stack):
     print(f"A call takes {overhead:.2f} ms more than its HSM is said to, here and in the model. For each figure the "
           "model's, then what was seen; milliseconds.")
     print(judgement.heading(optimum_judgement.COLUMNS), flush=True)
-    return [text for line in arguments.lines for text in measure(stage, line, arguments, overhead)]
+    results = [measure(stage, line, arguments, overhead) for line in arguments.lines]
+    if len(results) > 1:
+        print("\n".join(["", judgement.heading(optimum_judgement.COLUMNS), *(result["row"] for result in results)]))
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump(results, file)
+    return [f"{result['name']}: {text}" for result in results for text in result["missed"]]
 
 
 def main():

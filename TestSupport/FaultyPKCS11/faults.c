@@ -80,10 +80,9 @@ struct strike faults_strike(enum function function, const char *label, struct to
     uint64_t start = now_nanoseconds();
     control_visit(label, decide, &decision);
     if (decision.waits_for_turn && turns != NULL) {
-        token_await_turn(turns);
-        decision.strike.has_turn = true;
         // What it waited is not a part of the call.
-        start = now_nanoseconds();
+        start = token_await_turn(turns);
+        decision.strike.has_turn = true;
     }
     if (decision.delay > 0) sleep_until(start + decision.delay);
     while (decision.hang != 0 && control_holds(decision.hang)) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tokens.h"
+#include "clock.h"
 #include "real.h"
 
 #include <stdlib.h>
@@ -61,16 +62,20 @@ struct token *token_in(CK_SLOT_ID slot) {
     return token;
 }
 
-void token_await_turn(struct token *token) {
+uint64_t token_await_turn(struct token *token) {
+    uint64_t came = now_nanoseconds();
     pthread_mutex_lock(&token->turns);
     uint64_t before = token->came++;
     while (token->ended != before) pthread_cond_wait(&token->turn_ended, &token->turns);
+    uint64_t began = token->last_end > came ? token->last_end : came;
     pthread_mutex_unlock(&token->turns);
+    return began;
 }
 
 void token_end_turn(struct token *token) {
     pthread_mutex_lock(&token->turns);
     token->ended++;
+    token->last_end = now_nanoseconds();
     pthread_cond_broadcast(&token->turn_ended);
     pthread_mutex_unlock(&token->turns);
 }

@@ -19,6 +19,8 @@ struct token {
     pthread_mutex_t turns;
     pthread_cond_t turn_ended;
     uint64_t came, ended;
+    /// When the last one ended, nanoseconds of CLOCK_MONOTONIC.
+    uint64_t last_end;
 };
 
 /// The slot's token, its label read from the wrapped library if it is not known. NULL when there is no memory.
@@ -27,8 +29,9 @@ LOCAL struct token *token_in(CK_SLOT_ID slot);
 /// Reads the label anew.
 LOCAL void token_read(struct token *token);
 
-/// Waits until all calls that began to wait earlier have ended their turns: first come, first served.
-LOCAL void token_await_turn(struct token *token);
+/// Waits until all calls that began to wait earlier have ended their turns: first come, first served. Returns when this
+/// turn began: with the end of the one before, however long it takes a thread to wake up.
+LOCAL uint64_t token_await_turn(struct token *token);
 LOCAL void token_end_turn(struct token *token);
 
 /// Forgets all labels: slots may have other tokens after an initialisation.
