@@ -70,10 +70,10 @@ def parse_arguments():
     return arguments
 
 
-def modelled(line, plan, overhead, seconds):
-    """The model's figures for a plan, where each call takes `overhead` more than the line says."""
-    hsms = [optimum_model.slower(hsm, overhead) for hsm in line.hsms]
-    steps = [(time * 1000, number, law.slower(overhead)) for time, number, law in line.steps]
+def modelled(line, plan, overheads, seconds):
+    """The model's figures for a plan, where each call to an HSM takes so much more than the line says."""
+    hsms = [optimum_model.slower(hsm, overhead) for hsm, overhead in zip(line.hsms, overheads, strict=True)]
+    steps = [(time * 1000, number, law.slower(overheads[number])) for time, number, law in line.steps]
     arrivals = [
         optimum_model.Arrival(due * 1000, line.streams[stream].store, line.streams[stream].calls)
         for due, stream, _ in plan]
@@ -142,19 +142,19 @@ def observe(stage, line, plan, seconds, name):
         processors = (time.monotonic() - start) * os.cpu_count()
         first, last = clock.counts
         return optimum_judgement.Observed(
-            outcome["rows"], [after - before for before, after in zip(first, last)],
+            outcome["rows"], [after.since(before) for before, after in zip(first, last)],
             stolen=quiet.share(stat, quiet.read()), foreign=max(quiet.busy_seconds() - busy - own, 0) / processors,
             late=outcome["late"], state_lines=nodes.state_lines(), replaced=nodes.replaced(),
             alive_after=clock.alive_after, told_p99=nodes.told_p99())
 
 
-def measure(stage, line, arguments, overhead):
+def measure(stage, line, arguments, usual):
     """Measures a line until the machine lets it; prints what came of it; returns that."""
     seconds = line.seconds or arguments.seconds
     plan = open_loop.arrivals(line.streams, line.nodes, seconds, arguments.seed)
-    model = modelled(line, plan, overhead, seconds)
     for attempt in range(1, arguments.attempts + 1):
         observed = observe(stage, line, plan, seconds, f"{line.name}-{attempt}")
+        model = modelled(line, plan, optimum_calls.overheads(line, observed.calls, usual), seconds)
         found = optimum_judgement.seen(line, observed, seconds)
         missed = optimum_judgement.misses(line, model, found, observed)
         disturbed = optimum_judgement.disturbances(observed)
@@ -179,7 +179,7 @@ def print_model(arguments):
     for line in arguments.lines:
         seconds = line.seconds or arguments.seconds
         plan = open_loop.arrivals(line.streams, line.nodes, seconds, arguments.seed)
-        model = modelled(line, plan, 0.0, seconds)
+        model = modelled(line, plan, [0.0] * len(line.hsms), seconds)
         print(optimum_judgement.row(line, model, model, [], []))
 
 
@@ -187,11 +187,11 @@ def run(arguments, directory, stack):
     log = stack.enter_context(open(os.path.join(directory, "nodes.log"), "ab"))
     count = max(len(line.hsms) for line in arguments.lines)
     stage = optimum_stage.Stage(arguments.claviger, arguments.module, directory, count, log)
-    overhead = optimum_calls.overhead(stage.module, stage.tokens.configuration["hsm"][0], directory)
-    print(f"A call takes {overhead:.2f} ms more than its HSM is said to, here and in the model. For each figure the "
-          "model's, then what was seen; milliseconds.")
+    usual = optimum_calls.overhead(stage.module, stage.tokens.configuration["hsm"][0], directory)
+    print(f"A call takes {usual:.2f} ms more than its HSM is said to, and as it is seen to where that can be seen, here "
+          "and in the model. For each figure the model's, then what was seen; milliseconds.")
     print(judgement.heading(optimum_judgement.COLUMNS), flush=True)
-    results = [measure(stage, line, arguments, overhead) for line in arguments.lines]
+    results = [measure(stage, line, arguments, usual) for line in arguments.lines]
     if len(results) > 1:
         print("\n".join(["", judgement.heading(optimum_judgement.COLUMNS), *(result["row"] for result in results)]))
     if arguments.json:

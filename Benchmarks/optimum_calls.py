@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls to HSMs: how many there were, and what one takes by itself."""
 
+import dataclasses
 import json
 import os
 import struct
@@ -9,15 +10,51 @@ import subprocess
 import optimum_laws
 import serving
 
-# A row of the module's counts: token, function, calls.
-COUNT = struct.Struct("32s32sQ")
+# A row of the module's counts: token, function, calls, nanoseconds.
+COUNT = struct.Struct("32s32sQQ")
+# Of fewer calls the mean time says little.
+FEWEST = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """Calls that do a request's work, the milliseconds that they took, and those that beginning them took."""
+
+    calls: int = 0
+    ms: float = 0.0
+    init_ms: float = 0.0
+
+    def since(self, before):
+        return Count(self.calls - before.calls, self.ms - before.ms, self.init_ms - before.init_ms)
 
 
 def counted(file):
-    """The calls of HSM functions that do a request's work, from the fault-injecting module's counts."""
+    """What the fault-injecting module has counted in a file."""
+    calls = ms = init_ms = 0
     with open(file, "rb") as source:
-        rows = COUNT.iter_unpack(source.read())
-        return sum(calls for _, name, calls in rows if name.rstrip(b"\0").decode() in optimum_laws.FUNCTIONS)
+        for _, name, number, nanoseconds in COUNT.iter_unpack(source.read()):
+            function = name.rstrip(b"\0").decode()
+            if function in optimum_laws.FUNCTIONS:
+                calls, ms = calls + number, ms + nanoseconds / 1e6
+            elif function.removesuffix("Init") in optimum_laws.FUNCTIONS:
+                init_ms += nanoseconds / 1e6
+    return Count(calls, ms, init_ms)
+
+
+def overheads(line, counts, usual):
+    """What calls to each HSM of a line took besides what its law says, milliseconds: `counts` are those of the line.
+    Where the law is random or changes, or nodes stood still, it is taken to be what is `usual`."""
+    changed = {number for _, number, _ in line.steps}
+    found = []
+    for number, (hsm, count) in enumerate(zip(line.hsms, counts, strict=True)):
+        law = hsm.law
+        if law.share or law.exponential or number in changed or line.freezes or count.calls < FEWEST:
+            found.append(usual)
+            continue
+        # A serial HSM begins calls side by side.
+        spent = count.ms if law.serial else count.ms + count.init_ms
+        found.append(max(spent / count.calls - law.ms, 0.0))
+    return found
 
 
 def overhead(module, hsm, directory):

@@ -52,7 +52,7 @@ class Figures:
 @dataclasses.dataclass
 class Observed:
     rows: list
-    # Calls to each HSM between the beginning and the end of what counts.
+    # Calls to each HSM between the beginning and the end of what counts: `optimum_calls.Count`.
     calls: list
     # Share of the processors' time: stolen by the hypervisor, used by other processes; lateness of the generator.
     stolen: float = 0.0
@@ -100,7 +100,8 @@ def seen(line, observed, seconds):
     answered = [
         row for row in observed.rows if row["name"] is None
         and line.counts_from <= row["offset"] + row["ms"] / 1000 < seconds - ENDING]
-    return figures(line, outcomes, observed.calls, sum(line.streams[row["stream"]].calls for row in answered))
+    calls = [count.calls for count in observed.calls]
+    return figures(line, outcomes, calls, sum(line.streams[row["stream"]].calls for row in answered))
 
 
 def modelled(line, plan, requests, calls, deadline, seconds):

@@ -18,6 +18,7 @@ import optimum_catalogue  # noqa: E402
 import optimum_judgement  # noqa: E402
 import optimum_stage  # noqa: E402
 import quiet  # noqa: E402
+from optimum_calls import Count  # noqa: E402
 from optimum_catalogue import Freeze, Line, Require, Stream  # noqa: E402
 from optimum_judgement import Figures, Observed  # noqa: E402
 from optimum_laws import HSM, Law  # noqa: E402
@@ -42,7 +43,7 @@ def line(rate=100.0, found=(HSM(Law(10)),), **more):
 
 
 def missed(one, found, observed=None, model=None):
-    return optimum_judgement.misses(one, model or figures(), found, observed or Observed([row()], [1]))
+    return optimum_judgement.misses(one, model or figures(), found, observed or Observed([row()], [Count(1)]))
 
 
 class RequirementTests(unittest.TestCase):
@@ -81,24 +82,24 @@ class RequirementTests(unittest.TestCase):
         one = line(streams=(Stream(70.0), Stream(10.0, store=1)), require=Require(served=((1, 0.99),)))
         self.assert_misses(missed(one, figures(streams=(1.0, 0.9))), "of the requests of 10/s 90.0%")
         one = line(require=Require(state_lines=1))
-        self.assert_misses(missed(one, figures(), Observed([row()], [1], state_lines={"a": 1, "b": 2})), "b changed")
+        self.assert_misses(missed(one, figures(), Observed([row()], [Count(1)], state_lines={"a": 1, "b": 2})), "b changed")
         one = line(require=Require(told_p99=10.0))
-        self.assertEqual(missed(one, figures(), Observed([row()], [1], told_p99=9.0)), [])
-        self.assert_misses(missed(one, figures(), Observed([row()], [1], told_p99=41.0)), "41.0 ms")
+        self.assertEqual(missed(one, figures(), Observed([row()], [Count(1)], told_p99=9.0)), [])
+        self.assert_misses(missed(one, figures(), Observed([row()], [Count(1)], told_p99=41.0)), "41.0 ms")
         self.assert_misses(missed(one, figures()), "no p99")
         one = line(steps=((2.0, 0, Law(2)),), require=Require(settles_within=1.0))
-        self.assertEqual(missed(one, figures(), Observed([refused(offset=2.9)], [1])), [])
-        self.assert_misses(missed(one, figures(), Observed([refused(offset=3.0)], [1])), "1 requests failed later")
+        self.assertEqual(missed(one, figures(), Observed([refused(offset=2.9)], [Count(1)])), [])
+        self.assert_misses(missed(one, figures(), Observed([refused(offset=3.0)], [Count(1)])), "1 requests failed later")
 
     def test_a_worker_that_was_replaced_and_a_node_that_stood_still(self):
-        self.assert_misses(missed(line(), figures(), Observed([row()], [1], replaced=["a"])), "worker of a")
+        self.assert_misses(missed(line(), figures(), Observed([row()], [Count(1)], replaced=["a"])), "worker of a")
         one = line(freezes=(Freeze(5.0, 2.0, (1,)),))
         rows = [refused(offset=6.0, node=1), row(offset=9.0)]
-        self.assertEqual(missed(one, figures(p99=99.0, calls=2.0), Observed(rows, [1], alive_after=[1.0])), [])
+        self.assertEqual(missed(one, figures(p99=99.0, calls=2.0), Observed(rows, [Count(1)], alive_after=[1.0])), [])
         # The others go on, and the one that wakes up serves whatever comes then.
         for failed in (refused(offset=6.0, node=0), refused(offset=7.0, node=1)):
-            self.assert_misses(missed(one, figures(), Observed(rows + [failed], [1])), "1 requests failed")
-        self.assert_misses(missed(one, figures(), Observed(rows, [1], alive_after=[math.inf])), "alive never s")
+            self.assert_misses(missed(one, figures(), Observed(rows + [failed], [Count(1)])), "1 requests failed")
+        self.assert_misses(missed(one, figures(), Observed(rows, [Count(1)], alive_after=[math.inf])), "alive never s")
 
 
 class FiguresTests(unittest.TestCase):
@@ -107,7 +108,7 @@ class FiguresTests(unittest.TestCase):
         rows = [
             row(offset=1.0), refused(offset=3.0), *[row(offset=3.0, ms=ms) for ms in (1.0, 2.0, 3.0)],
             row(offset=4.0, ms=9.0, stream=1), refused(offset=9.9)]
-        found = optimum_judgement.seen(one, Observed(rows, [4, 6]), 10)
+        found = optimum_judgement.seen(one, Observed(rows, [Count(4), Count(6)]), 10)
         self.assertEqual((found.p50, found.p99), (2.0, 9.0))
         self.assertEqual((found.served, found.streams), (0.8, [0.75, 1.0]))
         # Three answers of one call, and one of two.
@@ -116,7 +117,7 @@ class FiguresTests(unittest.TestCase):
     def test_the_model_is_counted_alike(self):
         one = line(counts_from=2.0)
         plan = open_loop.arrivals(one.streams, 1, 10, 1)
-        found = optimum.modelled(one, plan, 0.5, 10)
+        found = optimum.modelled(one, plan, [0.5], 10)
         self.assertEqual((found.served, found.calls), (1.0, 1.0))
         self.assertAlmostEqual(found.p50, 10.5)
 
@@ -145,7 +146,7 @@ class CatalogueTests(unittest.TestCase):
                 # Every requirement can be judged.
                 optimum_judgement.misses(
                     one, figures(), figures(streams=[1.0] * len(one.streams), hsms=[1.0] * len(one.hsms)),
-                    Observed([row()], [1]))
+                    Observed([row()], [Count(1)]))
                 self.assertEqual({stream.store for stream in one.streams}, set(range(len(one.stores) or 1)))
                 self.assertTrue(all(freeze.begin + freeze.seconds < one.seconds - 2 for freeze in one.freezes))
                 # Tails are what second calls are for.
@@ -240,10 +241,23 @@ class ClockTests(unittest.TestCase):
 class CountsTests(unittest.TestCase):
     def test_rows_of_the_module(self):
         with tempfile.NamedTemporaryFile() as file:
-            for name, calls in ((b"C_Encrypt", 5), (b"C_EncryptInit", 9), (b"C_Decrypt", 2), (b"", 0)):
-                file.write(struct.pack("32s32sQ", b"token", name, calls))
+            for name, calls, ns in (
+                    (b"C_Encrypt", 5, 10_000_000), (b"C_EncryptInit", 9, 3_000_000), (b"C_Decrypt", 2, 5_000_000),
+                    (b"C_Login", 1, 7), (b"", 0, 0)):
+                file.write(struct.pack("32s32sQQ", b"token", name, calls, ns))
             file.flush()
-            self.assertEqual(optimum_calls.counted(file.name), 7)
+            self.assertEqual(optimum_calls.counted(file.name), Count(7, 15.0, 3.0))
+        self.assertEqual(Count(7, 15.0, 3.0).since(Count(2, 5.0, 1.0)), Count(5, 10.0, 2.0))
+
+    def test_what_calls_take_besides(self):
+        count = Count(100, 1050.0, 10.0)
+        self.assertAlmostEqual(optimum_calls.overheads(line(), [count], 9.0)[0], 0.6)
+        serial = line(found=(HSM(Law(10, serial=True)),))
+        self.assertAlmostEqual(optimum_calls.overheads(serial, [count], 9.0)[0], 0.5)
+        # Where it cannot be seen it is what was seen before.
+        for one, seen in ((line(), Count(99, 1050.0)), (line(found=(HSM(Law(10, 0.1, 9)),)), count),
+                          (line(steps=((1.0, 0, Law(2)),)), count), (line(freezes=(Freeze(5, 2, (0,)),)), count)):
+            self.assertEqual(optimum_calls.overheads(one, [seen], 9.0), [9.0])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "call.h"
+#include "clock.h"
 #include "control.h"
-#include "counts.h"
 #include "faults.h"
 #include "operations.h"
 
@@ -16,10 +16,11 @@ bool call_token_is_lost(struct token *token) { return control_has(token_label(to
 /// `turns`: as faults_strike has it.
 static CK_RV strike(struct call *call, struct token *turns) {
     const char *label = token_label(call->token);
-    counts_add(call->function, label);
+    call->count = counts_add(call->function, label);
     struct strike strike = faults_strike(call->function, label, turns);
     call->flips = strike.flips;
     call->has_turn = strike.has_turn;
+    call->began = strike.began;
     return strike.code;
 }
 
@@ -65,6 +66,7 @@ CK_RV call_on_session(struct call *call, enum function function, CK_SESSION_HAND
 
 CK_RV call_end(struct call *call, CK_RV rv, CK_BYTE *output, const CK_ULONG *length) {
     if (call->flips && rv == CKR_OK && length != NULL) faults_flip(output, *length);
+    if (call->count != NULL) counts_add_time(call->count, now_nanoseconds() - call->began);
     if (call->has_turn) token_end_turn(call->token);
     if (call->session != NULL) session_release(call->session);
     return rv;

@@ -3,6 +3,7 @@
 #ifndef FAULTY_CALL_H
 #define FAULTY_CALL_H
 
+#include "counts.h"
 #include "functions.h"
 #include "objects.h"
 #include "real.h"
@@ -17,6 +18,9 @@ struct call {
     bool flips;
     /// Other calls on the token wait until it ends.
     bool has_turn;
+    /// Where it is counted, or NULL; when it began, nanoseconds of CLOCK_MONOTONIC.
+    struct count *count;
+    uint64_t began;
 };
 
 /// Begins a call that concerns the whole library. What is not CKR_OK is to be returned, through call_end.

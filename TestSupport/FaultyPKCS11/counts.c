@@ -19,7 +19,10 @@ enum { MOST_ROWS = 4096 };
 struct row {
     char token[32];
     char function[32];
-    _Atomic uint64_t calls;
+    struct count {
+        _Atomic uint64_t calls;
+        _Atomic uint64_t nanoseconds;
+    } count;
 };
 
 _Static_assert(sizeof(struct row) == sizeof(struct faulty_pkcs11_count), "the file's rows are as described");
@@ -28,7 +31,7 @@ _Static_assert(sizeof(struct row) == sizeof(struct faulty_pkcs11_count), "the fi
 struct counters {
     const char *token;
     /// NULL before the first call of that function.
-    _Atomic(_Atomic uint64_t *) calls[FUNCTION_COUNT];
+    _Atomic(struct count *) counts[FUNCTION_COUNT];
     struct counters *next;
 };
 
@@ -95,22 +98,27 @@ static struct counters *make_counters(const char *token) {
     return made;
 }
 
-void counts_add(enum function function, const char *token) {
-    if (rows == NULL) return;
+struct count *counts_add(enum function function, const char *token) {
+    if (rows == NULL) return NULL;
     if (token == NULL) token = none;
     struct counters *counters = find_counters(token);
-    _Atomic uint64_t *calls =
-        counters == NULL ? NULL : atomic_load_explicit(&counters->calls[function], memory_order_acquire);
-    if (calls == NULL) {
+    struct count *count =
+        counters == NULL ? NULL : atomic_load_explicit(&counters->counts[function], memory_order_acquire);
+    if (count == NULL) {
         pthread_mutex_lock(&lock);
         counters = find_counters(token);
         if (counters == NULL) counters = make_counters(token);
         struct row *row = counters == NULL ? NULL : find_row(token, function_name(function));
         if (row != NULL) {
-            calls = &row->calls;
-            atomic_store_explicit(&counters->calls[function], calls, memory_order_release);
+            count = &row->count;
+            atomic_store_explicit(&counters->counts[function], count, memory_order_release);
         }
         pthread_mutex_unlock(&lock);
     }
-    if (calls != NULL) atomic_fetch_add_explicit(calls, 1, memory_order_relaxed);
+    if (count != NULL) atomic_fetch_add_explicit(&count->calls, 1, memory_order_relaxed);
+    return count;
+}
+
+void counts_add_time(struct count *count, uint64_t nanoseconds) {
+    atomic_fetch_add_explicit(&count->nanoseconds, nanoseconds, memory_order_relaxed);
 }

@@ -8,8 +8,15 @@
 /// Reads the environment and opens the file. Once per process, before any other function here.
 LOCAL void counts_start(void);
 
+/// What is counted of a function on a token.
+struct count;
+
 /// Counts a call on the token of that label; NULL: on none. A label's address stands for it: those of
 /// tokens.h stay.
-LOCAL void counts_add(enum function function, const char *token);
+/// NULL when nothing is counted.
+LOCAL struct count *counts_add(enum function function, const char *token);
+
+/// Adds what a call took.
+LOCAL void counts_add_time(struct count *count, uint64_t nanoseconds);
 
 #endif

@@ -76,12 +76,12 @@ static void decide(struct rule *rule, void *context) {
 
 struct strike faults_strike(enum function function, const char *label, struct token *turns) {
     struct decision decision = {.function = function};
+    uint64_t start = decision.strike.began = now_nanoseconds();
     if (control_is_quiet()) return decision.strike;
-    uint64_t start = now_nanoseconds();
     control_visit(label, decide, &decision);
     if (decision.waits_for_turn && turns != NULL) {
         // What it waited is not a part of the call.
-        start = token_await_turn(turns);
+        start = decision.strike.began = token_await_turn(turns);
         decision.strike.has_turn = true;
     }
     if (decision.delay > 0) sleep_until(start + decision.delay);

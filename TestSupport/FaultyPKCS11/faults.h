@@ -13,6 +13,8 @@ struct strike {
     bool flips;
     /// The call is one at a time on its token, and it is its turn: to be given up by token_end_turn.
     bool has_turn;
+    /// When the call began, after it had waited for its turn: nanoseconds of CLOCK_MONOTONIC.
+    uint64_t began;
 };
 
 /// Decides what befalls a call of the function on the token of that label (NULL: on none), and carries out what comes

@@ -114,6 +114,13 @@ struct ServiceTests {
             #expect(try hsm.calls("C_GenerateRandom", token: FaultyHSM.second) == 1)
             #expect(try hsm.calls("C_Encrypt", token: FaultyHSM.second) == 0)
             #expect(try hsm.calls("C_Initialize", token: "") == 2)
+            // What they took is counted when they end, with their delays.
+            let before = try hsm.count("C_GenerateRandom").nanoseconds
+            try hsm.control("[hsm-1]\ndelay C_GenerateRandom 100ms\n")
+            for _ in 0..<2 { #expect(session.random(8).code.isOK) }
+            let random = try hsm.count("C_GenerateRandom")
+            #expect(random.calls == 2)
+            #expect(random.nanoseconds - before >= 200_000_000)
             try hsm.control("")
             try session.close()
             #expect(session.encryptionCode(foo) == .sessionHandleInvalid)

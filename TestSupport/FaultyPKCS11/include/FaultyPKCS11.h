@@ -35,6 +35,8 @@ struct faulty_pkcs11_count {
     char function[32];
     /// Calls that began, of all processes that were ever given the file.
     unsigned long long calls;
+    /// What calls on sessions took that have ended, nanoseconds, delays included; waiting for turns is not.
+    unsigned long long nanoseconds;
 };
 
 #endif
