@@ -138,7 +138,7 @@ def misses(line, model, found, observed):
     most = MOST_CALLS if line.load < 1 else MOST_CALLS_ABOVE
     # A node that wakes up works for clients that have gone.
     if not line.freezes and not found.calls <= most:
-        missed.append(f"{found.calls:.2f} calls were made for each that an answer needs, instead of {most:g}")
+        missed.append(f"{found.calls:.3f} calls were made for each that an answer needs, instead of {most:g}")
     return missed + _of_the_line(line, found, observed) + _of_workers(line, observed)
 
 
