@@ -58,16 +58,29 @@ def parse_arguments():
         for line in lines:
             print(f"{line.name:<18}{line.title}")
         sys.exit(0)
-    wanted = tuple(name for name in (arguments.only or "").split(",") if name)
-    arguments.lines = [line for line in lines if not wanted or line.name.startswith(wanted)]
-    strange = [name for name in wanted if not any(line.name.startswith(name) for line in lines)]
-    if strange:
-        parser.error(f"--only: no line's name begins with {', '.join(strange)}; --list has them")
+    try:
+        arguments.lines = selected(lines, [name for name in (arguments.only or "").split(",") if name])
+    except ValueError as error:
+        parser.error(f"--only: {error}; --list has all names")
     if arguments.seconds < 6 or arguments.attempts < 1:
         parser.error("--seconds must be at least 6, --attempts at least 1")
     if not arguments.model and not (arguments.claviger and arguments.module):
         parser.error("--claviger and --module are needed")
     return arguments
+
+
+def selected(lines, names):
+    """The lines of these names; a name that no line has stands for all whose names begin so. Without names, all."""
+    if not names:
+        return lines
+    chosen = set()
+    for name in names:
+        exact = {line.name for line in lines if line.name == name}
+        begun = {line.name for line in lines if line.name.startswith(name)}
+        if not begun:
+            raise ValueError(f"no line's name begins with {name}")
+        chosen |= exact or begun
+    return [line for line in lines if line.name in chosen]
 
 
 def modelled(line, plan, overheads, seconds):

@@ -40,6 +40,16 @@ class CatalogueTests(unittest.TestCase):
                 # Tails are what second calls are for.
                 self.assertEqual(one.hedged, any(hsm.law.share > 0 for hsm in one.hsms))
 
+    def test_lines_are_chosen_by_name(self):
+        def names(*wanted):
+            return [one.name for one in optimum.selected(optimum_catalogue.lines(), wanted)]
+
+        self.assertEqual(names("unequal-20", "alone"), ["unequal-20", "alone"])
+        self.assertEqual(names("unequal"), ["unequal-200", "unequal-50", "unequal-20"])
+        self.assertEqual(len(names()), len(optimum_catalogue.lines()))
+        with self.assertRaisesRegex(ValueError, "nothing"):
+            names("nothing")
+
     def test_load_is_that_of_the_key_stores_that_ask_most(self):
         loads = {one.name: one.load for one in optimum_catalogue.lines()}
         self.assertAlmostEqual(loads["stores-shared"], 710 / 400)
