@@ -64,6 +64,8 @@ package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
         // Journals that cannot be made, and writes that fail, are not called so by SQLite (codes 4874 and 778).
         case .SQLITE_CANTOPEN where Self.isFull(path), .SQLITE_IOERR where Self.isFull(path):
             self = .unusable(path: path, detail: "the disk is full: \(words)")
+        case .SQLITE_CANTOPEN where Self.isReadOnly(path):
+            self = .unusable(path: path, detail: "its file system is read-only: \(words)")
         case .SQLITE_CANTOPEN:
             self = .unusable(path: path, detail: "it cannot be opened: \(words)")
         case .SQLITE_IOERR:
@@ -76,11 +78,22 @@ package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What the journals of an empty database need, bytes.
     private static let leastRoom: UInt = 64 << 10
 
-    /// Whether the file system has no room for a journal.
+    /// Whether the file system has no room for a journal. One that does not say how large it is has room.
     private static func isFull(_ path: String) -> Bool {
+        guard let facts = fileSystem(path), facts.f_blocks > 0 else { return false }
+        let (room, overflow) = UInt(facts.f_bavail).multipliedReportingOverflow(by: UInt(facts.f_frsize))
+        return !overflow && room < leastRoom
+    }
+
+    /// Whether it is mounted so that nothing can be written.
+    private static func isReadOnly(_ path: String) -> Bool {
+        // ST_RDONLY of statvfs(3), which Swift does not import.
+        fileSystem(path).map { $0.f_flag & 1 != 0 } ?? false
+    }
+
+    private static func fileSystem(_ path: String) -> statvfs? {
         var facts = statvfs()
-        guard statvfs(path, &facts) == 0 else { return false }
-        return UInt(facts.f_bavail) * UInt(facts.f_frsize) < leastRoom
+        return statvfs(path, &facts) == 0 ? facts : nil
     }
 
     /// A system call that failed, with errno.
