@@ -204,7 +204,7 @@ extension PoolMachine {
     }
 
     /// Asks another HSM for an operation whose HSMs are silent, or passes it on; when the budget has no token now, it may
-    /// have one in a moment.
+    /// have one in a moment. One that has had all of its attempts is passed on when no HSM serves any more.
     private mutating func askAgain(_ lane: LaneID, at place: Int, now: UInt64, into actions: inout PoolActions) {
         hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.asksAgainAt = .max }
         guard let id = hsms[lane.hsm].lanes.work(on: lane.lane, at: place)?.operation,
@@ -221,7 +221,7 @@ extension PoolMachine {
     private static let budgetPause: UInt64 = 10_000_000
 
     /// True when one of the HSMs that are at it is not overdue, so that nothing is gained by another.
-    private func isInGoodHands(_ id: OperationID, _ operation: OperationRecord) -> Bool {
+    func isInGoodHands(_ id: OperationID, _ operation: OperationRecord) -> Bool {
         var found = false
         operation.flights.forEach { lane in
             if let work = work(on: lane, for: id), !work.isOverdue { found = true }
@@ -231,12 +231,12 @@ extension PoolMachine {
 
     /// Sends an operation whose HSMs keep silent to one more, or has it stand in line for the next lane of one, before
     /// those that have only just come.
-    /// False when the budget does not allow it.
+    /// False when it is to be looked at again in a moment: the budget does not allow it, or there is nothing left but to
+    /// pass it on.
     @discardableResult
     private mutating func askAnother(_ id: OperationID, now: UInt64, into actions: inout PoolActions) -> Bool {
-        guard let operation = operations[id], !operation.isWaiting, operation.attempts < limits.attempts else {
-            return true
-        }
+        guard let operation = operations[id], !operation.isWaiting else { return true }
+        guard operation.attempts < 2 * limits.attempts else { return !operation.terms.mayPassOn }
         let others = candidates(for: operation)
         guard hasHope(others) else { return true }
         guard budget.withdraw(now: now) else {

@@ -141,9 +141,9 @@ package struct PoolMachine: Sendable {
             guard let operation = operations[id] else { continue }
             if operation.deadline <= now {
                 finish(id, outcomeAtDeadline(operation), now: now, into: &actions)
-            } else if operation.flights.isEmpty, !giveBack(id, now: now, into: &actions),
-                !tryLastResort(id, now: now, into: &actions)
-            {
+            } else if isInGoodHands(id, operation) || giveBack(id, now: now, into: &actions) {
+                continue
+            } else if operation.flights.isEmpty, !tryLastResort(id, now: now, into: &actions) {
                 waitForWorkers(id, now: now, into: &actions)
             }
         }
