@@ -58,13 +58,14 @@ final class BlockExchange: Sendable {
     /// A peer's page; gives the page that it has asked for, `nil` where it is none.
     func receivedPage(_ body: SecretBytes, from peer: String) async -> SecretBytes? {
         guard let page = readPage(body) else { return nil }
-        let taken = await delegate.merge(blocks: BlockNews(page), from: peer)
+        let list = delegate.merge(blocks: BlockNews(page), from: peer)
+        let disk = await delegate.blocksOnDisk()
         let now = Self.now
-        var answer = taken.list.page(after: page.after, now: now)
-        answer.inForce = page.order.filter { taken.list.isInForce(id: $0, now: now) }
-        answer.disk = taken.disk
+        var answer = list.page(after: page.after, now: now)
+        answer.inForce = page.order.filter { list.isInForce(id: $0, now: now) }
+        answer.disk = disk
         for id in answer.inForce.prefix(BlockPage.mostHits) {
-            answer.hits[id] = taken.list.blocks[id].map { delegate.hits(of: $0.target) }
+            answer.hits[id] = list.blocks[id].map { delegate.hits(of: $0.target) }
         }
         if page.isLast { delegate.exchangedBlocks(with: peer, isKnown: page.knowledge == .known) }
         return try? ClusterJSON.encode(answer)
@@ -76,10 +77,11 @@ final class BlockExchange: Sendable {
             counters.dropped(.malformed)
             return nil
         }
-        let taken = await delegate.merge(blocks: BlockNews(list), from: peer)
+        let union = delegate.merge(blocks: BlockNews(list), from: peer)
+        let disk = await delegate.blocksOnDisk()
         delegate.exchangedBlocks(with: peer, isKnown: list.knowledge == .known)
         return try? ClusterJSON.encode(
-            BlockReply(list: taken.list.fittingWire(now: Self.now), durable: taken.disk == .written))
+            BlockReply(list: union.fittingWire(now: Self.now), durable: disk == .written))
     }
 
     private func readPage(_ body: SecretBytes) -> BlockPage? {
@@ -141,8 +143,7 @@ final class BlockExchange: Sendable {
         var (ours, theirs): (String?, String?) = ("", "")
         var confirmation: Confirmation?
         for _ in 0..<Self.mostPages where ours != nil || theirs != nil {
-            let list = delegate.blocks()
-            var page = list.page(after: ours, first: order, now: Self.now)
+            var page = delegate.blocks().page(after: ours, first: order, now: Self.now)
             let next = page.after
             page.after = theirs
             page.order = order
@@ -155,11 +156,12 @@ final class BlockExchange: Sendable {
             confirmation =
                 confirmation
                 ?? Confirmation(inForce: Set(answer.inForce), disk: answer.disk ?? .failed, hits: answer.hits)
-            let taken = await delegate.merge(blocks: BlockNews(answer), from: name)
+            // This node's own disk is not waited for: it would hold up what the peer says of its own.
+            let list = delegate.merge(blocks: BlockNews(answer), from: name)
             ours = next
             // A page that leads back would lead round for ever.
             theirs = answer.after.flatMap { next in theirs.map { next > $0 } == true ? next : nil }
-            if answer.digest == taken.list.digest || (ours == nil && theirs == nil) {
+            if answer.digest == list.digest || (ours == nil && theirs == nil) {
                 delegate.exchangedBlocks(with: name, isKnown: answer.knowledge == .known)
                 break
             }
@@ -201,7 +203,7 @@ final class BlockExchange: Sendable {
                 counters.dropped(.malformed)
                 return .failure(.malformed)
             }
-            _ = await delegate.merge(blocks: BlockNews(reply.list), from: name)
+            _ = delegate.merge(blocks: BlockNews(reply.list), from: name)
             delegate.exchangedBlocks(with: name, isKnown: reply.list.knowledge == .known)
             // It says by its own clock when a block ends, and does not tell; this node's is as good a guess.
             let now = Self.now

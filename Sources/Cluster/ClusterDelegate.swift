@@ -13,9 +13,11 @@ package protocol ClusterDelegate: Sendable {
     /// How much a block of this target hits on this node.
     func hits(of target: BlockTarget) -> BlockHits
 
-    /// Takes in what a peer tells of its block list. Returns what is known here then, and whether it is on disk; a disk
-    /// that takes its time is not waited for.
-    func merge(blocks: BlockNews, from peer: String) async -> BlockTaken
+    /// Takes in what a peer tells of its block list. Returns what is known here then.
+    func merge(blocks: BlockNews, from peer: String) -> BlockList
+
+    /// Whether what is known here is on disk. A disk that takes its time is waited for half a second.
+    func blocksOnDisk() async -> BlockPage.Disk
 
     /// Block lists have been exchanged with a peer completely. `isKnown`: whether the peer knows its own.
     func exchangedBlocks(with peer: String, isKnown: Bool)
@@ -54,17 +56,6 @@ package enum ClusterTLSChange: Sendable, Equatable {
     case replaced
     /// Those in use stay in use.
     case failed(ClusterError)
-}
-
-/// The block list as it is after a merge.
-package struct BlockTaken: Sendable {
-    package var list: BlockList
-    package var disk: BlockPage.Disk
-
-    package init(list: BlockList, disk: BlockPage.Disk) {
-        self.list = list
-        self.disk = disk
-    }
 }
 
 /// An order that goes to all nodes at once.

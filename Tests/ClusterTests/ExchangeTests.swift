@@ -99,6 +99,22 @@ struct ExchangeTests {
         }
     }
 
+    /// Before, what a peer had said was told half a second later: this node's own disk was waited for first.
+    @Test("a disk of this node that never answers does not hold up what others say of theirs")
+    func ownDisk() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            try await eventually("b is there") { a.service.liveness(of: "b") == .alive }
+            a.delegate.set { $0.isDiskStuck = true }
+            try block("k", in: a.delegate)
+            let order = Array(a.delegate.blocks().blocks.keys)
+            #expect(await deliveries(a.service, order: order, within: .seconds(10)) == ["b": .confirmed])
+            #expect(b.delegate.blocks().blocks.count == 1)
+            a.delegate.set { $0.isDiskStuck = false }
+        }
+    }
+
     @Test("a list of many pages goes both ways completely, and each side knows whether the other's list is known")
     func pages() async throws {
         try await withCluster { cluster in

@@ -23,6 +23,8 @@ final class ScriptedNode: ClusterDelegate {
         var blocks = BlockList()
         var disk = BlockPage.Disk.written
         var hits: [BlockTarget: BlockHits] = [:]
+        /// Whoever waits for the disk waits for good.
+        var isDiskStuck = false
         var now = Int64(Date().timeIntervalSince1970)
         /// Peers with which block lists were exchanged completely, and whether theirs was known.
         var exchangedBlocks: [String: Bool] = [:]
@@ -47,12 +49,17 @@ final class ScriptedNode: ClusterDelegate {
     func blocks() -> BlockList { get(\.blocks) }
     func hits(of target: BlockTarget) -> BlockHits { get { $0.hits[target] ?? BlockHits(keyStores: 0, keys: 0) } }
 
-    func merge(blocks news: BlockNews, from peer: String) async -> BlockTaken {
+    func merge(blocks news: BlockNews, from peer: String) -> BlockList {
         state.withLock { state in
             state.blocks.merge(news.entries, strayLifts: news.strayLifts, now: state.now)
             state.facts.blocks = state.blocks.digest
-            return BlockTaken(list: state.blocks, disk: state.disk)
+            return state.blocks
         }
+    }
+
+    func blocksOnDisk() async -> BlockPage.Disk {
+        while get(\.isDiskStuck), !Task.isCancelled { try? await Task.sleep(for: .seconds(1)) }
+        return get(\.disk)
     }
 
     func keys() -> SharedKeys { SharedKeys(canaries: get(\.canaries), forgets: get(\.forgets)) }

@@ -210,8 +210,8 @@ final class BlockBook: BlockSource {
 
     // MARK: Peers
 
-    /// Takes in what a peer tells; the answer is what is known here then, and whether it is on disk.
-    func merge(_ news: BlockNews, from peer: String) async -> BlockTaken {
+    /// Takes in what a peer tells; the answer is what is known here then.
+    func merge(_ news: BlockNews, from peer: String) -> BlockList {
         let (merge, list) = store.changeBlocks { list in
             let merge = list.merge(news.entries, strayLifts: news.strayLifts, now: Self.now())
             list.prune(now: Self.now())
@@ -224,9 +224,12 @@ final class BlockBook: BlockSource {
                 metadata: ["node": "\(peer)", "orders": "\(news.unreadable)"])
         }
         if merge.hasChanged { clusterNow?.factsChanged() }
-        // Also without a change: an earlier one may still be on its way to the disk.
-        let durable = await store.saved(within: Self.diskTime) { _ in }
-        return BlockTaken(list: list, disk: durable.map { $0 ? .written : .failed } ?? .pending)
+        return list
+    }
+
+    /// Whether everything that is known is on disk, also what has been on its way there for longer.
+    func onDisk() async -> BlockPage.Disk {
+        await store.saved(within: Self.diskTime) { _ in }.map { $0 ? .written : .failed } ?? .pending
     }
 
     /// A file that was read has changed the list: one that could not be read before, or one that another process of this

@@ -169,7 +169,9 @@ extension NodeNeighbours: ClusterDelegate {
 
     func hits(of target: BlockTarget) -> BlockHits { book.hits(of: target) }
 
-    func merge(blocks news: BlockNews, from peer: String) async -> BlockTaken { await book.merge(news, from: peer) }
+    func merge(blocks news: BlockNews, from peer: String) -> BlockList { book.merge(news, from: peer) }
+
+    func blocksOnDisk() async -> BlockPage.Disk { await book.onDisk() }
 
     func exchangedBlocks(with peer: String, isKnown: Bool) { book.exchanged(with: peer, isKnown: isKnown) }
 
