@@ -83,6 +83,10 @@ let faultyModule = Target.target(
     name: "FaultyPKCS11", path: "TestSupport/FaultyPKCS11", exclude: ["README.md"],
     linkerSettings: [.linkedLibrary("dl")])
 
+/// A library to be preloaded into a process whose clock, disk or number of threads is to be out of order.
+let preloadedFaults = Target.target(
+    name: "PreloadedFaults", path: "TestSupport/PreloadedFaults", linkerSettings: [.linkedLibrary("dl")])
+
 /// What tests of several rooms share: random worlds that can be made again, and, for simulations, a time of their own.
 let seededRandom = Target.target(name: "SeededRandom", path: "TestSupport/SeededRandom", swiftSettings: strict)
 let virtualTime = Target.target(name: "VirtualTime", path: "TestSupport/VirtualTime", swiftSettings: strict)
@@ -141,6 +145,7 @@ let package = Package(
     products: [
         .executable(name: "claviger", targets: ["claviger"]),
         .library(name: "FaultyPKCS11", type: .dynamic, targets: ["FaultyPKCS11"]),
+        .library(name: "PreloadedFaults", type: .dynamic, targets: ["PreloadedFaults"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
@@ -169,5 +174,5 @@ let package = Package(
                 crypto, logging, nioCore, nioPosix,
             ],
             swiftSettings: strict)
-    ] + [faultyModule, seededRandom, virtualTime] + roomTests + wholeTests
+    ] + [faultyModule, preloadedFaults, seededRandom, virtualTime] + roomTests + wholeTests
 )

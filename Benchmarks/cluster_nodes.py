@@ -158,8 +158,10 @@ class Node:
 def ahead_environment(directory, seconds):
     """The environment of a process whose time of day is so many seconds ahead."""
     library = os.path.join(directory, "clock-ahead.so")
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clock-ahead.c")
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, timeout=60)
+    faults = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "TestSupport", "PreloadedFaults")
+    subprocess.run(
+        ["cc", "-O2", "-shared", "-fPIC", "-I", os.path.join(faults, "include"), "-o", library,
+         os.path.join(faults, "clock.c"), "-ldl"], check=True, timeout=60)
     return dict(os.environ, LD_PRELOAD=library, CLOCK_AHEAD_SECONDS=str(seconds))
 
 

@@ -84,6 +84,34 @@ extension EndToEnd {
             #expect(try trio.report("node-1").liveness(of: "node-3") == "left")
         }
 
+        /// Otherwise its peers refuse all that it says as said before, for as long as that life was. A node of 16631be, which
+        /// nobody could tell better here, took the incarnation of its last life once more.
+        @Test("a node whose store was put back to before its last life does not take that life's incarnation again")
+        func putBack() throws {
+            let directory = try trio.stateDirectory("node-3")
+            try end("node-3")
+            let files = try Dictionary(
+                uniqueKeysWithValues: FileManager.default.contentsOfDirectory(atPath: directory)
+                    .filter { $0.hasPrefix("claviger.") }
+                    .map { ($0, try Data(contentsOf: URL(fileURLWithPath: "\(directory)/\($0)"))) })
+            try trio.restart("node-3")
+            let last = try #require(try trio.report("node-3").nodes.first).incarnation
+            try end("node-3")
+            for (name, content) in files { try content.write(to: URL(fileURLWithPath: "\(directory)/\(name)")) }
+            // Nobody tells it now what it was.
+            for name in ["node-1", "node-2"] { try Processes.stop(trio.node(name).pid) }
+            defer { for name in ["node-1", "node-2"] { Processes.resume(trio.node(name).pid) } }
+            try trio.restart("node-3")
+            #expect(try #require(try trio.report("node-3").nodes.first).incarnation > last)
+            for name in ["node-1", "node-2"] { Processes.resume(trio.node(name).pid) }
+            try trio.together()
+        }
+
+        private func end(_ name: String) throws {
+            trio.node(name).process.kill(SIGKILL)
+            _ = try trio.node(name).process.end(within: 10)
+        }
+
         @Test("a node that has lost its HSMs has a peer answer, and both name each other in the log")
         func forwarding() throws {
             let (poor, rich) = (trio.node("node-1"), ["node-2", "node-3"])

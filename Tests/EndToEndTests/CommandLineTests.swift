@@ -31,10 +31,11 @@ extension EndToEnd {
             #expect(wrong.end != .exited(0) && wrong.errors.contains("Usage"))
         }
 
+        /// The commands of 16631be took the last of the two: they looked for its node, ended with 1 or 2 where there was none,
+        /// and with 0 where there was.
         @Test(
             "an option that is given twice is refused, and nothing is done",
             arguments: [
-                // Before: status 0, and only the last was carried out.
                 ["block", "--key", "a", "--key", "b", "--reason", "x"],
                 ["block", "--keystore", "/a", "--keystore=/b", "--reason", "x"],
                 ["unblock", "--id", "aaaaaaaa", "--id", "bbbbbbbb"], ["status", "--config", "a", "-c", "b"],

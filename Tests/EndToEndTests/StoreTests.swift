@@ -145,38 +145,6 @@ extension EndToEnd {
             try expectKept(node, load, configuration)
         }
 
-        /// A file system of its own that is soon full; mounting one needs privileges.
-        private final class TinyDisk: Sendable {
-            static let isPossible: Bool = {
-                guard let scratch = try? Scratch(), mount(scratch.path) else { return false }
-                return umount(scratch.path) == 0
-            }()
-
-            private let scratch: Scratch
-            var path: String { scratch.path }
-
-            init() throws {
-                scratch = try Scratch()
-                guard Self.mount(scratch.path) else { throw HarnessError("cannot mount a file system") }
-            }
-
-            deinit { umount2(scratch.path, Int32(MNT_DETACH)) }
-
-            private static func mount(_ path: String) -> Bool {
-                Glibc.mount("tmpfs", path, "tmpfs", 0, "size=2m,mode=700") == 0
-            }
-
-            func fill() throws {
-                let descriptor = open(path + "/filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
-                defer { close(descriptor) }
-                let block = [UInt8](repeating: 0, count: 4_096)
-                while write(descriptor, block, block.count) == block.count {}
-                guard errno == ENOSPC else { throw HarnessError("the disk does not fill") }
-            }
-
-            func makeRoom() { unlink(path + "/filler") }
-        }
-
         @Test("a disk that is full", .enabled("mounting a file system needs privileges") { TinyDisk.isPossible })
         func full() throws {
             let disk = try TinyDisk()

@@ -90,6 +90,24 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
         }
 
+        /// With 16631be the first of the 2,400 failed within a second: all three attempts had met a seventh call.
+        @Test("every HSM fails each seventh call: no request fails")
+        func everySeventh() throws {
+            try faults.clear()
+            let (node, _) = try node()
+            try faults.set(
+                everywhere(
+                    "return CKR_FUNCTION_FAILED C_Encrypt every 7", "return CKR_FUNCTION_FAILED C_Decrypt every 7"))
+            let load = Load(node, connections: 8)
+            try load.more(2_400, within: 60)
+            let report = try load.stop()
+            print("every seventh call fails: \(report.summary)")
+            #expect(report.failures.isEmpty, "\(report.failures.prefix(5))")
+            try faults.clear()
+            #expect(try report.lost(on: node) == 0)
+            #expect(try node.stop() == .exited(0))
+        }
+
         @Test(
             "a generator that gives zeroes or repeats itself takes its HSM out, and nothing is encrypted with what it gave",
             arguments: ["zero-iv", "repeat-iv"], ["caller", "buffer"])

@@ -45,8 +45,8 @@ extension EndToEnd {
             try expectAllOpen(report.made, try sharedNode())
         }
 
-        /// Its pauses grow to seconds; whatever is asked for meanwhile has it started at once. Without that and the wait the
-        /// load came to a halt after the first kills: "no HSM can serve".
+        /// Its pauses grow to seconds; whatever is asked for meanwhile has it started at once. With 16631be the load came to a
+        /// halt after the first kills: "no HSM can serve".
         @Test("32 connections see nothing when one worker after another is killed as soon as it is back")
         func killedAgainAndAgain() throws {
             let node = try sharedNode()
@@ -173,7 +173,8 @@ extension EndToEnd {
 
 /// All workers of a node are killed in one moment, several times, under a load of 32 connections.
 ///
-/// Without the wait for workers that are on their way back, the first kill failed requests at once: "no HSM can serve".
+/// With 16631be, which did not wait for workers that are on their way back, the first kill failed requests at once: "no HSM
+/// can serve".
 private func allKilledUnderLoad(_ node: Node, times: Int) throws -> LoadReport {
     let load = Load(node)
     try load.more(100)

@@ -51,6 +51,12 @@ extension ServeConfiguration {
         setInAll("[[hsm]]", "depth", "1")
         // More than one, whatever this machine has: a request's lane may be another loop's.
         set("event_loops", "2", in: "[node]")
+        load(faults)
+        stateDirectory = scratch.file("node")
+    }
+
+    /// Puts the fault-injecting library before the tokens.
+    mutating func load(_ faults: Faults) {
         setInAll("[[hsm]]", "module", "\"\(Faults.library)\"")
         for number in lines.indices.filter({ lines[$0] == "[[hsm]]" }).indices {
             let values = faults.environment("hsm-\(number + 1)", of: origin).sorted { $0.key < $1.key }
@@ -58,7 +64,6 @@ extension ServeConfiguration {
                 "env", "{ " + values.map { "\($0) = \"\($1)\"" }.joined(separator: ", ") + " }", in: "[[hsm]]",
                 number: number)
         }
-        stateDirectory = scratch.file("node")
     }
 
     /// What the node remembers is kept here.

@@ -56,12 +56,16 @@ final class Node: Sendable {
 
     /// Starts `claviger serve`, and returns when so many HSMs are active. `facts` are those of the development node that
     /// the configuration comes from, with other addresses.
+    ///
+    /// - Parameter environment: added to this process's own.
     static func serve(
-        _ configuration: ServeConfiguration, activeHSMs: Int = 3, binary: String = ClavigerBinary.path
+        _ configuration: ServeConfiguration, activeHSMs: Int = 3, binary: String = ClavigerBinary.path,
+        environment: [String: String] = [:]
     ) throws -> Node {
         var configuration = configuration
         for _ in 0..<3 {
-            let process = try ChildProcess([binary, "serve", "--config", try configuration.write()])
+            let process = try ChildProcess(
+                [binary, "serve", "--config", try configuration.write()], environment: environment)
             let node = Node(
                 process: process, facts: configuration.facts,
                 directories: configuration.origin.directories + [configuration.scratch])

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// To be preloaded: the time of day of a process is CLOCK_AHEAD_SECONDS ahead. Clocks that count from somewhere else, by
-// which a process measures how long something takes, stay as they are.
-//
-// Built by cluster_nodes.py: cc -O2 -shared -fPIC -o clock-ahead.so clock-ahead.c -ldl
+// The time of day of a process is CLOCK_AHEAD_SECONDS ahead. Clocks that count from somewhere else, by which a process
+// measures how long something takes, stay as they are.
 
 #define _GNU_SOURCE
+#include "PreloadedFaults.h"
+
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/time.h>
 #include <time.h>
 
 static time_t ahead(void) {
-    const char *text = getenv("CLOCK_AHEAD_SECONDS");
+    const char *text = getenv(CLOCK_AHEAD_SECONDS);
     return text == NULL ? 0 : (time_t)atol(text);
 }
 
