@@ -98,6 +98,10 @@ extension EndToEnd {
             let last = try #require(try trio.report("node-3").nodes.first).incarnation
             try end("node-3")
             for (name, content) in files { try content.write(to: URL(fileURLWithPath: "\(directory)/\(name)")) }
+            // A life may use up more incarnations than seconds pass in it only when it is as short as this one.
+            try eventually("the time is beyond the last incarnation", every: 0.05) {
+                Int(Date().timeIntervalSince1970) > last
+            }
             // Nobody tells it now what it was.
             for name in ["node-1", "node-2"] { try Processes.stop(trio.node(name).pid) }
             defer { for name in ["node-1", "node-2"] { Processes.resume(trio.node(name).pid) } }
