@@ -10,6 +10,7 @@ struct BlockDurationTests {
         other.merge(list.blocks.keys.compactMap { list.entry(id: $0, now: here) }, now: there)
     }
 
+    /// With the instant of its end in place of what remains, it never held where the clock is hours ahead.
     @Test("a block of three minutes holds three minutes on a node whose clock is hours ahead or behind")
     func skewed() throws {
         // By the origin's instant: a node that is 4 minutes ahead took the block for one that had ended, and served.

@@ -6,6 +6,7 @@ import Testing
 struct BlockListJoinTests {
     private let second: UInt64 = 1_000_000_000
 
+    /// With the word of nodes that have no list counted, two new nodes made each other whole after a second.
     @Test("nobody's word, and the word of nodes that have no list themselves, never make it whole")
     func nobody() {
         // Where one peer's list was enough, an empty one of a newly installed node vouched for a lost list.

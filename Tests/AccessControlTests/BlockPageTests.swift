@@ -83,6 +83,7 @@ struct BlockPageTests {
         #expect(list.page(after: nil, first: [lifted], now: blockTime).entries.isEmpty, "none is wanted")
     }
 
+    /// With entries read strictly, one of a later version had the whole page refused.
     @Test("an entry of a later version costs itself, and nothing else of the page")
     func laterVersion() throws {
         var list = BlockList()

@@ -47,6 +47,7 @@ struct BlockStockTests {
         #expect(stock.take().knowledge == .known && stock.list.knowledge == .known)
     }
 
+    /// With an empty list taken for known, a node that had lost its disk served what is blocked everywhere else.
     @Test("a node without a list waits in a cluster, and only there")
     func newcomer() {
         #expect(BlockStock(isClustered: true).beginning(.absent, lost: "lost", corrupt: nil) == .none)

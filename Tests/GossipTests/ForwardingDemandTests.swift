@@ -4,6 +4,7 @@ import Testing
 
 @Suite("Gossip: how many connections, and how much time, a peer is given")
 struct ForwardingDemandTests {
+    /// With eight connections, whatever is asked, 100 requests a second over 80 ms had 8 in place of the 22 they take.
     @Test("connections follow the highest rate of late, and the round trip")
     func connections() {
         var demand = ForwardingDemand()

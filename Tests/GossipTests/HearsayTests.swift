@@ -117,6 +117,7 @@ struct HearsayTests {
         #expect(a.member(named: "b")?.identity.incarnation == 2)
     }
 
+    /// Without it a third node knew of no twins, and called orders confirmed that one of the two had not heard.
     @Test("two nodes of one name are seen by a third, by their addresses and by their own word")
     func twins() throws {
         var solo = try trio()

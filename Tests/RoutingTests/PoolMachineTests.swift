@@ -65,6 +65,8 @@ struct PoolMachineTests {
         #expect(end.dispatches.isEmpty)
     }
 
+    /// Without the second round over the HSMs there were three attempts, and where every HSM fails each 7th call some met it
+    /// three times.
     @Test("attempts are bounded, also on a single HSM")
     func attempts() throws {
         var bench = Bench(hsms: 1, lanes: 1)
