@@ -30,10 +30,14 @@ struct HSMRecord: Sendable {
     var latency = LatencyTracker()
     /// How long its calls take at present.
     var service = ServiceEstimate()
+    /// How many calls at a time it makes use of.
+    var limit = ConcurrencyLimit()
     /// Refused ciphertexts that are being looked into on its account.
     var checks = 0
     /// Soft failures since the last success.
     var softFailures = 0
+    /// Until when it counts as silent after a call that lasted longer than any attempt may.
+    var silentUntil: UInt64 = 0
     /// Failed probes since the last one that passed.
     var failedProbes = 0
     /// Share of its answers that failed softly, lately: 0 … 1.
@@ -56,10 +60,16 @@ struct HSMRecord: Sendable {
     /// True when it may be given requests, as far as people have a say.
     var isOpen: Bool { isMember && !isDrained }
 
+    /// Calls that it is at, or that lie behind them; not those that have outlasted their patience: they occupy lanes.
+    var inFlight: Int { lanes.busy + lanes.queued - lanes.overdue }
+
+    /// True when it has a free lane and makes use of one more call.
+    var hasFreeLane: Bool { lanes.freeCount > 0 && limit.allows(inFlight) }
+
     /// True when one of its lanes can be given a request.
     ///
     /// With too many lanes open nothing is sent down busy ones: they are to become free, and close.
-    var hasPlace: Bool { lanes.hasPlace(depth: depth) }
+    var hasPlace: Bool { limit.allows(inFlight) && lanes.hasPlace(depth: depth) }
 
     /// How much may be on a lane at a time.
     var depth: Int { lanes.open > allowed ? 1 : traits.depth }
@@ -84,7 +94,7 @@ struct HSMRecord: Sendable {
     /// Takes in whether an answer was a soft failure. The share forgets with a time constant of five seconds, and an
     /// answer weighs a sixteenth.
     mutating func noteAnswer(failed: Bool, now: UInt64) {
-        failureShare = failureShare(now: now) * (15.0 / 16) + (failed ? 1.0 / 16 : 0)
+        failureShare = failureShare(now: now) * (1 - Self.oneFailure) + (failed ? Self.oneFailure : 0)
         failureShareAt = now
     }
 
@@ -93,15 +103,48 @@ struct HSMRecord: Sendable {
         return failureShare * 5e9 / (5e9 + Double(now - failureShareAt))
     }
 
-    /// What the next request would cost here: expected time × (in flight + 1), dearer while it fails and while it is
-    /// only just back, cheaper by its weight.
-    func cost(now: UInt64, limits: PoolLimits) -> Double {
-        let expected = max(latency.expected(now: now), 50_000)
-        var ramp = 1.0
-        if let backSince, now >= backSince, now - backSince < limits.slowStart {
-            ramp = max(Double(now - backSince) / Double(limits.slowStart), 0.1)
-        }
-        return expected * Double(lanes.busy + lanes.queued + 1) * (1 + 20 * failureShare(now: now))
-            / (Double(traits.weight) * ramp)
+    /// A call has returned. `isAnswer`: the HSM has worked on it; a failure may be quick, and says nothing of its speed.
+    mutating func returned(_ work: LaneWork, isAnswer: Bool, now: UInt64) {
+        let duration = now > work.calledAt ? now - work.calledAt : 0
+        service.record(duration, isAnswer: isAnswer, now: now)
+        guard isAnswer else { return }
+        let counted = min(Double(duration), 4 * service.centre)
+        limit.record(counted, inFlight: work.inFlight, sentAt: work.sentAt, lanes: lanes.open * depth, now: now)
     }
+
+    private static let oneFailure = 1.0 / 16
+
+    // MARK: What the next request can expect
+
+    /// What one more call would take, nanoseconds: more with calls under way that it would have to wait for, and more
+    /// while calls fail.
+    ///
+    /// - Parameter mayTry: an HSM that has not been asked for long may be tried, to see whether it has become faster.
+    func expected(mayTry: Bool = true, now: UInt64) -> Double {
+        let inFlight = inFlight
+        let alone = max(service.expected(isIdle: mayTry && inFlight == 0, now: now), Self.leastExpected)
+        let crowd = limit.dependence * (Double(inFlight + 1) / limit.usualInFlight - 1)
+        // One failure alone prices nothing.
+        return alone * (1 + crowd) * (1 + 20 * max(failureShare(now: now) - Self.oneFailure, 0))
+    }
+
+    /// Below this, the way to the worker and back decides, nanoseconds.
+    private static let leastExpected = 50_000.0
+
+    /// How many of its lanes become free in a nanosecond while all are busy that it makes use of.
+    var pace: Double? {
+        guard let mean = service.mean, !lanes.isHeld else { return nil }
+        let used = min(Double(lively), limit.limit)
+        let crowd = limit.dependence * (used / limit.usualInFlight - 1)
+        return used / max(mean * max(1 + crowd, 0.1), 1_000)
+    }
+
+    /// Its part beside others that are as fast: by its weight, and little while it is only just back.
+    func part(now: UInt64, limits: PoolLimits) -> Double {
+        guard let backSince, now >= backSince, now - backSince < limits.slowStart else { return Double(traits.weight) }
+        return Double(traits.weight) * max(Double(now - backSince) / Double(limits.slowStart), 0.1)
+    }
+
+    /// What is waited for before it counts as silent, and before a hedge.
+    func patience(limits: PoolLimits) -> Patience { Patience(latency, centre: service.centre, limits: limits) }
 }

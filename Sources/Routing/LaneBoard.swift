@@ -170,6 +170,20 @@ struct LaneBoard: Sendable {
         }
     }
 
+    /// The node stood still for this long: everything on lanes began so much later.
+    mutating func stoodStill(for time: UInt64) {
+        for lane in states.indices {
+            switch states[lane] {
+            case .busy(let call):
+                states[lane] = .busy(call.delayed(by: time))
+                for place in behind[lane].indices { behind[lane][place] = behind[lane][place].delayed(by: time) }
+            case .moving(let order, let generation, let since):
+                states[lane] = .moving(order, generation: generation, since: since &+ time)
+            case .closed, .parked, .free: continue
+            }
+        }
+    }
+
     /// What was sent down a lane as `generation` is over. After a call, what lies behind it has its turn, and counts as
     /// called from now on; where there is nothing, the lane is free.
     mutating func end(_ generation: UInt64, on lane: Int, now: UInt64) -> LaneWork? {

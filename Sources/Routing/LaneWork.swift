@@ -31,6 +31,8 @@ struct LaneWork: Sendable, Equatable {
     var hedgeAt: UInt64
     /// When another HSM is asked that the budget did not allow; `.max` when none is to be.
     var asksAgainAt = UInt64.max
+    /// At how many calls the HSM was with it.
+    var inFlight = 1
     var isHedge: Bool
     var isLastResort: Bool
     var question = LaneQuestion.request
@@ -45,6 +47,17 @@ struct LaneWork: Sendable, Equatable {
         work.calledAt = now
         work.patienceEnds = now &+ patience
         work.isOverdue = false
+        return work
+    }
+
+    /// The same, as if it had been sent so much later. What is not to happen stays so.
+    func delayed(by time: UInt64) -> LaneWork {
+        var work = self
+        work.sentAt = sentAt &+ time
+        work.calledAt = calledAt &+ time
+        if patienceEnds < .max { work.patienceEnds = patienceEnds &+ time }
+        if hedgeAt < .max { work.hedgeAt = hedgeAt &+ time }
+        if asksAgainAt < .max { work.asksAgainAt = asksAgainAt &+ time }
         return work
     }
 }

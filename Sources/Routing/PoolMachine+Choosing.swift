@@ -7,7 +7,10 @@ extension PoolMachine {
     /// Puts an operation on the best free lane, or in the line, or ends it when there is nothing to wait for.
     mutating func place(_ id: OperationID, now: UInt64, atFront: Bool, into actions: inout PoolActions) {
         guard let operation = operations[id] else { return }
-        if let lane = choose(candidates(for: operation), group: operation.group, now: now) {
+        let candidates = candidates(for: operation)
+        if let lane = choose(
+            candidates, group: operation.group, mayWait: true, deadline: operation.deadline, now: now)
+        {
             dispatch(id, to: lane, now: now, into: &actions)
         } else if giveBack(id, now: now, into: &actions) {
             demandStarts(for: operation, now: now, into: &actions)
@@ -16,11 +19,17 @@ extension PoolMachine {
         } else if !isWorthWaiting(operation, now: now) {
             giveUp(id, now: now, into: &actions)
         } else if !mayStandInLine(operation, atFront: atFront, now: now) {
+            // Where it was to wait for a better one, the other will do.
+            if let lane = choose(candidates, group: operation.group, now: now) {
+                return dispatch(id, to: lane, now: now, into: &actions)
+            }
             counters.overloads &+= 1
             finish(id, .overloaded, now: now, into: &actions)
         } else {
             operations[id]?.isWaiting = true
-            waiting.add(id, holders: operation.willing, atFront: atFront, now: now)
+            waiting.add(
+                id, holders: operation.willing, share: operation.terms.share, calls: operation.terms.calls,
+                atFront: atFront, now: now)
             demandStarts(for: operation, now: now, into: &actions)
         }
     }
@@ -40,16 +49,15 @@ extension PoolMachine {
 
     /// How fast lanes of these HSMs become free, and how long a call then takes; `nil` while none of them serves, or
     /// nothing is known of one that does.
-    private func pace(of hsms: HSMSet) -> (perNanosecond: Double, service: Double)? {
+    private func pace(of set: HSMSet) -> (perNanosecond: Double, service: Double)? {
         var (rate, shortest) = (0.0, Double.infinity)
         var isKnown = true
-        hsms.forEach { hsm in
-            guard self.hsms.indices.contains(hsm), self.hsms[hsm].phase == .serving, self.hsms[hsm].isOpen,
-                self.hsms[hsm].lively > 0
+        set.forEach { hsm in
+            guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].lively > 0
             else { return }
-            guard let mean = self.hsms[hsm].service.mean, !self.hsms[hsm].lanes.isHeld else { return isKnown = false }
-            rate += Double(self.hsms[hsm].lively) / max(mean, 1_000)
-            shortest = min(shortest, mean * Double(self.hsms[hsm].depth))
+            guard let pace = hsms[hsm].pace, let mean = hsms[hsm].service.mean else { return isKnown = false }
+            rate += pace
+            shortest = min(shortest, mean * Double(hsms[hsm].depth))
         }
         return isKnown && rate > 0 ? (rate, shortest) : nil
     }
@@ -60,28 +68,37 @@ extension PoolMachine {
     /// more: at 1.3 times their capacity a tenth of it would be served. What cannot be served is told at once instead,
     /// and goodput stays at capacity. One that an HSM has failed has been let in before.
     private func mayStandInLine(_ operation: OperationRecord, atFront: Bool, now: UInt64) -> Bool {
-        guard waiting.count < limits.waiting else { return false }
+        guard waiting.count(ofShare: operation.terms.share) < limits.waiting else { return false }
         guard !atFront, operation.deadline > now, let pace = pace(of: operation.willing) else { return true }
-        let wait = Double(waiting.count(sharing: operation.willing) + 1) / pace.perNanosecond
+        let ahead = waiting.ahead(ofShare: operation.terms.share, sharing: operation.willing)
+        let wait = Double(ahead + 1) / pace.perNanosecond
         let left = Double(operation.deadline - now)
         // What a standing line may hold keeps the lanes busy, slow ones, too.
         if waiting.isStanding, wait > max(Double(WaitingLine.target), pace.service) { return false }
-        return wait + pace.service <= left
+        return wait + pace.service * Double(operation.terms.calls) <= left
     }
 
     /// Ends those at the front of the line that have waited until no HSM can answer them in time, or, while the line
     /// stands, for twice as long as it should hold anybody: whoever stands behind them has more time left.
     private mutating func refuseLate(now: UInt64, into actions: inout PoolActions) {
-        while let first = waiting.entries.first(where: { operations[$0.id]?.attempts == 0 }),
-            let operation = operations[first.id], operation.check == nil, let pace = pace(of: operation.willing)
-        {
-            let left = operation.deadline > now ? Double(operation.deadline - now) : 0
-            let age = now > first.since ? now - first.since : 0
-            let bound = max(2 * Double(WaitingLine.target), 2 * pace.service)
-            guard left < pace.service && age > 0 || waiting.isStanding && Double(age) > bound else { return }
-            counters.overloads &+= 1
-            finish(first.id, .overloaded, now: now, into: &actions)
+        var isDone = false
+        while !isDone {
+            isDone = true
+            for first in waiting.firsts where isTooLate(first, now: now) {
+                counters.overloads &+= 1
+                finish(first.id, .overloaded, now: now, into: &actions)
+                isDone = false
+            }
         }
+    }
+
+    private func isTooLate(_ entry: WaitingLine.Entry, now: UInt64) -> Bool {
+        guard let operation = operations[entry.id], let pace = pace(of: operation.willing) else { return false }
+        let left = operation.deadline > now ? Double(operation.deadline - now) : 0
+        let age = now > entry.since ? now - entry.since : 0
+        let bound = max(2 * Double(WaitingLine.target), 2 * pace.service)
+        return left < pace.service * Double(operation.terms.calls) && age > 0
+            || waiting.isStanding && Double(age) > bound
     }
 
     /// Whom to ask next: those that have not been asked; when none of these serves, those that failed as well. Never
@@ -127,50 +144,6 @@ extension PoolMachine {
         }
     }
 
-    /// Those without an overdue call.
-    func healthy(_ set: HSMSet) -> HSMSet {
-        var result = set
-        set.forEach { if !hsms.indices.contains($0) || hsms[$0].lanes.overdue > 0 { result.remove($0) } }
-        return result
-    }
-
-    /// Takes the lane to use, if there is one.
-    ///
-    /// Of the HSMs that serve and have a free lane, those without an overdue call come first, then those of the lowest
-    /// tier; of these, two are drawn and the cheaper one is taken (Mitzenmacher 2001: nearly as good as looking at all,
-    /// and it does not send everybody to the same one). On it, a lane of the caller's own group before another's.
-    /// Among equals without a free lane, those come last that have room behind a call (`HSMTraits.depth`).
-    ///
-    /// - Parameter onlyFree: nothing is gained behind another call.
-    mutating func choose(_ candidates: HSMSet, group: Int, onlyFree: Bool = false, now: UInt64) -> LaneID? {
-        var best: HSMSet = []
-        var bestRank = (1, Int.max, 1)
-        candidates.forEach { hsm in
-            guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving, hsms[hsm].isOpen else { return }
-            let isFree = hsms[hsm].lanes.freeCount > 0
-            guard isFree || !onlyFree && hsms[hsm].hasPlace else { return }
-            let rank = (hsms[hsm].lanes.overdue > 0 ? 1 : 0, hsms[hsm].traits.tier, isFree ? 0 : 1)
-            if rank < bestRank || best.isEmpty {
-                (best, bestRank) = ([hsm], rank)
-            } else if rank == bestRank {
-                best.insert(hsm)
-            }
-        }
-        guard let hsm = cheaperOfTwo(best, now: now),
-            let lane = hsms[hsm].lanes.takePlace(group: group, depth: hsms[hsm].depth)
-        else { return nil }
-        return LaneID(hsm: hsm, lane: lane)
-    }
-
-    private mutating func cheaperOfTwo(_ set: HSMSet, now: UInt64) -> Int? {
-        let count = set.count
-        guard count > 1 else { return set.member(after: 0) }
-        let first = random.below(count)
-        let second = (first + 1 + random.below(count - 1)) % count
-        guard let one = set.member(after: first), let other = set.member(after: second) else { return nil }
-        return hsms[one].cost(now: now, limits: limits) <= hsms[other].cost(now: now, limits: limits) ? one : other
-    }
-
     mutating func dispatch(
         _ id: OperationID, to lane: LaneID, now: UInt64, isHedge: Bool = false, isLastResort: Bool = false,
         into actions: inout PoolActions
@@ -199,27 +172,178 @@ extension PoolMachine {
     ) {
         guard let deadline = operations[id]?.deadline else { return }
         lastGeneration &+= 1
-        let (patience, hedgeAfter) = expectations(of: lane.hsm)
+        let patience = hsms[lane.hsm].patience(limits: limits)
+        let isHedged = patience.hedgeAfter < patience.silentAfter && !isExclusive
         var work = LaneWork(
-            operation: id, generation: lastGeneration, sentAt: now, calledAt: now, patience: patience,
-            patienceEnds: min(deadline, now &+ patience),
-            hedgeAt: hedgeAfter < patience && !isExclusive ? now &+ hedgeAfter : .max, isHedge: isHedge,
-            isLastResort: isLastResort)
+            operation: id, generation: lastGeneration, sentAt: now, calledAt: now, patience: patience.silentAfter,
+            patienceEnds: min(deadline, now &+ patience.silentAfter),
+            hedgeAt: isHedged ? now &+ patience.hedgeAfter : .max, inFlight: hsms[lane.hsm].inFlight + 1,
+            isHedge: isHedge, isLastResort: isLastResort)
         work.question = question
         work.isExclusive = isExclusive
+        hsms[lane.hsm].service.asked(now: now)
         hsms[lane.hsm].lanes.give(work, to: lane.lane)
         actions.dispatches.append(
             Dispatch(operation: id, lane: lane, generation: lastGeneration, deadline: deadline, question: question))
     }
 
-    /// How long an HSM may be silent before another one is asked, and after which time one is asked as a hedge.
-    /// Both from its own recent answers.
-    private func expectations(of hsm: Int) -> (patience: UInt64, hedge: UInt64) {
-        guard let known = hsms[hsm].latency.known else { return (limits.longestAttempt, .max) }
-        return (
-            min(max(3 &* known.p99, limits.shortestAttempt), limits.longestAttempt),
-            max(known.p95, limits.shortestHedge)
-        )
+    // MARK: Choosing
+
+    /// Takes the lane to use, if there is one that is worth it.
+    ///
+    /// The HSMs that serve are ranked: those that have not fallen silent first, then the lowest tier, then those with a
+    /// free lane before those with room behind a call (`HSMTraits.depth`). Of the first rank, the one whose expected
+    /// completion is least gets it; among those that are about as fast, chance decides by their weights, so that several
+    /// nodes do not all choose the same one. On it, a lane of the caller's own group comes first.
+    ///
+    /// - Parameter mayWait: `nil` is an answer where waiting for a lane of a faster one, or of a lower tier, is better.
+    mutating func choose(
+        _ candidates: HSMSet, group: Int, mayWait: Bool = false, deadline: UInt64 = .max, now: UInt64
+    ) -> LaneID? {
+        guard let hsm = best(of: candidates, mayWait: mayWait, deadline: deadline, now: now),
+            let lane = hsms[hsm].lanes.takePlace(group: group, depth: hsms[hsm].depth)
+        else { return nil }
+        return LaneID(hsm: hsm, lane: lane)
+    }
+
+    private struct Rank: Comparable {
+        var isSilent: Bool
+        var tier: Int
+        var isFree: Bool
+
+        static func < (one: Rank, other: Rank) -> Bool {
+            if one.isSilent != other.isSilent { return other.isSilent }
+            if one.tier != other.tier { return one.tier < other.tier }
+            return one.isFree && !other.isFree
+        }
+    }
+
+    private mutating func best(of candidates: HSMSet, mayWait: Bool, deadline: UInt64, now: UInt64) -> Int? {
+        var rank: Rank?
+        var least = Double.infinity
+        var (count, last, full) = (0, 0, HSMSet())
+        candidates.forEach { hsm in
+            guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving, hsms[hsm].isOpen else { return }
+            guard hsms[hsm].hasPlace else { return full.insert(hsm) }
+            let own = Rank(
+                isSilent: hsms[hsm].service.isSilent, tier: hsms[hsm].traits.tier, isFree: hsms[hsm].hasFreeLane)
+            if let first = rank, first < own { return }
+            if rank != own { (rank, least, count) = (own, .infinity, 0) }
+            least = min(least, hsms[hsm].expected(now: now))
+            (count, last) = (count + 1, hsm)
+        }
+        guard let rank else { return nil }
+        if mayWait, !full.isEmpty {
+            let found = Found(expected: least, tier: rank.tier, isSilent: rank.isSilent)
+            let ahead = waiting.isEmpty ? 0 : waiting.count(sharing: full)
+            // Weights say something of one that is found alone: of several, chance draws by theirs.
+            let part = count == 1 ? hsms[last].part(now: now, limits: limits) : nil
+            switch worth(of: full, than: found, part: part, ahead: ahead, deadline: deadline, now: now) {
+            case .less: break
+            case .more: return nil
+            case .moreByWeight(let weight):
+                let own = part ?? weight
+                if random.fraction() * (own + weight) >= own { return nil }
+            }
+        }
+        if count == 1 { return last }
+        return draw(from: candidates, rank, least: least, now: now)
+    }
+
+    /// Of those of a rank that are about as fast as the fastest, one by chance. The part of one falls from its weight to
+    /// nothing as it becomes slower, so that a small difference never moves everything at once.
+    private mutating func draw(from candidates: HSMSet, _ rank: Rank, least: Double, now: UInt64) -> Int? {
+        var chosen: Int?
+        var sum = 0.0
+        candidates.forEach { hsm in
+            guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].hasPlace,
+                rank
+                    == Rank(
+                        isSilent: hsms[hsm].service.isSilent, tier: hsms[hsm].traits.tier,
+                        isFree: hsms[hsm].hasFreeLane)
+            else { return }
+            let over = hsms[hsm].expected(now: now) - least
+            let margin = max(Self.margin * least, Self.leastMargin)
+            let part = hsms[hsm].part(now: now, limits: limits) * min(max(1.5 - 1.5 * over / margin, 0), 1)
+            guard part > 0 else { return }
+            sum += part
+            if random.fraction() * sum < part { chosen = hsm }
+        }
+        return chosen
+    }
+
+    /// By how much slower than the fastest an HSM may be and still be chosen, of the fastest one's time, …
+    private static let margin = 0.4
+    /// … and at least, nanoseconds.
+    private static let leastMargin = 100_000.0
+
+    /// A place that could be had now.
+    private struct Found {
+        var expected: Double
+        var tier: Int
+        var isSilent: Bool
+    }
+
+    /// What waiting for a lane is worth beside a place that could be had now.
+    private enum Waiting {
+        case less
+        case more
+        /// It takes longer, and an HSM of this weight may take longer: it then has its share of the operations.
+        case moreByWeight(Double)
+    }
+
+    /// Whether an operation with so many `ahead` of it in the line had better wait for a lane of one of these HSMs, which
+    /// have none, than use the place that was found.
+    ///
+    /// For one of the same tier: when the wait and its call are over sooner than a call in that place. With weights, an
+    /// HSM of twice the weight may take twice the time. For one of a lower tier: while its line is no longer than a line
+    /// should be, and it can answer in time. Never for one that is silent.
+    private func worth(
+        of full: HSMSet, than found: Found, part: Double?, ahead: Int, deadline: UInt64, now: UInt64
+    ) -> Waiting {
+        var (rate, service, weight, isLower) = (0.0, Double.infinity, 0.0, false)
+        full.forEach { hsm in
+            let tier = hsms[hsm].traits.tier
+            guard tier <= found.tier, !hsms[hsm].service.isSilent || found.isSilent, hsms[hsm].lively > 0,
+                let pace = hsms[hsm].pace
+            else { return }
+            let own = hsms[hsm].service.centre
+            let other = hsms[hsm].part(now: now, limits: limits)
+            // One that is slower itself is not worth waiting for, unless its weight says so.
+            guard tier < found.tier || own / other < found.expected / (part ?? other) else { return }
+            isLower = isLower || tier < found.tier
+            rate += pace
+            (service, weight) = (min(service, own), max(weight, other))
+        }
+        guard rate > 0 else { return .less }
+        let wait = Double(ahead + 1) / rate
+        let left = deadline > now ? Double(deadline - now) : 0
+        guard wait + service < left else { return .less }
+        if isLower { return wait <= Double(WaitingLine.target) ? .more : .less }
+        if found.expected > left || wait + service < found.expected { return .more }
+        return (wait + service) / weight < found.expected / (part ?? weight) ? .moreByWeight(weight) : .less
+    }
+
+    /// True when an operation, so many places from the front, is not to have a place of this HSM that has come free.
+    private func isWorthMore(_ operation: OperationRecord, than hsm: Int, ahead: Int, now: UInt64) -> Bool {
+        var full = HSMSet()
+        candidates(for: operation).forEach { other in
+            if other != hsm, hsms.indices.contains(other), hsms[other].phase == .serving, hsms[other].isOpen,
+                !hsms[other].hasPlace
+            {
+                full.insert(other)
+            }
+        }
+        guard !full.isEmpty else { return false }
+        let found = Found(
+            expected: hsms[hsm].expected(now: now), tier: hsms[hsm].traits.tier, isSilent: hsms[hsm].service.isSilent)
+        let part = hsms[hsm].part(now: now, limits: limits)
+        if case .less = worth(
+            of: full, than: found, part: part, ahead: ahead, deadline: operation.deadline, now: now)
+        {
+            return false
+        }
+        return true
     }
 
     // MARK: The line
@@ -232,11 +356,18 @@ extension PoolMachine {
         refuseLate(now: now, into: &actions)
         while hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].hasPlace {
             let depth = hsms[hsm].depth
-            let choice = waiting.choice { id in
-                guard let operation = operations[id], operation.deadline > now,
+            let choice = waiting.choice { entry, ahead in
+                guard let operation = operations[entry.id], operation.deadline > now,
                     candidates(for: operation).contains(hsm)
                 else { return .cannot }
-                if let mean = hsms[hsm].service.mean, Double(operation.deadline - now) < mean { return .cannot }
+                // What has waited as long as a line should hold it takes what comes.
+                let isOld = now > entry.since &+ WaitingLine.target
+                if !isOld, isWorthMore(operation, than: hsm, ahead: ahead, now: now) { return .cannot }
+                if let mean = hsms[hsm].service.mean,
+                    Double(operation.deadline - now) < mean * Double(operation.terms.calls)
+                {
+                    return .cannot
+                }
                 // One that another HSM has failed has waited enough.
                 let fits = hsms[hsm].lanes.hasPlace(group: operation.group, depth: depth)
                 return operation.attempts > 0 || fits ? .likes : .can

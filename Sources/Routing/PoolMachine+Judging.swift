@@ -153,6 +153,9 @@ extension PoolMachine {
 
     // MARK: Silence
 
+    /// How long after its last silent call an HSM counts as one that has some.
+    private static let silenceMemory: UInt64 = 10_000_000_000
+
     /// One lane at a tick.
     mutating func examine(_ lane: LaneID, now: UInt64, into actions: inout PoolActions) {
         var place = 0
@@ -161,6 +164,9 @@ extension PoolMachine {
             place += 1
         }
         let stuckAfter = hsms[lane.hsm].traits.stuckAfter
+        if case .busy(let call) = laneState(lane), now > call.calledAt, now - call.calledAt > limits.longestAttempt {
+            hsms[lane.hsm].silentUntil = now &+ Self.silenceMemory
+        }
         switch laneState(lane) {
         case .busy(let call) where call.isOverdue && now >= call.calledAt && now - call.calledAt >= stuckAfter:
             let milliseconds = (now - call.calledAt) / 1_000_000
@@ -194,7 +200,7 @@ extension PoolMachine {
     ) {
         hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.isOverdue = true }
         guard let work = hsms[lane.hsm].lanes.work(on: lane.lane, at: place) else { return }
-        hsms[lane.hsm].latency.raise(now > work.sentAt ? now - work.sentAt : 0, now: now)
+        hsms[lane.hsm].service.kept(since: work.calledAt)
         guard let id = work.operation else { return }
         if operations[id]?.check != nil {
             return failed(id, lane: lane, failure: "it did not answer in time", now: now, into: &actions)
@@ -253,26 +259,50 @@ extension PoolMachine {
         return true
     }
 
-    /// The HSM is slower than nearly all of its answers: another one is asked as well, if one is free and well.
+    /// The HSM is slower than nearly all of its answers: another one is asked as well, or this one once more, if there
+    /// is room. What finds no room, or no token, is tried again at the next tick.
     private mutating func hedge(_ lane: LaneID, at place: Int, now: UInt64, into actions: inout PoolActions) {
         guard let id = hsms[lane.hsm].lanes.work(on: lane.lane, at: place)?.operation, let operation = operations[id]
         else { return }
-        hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.hedgeAt = .max }
-        let others = operation.willing.subtracting(operation.asked)
         // One that may have ended a worker is on one HSM at a time, so that it ends no third one.
         guard operation.check == nil, operation.awaitsCheck == nil, operation.setbacks.suspectSince == nil,
-            operation.attempts < limits.attempts,
-            operation.flights.count == 1, !operation.isWaiting,
-            let next = choose(healthy(others), group: operation.group, onlyFree: true, now: now)
-        else { return }
+            operation.attempts < limits.attempts, operation.flights.count == 1, !operation.isWaiting
+        else { return hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.hedgeAt = .max } }
+        guard let next = chooseHedge(for: operation, besides: lane.hsm, now: now) else { return }
         guard budget.withdraw(forHedge: true, now: now) else {
             counters.refusedByBudget &+= 1
+            hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.hedgeAt = now &+ Self.budgetPause }
             hsms[next.hsm].lanes.putBack(next.lane)
             return
         }
+        hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.hedgeAt = .max }
         counters.hedges &+= 1
         dispatch(id, to: next, now: now, isHedge: true, into: &actions)
     }
+
+    /// Takes the free lane on which a second call can be expected to return first. One of the same HSM is a choice, too,
+    /// where that has lanes to spare; but what has made the first call slow may be the HSM, so that others come before it
+    /// that are not much slower. None where the call would hold up others, and none of a higher tier.
+    private mutating func chooseHedge(for operation: OperationRecord, besides first: Int, now: UInt64) -> LaneID? {
+        var best: Int?
+        var least = operation.deadline > now ? Double(operation.deadline - now) : 0
+        operation.willing.forEach { hsm in
+            guard hsms.indices.contains(hsm), hsm == first || !operation.asked.contains(hsm),
+                hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].hasFreeLane, !hsms[hsm].service.isSilent,
+                hsms[hsm].traits.tier <= hsms[first].traits.tier,
+                hsms[hsm].limit.dependence < Self.crowded || hsms[hsm].inFlight == 0
+            else { return }
+            let expected = hsms[hsm].expected(mayTry: false, now: now) * (hsm == first ? Self.handicap : 1)
+            if expected < least { (best, least) = (hsm, expected) }
+        }
+        guard let best, let lane = hsms[best].lanes.takeFree(group: operation.group) else { return nil }
+        return LaneID(hsm: best, lane: lane)
+    }
+
+    /// How much longer than on another HSM a second call on the same one is taken to last.
+    private static let handicap = 3.0
+    /// From this dependence on, calls of an HSM hold each other up.
+    private static let crowded = 0.5
 
     func outcomeAtDeadline(_ operation: OperationRecord) -> OperationOutcome {
         guard operation.attempts == 0,
@@ -285,6 +315,14 @@ extension PoolMachine {
 }
 
 extension Disposition {
+    /// True when the HSM has worked on the call, so that its time says how fast the HSM is.
+    var isAnswer: Bool {
+        switch self {
+        case .done, .callersFault, .ambiguous: true
+        case .tryElsewhere, .keyMissing, .sessionLost, .hsmSuspect, .hsmOut: false
+        }
+    }
+
     /// True when it ends the operation, or what the HSM's lane is asked next follows from it directly.
     var settles: Bool {
         switch self {

@@ -29,6 +29,7 @@ package struct PoolMachine: Sendable {
     var random: RandomChoice
     var lastGeneration: UInt64 = 0
     private var lastNumber: UInt64 = 0
+    private var pauses: PauseGauge
     package internal(set) var counters = PoolCounters()
 
     /// - Parameters:
@@ -41,6 +42,7 @@ package struct PoolMachine: Sendable {
         self.groups = groups
         budget = RetryBudget(now: now)
         random = RandomChoice(seed: seed)
+        pauses = PauseGauge(now: now)
         for trait in traits { _ = add(trait) }
     }
 
@@ -52,6 +54,7 @@ package struct PoolMachine: Sendable {
         _ kind: LaneOperation, holders: HSMSet, hopeful: HSMSet = [], terms: OperationTerms = OperationTerms(),
         deadline: UInt64, group: Int, now: UInt64
     ) -> (OperationID, PoolActions) {
+        noteTime(now)
         lastNumber &+= 1
         counters.operations &+= 1
         load.asked(now: now)
@@ -63,7 +66,7 @@ package struct PoolMachine: Sendable {
         if now >= deadline {
             finish(id, .timedOut, now: now, into: &actions)
         } else {
-            place(id, now: now, atFront: false, into: &actions)
+            place(id, now: now, atFront: terms.isContinuation, into: &actions)
         }
         return (id, actions)
     }
@@ -99,6 +102,7 @@ package struct PoolMachine: Sendable {
     package mutating func answered(
         _ lane: LaneID, generation: UInt64, disposition: Disposition, now: UInt64
     ) -> PoolActions {
+        noteTime(now)
         var actions = PoolActions()
         if case .moving(let order, generation, _) = laneState(lane) {
             moved(lane, order, disposition: disposition, now: now, into: &actions)
@@ -106,9 +110,7 @@ package struct PoolMachine: Sendable {
         }
         guard let work = release(lane, generation: generation, now: now) else { return actions }
         let latency = now > work.sentAt ? now - work.sentAt : 0
-        if disposition != .tryElsewhere {
-            hsms[lane.hsm].service.record(now > work.calledAt ? now - work.calledAt : 0, now: now)
-        }
+        if disposition != .tryElsewhere { hsms[lane.hsm].returned(work, isAnswer: disposition.isAnswer, now: now) }
         // What is settled leaves the line before its HSM, if that comes back by it, serves those in the line.
         let isSettled = disposition.settles
         if isSettled, let id = work.operation {
@@ -125,6 +127,7 @@ package struct PoolMachine: Sendable {
     /// Time has passed: ends what is too late, asks other HSMs where one is slow or silent, and has workers killed
     /// whose lanes do not come back. Call it every few milliseconds while `needsTicks`, and twice a second always.
     package mutating func tick(now: UInt64) -> PoolActions {
+        noteTime(now)
         var actions = PoolActions()
         for hsm in hsms.indices {
             if hsms[hsm].lanes.busy > 0 || hsms[hsm].lanes.moving > 0 {
@@ -153,19 +156,33 @@ package struct PoolMachine: Sendable {
         return actions
     }
 
+    /// When the node stood still before this event, the time is nobody's: calls, sessions and what waits in line go on as
+    /// if it had not passed. Deadlines stay: who asked has not waited less.
+    private mutating func noteTime(_ now: UInt64) {
+        let pause = pauses.gap(before: now)
+        guard pause > 0, pauses.judge(pause, isBusy: needsTicks) else { return }
+        for hsm in hsms.indices {
+            hsms[hsm].lanes.stoodStill(for: pause)
+            hsms[hsm].heldUntil &+= pause
+        }
+        waiting.stoodStill(for: pause)
+    }
+
     // MARK: HSMs
 
     /// Outcome of a known-answer probe, and how long its encryption and decryption took together, nanoseconds.
     /// A passed one brings an HSM back that was out; failed ones count as soft failures.
     package mutating func probed(_ hsm: Int, passed: Bool, latency: UInt64 = 0, now: UInt64) -> PoolActions {
+        noteTime(now)
         var actions = PoolActions()
         guard hsms.indices.contains(hsm) else { return actions }
         switch hsms[hsm].phase {
         case .down, .starting: return actions
         case .probing where passed:
-            if hsms[hsm].latency.samples == 0 { hsms[hsm].latency.raise(latency / 2, now: now) }
+            hsms[hsm].service.probed(latency / 2)
             comeBack(hsm, now: now, into: &actions)
         case .serving where passed:
+            hsms[hsm].service.probed(latency / 2)
             hsms[hsm].softFailures = 0
             hsms[hsm].failedProbes = 0
         case .probing, .serving:
@@ -229,14 +246,20 @@ extension PoolMachine {
     /// Requests that were sent down lanes of an HSM and wait behind the calls that these are at.
     package func queued(on hsm: Int) -> Int { hsms.indices.contains(hsm) ? hsms[hsm].lanes.queued : 0 }
 
-    /// Calls of an HSM that have lasted longer than any attempt may. The HSM is passed over long before that, and a
-    /// pause of this process passes by itself; these are what a person should know of.
+    /// How long the node has stood still, all in all, nanoseconds: whoever waits for a sign of life has waited so much
+    /// less.
+    package var stoodStill: UInt64 { pauses.total }
+
+    /// Calls of an HSM that have lasted longer than any attempt may. The HSM is passed over long before that; these are
+    /// what a person should know of. A condition that comes and goes in seconds is one condition: after the last such
+    /// call, one counts for ten seconds more.
     package func silentCalls(of hsm: Int, now: UInt64) -> Int {
-        guard hsms.indices.contains(hsm), hsms[hsm].lanes.overdue > 0 else { return 0 }
-        return hsms[hsm].lanes.states.count { lane in
+        guard hsms.indices.contains(hsm) else { return 0 }
+        let silent = hsms[hsm].lanes.states.count { lane in
             guard case .busy(let call) = lane, now > call.calledAt else { return false }
             return now - call.calledAt > limits.longestAttempt
         }
+        return silent == 0 && now < hsms[hsm].silentUntil ? 1 : silent
     }
 
     /// Share of an HSM's recent answers that failed softly: 0 … 1.
@@ -246,7 +269,16 @@ extension PoolMachine {
 
     /// Median, 95th and 99th percentile of an HSM's recent answers, nanoseconds.
     package func latency(of hsm: Int) -> (p50: UInt64, p95: UInt64, p99: UInt64)? {
-        hsms.indices.contains(hsm) ? hsms[hsm].latency.known : nil
+        guard hsms.indices.contains(hsm), let known = hsms[hsm].latency.known else { return nil }
+        return (known.p50, known.p95, known.p99)
+    }
+
+    /// What was learned of an HSM: how long one of its calls takes at present, nanoseconds, and how many calls at a time it
+    /// makes use of; `nil` before its first answer.
+    package func learned(of hsm: Int) -> (service: UInt64, calls: Int)? {
+        guard hsms.indices.contains(hsm), hsms[hsm].service.mean != nil else { return nil }
+        let lanes = hsms[hsm].lanes.open * hsms[hsm].depth
+        return (UInt64(hsms[hsm].service.centre), Int(min(hsms[hsm].limit.limit, Double(lanes))))
     }
 
     /// What a lane was asked as `generation`, and for whom; `nil` when nobody waits for the answer.

@@ -9,7 +9,7 @@ package struct PoolLimits: Sendable {
     package var shortestAttempt: UInt64
     /// How many HSMs an operation is tried on, the first one and hedges included; then, where all have failed, once more.
     package var attempts: Int
-    /// How many operations may wait for a free lane.
+    /// How many operations of one key store may wait for a free lane.
     package var waiting: Int
     /// How many soft failures in a row take an HSM out.
     package var softFailures: Int
@@ -66,10 +66,22 @@ package struct OperationTerms: Sendable, Equatable {
     package var excluded: HSMSet
     /// Another node may be asked: where nothing here serves, the operation ends at once, while there is time for that.
     package var mayPassOn: Bool
+    /// Names the key store: where more waits than lanes are free, key stores take turns.
+    package var share: Int
+    /// How many calls the request still takes, one after the other and this one included, 1 or more. It is let into the
+    /// line when all of them can be made in time: the first alone would be for nothing.
+    package var calls: Int
+    /// An earlier call of the same request has been made: it was let in with that, and stands before all others.
+    package var isContinuation: Bool
 
-    package init(excluded: HSMSet = [], mayPassOn: Bool = false) {
+    package init(
+        excluded: HSMSet = [], mayPassOn: Bool = false, share: Int = 0, calls: Int = 1, isContinuation: Bool = false
+    ) {
         self.excluded = excluded
         self.mayPassOn = mayPassOn
+        self.share = share
+        self.calls = max(calls, 1)
+        self.isContinuation = isContinuation
     }
 }
 

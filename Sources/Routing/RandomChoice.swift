@@ -15,6 +15,9 @@ package struct RandomChoice: Sendable {
         return mixed ^ (mixed >> 31)
     }
 
+    /// 0 … 1, without 1.
+    package mutating func fraction() -> Double { Double(next() >> 11) / Double(1 << 53) }
+
     /// A number below `bound`, which must be positive; 0 otherwise.
     package mutating func below(_ bound: Int) -> Int {
         guard bound > 1 else { return 0 }

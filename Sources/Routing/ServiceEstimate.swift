@@ -1,32 +1,102 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How long one call of an HSM takes at present: the mean of its recent calls, aged by time.
+/// How long one call of an HSM takes at present, in two figures, both aged by time and not by count alone, so that an
+/// HSM that has become slower or faster is known for it within a second, whatever its load. Times are nanoseconds.
 ///
-/// The mean, because the rate at which lanes become free follows from it, rare slow calls included; aged by time and not
-/// by count, so that an HSM that has become slower or faster is known for it within a second, whatever its load.
-/// Times are nanoseconds.
+/// - `mean`: of its recent calls, rare slow ones included, because the rate at which lanes become free follows from it.
+/// - `centre`: what the next call can be expected to take. A call counts with twice the centre at most, so that one of
+///   150 ms among a dozen of 2 ms prices nothing. A moving average that goes with the peak (as Finagle's) gives such an
+///   HSM up for another that is ten times as slow. When it has really become slow, every call says so: after some in a
+///   row they count in full.
+///
+/// A call that is still under way says nothing here; calls that outlast their patience are counted, until one answers.
 struct ServiceEstimate: Sendable {
-    /// In which time the weight of a call halves.
+    /// In which time the weight of a call in the mean halves.
     private static let halfLife = 250_000_000.0
+    /// A call counts in the centre with the time since the last one over this and that time together, …
+    private static let memory = 1_000_000_000.0
+    /// … and with this at least.
+    private static let leastShare = 1.0 / 64
+    private static let outlier = 2.0
+    /// So many calls in a row beyond that are no outliers any more.
+    private static let outliersInARow = 6
+    /// An HSM that nobody asks is expected to be as it was for so long, …
+    private static let staleAfter: UInt64 = 2_000_000_000
+    /// … and then to have become twice as fast in each such time, until it is asked again: once, for the next request
+    /// waits for what that shows. It would otherwise never get the chance to show that it is fast again.
+    private static let hopeTime = 1_000_000_000.0
+    /// So many calls in a row that outlast their patience, with no answer since they began, are a silence.
+    static let silence = 2
 
     private var sum = 0.0
     private var weight = 0.0
     private var lastAt: UInt64 = 0
+    private(set) var centre = 0.0
+    private var samples = 0
+    private var outliers = 0
+    private var guess = 0.0
+    private var centreAt: UInt64 = 0
+    /// When it was last asked, or answered.
+    private var touchedAt: UInt64 = 0
+    private var unanswered = 0
 
-    mutating func record(_ duration: UInt64, now: UInt64) {
+    /// A call has returned. `isAnswer`: the HSM has worked on it, and not just failed.
+    mutating func record(_ duration: UInt64, isAnswer: Bool = true, now: UInt64) {
         if now > lastAt {
-            // 2^-x without a library: exact at whole half-lives, and off by less than one per cent between them.
-            let halvings = min(Double(now - lastAt) / Self.halfLife, 60)
-            let part = halvings - halvings.rounded(.down)
-            let keep = (1 - part * (0.6831 - 0.1831 * part)) / Double(1 << UInt64(halvings))
+            let keep = Self.half(of: min(Double(now - lastAt) / Self.halfLife, 60))
             sum *= keep
             weight *= keep
             lastAt = now
         }
         sum += Double(duration)
         weight += 1
+        unanswered = 0
+        if isAnswer { move(to: Double(duration), now: now) }
+    }
+
+    /// A probe took this long for one call: a guess, until there is an answer. The way of a probe is another one.
+    mutating func probed(_ duration: UInt64) {
+        unanswered = 0
+        guess = Double(duration)
+    }
+
+    /// It is given a call.
+    mutating func asked(now: UInt64) { touchedAt = now }
+
+    /// A call that began at `calledAt` has outlasted its patience. It is no silence where the HSM has answered others
+    /// meanwhile.
+    mutating func kept(since calledAt: UInt64) { if lastAt <= calledAt { unanswered += 1 } }
+
+    private mutating func move(to value: Double, now: UInt64) {
+        let elapsed = now > centreAt ? Double(now - centreAt) : 0
+        (centreAt, touchedAt) = (now, now)
+        samples += 1
+        // Also the first one may be an outlier.
+        guard samples > 1 else { return centre = guess > 0 ? min(value, Self.outlier * guess) : value }
+        let share = max(elapsed / (elapsed + Self.memory), samples < 64 ? 1 / Double(samples) : Self.leastShare)
+        outliers = value > Self.outlier * centre ? outliers + 1 : 0
+        let counted = outliers > Self.outliersInARow ? value : min(value, Self.outlier * centre)
+        centre += share * (counted - centre)
     }
 
     /// `nil` before the first call.
     var mean: Double? { weight > 0 ? sum / weight : nil }
+
+    /// It has not answered for so many calls that no other is given to it while somebody else is there.
+    var isSilent: Bool { unanswered >= Self.silence }
+
+    /// What the next call is expected to take; 0 of an HSM that has never answered and is at nothing: it is worth a try.
+    ///
+    /// - Parameter isIdle: it is at no call, and it may be found out whether it has become faster.
+    func expected(isIdle: Bool, now: UInt64) -> Double {
+        guard samples > 0 else { return isIdle ? 0 : guess }
+        guard isIdle, now > touchedAt, now - touchedAt > Self.staleAfter else { return centre }
+        return centre * Self.half(of: min(Double(now - touchedAt - Self.staleAfter) / Self.hopeTime, 60))
+    }
+
+    /// 2^-x without a library: exact at whole numbers, and off by less than one per cent between them.
+    private static func half(of halvings: Double) -> Double {
+        let part = halvings - halvings.rounded(.down)
+        return (1 - part * (0.6831 - 0.1831 * part)) / Double(1 << UInt64(halvings))
+    }
 }

@@ -49,9 +49,15 @@ struct Bench {
         machine.answered(order.lane, generation: order.generation, disposition: disposition, now: now)
     }
 
+    /// Ticks until so many milliseconds have passed. Returns what followed from all of them.
     mutating func tick(after milliseconds: UInt64) -> PoolActions {
-        now += milliseconds * millisecond
-        return machine.tick(now: now)
+        let end = now + milliseconds * millisecond
+        var all = PoolActions()
+        repeat {
+            now = min(now + 50 * millisecond, end)
+            all.append(machine.tick(now: now))
+        } while now < end
+        return all
     }
 
     /// Has an HSM answer so many requests, each in so many milliseconds, so that its usual time is known.
@@ -77,6 +83,17 @@ struct Bench {
             if !probes.isEmpty { break }
         }
         return probes
+    }
+}
+
+extension PoolActions {
+    fileprivate mutating func append(_ more: PoolActions) {
+        dispatches += more.dispatches
+        finishes += more.finishes
+        restarts += more.restarts
+        starts += more.starts
+        laneOrders += more.laneOrders
+        probes += more.probes
     }
 }
 

@@ -22,8 +22,8 @@ struct PoolMachineSilenceTests {
     }
 
     @Test(
-        "patience follows the HSM's own 99th percentile, within 15 and 80 ms",
-        arguments: [(UInt64(1), UInt64(15)), (10, 30), (60, 80)])
+        "patience follows the HSM's own 99th percentile, within 15 and 80 ms, and is never below its usual time",
+        arguments: [(UInt64(1), UInt64(15)), (10, 30), (60, 80), (100, 110)])
     func patienceFromAnswers(usual: UInt64, expected: UInt64) throws {
         var bench = Bench(hsms: 2, lanes: 2)
         try bench.teach(0, milliseconds: usual)
@@ -34,7 +34,7 @@ struct PoolMachineSilenceTests {
         _ = bench.tick(after: expected - 1)
         #expect(bench.machine.lanes(of: 0).overdue == 0)
         // The percentile is known to a quarter of an octave.
-        _ = bench.tick(after: 1 + (expected == 30 ? 8 : 0))
+        _ = bench.tick(after: expected == 30 ? 9 : expected == 110 ? 25 : 1)
         #expect(bench.machine.lanes(of: 0).overdue > 0)
     }
 
@@ -207,11 +207,56 @@ struct PoolMachineSilenceTests {
 
         var suspect = Bench(hsms: 2, lanes: 2)
         for hsm in 0..<2 { try suspect.teach(hsm, milliseconds: 2) }
-        _ = try suspect.send([1], deadlineIn: 1_000)
+        for _ in 0..<2 { _ = try suspect.send([1], deadlineIn: 1_000) }
         _ = suspect.tick(after: 81)
-        #expect(suspect.machine.lanes(of: 1).overdue > 0)
-        #expect(try suspect.send([0, 1]).lane.hsm == 0)
+        #expect(suspect.machine.lanes(of: 1).overdue == 2)
+        _ = suspect.machine.allow(1, lanes: 3, now: suspect.now)
+        for _ in 0..<2 { #expect(try suspect.send([0, 1]).lane.hsm == 0) }
         #expect(suspect.tick(after: 10).isEmpty)
+    }
+
+    @Test("an HSM with one overdue call is healthy: a hedge goes there, and a refused one is tried again")
+    func hedgeIsTriedAgain() throws {
+        var bench = Bench(hsms: 2, lanes: 2)
+        _ = try bench.send([1], deadlineIn: 5_000)
+        _ = bench.tick(after: 81)
+        for hsm in 0..<2 { try bench.teach(hsm, answers: 110, milliseconds: 6) }
+        #expect(bench.machine.lanes(of: 1).overdue == 1)
+        let other = try bench.send([1])
+        for _ in 0..<2 { _ = try bench.send([0, 1]) }
+        #expect(bench.tick(after: 10).dispatches.isEmpty, "no lane is free")
+        _ = bench.answer(other, .done)
+        #expect(bench.tick(after: 5).dispatches.map(\.lane.hsm) == [1])
+    }
+
+    @Test("one HSM alone is asked on another of its lanes")
+    func hedgeAlone() throws {
+        var bench = Bench(hsms: 1, lanes: 2)
+        try bench.teach(0, milliseconds: 6)
+        let slow = try bench.send([0])
+        let again = try #require(bench.tick(after: 8).dispatches.first)
+        #expect(again.operation == slow.operation && again.lane != slow.lane)
+        #expect(bench.answer(again, .done).finishes.map(\.outcome) == [.done])
+        #expect(bench.answer(slow, .done).isEmpty)
+    }
+
+    // MARK: Pauses
+
+    @Test("while the node stands still, nobody is silent", arguments: [UInt64(2_500), 10_000, 60_000])
+    func pause(milliseconds: UInt64) throws {
+        var bench = Bench(hsms: 2, lanes: 2)
+        for hsm in 0..<2 { try bench.teach(hsm, milliseconds: 2) }
+        let calls = try (0..<4).map { _ in try bench.send([0, 1]) }
+        bench.now += milliseconds * millisecond
+        let after = bench.machine.tick(now: bench.now)
+        #expect(after.restarts.isEmpty && after.dispatches.isEmpty)
+        #expect(
+            after.finishes.map(\.outcome) == Array(repeating: .timedOut, count: 4), "they are over by their deadline")
+        #expect(bench.machine.lanes(of: 0).overdue == 0)
+        #expect(bench.machine.stoodStill == milliseconds * millisecond)
+        for call in calls { _ = bench.answer(call, .done) }
+        #expect((bench.machine.latency(of: 0)?.p99 ?? .max) < 4 * millisecond)
+        #expect(bench.submit([0, 1]).1.dispatches.count == 1)
     }
 
     // MARK: Stuck and dead workers

@@ -124,7 +124,10 @@ extension Simulation {
     mutating func callReturns(_ hsm: Int, _ event: SimulationEvent) {
         guard case .callReturns(_, _, let lane, let generation) = event else { return }
         guard !hsms[hsm].isHanging else { return hsms[hsm].stalled.append(event) }
-        guard let frame = hsms[hsm].lanes[lane].frames.first, frame.generation == generation else { return }
+        // A driver that ignores restarts has forgotten the lanes of a worker that lives.
+        guard hsms[hsm].lanes.indices.contains(lane), let frame = hsms[hsm].lanes[lane].frames.first,
+            frame.generation == generation
+        else { return }
         let id = frame.operation
         // The worker skips what is late.
         let word = frame.deadline > frame.since ? hsms[hsm].answer(to: frame.work, &dice) : .tryElsewhere

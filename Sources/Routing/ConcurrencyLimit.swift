@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How many calls at a time an HSM makes use of, learned from its answers.
+///
+/// An HSM whose calls run side by side answers as fast with sixteen calls as with one. One that makes one call at a time
+/// answers with sixteen after sixteen times as long: what it is given beyond the next call only waits inside of it, where
+/// nobody can judge it, give it to another HSM or let a second call of a request pass it by. There the limit comes down.
+/// It is the thought of TCP Vegas, and of Netflix's concurrency-limits and Envoy's adaptive concurrency after it; those
+/// compare with a smallest latency that was measured once, and take an HSM that has become slower for one with a queue.
+/// Here two things must come together:
+///
+/// 1. *Dependence*: among the last hundred answers, those that were sent beside more calls took longer in proportion.
+///    Both are compared with what was usual in the last few answers, so that a slow spell, in which calls pile up because
+///    they are slow, says little.
+/// 2. *A trial*: the limit is lowered a step, and stays there only if calls then take less time. An HSM that has become
+///    slower by itself does not pass it.
+///
+/// The limit rises by itself, slowly, and at once by a quarter when there is no dependence. Times are nanoseconds.
+struct ConcurrencyLimit: Sendable {
+    /// Weight of an answer in what is usual now, and in the dependence.
+    private static let quick = 1.0 / 16, slow = 1.0 / 128
+    /// With little variation of the calls in flight little can be told: so much of it is taken to have shown nothing.
+    private static let doubt = 0.05
+    /// Work of so much time may always stand in an HSM: it delays nobody, and no lane runs dry.
+    private static let leastWork = 2_000_000.0
+    private static let lowest = 2.0
+    /// What a trial leaves of the limit, and by how much calls must then be faster.
+    private static let step = 0.75, gain = 0.88
+    /// Answers to calls of the trial that decide it.
+    private static let trialAnswers = 32
+    private static let raiseEvery: UInt64 = 1_000_000_000
+    private static let decideEvery: UInt64 = 100_000_000
+
+    private struct Trial {
+        let since: UInt64
+        let limitBefore: Double
+        let durationBefore: Double
+        var answers = 0
+        var sum = 0.0
+    }
+
+    private var samples = 0
+    private var inFlightNow = 1.0
+    private var durationNow = 0.0
+    private var covariance = 0.0
+    private var variance = 0.0
+    private var trial: Trial?
+    private var decidedAt: UInt64 = 0
+    private var raisedAt: UInt64 = 0
+    private var notBefore: UInt64 = 0
+
+    /// Most calls at a time; none while nothing speaks for one.
+    private(set) var limit = Double.infinity
+    /// Calls beside which recent ones were made, themselves included.
+    private(set) var usualInFlight = 1.0
+    /// By how much of its own share a call takes longer with more calls beside it: 0 (side by side) … 1 (one by one).
+    private(set) var dependence = 0.0
+
+    func allows(_ inFlight: Int) -> Bool { Double(inFlight) < limit }
+
+    /// A call has returned.
+    ///
+    /// - Parameters:
+    ///   - duration: at most a few times what is usual: a rare slow call says nothing of the others.
+    ///   - inFlight: with how many calls it was begun, itself included.
+    ///   - lanes: how many calls there can be.
+    mutating func record(_ duration: Double, inFlight: Int, sentAt: UInt64, lanes: Int, now: UInt64) {
+        let count = Double(max(inFlight, 1))
+        samples += 1
+        if samples == 1 { (inFlightNow, durationNow, usualInFlight) = (count, duration, count) }
+        let more = Self.bounded((count - inFlightNow) / inFlightNow)
+        let longer = Self.bounded((duration - durationNow) / max(durationNow, 1))
+        covariance += Self.slow * (more * longer - covariance)
+        variance += Self.slow * (more * more - variance)
+        inFlightNow += Self.quick * (count - inFlightNow)
+        durationNow += Self.quick * (duration - durationNow)
+        usualInFlight += (count - usualInFlight) / 64
+        dependence = min(max(covariance / (variance + Self.doubt), 0), 1)
+        if trial != nil, sentAt >= trial?.since ?? 0 {
+            trial?.answers += 1
+            trial?.sum += duration
+        }
+        decide(lanes: lanes, now: now)
+    }
+
+    private static func bounded(_ value: Double) -> Double { min(max(value, -1), 1) }
+
+    private mutating func decide(lanes: Int, now: UInt64) {
+        if let current = trial {
+            guard current.answers >= Self.trialAnswers else { return }
+            let isFaster = current.sum / Double(current.answers) < Self.gain * current.durationBefore
+            if !isFaster {
+                limit = current.limitBefore
+                notBefore = now &+ Self.raiseEvery
+            }
+            trial = nil
+        }
+        guard now >= decidedAt &+ Self.decideEvery else { return }
+        decidedAt = now
+        let isKnown = variance > Self.doubt && samples >= 128
+        let floor = max(Self.lowest, Self.leastWork * usualInFlight / max(durationNow, 1))
+        let used = min(limit, inFlightNow + 1, Double(lanes))
+        if isKnown, dependence > 0.6, now >= notBefore, inFlightNow > 1.5, used > floor {
+            trial = Trial(since: now, limitBefore: limit, durationBefore: durationNow)
+            limit = max(floor, (used * Self.step).rounded())
+            raisedAt = now
+        } else if limit < Double(lanes), isKnown && dependence < 0.3 || now >= raisedAt &+ Self.raiseEvery {
+            limit += isKnown && dependence < 0.3 ? max(limit / 4, 1) : 1
+            raisedAt = now
+        }
+        if limit >= Double(lanes) { limit = .infinity }
+    }
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How long an HSM may be silent before another one is asked, and when one is asked beside it, as a hedge. Both follow
+/// from its own recent answers, and are given from the moment at which a call is sent; nanoseconds.
+struct Patience: Sendable, Equatable {
+    /// After three times its 99th percentile an HSM is not slow, it is silent; within `PoolLimits.shortestAttempt` and
+    /// `longestAttempt`. What it does when it is well is never silence, however slow that is: nine of ten answers are
+    /// always waited for, but for those that are a tail.
+    let silentAfter: UInt64
+    /// Its 95th percentile; with a tail of five per cent and more, that is the tail itself, and the moment is where nine
+    /// of ten answers are in, so that a tenth of the calls are made twice at most. `.max` while nothing is known.
+    let hedgeAfter: UInt64
+
+    init(_ latency: LatencyTracker, centre: Double, limits: PoolLimits) {
+        guard let known = latency.known else {
+            (silentAfter, hedgeAfter) = (limits.longestAttempt, .max)
+            return
+        }
+        let usual = min(max(3 &* known.p99, limits.shortestAttempt), limits.longestAttempt)
+        silentAfter = max(usual, min(known.p90 &+ known.p90 / 8, UInt64(min(2 * centre, Self.longest))))
+        let isInTail = known.p95 > 2 &* known.p90
+        hedgeAfter = max(isInTail ? known.p90 &+ known.p90 / 4 : known.p95, limits.shortestHedge)
+    }
+
+    /// No request lives as long.
+    private static let longest = 3_600_000_000_000.0
+}

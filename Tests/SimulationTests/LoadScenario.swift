@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Routing
+
+/// How long one call takes, milliseconds.
+enum ServiceLaw: Equatable {
+    case fixed(Double)
+    case exponential(mean: Double)
+    case lognormal(median: Double, sigma: Double)
+    /// The usual time, and in a `share` of the calls another one: 0 … 1.
+    case tailed(Double, tail: Double, share: Double)
+
+    var mean: Double {
+        switch self {
+        case .fixed(let time): time
+        case .exponential(let mean): mean
+        case .lognormal(let median, let sigma): median * exp(sigma * sigma / 2)
+        case .tailed(let usual, let tail, let share): usual * (1 - share) + tail * share
+        }
+    }
+
+    /// What a call takes that does not belong to a tail, at most or nearly: what is slower is worth a hedge.
+    var body: Double {
+        switch self {
+        case .fixed(let time): time
+        case .exponential(let mean): 3 * mean
+        case .lognormal(let median, let sigma): median * exp(1.65 * sigma)
+        case .tailed(let usual, _, _): usual
+        }
+    }
+
+    /// What a call takes that does not belong to a tail, on average: what a dispatcher that hedges goes by.
+    var usual: Double { if case .tailed(let usual, _, _) = self { usual } else { mean } }
+
+    func draw(_ dice: inout RandomChoice) -> Double {
+        switch self {
+        case .fixed(let time): return time
+        case .exponential(let mean): return -mean * log(dice.uniform())
+        case .lognormal(let median, let sigma):
+            let normal = (-2 * log(dice.uniform())).squareRoot() * cos(2 * Double.pi * dice.uniform())
+            return median * exp(sigma * normal)
+        case .tailed(let usual, let tail, let share): return dice.uniform() < share ? tail : usual
+        }
+    }
+}
+
+extension RandomChoice {
+    /// Above 0, and 1 at most.
+    mutating func uniform() -> Double { (Double(next() >> 11) + 1) / Double(1 << 53) }
+
+    mutating func between(_ lowest: Double, _ highest: Double) -> Double { lowest + (highest - lowest) * uniform() }
+
+    /// As many between 1 and 10 as between 10 and 100.
+    mutating func logarithmic(_ lowest: Double, _ highest: Double) -> Double {
+        lowest * pow(highest / lowest, uniform())
+    }
+}
+
+/// A time in which something is so many times as large as usual. Nanoseconds from the start.
+struct Spell: Equatable {
+    var from: UInt64
+    var until: UInt64
+    var factor: Double
+}
+
+extension [Spell] {
+    func factor(at time: UInt64) -> Double {
+        reduce(1) { $1.from <= time && time < $1.until ? $0 * $1.factor : $0 }
+    }
+}
+
+/// One HSM as it is, whatever the nodes think of it.
+struct LoadedHSM: Equatable {
+    var law: ServiceLaw
+    var lanes = 16
+    /// It makes one call at a time, however many sessions there are.
+    var isSerial = false
+    var tier = 0
+    var weight = 100
+    /// When it is slower.
+    var spells: [Spell] = []
+
+    /// How many calls it can be at.
+    var servers: Int { isSerial ? 1 : lanes }
+
+    /// Calls a second.
+    var capacity: Double { Double(servers) * 1_000 / law.mean }
+}
+
+/// The requests of one key store, at all nodes together.
+struct KeyStoreLoad: Equatable {
+    var perSecond: Double
+    /// Each takes two calls, one after the other.
+    var takesTwo = false
+    /// `nil`: all.
+    var hsms: HSMSet?
+    var spells: [Spell] = []
+}
+
+struct Arrival {
+    var at: UInt64
+    var load: Int
+    var node: Int
+}
+
+/// An open loop on some HSMs: Poisson arrivals, whether they are answered or not.
+struct LoadScenario {
+    static let deadline: UInt64 = 200 * millisecond
+
+    var seed: UInt64 = 1
+    var hsms: [LoadedHSM]
+    var loads: [KeyStoreLoad]
+    /// Each sees its own calls only.
+    var nodes = 1
+    /// What comes before this is not counted.
+    var warmUp: UInt64 = 2_000 * millisecond
+    var length: UInt64 = 8_000 * millisecond
+    /// The nodes that stand still for a while, with their workers.
+    var pause: (nodes: Range<Int>, from: UInt64, until: UInt64)?
+
+    init(_ hsms: [LoadedHSM], perSecond: Double) {
+        self.hsms = hsms
+        loads = [KeyStoreLoad(perSecond: perSecond)]
+    }
+
+    var all: HSMSet { HSMSet(hsms.indices) }
+
+    /// Calls a second that all HSMs together can do.
+    var capacity: Double { hsms.reduce(0) { $0 + $1.capacity } }
+
+    /// In the order of time.
+    func arrivals() -> [Arrival] {
+        var dice = RandomChoice(seed: seed)
+        var result: [Arrival] = []
+        for (index, load) in loads.enumerated() {
+            var at = 0.0
+            while true {
+                let rate = load.perSecond * load.spells.factor(at: UInt64(at))
+                at += -1e9 / rate * log(dice.uniform())
+                guard at < Double(length) else { break }
+                result.append(Arrival(at: UInt64(at), load: index, node: dice.below(nodes)))
+            }
+        }
+        return result.sorted { $0.at < $1.at }
+    }
+}
+
+/// What came of a scenario. Counted are requests that came after the warm-up.
+struct LoadResult {
+    var asked: [Int]
+    var done: [Int]
+    /// Of requests that were answered in time, microseconds, for each key store.
+    var latencies: [[UInt32]]
+    /// Calls that were made for counted requests.
+    var calls = 0
+    /// Calls that each HSM was given, second by second from the start.
+    var perSecond: [[Int]]
+
+    init(_ scenario: LoadScenario) {
+        asked = Array(repeating: 0, count: scenario.loads.count)
+        done = asked
+        latencies = Array(repeating: [], count: scenario.loads.count)
+        let seconds = Int(scenario.length / (1_000 * millisecond)) + 2
+        perSecond = Array(repeating: Array(repeating: 0, count: scenario.hsms.count), count: seconds)
+    }
+
+    mutating func noteCall(hsm: Int, at now: UInt64, isCounted: Bool) {
+        if isCounted { calls += 1 }
+        let second = Int(now / (1_000 * millisecond))
+        if perSecond.indices.contains(second) { perSecond[second][hsm] += 1 }
+    }
+
+    mutating func noteDone(_ load: Int, after latency: UInt64) {
+        done[load] += 1
+        latencies[load].append(UInt32(clamping: latency / 1_000))
+    }
+
+    /// A quantile of all that were answered, milliseconds.
+    func quantile(_ share: Double) -> Double {
+        let sorted = latencies.joined().sorted()
+        guard !sorted.isEmpty else { return 0 }
+        return Double(sorted[min(Int(Double(sorted.count) * share), sorted.count - 1)]) / 1_000
+    }
+
+    /// Part of the requests that were answered in time.
+    var served: Double { Double(done.reduce(0, +)) / Double(max(asked.reduce(0, +), 1)) }
+
+    func served(_ load: Int) -> Double { Double(done[load]) / Double(max(asked[load], 1)) }
+
+    var callsPerAnswer: Double { Double(calls) / Double(max(done.reduce(0, +), 1)) }
+
+    /// Part of the calls that went to an HSM from a second on.
+    func share(of hsm: Int, from second: Int = 0) -> Double {
+        let counted = perSecond.dropFirst(second)
+        return Double(counted.reduce(0) { $0 + $1[hsm] }) / Double(max(counted.reduce(0) { $0 + $1.reduce(0, +) }, 1))
+    }
+
+    /// The largest change of an HSM's share from one whole second to the next, from a second on.
+    func largestSwing(from second: Int, until end: Int) -> Double {
+        var largest = 0.0
+        guard end > second + 1 else { return 0 }
+        for at in (second + 1)..<end {
+            let (before, after) = (perSecond[at - 1], perSecond[at])
+            let (sum, next) = (Double(max(before.reduce(0, +), 1)), Double(max(after.reduce(0, +), 1)))
+            for hsm in before.indices {
+                largest = max(largest, abs(Double(after[hsm]) / next - Double(before[hsm]) / sum))
+            }
+        }
+        return largest
+    }
+}

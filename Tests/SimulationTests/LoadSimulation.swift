@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import Routing
+import VirtualTime
+
+/// Pool machines under an open loop, in virtual time: one for each node, all on the same HSMs.
+struct LoadSimulation {
+    private enum Event {
+        case arrival(Int)
+        case returned(node: Int, Dispatch)
+        case tick(node: Int)
+        case probe(node: Int, hsm: Int)
+    }
+
+    private struct Request {
+        var arrival: Arrival
+        var callsLeft: Int
+    }
+
+    private static let tickInterval: UInt64 = 5 * millisecond
+    /// The clock's reading when the scenario begins.
+    private static let start: UInt64 = 1_000 * millisecond
+
+    private let scenario: LoadScenario
+    private var dice: RandomChoice
+    private var queue = EventQueue<Event>()
+    private(set) var machines: [PoolMachine] = []
+    private var requests: [Request] = []
+    /// For each node, what an operation is for.
+    private var operations: [[OperationID: Int]]
+    /// Until when an HSM that makes one call at a time is at those that it has.
+    private var busyUntil: [UInt64]
+    private var lastTick: [UInt64]
+    private(set) var result: LoadResult
+    /// Workers that a machine wanted to have killed.
+    private(set) var restarts = 0
+    /// Requests that failed although they came after the pause.
+    private(set) var failedAfterPause = 0
+
+    init(_ scenario: LoadScenario) {
+        self.scenario = scenario
+        dice = RandomChoice(seed: scenario.seed &+ 33)
+        operations = Array(repeating: [:], count: scenario.nodes)
+        busyUntil = scenario.hsms.map { _ in 0 }
+        lastTick = Array(repeating: 0, count: scenario.nodes)
+        result = LoadResult(scenario)
+        let traits = scenario.hsms.map {
+            HSMTraits(stuckAfter: 2_000 * millisecond, tier: $0.tier, weight: $0.weight)
+        }
+        for node in 0..<scenario.nodes {
+            var machine = PoolMachine(
+                traits, groups: 2, limits: PoolLimits(), seed: scenario.seed &+ UInt64(node), now: Self.start)
+            for hsm in scenario.hsms.indices {
+                let lanes = scenario.hsms[hsm].lanes
+                let latency = UInt64(2e6 * scenario.hsms[hsm].law.usual)
+                _ = machine.ready(hsm, openLanes: lanes, lanes: lanes, now: Self.start)
+                _ = machine.probed(hsm, passed: true, latency: latency, now: Self.start)
+            }
+            machines.append(machine)
+        }
+    }
+
+    mutating func run() -> LoadResult {
+        for arrival in scenario.arrivals() {
+            requests.append(Request(arrival: arrival, callsLeft: scenario.loads[arrival.load].takesTwo ? 2 : 1))
+            guard !isPaused(arrival.node, at: arrival.at) else { continue }
+            queue.add(.arrival(requests.count - 1), at: arrival.at)
+            if arrival.at >= scenario.warmUp { result.asked[arrival.load] += 1 }
+        }
+        for node in 0..<scenario.nodes {
+            queue.add(.tick(node: node), at: UInt64(node) * millisecond)
+            for hsm in scenario.hsms.indices {
+                queue.add(.probe(node: node, hsm: hsm), at: dice.next() % (5_000 * millisecond))
+            }
+        }
+        while let (now, event) = queue.next(until: scenario.length + LoadScenario.deadline) { handle(event, now: now) }
+        return result
+    }
+
+    private func isPaused(_ node: Int, at now: UInt64) -> Bool {
+        guard let pause = scenario.pause else { return false }
+        return pause.nodes.contains(node) && pause.from <= now && now < pause.until
+    }
+
+    private mutating func handle(_ event: Event, now: UInt64) {
+        let clock = Self.start + now
+        switch event {
+        case .arrival(let request):
+            submit(request, now: now)
+        case .returned(let node, let dispatch):
+            guard !postpone(event, of: node, now: now) else { return }
+            let actions = machines[node].answered(
+                dispatch.lane, generation: dispatch.generation, disposition: .done, now: clock)
+            perform(actions, node: node, now: now)
+        case .tick(let node):
+            guard !postpone(event, of: node, now: now) else { return }
+            queue.add(event, at: now + Self.tickInterval)
+            guard machines[node].needsTicks || now >= lastTick[node] + 500 * millisecond else { return }
+            lastTick[node] = now
+            perform(machines[node].tick(now: clock), node: node, now: now)
+        case .probe(let node, let hsm):
+            guard !postpone(event, of: node, now: now) else { return }
+            queue.add(event, at: now + UInt64(dice.between(4_000, 6_000)) * millisecond)
+            let takes = UInt64(2 * draw(hsm, at: now) * 1e6)
+            perform(machines[node].probed(hsm, passed: true, latency: takes, now: clock), node: node, now: now)
+        }
+    }
+
+    /// What would happen on a node that stands still happens when it goes on.
+    private mutating func postpone(_ event: Event, of node: Int, now: UInt64) -> Bool {
+        guard let pause = scenario.pause, isPaused(node, at: now) else { return false }
+        queue.add(event, at: pause.until)
+        return true
+    }
+
+    private mutating func submit(_ request: Int, now: UInt64) {
+        let arrival = requests[request].arrival
+        let load = scenario.loads[arrival.load]
+        let (id, actions) = machines[arrival.node].submit(
+            .encrypt, holders: load.hsms ?? scenario.all, terms: terms(of: request),
+            deadline: Self.start + arrival.at + LoadScenario.deadline, group: dice.below(2), now: Self.start + now)
+        operations[arrival.node][id] = request
+        perform(actions, node: arrival.node, now: now)
+    }
+
+    private func terms(of request: Int) -> OperationTerms {
+        let (load, left) = (requests[request].arrival.load, requests[request].callsLeft)
+        return OperationTerms(share: load, calls: left, isContinuation: scenario.loads[load].takesTwo && left == 1)
+    }
+
+    private mutating func draw(_ hsm: Int, at time: UInt64) -> Double {
+        scenario.hsms[hsm].law.draw(&dice) * scenario.hsms[hsm].spells.factor(at: time)
+    }
+
+    private mutating func perform(_ actions: PoolActions, node: Int, now: UInt64) {
+        restarts += actions.restarts.count
+        for dispatch in actions.dispatches {
+            let hsm = dispatch.lane.hsm
+            let arrivedAt = operations[node][dispatch.operation].map { requests[$0].arrival.at } ?? 0
+            result.noteCall(hsm: hsm, at: now, isCounted: arrivedAt >= scenario.warmUp)
+            var begins = now
+            if scenario.hsms[hsm].isSerial { begins = max(now, busyUntil[hsm]) }
+            let ends = begins + UInt64(draw(hsm, at: begins) * 1e6)
+            busyUntil[hsm] = ends
+            queue.add(.returned(node: node, dispatch), at: ends)
+        }
+        for finish in actions.finishes { finished(finish, node: node, now: now) }
+    }
+
+    private mutating func finished(_ finish: Finish, node: Int, now: UInt64) {
+        guard let request = operations[node].removeValue(forKey: finish.operation) else { return }
+        let arrival = requests[request].arrival
+        guard finish.outcome == .done, now <= arrival.at + LoadScenario.deadline else {
+            if let pause = scenario.pause, arrival.at >= pause.until { failedAfterPause += 1 }
+            return
+        }
+        requests[request].callsLeft -= 1
+        if requests[request].callsLeft > 0 {
+            submit(request, now: now)
+        } else if arrival.at >= scenario.warmUp {
+            result.noteDone(arrival.load, after: now - arrival.at)
+        }
+    }
+}

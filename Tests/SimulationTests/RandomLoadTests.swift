@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Routing
+import Testing
+
+private let wanted = ProcessInfo.processInfo.environment["CLAVIGER_SIM_SEEDS"].flatMap { UInt64($0) } ?? 24
+private let one = ProcessInfo.processInfo.environment["CLAVIGER_SIM_SEED"].flatMap { UInt64($0) }
+
+extension LoadScenario {
+    /// Two to eight HSMs of one to sixty milliseconds, asked for a tenth to three times what they can do.
+    static func random(_ seed: UInt64) -> LoadScenario {
+        var dice = RandomChoice(seed: seed &* 0x9E37_79B9 &+ 5)
+        let count = dice.between(2, 8)
+        let alike = dice.chance(400) ? LoadedHSM.random(&dice, hsms: count) : nil
+        var scenario = LoadScenario((0..<count).map { _ in alike ?? .random(&dice, hsms: count) }, perSecond: 0)
+        // As fast as can be shown in seconds: what is slower by so much is slower in everything.
+        let most = 2_500.0
+        let excess = scenario.capacity / most
+        if excess > 1 {
+            for hsm in scenario.hsms.indices {
+                scenario.hsms[hsm].lanes = max(2, Int(Double(scenario.hsms[hsm].lanes) / excess))
+            }
+        }
+        scenario.seed = seed
+        scenario.nodes = dice.chance(600) ? 1 : dice.between(2, 5)
+        let load = dice.logarithmic(0.1, 3)
+        let stores = dice.between(1, 3)
+        scenario.loads = (0..<stores).map { _ in KeyStoreLoad(perSecond: dice.logarithmic(0.05, 1)) }
+        // As many requests as show a 99th percentile, however fast the HSMs are.
+        let asked = load * scenario.capacity
+        let seconds = min(max(6_000 / asked, 1.5), 12)
+        scenario.warmUp = UInt64(seconds / 3 * 1e9)
+        scenario.length = UInt64(seconds * 1e9)
+        let parts = scenario.loads.reduce(0) { $0 + $1.perSecond }
+        for index in scenario.loads.indices { scenario.loads[index].perSecond *= asked / parts }
+        if dice.chance(200) {
+            let from = scenario.warmUp + dice.next() % (scenario.length - scenario.warmUp)
+            let burst = Spell(from: from, until: from + UInt64(dice.between(100, 800)) * millisecond, factor: 2)
+            scenario.loads[0].spells = [burst]
+        }
+        if dice.chance(200) {
+            let from = dice.next() % scenario.length
+            let until = from + UInt64(dice.between(300, 3_000)) * millisecond
+            scenario.hsms[0].spells = [Spell(from: from, until: until, factor: dice.logarithmic(1.5, 10))]
+        }
+        return scenario
+    }
+
+    /// What the key store that asks least is to get of what it asks for, when so many of all requests can be answered: all
+    /// of it, or as much as every other one. `nil` for those that ask more.
+    func fairPart(of index: Int, done: Int, asked: [Int]) -> Double? {
+        let least = asked.min() ?? 0
+        guard asked[index] == least, least >= 50 else { return nil }
+        return min(1, Double(done) / Double(loads.count) / Double(least))
+    }
+}
+
+extension LoadedHSM {
+    fileprivate static func random(_ dice: inout RandomChoice, hsms: Int) -> LoadedHSM {
+        let mean = dice.logarithmic(2, 60)
+        let laws: [ServiceLaw] = [
+            .fixed(mean), .exponential(mean: mean), .lognormal(median: mean, sigma: dice.between(0.2, 0.8)),
+            .tailed(mean, tail: max(dice.between(60, 150), 3 * mean), share: dice.logarithmic(0.0005, 0.08)),
+        ]
+        var hsm = LoadedHSM(law: laws[dice.below(laws.count)])
+        hsm.lanes = dice.between(2, 16)
+        hsm.isSerial = dice.chance(250) && mean < 12
+        return hsm
+    }
+}
+
+@Suite("The router beside the best, in random scenarios")
+struct RandomLoadTests {
+    @Test("no scenario is three times worse, and goodput stays near what can be done")
+    func many() {
+        var (sum, count, worst) = (0.0, 0, (0.0, UInt64(0)))
+        var (leastServed, leastAt) = (1.0, UInt64(0))
+        for seed in one.map({ $0...$0 }) ?? 1...wanted {
+            let scenario = LoadScenario.random(seed)
+            var simulation = LoadSimulation(scenario)
+            let seen = simulation.run()
+            var dispatcher = ModelDispatcher(scenario, isHedging: false)
+            let model = dispatcher.run()
+            let (mine, best) = (seen.quantile(0.99), model.quantile(0.99))
+            let served = seen.served / max(model.served, 0.001)
+            let ratio = mine / max(best, 1)
+            sum += ratio
+            count += 1
+            if ratio > worst.0 { worst = (ratio, seed) }
+            if served < leastServed { (leastServed, leastAt) = (served, seed) }
+            let text = "seed \(seed): p99 \(best) / \(mine), served \(model.served) / \(seen.served)"
+            #expect(mine <= 3 * best + 3, "\(text)")
+            #expect(served >= 0.95, "\(text)")
+            for load in scenario.loads.indices {
+                let done = seen.done.reduce(0, +)
+                guard let part = scenario.fairPart(of: load, done: done, asked: seen.asked) else { continue }
+                #expect(seen.served(load) >= 0.9 * part, "\(text), key store \(load): \(seen.served(load)) of \(part)")
+            }
+            #expect(simulation.restarts == 0, "\(text)")
+            if one != nil { print(text, scenario) }
+        }
+        print(
+            "\(count) scenarios: p99 beside the model's \(sum / Double(count)) on average, \(worst.0) at most "
+                + "(seed \(worst.1)); served at least \(leastServed) of it (seed \(leastAt))")
+    }
+}
