@@ -16,7 +16,7 @@
 ///    slower by itself does not pass it.
 ///
 /// The limit rises by itself, slowly, and at once by a quarter when there is no dependence. Times are nanoseconds.
-struct ConcurrencyLimit: Sendable {
+package struct ConcurrencyLimit: Sendable {
     /// Weight of an answer in what is usual now, and in the dependence.
     private static let quick = 1.0 / 16, slow = 1.0 / 128
     /// With little variation of the calls in flight little can be told: so much of it is taken to have shown nothing.
@@ -50,13 +50,16 @@ struct ConcurrencyLimit: Sendable {
     private var notBefore: UInt64 = 0
 
     /// Most calls at a time; none while nothing speaks for one.
-    private(set) var limit = Double.infinity
+    package private(set) var limit = Double.infinity
     /// Calls beside which recent ones were made, themselves included.
-    private(set) var usualInFlight = 1.0
+    package private(set) var usualInFlight = 1.0
     /// By how much of its own share a call takes longer with more calls beside it: 0 (side by side) … 1 (one by one).
-    private(set) var dependence = 0.0
+    package private(set) var dependence = 0.0
 
-    func allows(_ inFlight: Int) -> Bool { Double(inFlight) < limit }
+    package init() {}
+
+    /// True when one call more than so many is of use.
+    package func allows(_ inFlight: Int) -> Bool { Double(inFlight) < limit }
 
     /// A call has returned.
     ///
@@ -64,7 +67,7 @@ struct ConcurrencyLimit: Sendable {
     ///   - duration: at most a few times what is usual: a rare slow call says nothing of the others.
     ///   - inFlight: with how many calls it was begun, itself included.
     ///   - lanes: how many calls there can be.
-    mutating func record(_ duration: Double, inFlight: Int, sentAt: UInt64, lanes: Int, now: UInt64) {
+    package mutating func record(_ duration: Double, inFlight: Int, sentAt: UInt64, lanes: Int, now: UInt64) {
         let count = Double(max(inFlight, 1))
         samples += 1
         if samples == 1 { (inFlightNow, durationNow, usualInFlight) = (count, duration, count) }

@@ -9,7 +9,7 @@ import LaneProtocol
 /// Failing over happens inside the request. An operation is on one lane or on several, of different HSMs; the first
 /// answer that settles it counts, and nobody waits for the others: their lanes are free again when their calls return.
 /// A second HSM is asked when the first fails, when it is silent for longer than its own answers ever take, and, as a
-/// hedge, when it is slower than 19 of 20 of its answers; all within a budget.
+/// hedge, when it is slower than nearly all of its answers; all within a budget.
 ///
 /// This file has the events. `PoolMachine+Judging` says what answers and silence mean, `PoolMachine+Choosing` where a
 /// request goes, `PoolMachine+Lanes` how lanes come and go, `PoolMachine+Workers` how workers do, and who waits for

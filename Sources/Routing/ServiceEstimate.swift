@@ -10,7 +10,7 @@
 ///   row they count in full.
 ///
 /// A call that is still under way says nothing here; calls that outlast their patience are counted, until one answers.
-struct ServiceEstimate: Sendable {
+package struct ServiceEstimate: Sendable {
     /// In which time the weight of a call in the mean halves.
     private static let halfLife = 250_000_000.0
     /// A call counts in the centre with the time since the last one over this and that time together, …
@@ -26,12 +26,13 @@ struct ServiceEstimate: Sendable {
     /// waits for what that shows. It would otherwise never get the chance to show that it is fast again.
     private static let hopeTime = 1_000_000_000.0
     /// So many calls in a row that outlast their patience, with no answer since they began, are a silence.
-    static let silence = 2
+    package static let silence = 2
 
     private var sum = 0.0
     private var weight = 0.0
     private var lastAt: UInt64 = 0
-    private(set) var centre = 0.0
+    /// 0 before the first answer.
+    package private(set) var centre = 0.0
     private var samples = 0
     private var outliers = 0
     private var guess = 0.0
@@ -40,8 +41,10 @@ struct ServiceEstimate: Sendable {
     private var touchedAt: UInt64 = 0
     private var unanswered = 0
 
+    package init() {}
+
     /// A call has returned. `isAnswer`: the HSM has worked on it, and not just failed.
-    mutating func record(_ duration: UInt64, isAnswer: Bool = true, now: UInt64) {
+    package mutating func record(_ duration: UInt64, isAnswer: Bool = true, now: UInt64) {
         if now > lastAt {
             let keep = Self.half(of: min(Double(now - lastAt) / Self.halfLife, 60))
             sum *= keep
@@ -55,17 +58,17 @@ struct ServiceEstimate: Sendable {
     }
 
     /// A probe took this long for one call: a guess, until there is an answer. The way of a probe is another one.
-    mutating func probed(_ duration: UInt64) {
+    package mutating func probed(_ duration: UInt64) {
         unanswered = 0
         guess = Double(duration)
     }
 
     /// It is given a call.
-    mutating func asked(now: UInt64) { touchedAt = now }
+    package mutating func asked(now: UInt64) { touchedAt = now }
 
     /// A call that began at `calledAt` has outlasted its patience. It is no silence where the HSM has answered others
     /// meanwhile.
-    mutating func kept(since calledAt: UInt64) { if lastAt <= calledAt { unanswered += 1 } }
+    package mutating func kept(since calledAt: UInt64) { if lastAt <= calledAt { unanswered += 1 } }
 
     private mutating func move(to value: Double, now: UInt64) {
         let elapsed = now > centreAt ? Double(now - centreAt) : 0
@@ -80,15 +83,15 @@ struct ServiceEstimate: Sendable {
     }
 
     /// `nil` before the first call.
-    var mean: Double? { weight > 0 ? sum / weight : nil }
+    package var mean: Double? { weight > 0 ? sum / weight : nil }
 
     /// It has not answered for so many calls that no other is given to it while somebody else is there.
-    var isSilent: Bool { unanswered >= Self.silence }
+    package var isSilent: Bool { unanswered >= Self.silence }
 
     /// What the next call is expected to take; 0 of an HSM that has never answered and is at nothing: it is worth a try.
     ///
     /// - Parameter isIdle: it is at no call, and it may be found out whether it has become faster.
-    func expected(isIdle: Bool, now: UInt64) -> Double {
+    package func expected(isIdle: Bool, now: UInt64) -> Double {
         guard samples > 0 else { return isIdle ? 0 : guess }
         guard isIdle, now > touchedAt, now - touchedAt > Self.staleAfter else { return centre }
         return centre * Self.half(of: min(Double(now - touchedAt - Self.staleAfter) / Self.hopeTime, 60))

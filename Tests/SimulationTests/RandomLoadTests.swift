@@ -14,7 +14,7 @@ extension LoadScenario {
         let alike = dice.chance(400) ? LoadedHSM.random(&dice, hsms: count) : nil
         var scenario = LoadScenario((0..<count).map { _ in alike ?? .random(&dice, hsms: count) }, perSecond: 0)
         // As fast as can be shown in seconds: what is slower by so much is slower in everything.
-        let most = 2_500.0
+        let most = 1_000.0
         let excess = scenario.capacity / most
         if excess > 1 {
             for hsm in scenario.hsms.indices {
@@ -28,7 +28,7 @@ extension LoadScenario {
         scenario.loads = (0..<stores).map { _ in KeyStoreLoad(perSecond: dice.logarithmic(0.05, 1)) }
         // As many requests as show a 99th percentile, however fast the HSMs are.
         let asked = load * scenario.capacity
-        let seconds = min(max(6_000 / asked, 1.5), 12)
+        let seconds = min(max(5_000 / asked, 3), 12)
         scenario.warmUp = UInt64(seconds / 3 * 1e9)
         scenario.length = UInt64(seconds * 1e9)
         let parts = scenario.loads.reduce(0) { $0 + $1.perSecond }

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import Routing
+import Testing
+
+@Suite("Concurrency limit")
+struct ConcurrencyLimitTests {
+    private static let lanes = 16
+
+    /// What is asked of an HSM: as much as it is let, but now and then less. `duration` is what a call takes beside so
+    /// many, nanoseconds.
+    private func drive(
+        _ limit: inout ConcurrencyLimit, from start: UInt64, calls: Int, seed: UInt64 = 1, duration: (Int) -> Double
+    ) -> UInt64 {
+        var random = RandomChoice(seed: seed)
+        var now = start
+        for _ in 0..<calls {
+            let wanted = 1 + random.below(Self.lanes)
+            let inFlight = min(wanted, Int(min(limit.limit, Double(Self.lanes))))
+            let takes = duration(inFlight)
+            now += UInt64(takes) / UInt64(inFlight)
+            limit.record(takes, inFlight: inFlight, sentAt: now - UInt64(takes), lanes: Self.lanes, now: now)
+        }
+        return now
+    }
+
+    @Test("an HSM that makes one call at a time gets few; when its calls run side by side again, it gets all")
+    func serial() {
+        var limit = ConcurrencyLimit()
+        let now = drive(&limit, from: 1_000_000_000, calls: 2_000) { 5_000_000 * Double($0) }
+        #expect(limit.limit >= 1 && limit.limit <= 6, "\(limit.limit)")
+        #expect(limit.dependence > 0.4)
+        _ = drive(&limit, from: now, calls: 8_000) { _ in 5_000_000 }
+        #expect(limit.limit == .infinity && limit.dependence < 0.2)
+    }
+
+    @Test("one whose calls run side by side is never limited, also when it becomes slow and fast again")
+    func parallel() {
+        var limit = ConcurrencyLimit()
+        var now: UInt64 = 1_000_000_000
+        for spell in 0..<10 {
+            now = drive(&limit, from: now, calls: 400, seed: UInt64(spell)) { _ in
+                spell % 2 == 0 ? 2_000_000 : 40_000_000
+            }
+            #expect(limit.limit >= 8, "\(limit.limit)")
+        }
+    }
+
+    @Test("where a call takes microseconds, what stands in the HSM delays nobody")
+    func quick() {
+        var limit = ConcurrencyLimit()
+        _ = drive(&limit, from: 1_000_000_000, calls: 20_000) { 50_000 * Double($0) }
+        #expect(limit.limit == .infinity)
+    }
+}

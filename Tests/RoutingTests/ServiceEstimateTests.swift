@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import Routing
+import Testing
+
+@Suite("Service estimate")
+struct ServiceEstimateTests {
+    private let second: UInt64 = 1_000_000_000
+
+    /// Calls of 2 ms, a hundred a second, of which every `tail`th takes 150 ms.
+    private func tailed(every tail: UInt64) -> ServiceEstimate {
+        var estimate = ServiceEstimate()
+        for call in 1...2_000 as ClosedRange<UInt64> {
+            estimate.record(call % tail == 0 ? 150_000_000 : 2_000_000, now: call * second / 100)
+        }
+        return estimate
+    }
+
+    @Test("rare slow calls price nothing; the mean has them", arguments: [(UInt64(1_000), 2.1), (100, 2.2), (20, 2.4)])
+    func tails(every: UInt64, most: Double) throws {
+        let estimate = tailed(every: every)
+        #expect(estimate.centre >= 2_000_000 && estimate.centre < most * 1_000_000, "\(estimate.centre)")
+        if every == 20 { #expect(try #require(estimate.mean) > 5_000_000) }
+    }
+
+    @Test("an HSM that has become slow, or fast, is known for it within two hundred calls")
+    func steps() {
+        var estimate = tailed(every: 1_000)
+        for call in 1...200 as ClosedRange<UInt64> {
+            estimate.record(40_000_000, now: 20 * second + call * second / 100)
+        }
+        #expect(estimate.centre > 36_000_000)
+        for call in 1...300 as ClosedRange<UInt64> {
+            estimate.record(2_000_000, now: 30 * second + call * second / 100)
+        }
+        #expect(estimate.centre < 4_000_000)
+    }
+
+    @Test("one that nobody asks is hoped to have become faster, until it is asked")
+    func hope() {
+        var estimate = ServiceEstimate()
+        estimate.record(80_000_000, now: second)
+        #expect(estimate.expected(isIdle: true, now: 3 * second) == 80_000_000)
+        #expect(estimate.expected(isIdle: true, now: 5 * second) == 20_000_000)
+        #expect(estimate.expected(isIdle: false, now: 5 * second) == 80_000_000)
+        #expect(estimate.expected(isIdle: true, now: .max) < 1)
+        estimate.asked(now: 5 * second)
+        #expect(estimate.expected(isIdle: true, now: 5 * second) == 80_000_000)
+    }
+
+    @Test("what was never asked is worth a try, one call at a time; the first answer may be an outlier, too")
+    func unknown() {
+        var estimate = ServiceEstimate()
+        estimate.probed(3_000_000)
+        #expect(estimate.expected(isIdle: true, now: 0) == 0 && estimate.expected(isIdle: false, now: 0) == 3_000_000)
+        estimate.record(150_000_000, now: second)
+        #expect(estimate.centre == 6_000_000)
+    }
+
+    @Test("calls that outlast their patience are a silence only where nothing was answered since they began")
+    func silence() {
+        var estimate = ServiceEstimate()
+        estimate.record(2_000_000, now: 2 * second)
+        for _ in 0..<5 { estimate.kept(since: second) }
+        #expect(!estimate.isSilent)
+        for _ in 0..<ServiceEstimate.silence { estimate.kept(since: 2 * second) }
+        #expect(estimate.isSilent)
+        estimate.record(900_000_000, now: 3 * second)
+        #expect(!estimate.isSilent)
+    }
+}
