@@ -12,8 +12,8 @@ import LaneProtocol
 /// hedge, when it is slower than nearly all of its answers; all within a budget.
 ///
 /// This file has the events. `PoolMachine+Judging` says what answers and silence mean, `PoolMachine+Choosing` where a
-/// request goes, `PoolMachine+Lanes` how lanes come and go, `PoolMachine+Workers` how workers do, and who waits for
-/// them, `PoolMachine+Members` how HSMs do.
+/// request goes or waits, `PoolMachine+Best` which HSM is best for it, `PoolMachine+Lanes` how lanes come and go,
+/// `PoolMachine+Workers` how workers do, and who waits for them, `PoolMachine+Members` how HSMs do.
 /// docs/internals/routing.md has the numbers and the reasons.
 package struct PoolMachine: Sendable {
     let limits: PoolLimits
