@@ -85,7 +85,7 @@ package final class HSMPool: KeyOperationPool {
     // MARK: Operations
 
     package func submit(
-        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64, mayPassOn: Bool,
+        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64, terms: OperationTerms,
         completion: @escaping @Sendable (OperationResult) -> Void
     ) {
         let now = monotonicNanoseconds()
@@ -99,8 +99,7 @@ package final class HSMPool: KeyOperationPool {
             }
             let (id, actions) = state.machine.submit(
                 operation.kind, holders: holders, hopeful: hopeful,
-                terms: state.terms(of: operation, permitted: hsms, mayPassOn: mayPassOn), deadline: deadline,
-                group: group, now: now)
+                terms: state.terms(terms, of: operation, permitted: hsms), deadline: deadline, group: group, now: now)
             state.operations[id] = PendingOperation(operation: operation, permitted: hsms, completion: completion)
             let mustTick = !state.isTicking
             state.isTicking = true

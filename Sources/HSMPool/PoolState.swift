@@ -221,10 +221,11 @@ struct PoolState {
     }
 
     /// What is to be kept to with an operation.
-    func terms(of operation: KeyOperation, permitted: HSMSet, mayPassOn: Bool) -> OperationTerms {
-        guard operation.kind == .decrypt else { return OperationTerms(mayPassOn: mayPassOn) }
-        return OperationTerms(
-            excluded: proof.different(operation.label).intersection(permitted), mayPassOn: mayPassOn)
+    func terms(_ terms: OperationTerms, of operation: KeyOperation, permitted: HSMSet) -> OperationTerms {
+        guard operation.kind == .decrypt else { return terms }
+        var terms = terms
+        terms.excluded = proof.different(operation.label).intersection(permitted)
+        return terms
     }
 
     private func result(of finish: Finish, answer: LaneAnswer?) -> OperationResult {

@@ -85,10 +85,10 @@ package protocol KeyOperationPool: Sendable {
     /// Does `operation` on one of `hsms` before `deadline` (CLOCK_MONOTONIC, nanoseconds). Never blocks;
     /// `completion` is called exactly once, on any thread, possibly before this returns.
     ///
-    /// - Parameter mayPassOn: another node may be asked. Where nothing here serves the key, the operation then ends as
-    ///   unavailable while there is time for that, instead of waiting for what may come back here.
+    /// - Parameter terms: what is to be kept to beside that. The pool itself adds whom to try before ciphertext is called
+    ///   invalid.
     func submit(
-        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64, mayPassOn: Bool,
+        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64, terms: OperationTerms,
         completion: @escaping @Sendable (OperationResult) -> Void)
 
     /// Whether the key `label` may be used on `hsms`, soon, or why not. Asked at each request.

@@ -20,7 +20,9 @@ extension XKSService {
             }
             let operation = try operation(request, key)
             let encryption = Encryption(exchange: exchange, store: store, request: request, operation: operation)
-            submit(operation, exchange, store) { self.encrypted(encryption, $0) }
+            submit(operation, exchange, store, calls: request.wantsIntegrityValue ? 2 : 1) {
+                self.encrypted(encryption, $0)
+            }
         } catch {
             refuse(exchange, error, label: exchange.label)
         }
@@ -68,7 +70,9 @@ extension XKSService {
                 aad: encryption.request.additionalAuthenticatedData, metadata: fields.ciphertextMetadata),
             initializationVector: SecretBytes(fields.initializationVector),
             data: ciphertextAndTag(fields.ciphertext, fields.authenticationTag))
-        submit(operation, encryption.exchange, encryption.store) { self.proved(encryption, body: body, $0) }
+        submit(operation, encryption.exchange, encryption.store, isContinuation: true) {
+            self.proved(encryption, body: body, $0)
+        }
     }
 
     private func proved(_ encryption: Encryption, body: SecretBytes, _ result: OperationResult) {

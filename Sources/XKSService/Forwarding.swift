@@ -25,19 +25,26 @@ struct Refusal: Error {
 extension XKSService {
     /// Gives an operation to the pool. Where nothing here serves the key, and a peer can be asked, it comes back in time
     /// for that.
+    ///
+    /// - Parameters:
+    ///   - calls: how many calls of HSMs the request still takes, this one included.
+    ///   - isContinuation: an earlier call of the request has been made.
     func submit(
-        _ operation: KeyOperation, _ exchange: Exchange, _ store: ServedKeyStore,
+        _ operation: KeyOperation, _ exchange: Exchange, _ store: ServedKeyStore, calls: Int = 1,
+        isContinuation: Bool = false,
         completion: @escaping @Sendable (OperationResult) -> Void
     ) {
         let (hsms, deadline) = (store.hsms, exchange.deadline)
+        let terms = OperationTerms(share: exchange.position, calls: calls, isContinuation: isContinuation)
         guard exchange.forwardedBy == nil, exchange.mayForward, neighbours.forwarder != nil else {
-            return pool.submit(operation, on: hsms, deadline: deadline, mayPassOn: false, completion: completion)
+            return pool.submit(operation, on: hsms, deadline: deadline, terms: terms, completion: completion)
         }
-        pool.submit(operation, on: hsms, deadline: deadline, mayPassOn: true) { result in
+        var passing = terms
+        passing.mayPassOn = true
+        pool.submit(operation, on: hsms, deadline: deadline, terms: passing) { result in
             if case .unavailable = result.outcome {
                 exchange.retryHere = {
-                    self.pool.submit(
-                        operation, on: hsms, deadline: deadline, mayPassOn: false, completion: completion)
+                    self.pool.submit(operation, on: hsms, deadline: deadline, terms: terms, completion: completion)
                 }
             }
             completion(result)

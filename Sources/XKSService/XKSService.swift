@@ -84,6 +84,7 @@ package final class XKSService: ProxyRequestHandler {
         guard let position = exchange.setup.directory.position(ofPrefix: route.prefix) else {
             throw noKeyStore(exchange)
         }
+        exchange.position = position
         let store = exchange.setup.settings.keyStores[position]
         try authenticate(exchange, store)
         switch route.operation {
@@ -149,6 +150,8 @@ final class Exchange: @unchecked Sendable {
     /// Of the key that is meant; empty until it is known.
     var label: KeyLabel = ""
     var trace = RequestTrace()
+    /// Of the key store among those of the configuration.
+    var position = 0
     /// It has not been passed on in vain.
     var mayForward = true
     /// Has the pool do it after all, where it gave the operation back for a peer to be asked.

@@ -175,7 +175,9 @@ struct WorkerLifeTests {
                 kind: .encrypt, label: "foo", additionalData: SecretBytes(), initializationVector: SecretBytes(),
                 data: SecretBytes([1]))
             let result = await withCheckedContinuation { continuation in
-                pool.submit(operation, on: [0], deadline: .max, mayPassOn: false) { continuation.resume(returning: $0) }
+                pool.submit(operation, on: [0], deadline: .max, terms: OperationTerms()) {
+                    continuation.resume(returning: $0)
+                }
             }
             guard case .unavailable = result.outcome else {
                 Issue.record("expected unavailable, not \(result.outcome)")

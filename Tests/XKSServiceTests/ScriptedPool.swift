@@ -16,7 +16,7 @@ final class ScriptedPool: KeyOperationPool {
     private let told: KeyDecision
     private let word: CiphertextWord
     private let hsms: [HSMStatus]
-    private let seen = Mutex<[KeyOperation]>([])
+    private let seen = Mutex<[(operation: KeyOperation, terms: OperationTerms)]>([])
 
     init(
         decision: KeyDecision, word: CiphertextWord = .invalid, hsms: [HSMStatus] = [], script: @escaping Script
@@ -27,13 +27,14 @@ final class ScriptedPool: KeyOperationPool {
         self.script = script
     }
 
-    var operations: [KeyOperation] { seen.withLock { $0 } }
+    var operations: [KeyOperation] { seen.withLock { $0.map(\.operation) } }
+    var terms: [OperationTerms] { seen.withLock { $0.map(\.terms) } }
 
     func submit(
-        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64, mayPassOn: Bool,
+        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64, terms: OperationTerms,
         completion: @escaping @Sendable (OperationResult) -> Void
     ) {
-        seen.withLock { $0.append(operation) }
+        seen.withLock { $0.append((operation, terms)) }
         completion(script(operation))
     }
 

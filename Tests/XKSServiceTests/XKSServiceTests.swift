@@ -66,6 +66,8 @@ struct XKSServiceTests {
         let (status, body) = try good.post(encryptPath, encryptBody(integrity: true))
         #expect(status == 200 && body.contains("ciphertextDataIntegrityValue"))
         #expect(good.pool.operations.map(\.kind) == [.encrypt, .decrypt])
+        // It is let in as two calls, and the second one stands before those of others.
+        #expect(good.pool.terms.map(\.calls) == [2, 1] && good.pool.terms.map(\.isContinuation) == [false, true])
         // The proof decrypts what was sent, not what the HSM gave: both are the same bytes only if nothing flipped.
         let proof = good.pool.operations[1]
         #expect(proof.data.constantTimeEquals(SecretBytes([UInt8](repeating: 7, count: 28))))
