@@ -98,6 +98,9 @@ extension PoolState {
 
     private var serving: HSMSet { HSMSet(hsms.indices.filter { machine.phase(of: $0) == .serving }) }
 
+    /// A moment on a clock that stands still while the whole node does: whoever was silent meanwhile has not been.
+    func awake(_ now: UInt64) -> UInt64 { now &- min(machine.stoodStill, now) }
+
     /// HSMs whose worker has said nothing for longer than it should, with the words for it.
     ///
     /// A worker that hangs while requests are on its lanes is found by its overdue lanes. This finds the others: one that
@@ -105,8 +108,8 @@ extension PoolState {
     func silent(now: UInt64) -> [(hsm: Int, reason: String)] {
         hsms.indices.compactMap { hsm in
             let entry = hsms[hsm]
-            guard entry.worker != nil, now > entry.lastHeard else { return nil }
-            let silence = now - entry.lastHeard
+            guard entry.worker != nil, awake(now) > entry.lastHeard else { return nil }
+            let silence = awake(now) - entry.lastHeard
             let phase = machine.phase(of: hsm)
             let patience =
                 switch phase {

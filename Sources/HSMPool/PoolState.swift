@@ -43,7 +43,7 @@ struct HSMEntry {
     var probeFailure: String?
     var condition = HSMCondition.starting
     var conditionSince: UInt64 = 0
-    /// When the worker was started, or last said something.
+    /// When the worker was started, or last said something: on the clock of `PoolState.awake`.
     var lastHeard: UInt64 = 0
     /// When a probe last ended, in whatever way; 0 before the first.
     var lastProbed: UInt64 = 0
@@ -158,7 +158,7 @@ struct PoolState {
             }
             for restart in next.restarts {
                 hsms[restart.hsm].outReason = restart.reason
-                hsms[restart.hsm].lastHeard = now
+                hsms[restart.hsm].lastHeard = awake(now)
                 effects.append(.restart(hsm: restart.hsm, reason: restart.reason))
             }
             for start in next.starts { effects.append(.start(hsm: start.hsm, pause: start.pause)) }

@@ -78,7 +78,7 @@ private func hexadecimal(_ value: UInt64) -> String { String(value, radix: 16) }
 extension PoolState {
     /// What a worker's message means for its HSM.
     mutating func listen(to message: WorkerMessage, hsm: Int, now: UInt64, unixSeconds: Int64) -> [PoolEffect] {
-        hsms[hsm].lastHeard = now
+        hsms[hsm].lastHeard = awake(now)
         switch message {
         case .ready(let readiness):
             hsms[hsm].identity = readiness.identity

@@ -70,7 +70,7 @@ extension HSMPool {
                 return false
             }
             state.hsms[hsm].worker = WorkerHandle(pid: process.pid, control: control, lanes: lanes)
-            state.hsms[hsm].lastHeard = monotonicNanoseconds()
+            state.hsms[hsm].lastHeard = state.awake(monotonicNanoseconds())
             state.hsms[hsm].absence.workerStarted()
             // Before any later offer, which the lock keeps behind this one.
             control.send(.offer(state.hsms[hsm].settings.offered))
@@ -119,7 +119,7 @@ extension HSMPool {
                 effects += state.effects(of: state.proof.tick(now: now), now: now)
                 for (hsm, reason) in state.silent(now: now) {
                     // Said once for each silence: the worker is as good as dead.
-                    state.hsms[hsm].lastHeard = now
+                    state.hsms[hsm].lastHeard = state.awake(now)
                     switch state.machine.phase(of: hsm) {
                     case .serving, .probing: break
                     case .starting, .down:
