@@ -48,6 +48,19 @@ package struct HSMStatus: Sendable, Equatable, Codable {
         }
     }
 
+    /// What the router has learned from its recent calls, and goes by.
+    package struct Learned: Sendable, Equatable, Codable {
+        /// How long one call usually takes at present, microseconds.
+        package var callMicroseconds: UInt64
+        /// How many calls at a time it makes use of: more would only wait for each other inside of it.
+        package var usefulCalls: Int
+
+        package init(callMicroseconds: UInt64, usefulCalls: Int) {
+            self.callMicroseconds = callMicroseconds
+            self.usefulCalls = usefulCalls
+        }
+    }
+
     /// The HSM's name in the configuration.
     package var name: String
     /// CK_TOKEN_INFO, as far as the token has been seen.
@@ -72,11 +85,14 @@ package struct HSMStatus: Sendable, Equatable, Codable {
     package var drained: Bool
     /// `nil` until it has answered anything.
     package var latencyMicroseconds: Latency?
+    /// `nil` until it has answered anything, and of a node of an earlier version.
+    package var learned: Learned?
 
     package init(
         name: String, tokenLabel: String? = nil, serial: String? = nil, model: String? = nil, firmware: String? = nil,
         state: State, reason: String? = nil, sinceUnixSeconds: Int64, lanes: Lanes, keys: Int, tier: Int? = nil,
-        weight: Int? = nil, drained: Bool = false, latencyMicroseconds: Latency? = nil
+        weight: Int? = nil, drained: Bool = false, latencyMicroseconds: Latency? = nil,
+        learned: Learned? = nil
     ) {
         self.name = name
         self.tokenLabel = tokenLabel
@@ -92,6 +108,7 @@ package struct HSMStatus: Sendable, Equatable, Codable {
         self.weight = weight
         self.drained = drained
         self.latencyMicroseconds = latencyMicroseconds
+        self.learned = learned
     }
 
     /// Whether requests are given to it.

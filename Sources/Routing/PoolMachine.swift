@@ -273,12 +273,12 @@ extension PoolMachine {
         return (known.p50, known.p95, known.p99)
     }
 
-    /// What was learned of an HSM: how long one of its calls takes at present, nanoseconds, and how many calls at a time it
-    /// makes use of; `nil` before its first answer.
-    package func learned(of hsm: Int) -> (service: UInt64, calls: Int)? {
+    /// What was learned of an HSM; `nil` before its first answer.
+    package func learned(of hsm: Int) -> LearnedService? {
         guard hsms.indices.contains(hsm), hsms[hsm].service.mean != nil else { return nil }
         let lanes = hsms[hsm].lanes.open * hsms[hsm].depth
-        return (UInt64(hsms[hsm].service.centre), Int(min(hsms[hsm].limit.limit, Double(lanes))))
+        return LearnedService(
+            call: UInt64(min(hsms[hsm].service.centre, 1e15)), calls: Int(min(hsms[hsm].limit.limit, Double(lanes))))
     }
 
     /// What a lane was asked as `generation`, and for whom; `nil` when nobody waits for the answer.

@@ -28,6 +28,19 @@ package struct LatencySummary: Sendable, Equatable {
     }
 }
 
+/// What the router has learned of an HSM.
+package struct LearnedService: Sendable, Equatable {
+    /// How long one of its calls usually takes at present, nanoseconds.
+    package var call: UInt64
+    /// How many calls at a time it makes use of.
+    package var calls: Int
+
+    package init(call: UInt64, calls: Int) {
+        self.call = call
+        self.calls = calls
+    }
+}
+
 /// One HSM of the pool, as status and health show it.
 package struct HSMStatus: Sendable, Equatable {
     package var name: String
@@ -46,6 +59,8 @@ package struct HSMStatus: Sendable, Equatable {
     package var isDrained: Bool
     /// `nil` until there have been enough answers.
     package var latency: LatencySummary?
+    /// `nil` before its first answer.
+    package var learned: LearnedService?
     /// Answers since the node started that were failures of the HSM.
     package var failures: UInt64
     package var lanesOpen: Int

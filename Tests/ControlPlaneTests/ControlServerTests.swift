@@ -98,6 +98,7 @@ import Testing
                             "lanes": ["open": 16, "inUse": 3, "overdue": 1, "queued": 2],
                             "keys": 2, "tier": 1, "weight": 200, "drained": false,
                             "latencyMicroseconds": ["p50": 900, "p95": 1500, "p99": 4000],
+                            "learned": ["callMicroseconds": 880, "usefulCalls": 12],
                         ] as NSDictionary
                     ],
                     "store": ["state": "ok"], "keysServed": 0, "keysExcluded": 0, "canForward": false,

@@ -22,7 +22,8 @@ func hsm(_ state: HSMStatus.State) -> HSMStatus {
         name: "nshield-a", tokenLabel: "xks", serial: "0123", model: "nShield \"5\"", firmware: "13.4", state: state,
         reason: state == .active ? nil : "C_Login: CKR_PIN_INCORRECT", sinceUnixSeconds: 1_700_000_000,
         lanes: .init(open: 16, inUse: 3, overdue: 1, queued: 2), keys: 2, tier: 1, weight: 200,
-        latencyMicroseconds: .init(p50: 900, p95: 1500, p99: 4000))
+        latencyMicroseconds: .init(p50: 900, p95: 1500, p99: 4000),
+        learned: .init(callMicroseconds: 880, usefulCalls: 12))
 }
 
 /// A node that does what it is told, and keeps what that was.

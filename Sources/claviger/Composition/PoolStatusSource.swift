@@ -74,7 +74,8 @@ final class PoolStatusSource: NodeStatusSource {
                 open: hsm.lanesOpen, inUse: hsm.lanesBusy, overdue: hsm.lanesOverdue, queued: hsm.queued),
             keys: hsm.keys,
             tier: hsm.tier, weight: hsm.weight, drained: hsm.isDrained,
-            latencyMicroseconds: hsm.latency.map { .init(p50: $0.p50, p95: $0.p95, p99: $0.p99) })
+            latencyMicroseconds: hsm.latency.map { .init(p50: $0.p50, p95: $0.p95, p99: $0.p99) },
+            learned: hsm.learned.map { .init(callMicroseconds: $0.call / 1_000, usefulCalls: $0.calls) })
     }
 
     /// A key as far as key stores offer it; `nil` when none does. HSMs that are not to serve it are left out.
