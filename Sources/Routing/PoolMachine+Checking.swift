@@ -18,6 +18,7 @@ extension PoolMachine {
             // It refuses what it has proven that it can open: whatever it says is worth nothing.
             hsms[lane.hsm].noteAnswer(failed: true, now: now)
             failSoftly(lane.hsm, now: now, into: &actions)
+            operations[id]?.setbacks.refusedCanaries += 1
             failed(id, lane: lane, failure: "it does not open the key's canary", now: now, into: &actions)
         case .excluded:
             var rest = check.excluded ?? []

@@ -61,12 +61,15 @@ struct OperationRecord: Sendable {
         self.group = group
     }
 
-    /// How often what was lost with its lane counts as no attempt.
+    /// How often what was lost with its lane, or in a check that the HSM failed, counts as no attempt.
     static let freeLosses = 8
 
     /// Attempts that count. With all workers killed in one moment an operation is given to one dead worker after
-    /// another, and none of them had a part in it.
-    var spentAttempts: Int { attempts - min(lost.count, Self.freeLosses) }
+    /// another, and none of them had a part in it; and an HSM that does not open its own canary has said nothing of the
+    /// operation.
+    var spentAttempts: Int {
+        hasSetbacks ? attempts - min(setbacks.lost.count + setbacks.refusedCanaries, Self.freeLosses) : attempts
+    }
 
     /// What the HSM said that failed last.
     var lastFailure: (hsm: Int, text: String)? {
@@ -95,6 +98,8 @@ struct Setbacks: Sendable {
     var lastFailure: (hsm: Int, text: String)?
     /// What it had on lanes that were lost.
     var lost: [LostCall] = []
+    /// How many checks of its ciphertext have ended because an HSM did not open the key's canary.
+    var refusedCanaries = 0
     /// A worker ended while it was at it: what was sent after this generation was sent after that.
     var suspectSince: UInt64?
     /// Its ciphertext has been refused, and that is being looked into.

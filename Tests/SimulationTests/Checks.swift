@@ -100,7 +100,7 @@ extension Simulation {
         }
         check.finished += 1
         if now > request.deadline + Self.tickInterval { check.report(.late, name) }
-        if finish.attempts > 6 + min(request.framesLost, 8) { check.report(.overBudget, name) }
+        if finish.attempts > 6 + request.freeAttempts { check.report(.overBudget, name) }
         switch finish.outcome {
         case .done:
             check.done += 1
@@ -131,7 +131,7 @@ extension Simulation {
 
     /// What is promised: a request waits for a worker that will be up before its deadline.
     private mutating func checkPatience(_ request: SimulatedRequest, _ name: String) {
-        guard !request.work.isBad, request.workersLost < 2, request.attempts < 3 + min(request.framesLost, 8),
+        guard !request.work.isBad, request.workersLost < 2, request.attempts < 3 + request.freeAttempts,
             machine.counters.refusedByBudget == request.refusalsBefore, now < request.deadline
         else { return }
         let isSomebodyComing = request.holders.union(request.hopeful).contains {

@@ -186,6 +186,8 @@ struct SimulatedRequest {
     /// How often its ciphertext was refused, and how often a canary was opened on its account.
     var refusals = 0
     var openings = 0
+    /// How often a canary was not opened on its account.
+    var refusedCanaries = 0
     /// Another bad ciphertext was under way with it: few are looked into at a time.
     var isCrowded = false
     /// Those that said they lack the key.
@@ -194,4 +196,7 @@ struct SimulatedRequest {
     var workersLost = 0
     /// What it had on lanes that were lost.
     var framesLost = 0
+
+    /// Attempts that came to nothing without a part of its own.
+    var freeAttempts: Int { min(framesLost + refusedCanaries, 8) }
 }

@@ -136,6 +136,7 @@ extension Simulation {
         switch word {
         case .ambiguous, .callersFault(.ciphertextIsInvalid):
             if frame.question == .request { requests[id]?.refusals += 1 }
+            if frame.question == .canary { requests[id]?.refusedCanaries += 1 }
             if !frame.work.isBad { hsms[hsm].wrongRefusals += 1 }
         case .done where frame.question == .canary: requests[id]?.openings += 1
         case .keyMissing: requests[id]?.missed.insert(hsm)
