@@ -12,6 +12,8 @@ import replies
 LONGEST_UNKNOWN = 3.0
 LONGEST_BLOCK = 2.0
 LONGEST_HEALED_BLOCK = 5.0
+# A node that has just been started holds those of its earlier life for dead until they speak, seconds.
+JUDGES_NOBODY = 1.0
 # Until all nodes see each other again: after a partition has healed or a node has been thawed, and after a node's
 # process was started.
 LONGEST_HEALING = 5.0
@@ -40,15 +42,18 @@ class Absence:
     end: float = math.inf
     # What the others are to call it.
     called: str = "dead"
+    # From when on they can know: a node that leaves says so when it has answered its last request.
+    ended: float | None = None
 
 
 def seconds_until_known(views, absence):
-    """From the absence's beginning until the last of its observers called the node what it was; infinite when one
-    never did."""
+    """From when it could be known until the last of its observers called the node what it was; infinite when one never
+    did."""
+    knowable = absence.begin if absence.ended is None else absence.ended
     times = []
     for observer in absence.observers:
         times.append(min(
-            (view.time - absence.begin for view in views[observer]
+            (max(view.time - knowable, 0) for view in views[observer]
              if absence.begin < view.time <= absence.end and view.nodes
              and view.nodes.get(absence.node) == absence.called), default=math.inf))
     return max(times, default=math.inf)

@@ -68,6 +68,7 @@ class Steps:
     def start(self, numbers):
         self._back(numbers, cluster_judgement.LONGEST_START)
         for number in numbers:
+            self._judges_nobody(cluster_nodes.name_of(number), self.record.returns[-1].time)
             self._stage.nodes[number].start()
 
     def freeze(self, numbers):
@@ -84,6 +85,7 @@ class Steps:
         for number in numbers:
             self._away((number,), "left")
             self.record.broken += self._stage.end(self._stage.nodes[number])
+            self._ended(number)
             self.start((number,))
 
     def upgrade(self, numbers):
@@ -102,6 +104,7 @@ class Steps:
             if status != 0 or node.ended(1) != 0:
                 self.record.broken.append(f"`claviger drain` ended with status {status}: {text.strip()}")
                 self.record.broken += self._stage.end(node)
+            self._ended(number)
 
     def admit(self, numbers):
         """Gives a started node a place in HAProxy when it serves and everybody sees it."""
@@ -120,6 +123,7 @@ class Steps:
             self._must_have_worked(cluster_nodes.name_of(number))
             self._away((number,), "left")
             self.record.broken += self._stage.dismiss(self._stage.nodes[number])
+            self._ended(number)
 
     # HSMs.
 
@@ -284,6 +288,17 @@ class Steps:
         now = time.monotonic()
         for name in names:
             self._absent(name, called, now, must=True)
+
+    def _ended(self, number):
+        """The process of a node that was to leave has ended."""
+        for absence in self._absences.get(cluster_nodes.name_of(number), []):
+            absence.ended = time.monotonic()
+
+    def _judges_nobody(self, name, now):
+        for other in self._names:
+            if other != name:
+                self.record.excused.append(cluster_judgement.Absence(
+                    other, (name,), now, now + cluster_judgement.JUDGES_NOBODY - cluster_judgement.GRACE))
 
     def _back(self, numbers, limit):
         now = time.monotonic()

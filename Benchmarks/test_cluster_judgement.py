@@ -61,6 +61,10 @@ class ViewTests(unittest.TestCase):
         self.assertEqual(self.known({"a": "++??-", "b": "++-+-"}), 2.5)
         self.assertEqual(self.known({"a": "++xx", "b": "++-x"}, called="left"), 1.5)
 
+    def test_who_leaves_is_known_from_its_end_on(self):
+        self.assertEqual(self.known({"a": "++xx", "b": "++-x"}, called="left", ended=2.0), 1.0)
+        self.assertEqual(self.known({"a": "++xx", "b": "++xx"}, called="left", ended=3.5), 0.0)
+
     def test_never_known(self):
         for a in ("++??+", "-++++", "++xxx", "++   "):
             with self.subTest(a):

@@ -77,8 +77,16 @@ class StepsTests(unittest.TestCase):
         self.steps.kill((1, 2, 3))
         self.assertEqual(self.noticed(), [])
         self.steps.start((1, 2, 3))
-        self.assertEqual(len(self.excuses("node-3", "node-2")), 1)
+        # Of the death, and of the moment in which a node that has just begun judges nobody.
+        self.assertEqual(len(self.excuses("node-3", "node-2")), 2)
         self.assertEqual(self.record.returns[0].members, ("node-1", "node-2", "node-3"))
+
+    def test_a_node_that_has_just_begun_judges_nobody_for_a_second(self):
+        self.steps.kill((2,))
+        self.steps.start((2,))
+        [(begin, end)] = self.excuses("node-3", "node-2")
+        self.assertEqual((begin, end), (self.record.returns[0].time, self.record.returns[0].time))
+        self.assertEqual(self.excuses("node-3", "node-1"), [])
 
     def test_who_ends_in_good_order_is_called_otherwise(self):
         self.stage.end.return_value = ["it did not end"]
@@ -91,6 +99,7 @@ class StepsTests(unittest.TestCase):
         self.steps.drain((2,))
         self.nodes[2].command.assert_called_once_with("drain", "--wait")
         self.assertEqual(self.noticed(), [("node-2", ("node-1", "node-3"), "left")])
+        self.assertGreaterEqual(self.record.noticed[0].ended, self.record.noticed[0].begin)
         self.assertEqual(self.record.broken, [])
 
     def test_a_drain_that_fails_is_told_and_carried_out_otherwise(self):

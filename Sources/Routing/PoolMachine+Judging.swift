@@ -154,7 +154,7 @@ extension PoolMachine {
     // MARK: Silence
 
     /// How long after its last silent call an HSM counts as one that has some.
-    private static let silenceMemory: UInt64 = 10_000_000_000
+    private static let silenceMemory: UInt64 = 3_000_000_000
 
     /// One lane at a tick.
     mutating func examine(_ lane: LaneID, now: UInt64, into actions: inout PoolActions) {

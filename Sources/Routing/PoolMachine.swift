@@ -252,7 +252,7 @@ extension PoolMachine {
 
     /// Calls of an HSM that have lasted longer than any attempt may. The HSM is passed over long before that; these are
     /// what a person should know of. A condition that comes and goes in seconds is one condition: after the last such
-    /// call, one counts for ten seconds more.
+    /// call, one counts for three seconds more.
     package func silentCalls(of hsm: Int, now: UInt64) -> Int {
         guard hsms.indices.contains(hsm) else { return 0 }
         let silent = hsms[hsm].lanes.states.count { lane in

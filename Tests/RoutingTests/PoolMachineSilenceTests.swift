@@ -38,6 +38,22 @@ struct PoolMachineSilenceTests {
         #expect(bench.machine.lanes(of: 0).overdue > 0)
     }
 
+    /// With a tail of five per cent the condition came and went twenty times a second.
+    @Test("an HSM is said to have silent calls until three seconds after the last of them")
+    func silentCalls() throws {
+        var bench = Bench(hsms: 1, lanes: 2)
+        let call = try bench.send([0])
+        _ = bench.tick(after: 80)
+        #expect(bench.machine.silentCalls(of: 0, now: bench.now) == 0)
+        _ = bench.tick(after: 20)
+        #expect(bench.machine.silentCalls(of: 0, now: bench.now) == 1)
+        _ = bench.answer(call, .done)
+        _ = bench.tick(after: 2_950)
+        #expect(bench.machine.silentCalls(of: 0, now: bench.now) == 1)
+        _ = bench.tick(after: 100)
+        #expect(bench.machine.silentCalls(of: 0, now: bench.now) == 0)
+    }
+
     @Test("where there is no other HSM, a slow answer before the deadline still counts")
     func slowButAlone() throws {
         var bench = Bench(hsms: 1, lanes: 1)
