@@ -14,8 +14,8 @@ enum HSMKeys {
         "sessions", 1...1024, standard: 16,
         "Sessions with the token, and so requests that it serves at a time: each is a lane (a thread of the worker, a "
             + "socket pair, a PKCS#11 session).",
-        cost: "A session of the token's limit, which all nodes together share; a thread and two descriptors each. More "
-            + "than the HSM works on at once only lengthens its own queue.")
+        cost: "A session of the token's limit, which all nodes together share; a thread and two descriptors each. How "
+            + "many of them help at a time is learned, and no more than that are used.")
     static let depth = IntegerKey(
         "depth", 1...8, standard: 1,
         "Requests that a lane may have at a time: the one that the HSM is at, and those that wait behind it in the "

@@ -79,9 +79,10 @@ enum XKSKeys {
         cost: "KMS gives up after 250 ms on its way there and back included: above 230 ms answers come too late.")
     static let attemptDeadline = DurationKey(
         "attempt_deadline", .milliseconds(5)...(.seconds(10)), standard: .milliseconds(80),
-        "Time for one HSM; after it another one is tried. At most `request_deadline`.",
-        cost: "Fewer HSMs can be tried within `request_deadline`; below what an HSM needs under load, healthy ones "
-            + "count as slow.")
+        "Most time for one HSM; after it another one is tried. Within this the time is learned from the HSM's own "
+            + "answers: three times their 99th percentile, and never less than nine of ten of them take, even where that "
+            + "is more than this. At most `request_deadline`.",
+        cost: "Fewer HSMs can be tried within `request_deadline`.")
     static let keepalive = ConfigurationKey(
         "tcp_keepalive", "table", standard: "the defaults of its keys",
         "TCP keep-alive of the accepted connections, see below.")

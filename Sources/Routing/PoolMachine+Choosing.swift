@@ -18,7 +18,9 @@ extension PoolMachine {
             return
         } else if !isWorthWaiting(operation, now: now) {
             giveUp(id, now: now, into: &actions)
-        } else if !mayStandInLine(operation, atFront: atFront, now: now) {
+        } else if !mayStandInLine(operation, atFront: atFront, now: now),
+            !reinforce(operation, now: now, into: &actions)
+        {
             // Where it was to wait for a better one, the other will do.
             if let lane = choose(candidates, group: operation.group, now: now) {
                 return dispatch(id, to: lane, now: now, into: &actions)
@@ -73,13 +75,14 @@ extension PoolMachine {
         let ahead = waiting.ahead(ofShare: operation.terms.share, sharing: operation.willing)
         let wait = Double(ahead + 1) / pace.perNanosecond
         let left = Double(operation.deadline - now)
-        // What a standing line may hold keeps the lanes busy, slow ones, too.
-        if waiting.isStanding, wait > max(Double(WaitingLine.target), pace.service) { return false }
+        // What a standing line may hold keeps the lanes busy, slow ones, too: a quarter of the time that there is.
+        if waiting.isStanding, wait > max(left / 4, pace.service) { return false }
         return wait + pace.service * Double(operation.terms.calls) <= left
     }
 
     /// Ends those at the front of the line that have waited until no HSM can answer them in time, or, while the line
-    /// stands, for twice as long as it should hold anybody: whoever stands behind them has more time left.
+    /// stands, for half of their time, which is twice as long as it should hold anybody: whoever stands behind them has
+    /// more time left.
     private mutating func refuseLate(now: UInt64, into actions: inout PoolActions) {
         var isDone = false
         while !isDone {
@@ -96,9 +99,10 @@ extension PoolMachine {
         guard let operation = operations[entry.id], let pace = pace(of: operation.willing) else { return false }
         let left = operation.deadline > now ? Double(operation.deadline - now) : 0
         let age = now > entry.since ? now - entry.since : 0
-        let bound = max(2 * Double(WaitingLine.target), 2 * pace.service)
+        let time = operation.deadline > entry.since ? Double(operation.deadline - entry.since) : 0
+        let bound = max(time / 2, 2 * pace.service)
         return left < pace.service * Double(operation.terms.calls) && age > 0
-            || waiting.isStanding && Double(age) > bound
+            || waiting.isStanding && Double(age) > bound && !isReinforced(operation, now: now)
     }
 
     /// Whom to ask next: those that have not been asked; when none of these serves, those that failed as well. Never

@@ -145,9 +145,34 @@ extension PoolMachine {
         }
     }
 
+    /// True while a worker is being started that held the key, and may be up in time: it will take its part of a line
+    /// that is more than the others can do. Not one that rests after it has ended again and again.
+    func isReinforced(_ operation: OperationRecord, now: UInt64) -> Bool {
+        guard waiting.count(ofShare: operation.terms.share) < limits.waiting else { return false }
+        return operation.willing.contains { hsm in
+            guard hsms.indices.contains(hsm), hsms[hsm].isOpen else { return false }
+            switch hsms[hsm].phase {
+            case .down, .serving: return false
+            case .starting:
+                return hsms[hsm].starts.isUnderWay && hsms[hsm].starts.mayBeUp(by: operation.deadline, now: now)
+            case .probing: return hsms[hsm].failedProbes == 0 && hsms[hsm].softFailures == 0
+            }
+        }
+    }
+
+    /// The same, for an operation that is more than the others can do: workers that rest are started now.
+    mutating func reinforce(_ operation: OperationRecord, now: UInt64, into actions: inout PoolActions) -> Bool {
+        startNow(for: operation, now: now, into: &actions)
+        return isReinforced(operation, now: now)
+    }
+
     /// Where nothing serves what an operation asks for, workers that may are started now, whatever their pause.
     mutating func demandStarts(for operation: OperationRecord, now: UInt64, into actions: inout PoolActions) {
         guard !isServed(by: operation.willing) else { return }
+        startNow(for: operation, now: now, into: &actions)
+    }
+
+    private mutating func startNow(for operation: OperationRecord, now: UInt64, into actions: inout PoolActions) {
         operation.willing.union(operation.hopeful).forEach { hsm in
             guard hsms.indices.contains(hsm), hsms[hsm].isOpen, hsms[hsm].phase == .starting,
                 hsms[hsm].starts.demand(now: now)

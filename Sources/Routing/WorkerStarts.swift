@@ -121,6 +121,14 @@ package struct WorkerStarts: Sendable, Equatable {
     /// One that has never come up is waited for once.
     package var isPromising: Bool { state != .none && vain < (hasComeUp ? Self.vainStarts : 1) }
 
+    /// A worker is being started, or is to be at once.
+    package var isUnderWay: Bool {
+        switch state {
+        case .none, .up, .pausing: false
+        case .starting, .due: true
+        }
+    }
+
     /// Whether it may be up before `deadline`, even if it came up twice as fast as it ever has.
     package func mayBeUp(by deadline: UInt64, now: UInt64) -> Bool {
         guard isPromising else { return false }

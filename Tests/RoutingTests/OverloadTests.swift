@@ -124,6 +124,20 @@ struct OverloadTests {
         #expect(loop.bench.machine.counters.retries < loop.bench.machine.counters.operations / 50)
     }
 
+    /// It was told 429, though the second HSM was back before half of its time was over.
+    @Test("while a worker is on its way back, what is more than the others can do waits for it")
+    func reinforced() throws {
+        var bench = Bench(hsms: 2, lanes: 4)
+        for hsm in 0..<2 { try bench.teach(hsm, milliseconds: 20) }
+        _ = bench.machine.ended(0, returning: true, now: bench.now)
+        bench.machine.starting(0, now: bench.now)
+        // Four calls of 20 ms at a time: some 36 have their turn within 200 ms.
+        for _ in 0..<60 { #expect(bench.submit([0, 1]).1.finishes.isEmpty) }
+        #expect(bench.machine.inLine == 56)
+        _ = bench.machine.ended(0, returning: false, now: bench.now)
+        #expect(bench.submit([0, 1]).1.finishes.map(\.outcome) == [.overloaded], "none is on its way")
+    }
+
     /// With such a line a node is not whole again for as long as KMS's callers go on. With only what comes being judged,
     /// and not what stands in the line, 18 and 29 requests waited there to their deadline as the spell began.
     @Test("after a slow spell it is whole again within a second, with one retry for each failure", arguments: [1, 3])
