@@ -60,6 +60,9 @@ struct HSMRecord: Sendable {
     /// True when it may be given requests, as far as people have a say.
     var isOpen: Bool { isMember && !isDrained }
 
+    /// True when it gets requests.
+    var isServing: Bool { phase == .serving && isOpen }
+
     /// Calls that it is at, or that lie behind them; not those that have outlasted their patience: they occupy lanes.
     var inFlight: Int { lanes.busy + lanes.queued - lanes.overdue }
 

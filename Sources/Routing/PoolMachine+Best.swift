@@ -21,27 +21,14 @@ extension PoolMachine {
         return LaneID(hsm: hsm, lane: lane)
     }
 
-    private struct Rank: Comparable {
-        var isSilent: Bool
-        var tier: Int
-        var isFree: Bool
-
-        static func < (one: Rank, other: Rank) -> Bool {
-            if one.isSilent != other.isSilent { return other.isSilent }
-            if one.tier != other.tier { return one.tier < other.tier }
-            return one.isFree && !other.isFree
-        }
-    }
-
     private mutating func best(of candidates: HSMSet, mayWait: Bool, deadline: UInt64, now: UInt64) -> Int? {
         var rank: Rank?
         var least = Double.infinity
         var (count, last, full) = (0, 0, HSMSet())
         candidates.forEach { hsm in
-            guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving, hsms[hsm].isOpen else { return }
+            guard hsms.indices.contains(hsm), hsms[hsm].isServing else { return }
             guard hsms[hsm].hasPlace else { return full.insert(hsm) }
-            let own = Rank(
-                isSilent: hsms[hsm].service.isSilent, tier: hsms[hsm].traits.tier, isFree: hsms[hsm].hasFreeLane)
+            let own = hsms[hsm].rank
             if let first = rank, first < own { return }
             if rank != own { (rank, least, count) = (own, .infinity, 0) }
             least = min(least, hsms[hsm].expected(now: now))
@@ -71,11 +58,7 @@ extension PoolMachine {
         var chosen: Int?
         var sum = 0.0
         candidates.forEach { hsm in
-            guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].hasPlace,
-                rank
-                    == Rank(
-                        isSilent: hsms[hsm].service.isSilent, tier: hsms[hsm].traits.tier,
-                        isFree: hsms[hsm].hasFreeLane)
+            guard hsms.indices.contains(hsm), hsms[hsm].isServing, hsms[hsm].hasPlace, hsms[hsm].rank == rank
             else { return }
             let over = hsms[hsm].expected(now: now) - least
             let margin = max(Self.margin * least, Self.leastMargin)
@@ -143,9 +126,7 @@ extension PoolMachine {
     func isWorthMore(_ operation: OperationRecord, than hsm: Int, ahead: Int, now: UInt64) -> Bool {
         var full = HSMSet()
         candidates(for: operation).forEach { other in
-            if other != hsm, hsms.indices.contains(other), hsms[other].phase == .serving, hsms[other].isOpen,
-                !hsms[other].hasPlace
-            {
+            if other != hsm, hsms.indices.contains(other), hsms[other].isServing, !hsms[other].hasPlace {
                 full.insert(other)
             }
         }
@@ -160,4 +141,22 @@ extension PoolMachine {
         }
         return true
     }
+}
+
+/// What comes before how fast an HSM is.
+private struct Rank: Comparable {
+    var isSilent: Bool
+    var tier: Int
+    var isFree: Bool
+
+    static func < (one: Rank, other: Rank) -> Bool {
+        if one.isSilent != other.isSilent { return other.isSilent }
+        if one.tier != other.tier { return one.tier < other.tier }
+        return one.isFree && !other.isFree
+    }
+}
+
+extension HSMRecord {
+    // Read in place: a record is too large to be handed on with each request.
+    fileprivate var rank: Rank { Rank(isSilent: service.isSilent, tier: traits.tier, isFree: hasFreeLane) }
 }

@@ -74,7 +74,7 @@ extension PoolMachine {
     /// Takes a lane anew that has just answered, so that its next question follows directly. Not of an HSM that is to
     /// get nothing more, nor where something lies behind.
     private mutating func keep(_ lane: LaneID) -> Bool {
-        hsms[lane.hsm].isOpen && hsms[lane.hsm].phase == .serving && hsms[lane.hsm].lanes.takeFree(lane.lane)
+        hsms[lane.hsm].isServing && hsms[lane.hsm].lanes.takeFree(lane.lane)
     }
 
     /// - Parameter follows: the lane that has refused is kept, and nothing has been asked on it since.

@@ -55,8 +55,7 @@ extension PoolMachine {
         var (rate, shortest) = (0.0, Double.infinity)
         var isKnown = true
         set.forEach { hsm in
-            guard hsms.indices.contains(hsm), hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].lively > 0
-            else { return }
+            guard hsms.indices.contains(hsm), hsms[hsm].isServing, hsms[hsm].lively > 0 else { return }
             guard let pace = hsms[hsm].pace, let mean = hsms[hsm].service.mean else { return isKnown = false }
             rate += pace
             shortest = min(shortest, mean * Double(hsms[hsm].depth))
@@ -84,14 +83,9 @@ extension PoolMachine {
     /// stands, for half of their time, which is twice as long as it should hold anybody: whoever stands behind them has
     /// more time left.
     private mutating func refuseLate(now: UInt64, into actions: inout PoolActions) {
-        var isDone = false
-        while !isDone {
-            isDone = true
-            for first in waiting.firsts where isTooLate(first, now: now) {
-                counters.overloads &+= 1
-                finish(first.id, .overloaded, now: now, into: &actions)
-                isDone = false
-            }
+        while let late = waiting.first(where: { isTooLate($0, now: now) }) {
+            counters.overloads &+= 1
+            finish(late.id, .overloaded, now: now, into: &actions)
         }
     }
 
@@ -143,8 +137,7 @@ extension PoolMachine {
     /// True when one of them gets requests, whether it has a free lane or not. One whose every lane is silent does not.
     func isServed(by set: HSMSet) -> Bool {
         set.contains {
-            hsms.indices.contains($0) && hsms[$0].phase == .serving && hsms[$0].isOpen
-                && hsms[$0].lanes.open > hsms[$0].lanes.overdue
+            hsms.indices.contains($0) && hsms[$0].isServing && hsms[$0].lanes.open > hsms[$0].lanes.overdue
         }
     }
 
@@ -199,7 +192,7 @@ extension PoolMachine {
         guard !waiting.isEmpty else { return }
         waiting.observe(now: now)
         refuseLate(now: now, into: &actions)
-        while hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].hasPlace {
+        while hsms[hsm].isServing, hsms[hsm].hasPlace {
             let depth = hsms[hsm].depth
             let choice = waiting.choice { entry, ahead in
                 guard let operation = operations[entry.id], operation.deadline > now,

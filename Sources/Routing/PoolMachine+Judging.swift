@@ -288,7 +288,7 @@ extension PoolMachine {
         var least = operation.deadline > now ? Double(operation.deadline - now) : 0
         operation.willing.forEach { hsm in
             guard hsms.indices.contains(hsm), hsm == first || !operation.asked.contains(hsm),
-                hsms[hsm].phase == .serving, hsms[hsm].isOpen, hsms[hsm].hasFreeLane, !hsms[hsm].service.isSilent,
+                hsms[hsm].isServing, hsms[hsm].hasFreeLane, !hsms[hsm].service.isSilent,
                 hsms[hsm].traits.tier <= hsms[first].traits.tier,
                 hsms[hsm].limit.dependence < Self.crowded || hsms[hsm].inFlight == 0
             else { return }

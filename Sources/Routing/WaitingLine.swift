@@ -89,8 +89,13 @@ struct WaitingLine: Sendable {
 
     var ids: [OperationID] { front.entries.map(\.id) + shares.flatMap { $0.entries.map(\.id) } }
 
-    /// The first of each key store, without what stands before all others.
-    var firsts: [Entry] { shares.compactMap(\.entries.first) }
+    /// Of the first of each key store, without what stands before all others, one that fits.
+    func first(where fits: (Entry) -> Bool) -> Entry? {
+        for share in shares {
+            if let first = share.entries.first, fits(first) { return first }
+        }
+        return nil
+    }
 
     /// How many of a key store's operations wait.
     func count(ofShare share: Int) -> Int { shares.first { $0.number == share }?.entries.count ?? 0 }
