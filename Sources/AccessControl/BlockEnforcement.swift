@@ -13,15 +13,9 @@ package enum BlockEnforcement {
     /// What this version reads.
     package static let form = 2
 
-    /// The earliest form that holds an order as it is meant.
-    ///
-    /// - Parameter hasDuration: whether it ends by itself.
-    package static func form(of target: BlockTarget, hasDuration: Bool) -> Int { hasDuration ? 2 : 1 }
-
-    /// Whether a node that reads orders up to `form` enforces the order as it is meant.
-    package static func isEnforced(_ target: BlockTarget, hasDuration: Bool, byReaderOf form: Int) -> Bool {
-        form >= Self.form(of: target, hasDuration: hasDuration)
-    }
+    /// Whether a node that reads orders up to `form` enforces an order as it is meant: whatever its target, the earliest
+    /// form holds one that does not end by itself.
+    package static func isEnforced(hasDuration: Bool, byReaderOf form: Int) -> Bool { form >= (hasDuration ? 2 : 1) }
 
     /// The order that blocks as much or more, and that every node can enforce, as `claviger block` takes it.
     package static func coarser(_ target: BlockTarget) -> String {

@@ -70,9 +70,7 @@ final class BlockBook: BlockSource {
     func order(_ order: BlockOrder) async -> AdminResult<BlockReceipt> {
         let block: Block
         do throws(BlockError) {
-            let target = try BlockTarget.parse(
-                everything: order.everything ?? false, keyStore: order.keyStore, key: order.key,
-                principal: order.principal)
+            let target = try Self.target(of: order)
             let user = "\(order.user)@\(node)"
             block = try store.changeBlocks { list throws(BlockError) in
                 try list.block(
@@ -88,7 +86,12 @@ final class BlockBook: BlockSource {
         return .done(
             await publish(
                 words + " " + scope.words, BlockPush(ids: [block.id], isBlock: true), hits: scope.hits,
-                unable: unable(block.target, hasDuration: block.expiresAt != nil).map(\.node)))
+                unable: unable(hasDuration: block.expiresAt != nil).map(\.node)))
+    }
+
+    private static func target(of order: BlockOrder) throws(BlockError) -> BlockTarget {
+        try BlockTarget.parse(
+            everything: order.everything ?? false, keyStore: order.keyStore, key: order.key, principal: order.principal)
     }
 
     func hits(of target: BlockTarget) -> BlockHits { scope(target).hits }
@@ -96,10 +99,8 @@ final class BlockBook: BlockSource {
     /// What is to be known of an order before it is given.
     func outlook(on order: BlockOrder) -> AdminResult<BlockOutlook> {
         do throws(BlockError) {
-            let target = try BlockTarget.parse(
-                everything: order.everything ?? false, keyStore: order.keyStore, key: order.key,
-                principal: order.principal)
-            let unable = unable(target, hasDuration: order.expiresInSeconds != nil)
+            let target = try Self.target(of: order)
+            let unable = unable(hasDuration: order.expiresInSeconds != nil)
             return .done(
                 BlockOutlook(unable: unable, coarser: unable.isEmpty ? nil : BlockEnforcement.coarser(target)))
         } catch {
@@ -108,11 +109,11 @@ final class BlockBook: BlockSource {
     }
 
     /// Live nodes that do not enforce such an order as it is meant, by name.
-    private func unable(_ target: BlockTarget, hasDuration: Bool) -> [BlockOutlook.Node] {
+    private func unable(hasDuration: Bool) -> [BlockOutlook.Node] {
         let live = clusterNow?.members.filter { $0.isLive && $0.hasSpoken && $0.identity.name != node } ?? []
         return live.filter { member in
             !BlockEnforcement.isEnforced(
-                target, hasDuration: hasDuration, byReaderOf: member.facts?.reads.blocks ?? FormatVersions.first.blocks)
+                hasDuration: hasDuration, byReaderOf: member.facts?.reads.blocks ?? FormatVersions.first.blocks)
         }.map { BlockOutlook.Node(node: $0.identity.name, version: $0.facts?.version ?? "") }
     }
 
