@@ -98,7 +98,7 @@ let roomTests: [Target] = [
     tests("AccessControlTests", ["AccessControl", "LaneProtocol", "SeededRandom"]),
     tests("LaneProtocolTests", ["LaneProtocol", "SecureMemory", "SeededRandom"]),
     tests("RoutingTests", ["LaneProtocol", "Routing", "SeededRandom"]),
-    tests("SimulationTests", ["LaneProtocol", "Routing", "VirtualTime"]),
+    tests("SimulationTests", ["Gossip", "LaneProtocol", "Routing", "VirtualTime"]),
     tests("NodeStoreTests", ["AccessControl", "NodeStore", "SeededRandom", grdb]),
     tests("GossipTests", ["AccessControl", "Gossip", "SeededRandom"]),
     tests("ClusterSimulationTests", ["AccessControl", "Gossip", "VirtualTime"]),

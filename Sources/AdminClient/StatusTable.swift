@@ -13,9 +13,11 @@ package enum StatusTable {
 
     /// - Parameter nowUnixSeconds: what ages are counted to.
     package static func text(_ status: AdminStatus, nowUnixSeconds: Int64) -> String {
+        let hsms = status.status.hsms
+        let names = hsms.map { Terminal.shortened(Terminal.plain($0.name), to: nameColumns) }
         let sections = [
-            heading(status), hsmLines(status.status.hsms, nowUnixSeconds), transitionLines(status.transitions),
-            KeyMatrix.lines(status.status.keys, hsms: status.status.hsms.map(\.name)),
+            heading(status), hsmLines(hsms, names: names, nowUnixSeconds), HSMWorkTable.lines(hsms, names: names),
+            transitionLines(status.transitions), KeyMatrix.lines(status.status.keys, hsms: hsms.map(\.name)),
         ]
         return sections.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") }.joined(separator: "\n\n")
     }
@@ -48,8 +50,7 @@ package enum StatusTable {
 
     // MARK: HSMs
 
-    private static func hsmLines(_ hsms: [HSMStatus], _ now: Int64) -> [String] {
-        let names = hsms.map { Terminal.shortened(Terminal.plain($0.name), to: nameColumns) }
+    private static func hsmLines(_ hsms: [HSMStatus], names: [String], _ now: Int64) -> [String] {
         let width = max(names.map(Terminal.width).max() ?? 0, 3)
         let head =
             Terminal.right("#", 2) + "  " + Terminal.left("HSM", width) + "  tier  " + Terminal.left("state", 20)

@@ -54,10 +54,29 @@ package struct HSMStatus: Sendable, Equatable, Codable {
         package var callMicroseconds: UInt64
         /// How many calls at a time it makes use of: more would only wait for each other inside of it.
         package var usefulCalls: Int
+        /// Calls a second that it can do; `nil` while none of its lanes can be used, and of a node of an earlier version.
+        package var callsPerSecond: Int?
 
-        package init(callMicroseconds: UInt64, usefulCalls: Int) {
+        package init(callMicroseconds: UInt64, usefulCalls: Int, callsPerSecond: Int? = nil) {
             self.callMicroseconds = callMicroseconds
             self.usefulCalls = usefulCalls
+            self.callsPerSecond = callsPerSecond
+        }
+    }
+
+    /// What it does.
+    package struct Work: Sendable, Equatable, Codable {
+        /// Calls that returned in the last whole second.
+        package var callsPerSecond: Int
+        /// Calls since the node started that returned when nobody waited for them any more.
+        package var thrownAway: UInt64
+        /// For how long the oldest request waits that it could do, microseconds; `nil` where none waits.
+        package var longestWaitMicroseconds: UInt64?
+
+        package init(callsPerSecond: Int, thrownAway: UInt64, longestWaitMicroseconds: UInt64?) {
+            self.callsPerSecond = callsPerSecond
+            self.thrownAway = thrownAway
+            self.longestWaitMicroseconds = longestWaitMicroseconds
         }
     }
 
@@ -87,13 +106,16 @@ package struct HSMStatus: Sendable, Equatable, Codable {
     package var latencyMicroseconds: Latency?
     /// `nil` until it has answered anything, and of a node of an earlier version.
     package var learned: Learned?
+    /// `nil` where only the store tells of the HSM, and of a node of an earlier version.
+    package var work: Work?
 
     package init(
         name: String, tokenLabel: String? = nil, serial: String? = nil, model: String? = nil, firmware: String? = nil,
         state: State, reason: String? = nil, sinceUnixSeconds: Int64, lanes: Lanes, keys: Int, tier: Int? = nil,
         weight: Int? = nil, drained: Bool = false, latencyMicroseconds: Latency? = nil,
-        learned: Learned? = nil
+        learned: Learned? = nil, work: Work? = nil
     ) {
+        self.work = work
         self.name = name
         self.tokenLabel = tokenLabel
         self.serial = serial

@@ -41,7 +41,7 @@ package protocol ClusterDelegate: Sendable {
     ///
     /// - Parameter deadline: CLOCK_MONOTONIC of this host, nanoseconds.
     func serve(
-        _ request: ProxyRequest, forwardedBy peer: String, deadline: UInt64,
+        _ forwarded: ForwardedRequest, by peer: String, deadline: UInt64,
         reply: @escaping @Sendable (ProxyResponse) -> Void)
 
     /// In the order in which it happened.
@@ -97,6 +97,18 @@ package struct BlockDelivery: Sendable, Equatable {
         self.node = node
         self.outcome = outcome
         self.hits = hits
+    }
+}
+
+/// A KMS request that another node has passed on.
+package struct ForwardedRequest: Sendable {
+    package var request: ProxyRequest
+    /// That node's HSMs are well, and it has more than they can do.
+    package var isSurplus: Bool
+
+    package init(request: ProxyRequest, isSurplus: Bool = false) {
+        self.request = request
+        self.isSurplus = isSurplus
     }
 }
 

@@ -212,6 +212,9 @@ package final class ClusterService: Sendable {
     /// Whether a peer has an HSM that serves.
     package var canForwardAny: Bool { gossip.choice.canServeAny }
 
+    /// How long an operation takes that goes to the fastest peer that has room, nanoseconds; `nil` while none has.
+    package var leastDetour: UInt64? { gossip.choice.leastDetour }
+
     /// Whether all nodes have this node's configuration.
     package var agreement: ConfigurationAgreement { gossip.agreement }
 
@@ -290,7 +293,9 @@ package final class ClusterService: Sendable {
     private func keepWarm() {
         guard isForwarding else { return }
         let (facts, counts) = (gossip.facts, counters.statistics(with: GossipCounters()))
-        let total = facts.encrypts &+ facts.decrypts &+ counts.forwardsOut &+ counts.forwardsFailed
+        let total =
+            facts.encrypts &+ facts.decrypts &+ counts.forwardsOut &+ counts.forwardsFailed
+            &+ counts.surplusOut
         let demand = demand.withLock { demand in
             demand.note(total: total, now: monotonicNanoseconds())
             return demand

@@ -15,13 +15,17 @@ enum ForwardWire {
         var headers: [String]
         /// Who sent it to the first node, for the log.
         var peer: String
+        /// True where the first node has more than its HSMs can do; absent otherwise, and in messages of versions that
+        /// do not pass such requests on.
+        var surplus: Bool?
     }
 
     /// `nil` when the head is too long.
-    static func encode(_ request: ProxyRequest) -> SecretBytes? {
+    static func encode(_ request: ProxyRequest, isSurplus: Bool) -> SecretBytes? {
         let head = Head(
             method: request.method, target: request.target,
-            headers: request.headers.flatMap { [$0.name, $0.value] }, peer: request.peer)
+            headers: request.headers.flatMap { [$0.name, $0.value] }, peer: request.peer,
+            surplus: isSurplus ? true : nil)
         guard let json = try? ClusterJSON.encode(head), json.count <= mostHeadBytes else { return nil }
         let bytes = SecretBytes(capacity: 4 + json.count + request.body.count)
         for shift in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: json.count >> shift)) }
@@ -31,7 +35,7 @@ enum ForwardWire {
     }
 
     /// `nil` when it is not of the form.
-    static func decode(_ bytes: SecretBytes, receivedAt: UInt64) -> ProxyRequest? {
+    static func decode(_ bytes: SecretBytes, receivedAt: UInt64) -> ForwardedRequest? {
         bytes.withUnsafeBytes { bytes in
             guard bytes.count >= 4 else { return nil }
             let length = bytes.prefix(4).reduce(0) { $0 << 8 | Int($1) }
@@ -43,10 +47,11 @@ enum ForwardWire {
             let fields = stride(from: 0, to: head.headers.count, by: 2).map {
                 HeaderField(name: head.headers[$0], value: head.headers[$0 + 1])
             }
-            return ProxyRequest(
+            let request = ProxyRequest(
                 method: head.method, target: head.target, headers: fields,
                 body: SecretBytes(copying: UnsafeRawBufferPointer(rebasing: bytes[(4 + length)...])),
                 receivedAt: receivedAt, peer: head.peer)
+            return ForwardedRequest(request: request, isSurplus: head.surplus ?? false)
         }
     }
 }

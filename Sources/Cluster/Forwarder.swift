@@ -2,6 +2,7 @@
 import Gossip
 import NIOCore
 import SecureMemory
+import Synchronization
 import XKSProtocol
 
 /// Passes KMS requests on to peers that can serve them, and answers those of peers.
@@ -14,6 +15,7 @@ final class Forwarder: Sendable {
     private let gossip: GossipDriver
     private let delegate: any ClusterDelegate
     private let counters: ClusterCounters
+    private let shares = Mutex(SurplusShares())
 
     init(
         loop: any EventLoop, pool: PeerPool, limits: BodyLimits, gossip: GossipDriver, delegate: any ClusterDelegate,
@@ -30,18 +32,51 @@ final class Forwarder: Sendable {
     // MARK: To peers
 
     func canForward(label: String, needs: ForwardingNeeds) -> Bool {
-        gossip.choice.canServe(label) { needs.allow(node: $0, reading: $1) }
+        guard needs.isSurplus else { return gossip.choice.canServe(label) { needs.allow(node: $0, reading: $1) } }
+        return !gossip.choice.roomy(for: label) { needs.allow(node: $0, reading: $1) }.isEmpty
     }
 
     func forward(
         _ request: ProxyRequest, label: String, needs: ForwardingNeeds, deadline: UInt64,
         completion: @escaping @Sendable (ForwardResult) -> Void
     ) {
+        guard !needs.isSurplus else {
+            return forwardSurplus(request, label: label, needs: needs, deadline: deadline, completion: completion)
+        }
         let peers = gossip.choice.members(for: label) { needs.allow(node: $0, reading: $1) }.prefix(Self.mostPeers)
-        guard let body = ForwardWire.encode(request) else { return completion(.failed("its head is too long")) }
+        guard let body = ForwardWire.encode(request, isSurplus: false) else {
+            return completion(.failed("its head is too long"))
+        }
         attempt(body, peers[...], needs, deadline, last: .failed("no peer can serve the key")) { result in
             self.counters.note { counts in
                 if case .answered = result { counts.forwardsOut += 1 } else { counts.forwardsFailed += 1 }
+            }
+            completion(result)
+        }
+    }
+
+    /// What is more than the HSMs here can do goes to one peer that tells of room and has not been given its share of it.
+    private func forwardSurplus(
+        _ request: ProxyRequest, label: String, needs: ForwardingNeeds, deadline: UInt64,
+        completion: @escaping @Sendable (ForwardResult) -> Void
+    ) {
+        let roomy = gossip.choice.roomy(for: label) { needs.allow(node: $0, reading: $1) }
+        let now = monotonicNanoseconds()
+        let chosen = shares.withLock { shares in
+            roomy.first { shares.take($0.member.identity.name, spare: $0.spare, now: now) }?.member
+        }
+        guard let chosen else { return completion(.failed("no peer has more room")) }
+        guard let body = ForwardWire.encode(request, isSurplus: true) else {
+            return completion(.failed("its head is too long"))
+        }
+        attempt(body, [chosen], needs, deadline, last: .failed("no peer has more room")) { result in
+            var isRefusal = true
+            if case .answered(let response, _) = result, needs.isHandedOn(response.status) { isRefusal = false }
+            self.shares.withLock {
+                $0.answered(chosen.identity.name, isRefusal: isRefusal, now: monotonicNanoseconds())
+            }
+            self.counters.note { counts in
+                if isRefusal { counts.surplusRefused += 1 } else { counts.surplusOut += 1 }
             }
             completion(result)
         }
@@ -100,13 +135,15 @@ final class Forwarder: Sendable {
             counters.dropped(.malformed)
             return .refusal(400)
         }
-        counters.note { $0.forwardsIn += 1 }
+        counters.note { counts in
+            if forwarded.isSurplus { counts.surplusIn += 1 } else { counts.forwardsIn += 1 }
+        }
         let promise = loop.makePromise(of: ProxyResponse.self)
         // Whoever asked has given up by then: nothing is kept for them.
         let timer = loop.scheduleTask(in: TimeAmount(clampingNanoseconds: budget * 1_000)) {
             promise.succeed(.failure(XKSError(.dependencyTimeout, "the time that the peer left is over")))
         }
-        delegate.serve(forwarded, forwardedBy: request.peer, deadline: request.receivedAt &+ budget * 1_000) {
+        delegate.serve(forwarded, by: request.peer, deadline: request.receivedAt &+ budget * 1_000) {
             promise.succeed($0)
         }
         guard let answer = try? await promise.futureResult.get() else { return .refusal(500) }

@@ -6,6 +6,17 @@ package struct ForwardingChoice: Sendable, Equatable {
     private struct Candidate: Sendable, Equatable {
         var member: Member
         var facts: NodeFacts
+        /// Nobody suspects it, and its configuration is this node's.
+        var isSound: Bool
+
+        /// What an operation takes that goes there, nanoseconds; `nil` where it is to get none but those that nobody else
+        /// can do. Ways differ from one time to the next: half of it is added, and what the two nodes have to do.
+        var detour: UInt64? {
+            guard isSound, let room = facts.room, room.perSecond > 0, let way = member.roundTrip else { return nil }
+            return (UInt64(room.callMicroseconds) + UInt64(way) + UInt64(way) / 2) * 1_000 + Self.handling
+        }
+
+        private static let handling: UInt64 = 1_000_000
     }
 
     private let candidates: [Candidate]
@@ -29,7 +40,11 @@ package struct ForwardingChoice: Sendable, Equatable {
             return (rank, member)
         }
         candidates = ranked.sorted { ($0.rank, $0.member.identity.name) < ($1.rank, $1.member.identity.name) }
-            .map { Candidate(member: $0.member, facts: $0.member.facts ?? NodeFacts()) }
+            .map {
+                Candidate(
+                    member: $0.member, facts: $0.member.facts ?? NodeFacts(),
+                    isSound: !$0.rank.isSuspect && !$0.rank.isDifferent)
+            }
     }
 
     /// Those that serve the key, the best first; last those that most likely do not.
@@ -44,6 +59,25 @@ package struct ForwardingChoice: Sendable, Equatable {
             judged.filter { $0.1 == wanted }.map(\.0)
         }
     }
+
+    /// Those that serve the key and could do more than they are asked for, those first that would have done an operation
+    /// first. Each with how many more it could do a second.
+    package func roomy(
+        for label: String, where mayAsk: (_ name: String, _ format: Int) -> Bool = { _, _ in true }
+    ) -> [(member: Member, spare: UInt32)] {
+        let found = candidates.compactMap { candidate -> (member: Member, spare: UInt32, detour: UInt64)? in
+            guard let detour = candidate.detour, let spare = candidate.facts.room?.perSecond,
+                mayAsk(candidate.member.identity.name, candidate.facts.reads.ciphertext),
+                candidate.facts.service(of: label) == .serves
+            else { return nil }
+            return (candidate.member, spare, detour)
+        }
+        return found.sorted { $0.detour < $1.detour }.map { ($0.member, $0.spare) }
+    }
+
+    /// How long an operation takes that goes to the fastest peer that has room, way there and back included, nanoseconds;
+    /// `nil` while none has.
+    package var leastDetour: UInt64? { candidates.compactMap(\.detour).min() }
 
     /// The peers that can be asked for some key, the best first, at most so many.
     package func first(_ count: Int) -> [Member] { candidates.prefix(max(count, 0)).map(\.member) }

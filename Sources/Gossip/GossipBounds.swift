@@ -124,6 +124,7 @@ extension NodeFacts {
         same.inFlight = inFlight
         same.encrypts = encrypts
         same.decrypts = decrypts
+        same.room = room
         return same != self
     }
 

@@ -41,6 +41,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     package var reads: FormatVersions
     /// Highest format of ciphertext that the cluster has activated, as far as the node knows.
     package var activatedFormat: UInt8
+    /// What its HSMs could do for nodes that have more than they can do; `nil` from a node that does not know, or of a
+    /// version that does not tell.
+    package var room: NodeRoom?
     /// Where another node has answered that bears this one's name; empty when none has lately.
     package var twinAddress: String
 
@@ -50,8 +53,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
         encrypts: UInt64 = 0, decrypts: UInt64 = 0, hsms: [HSMFact] = [], unservedKeys: [String] = [],
         unservedCount: UInt32? = nil,
         unservedFilter: LabelFilter? = nil, reads: FormatVersions = .first, activatedFormat: UInt8 = 1,
-        twinAddress: String = ""
+        room: NodeRoom? = nil, twinAddress: String = ""
     ) {
+        self.room = room
         self.revision = revision
         self.isDraining = isDraining
         self.version = version
@@ -91,6 +95,7 @@ package struct NodeFacts: Sendable, Equatable, Codable {
             unservedFilter: values.readable(LabelFilter.self, ifPresent: .unservedFilter),
             reads: values.readable(FormatVersions.self, ifPresent: .reads) ?? .first,
             activatedFormat: max(values.readable(UInt8.self, ifPresent: .activatedFormat) ?? 1, 1),
+            room: values.readable(NodeRoom.self, ifPresent: .room),
             twinAddress: values.readable(String.self, ifPresent: .twinAddress) ?? "")
     }
 
@@ -109,6 +114,19 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     package func service(of label: String) -> KeyService {
         if unservedKeys.contains(where: { $0.utf8.elementsEqual(label.utf8) }) { return .doesNot }
         return unservedFilter?.mayHold(label.utf8) == true ? .hardly : .serves
+    }
+}
+
+/// What a node's HSMs could do beside what is asked of it.
+package struct NodeRoom: Sendable, Equatable, Codable {
+    /// Operations a second; 0 while the node has more than it can do itself.
+    package var perSecond: UInt32
+    /// How long one takes there, microseconds.
+    package var callMicroseconds: UInt32
+
+    package init(perSecond: UInt32, callMicroseconds: UInt32) {
+        self.perSecond = perSecond
+        self.callMicroseconds = callMicroseconds
     }
 }
 

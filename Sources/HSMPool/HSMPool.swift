@@ -203,12 +203,22 @@ package final class HSMPool: KeyOperationPool {
         if goesOn { scheduleTick() }
     }
 
+    /// What the HSMs could do for nodes that have more than they can do; `nil` while nothing is known of any that serves.
+    package var room: SpareRoom? {
+        let now = monotonicNanoseconds()
+        return state.withLock { $0.machine.room(now: now) }
+    }
+
+    /// From now on an operation takes so long on another node that has room, nanoseconds; `nil`: none has.
+    package func know(detour: UInt64?) { state.withLock { $0.machine.detour = detour } }
+
     /// That more is asked of the HSMs than they can do, with both figures; `nil` while it is not.
     package var overload: String? {
         let now = monotonicNanoseconds()
         return state.withLock { $0.machine.load.overload(now: now) }.map {
             "more is asked than the HSMs can do: \($0.asked) operations a second, of which they did \($0.done); the rest "
-                + "is told 429. Add HSMs or sessions, or ask AWS for a smaller request quota"
+                + "is passed on to nodes that have room, or told 429. Add HSMs or sessions, or ask AWS for a smaller "
+                + "request quota"
         }
     }
 

@@ -233,7 +233,7 @@ struct PoolState {
             outcome: finish.outcome,
             output: finish.outcome == .done ? answer?.output : nil,
             hsm: finish.hsm.flatMap { hsms.indices.contains($0) ? hsms[$0].settings.name : nil },
-            attempts: finish.attempts,
+            attempts: finish.attempts, isHedged: finish.isHedged,
             hsmMicroseconds: answer?.header.hsmMicroseconds ?? 0, waitedMicroseconds: finish.waited / 1_000)
     }
 

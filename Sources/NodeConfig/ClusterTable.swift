@@ -55,8 +55,8 @@ enum ClusterKeys {
         "key", "path", standard: "required", "PEM file with the private key of the certificate.")
     static let forwarding = ConfigurationKey(
         "forwarding", "boolean", standard: "true",
-        "Pass a request that no HSM of this node can serve on to a peer whose HSMs can, once, within "
-            + "`xks.request_deadline`.",
+        "Pass a request that no HSM of this node can serve, or that is more than they can do, on to a peer whose HSMs can, "
+            + "once, within `xks.request_deadline`.",
         cost: "Peers' HSMs carry the load of this node's, and the way there and back is a part of KMS's 250 ms.")
     static let all = [listen, advertise, seeds, ca, certificate, key, forwarding]
 }

@@ -54,6 +54,12 @@ package struct LogLine: ~Copyable {
         append(number: value)
     }
 
+    /// Adds a field that is true or false.
+    package mutating func add(_ name: StaticString, _ value: Bool) {
+        begin(name)
+        bytes.append(value ? "true" : "false")
+    }
+
     /// Adds a field whose name is not known when the program is written.
     mutating func add(key: String, _ value: String) {
         switch format {

@@ -27,6 +27,8 @@ package struct RequestRecord: Sendable {
     package var hsm: String?
     /// HSM calls begun for the request.
     package var attempts: Int
+    /// One of them was made beside another that was slower than usual.
+    package var isHedged: Bool
     /// From the first byte of the request to the last of the answer, microseconds.
     package var totalMicroseconds: Int
     /// Inside the HSM's library, the used attempt only, microseconds.
@@ -49,7 +51,8 @@ package struct RequestRecord: Sendable {
     package init(
         kmsRequestID: String? = nil, operation: String, keyStore: String? = nil, key: String? = nil,
         principal: String? = nil, kmsOperation: String? = nil, kmsKeyARN: String? = nil, viaService: String? = nil,
-        accessKeyID: String? = nil, hsm: String? = nil, attempts: Int = 0, totalMicroseconds: Int,
+        accessKeyID: String? = nil, hsm: String? = nil, attempts: Int = 0, isHedged: Bool = false,
+        totalMicroseconds: Int,
         hsmMicroseconds: Int? = nil, waitedMicroseconds: Int? = nil, forwardedBy: String? = nil,
         forwardedTo: String? = nil, status: Int,
         outcome: String, reason: String? = nil, peer: String
@@ -65,6 +68,7 @@ package struct RequestRecord: Sendable {
         self.accessKeyID = accessKeyID
         self.hsm = hsm
         self.attempts = attempts
+        self.isHedged = isHedged
         self.totalMicroseconds = totalMicroseconds
         self.hsmMicroseconds = hsmMicroseconds
         self.waitedMicroseconds = waitedMicroseconds
@@ -85,6 +89,7 @@ package struct RequestRecord: Sendable {
         line.add("principal", principal)
         line.add("hsm", hsm)
         line.add("attempts", attempts)
+        if isHedged { line.add("hedged", isHedged) }
         line.add("total_us", totalMicroseconds)
         if let hsmMicroseconds { line.add("hsm_us", hsmMicroseconds) }
         if let waitedMicroseconds { line.add("waited_us", waitedMicroseconds) }

@@ -32,6 +32,10 @@ struct HSMRecord: Sendable {
     var service = ServiceEstimate()
     /// How many calls at a time it makes use of.
     var limit = ConcurrencyLimit()
+    /// What it does a second.
+    var calls = SecondGauge()
+    /// Its answers for which nobody waited any more.
+    var thrownAway: UInt64 = 0
     /// Refused ciphertexts that are being looked into on its account.
     var checks = 0
     /// Soft failures since the last success.
@@ -140,6 +144,13 @@ struct HSMRecord: Sendable {
         let used = min(Double(lively), limit.limit)
         let crowd = limit.dependence * (used / limit.usualInFlight - 1)
         return used / max(mean * max(1 + crowd, 0.1), 1_000)
+    }
+
+    /// Calls a second that it can do; by what a probe took, where it has had no call. `nil` while nothing is known of it.
+    var capacity: Double? {
+        if let pace { return pace * 1e9 }
+        guard service.mean == nil, service.guess > 0, !lanes.isHeld else { return nil }
+        return 1e9 * min(Double(lively), limit.limit) / service.guess
     }
 
     /// Its part beside others that are as fast: by its weight, and little while it is only just back.

@@ -39,6 +39,18 @@ package struct KeyOperationOutput: Sendable {
     }
 }
 
+/// What an operation lacked that was not answered in time.
+package enum Shortage: Sendable, Equatable {
+    /// Time: it was over before an HSM could be asked.
+    case time
+    /// A lane: none became free.
+    case lane
+    /// An answer of the HSMs that were at it.
+    case answer
+    /// The budget for a further attempt, after one had not been answered.
+    case budget
+}
+
 /// How an operation ended, once and for all.
 package enum OperationOutcome: Sendable, Equatable {
     /// An HSM did it.
@@ -46,11 +58,14 @@ package enum OperationOutcome: Sendable, Equatable {
     /// It cannot be done, whichever HSM is asked.
     case callersFault(CallersFault)
     /// Its deadline passed before an HSM answered.
-    case timedOut
+    case timedOut(Shortage)
     /// No HSM that could do it is left. Says in words what the last one said.
     case unavailable(String)
     /// More is asked than the HSMs can do: it could not have been answered in time.
     case overloaded
+    /// It would wait here for longer than another node takes that has room (`PoolMachine.detour`). Only where another one
+    /// may be asked; nothing was done for it.
+    case crowded
 }
 
 /// The end of an operation, with what the log wants to know of it.
@@ -60,8 +75,10 @@ package struct OperationResult: Sendable {
     package var output: KeyOperationOutput?
     /// Name of the HSM that decided the outcome.
     package var hsm: String?
-    /// How many HSMs were asked.
+    /// How many calls were made for it.
     package var attempts: Int
+    /// One of them was made beside another that was slower than usual.
+    package var isHedged: Bool
     /// Time inside the deciding HSM's library, microseconds.
     package var hsmMicroseconds: UInt32
     /// How long it waited for a lane, microseconds.
@@ -69,8 +86,9 @@ package struct OperationResult: Sendable {
 
     package init(
         outcome: OperationOutcome, output: KeyOperationOutput? = nil, hsm: String? = nil, attempts: Int = 0,
-        hsmMicroseconds: UInt32 = 0, waitedMicroseconds: UInt64 = 0
+        isHedged: Bool = false, hsmMicroseconds: UInt32 = 0, waitedMicroseconds: UInt64 = 0
     ) {
+        self.isHedged = isHedged
         self.waitedMicroseconds = waitedMicroseconds
         self.outcome = outcome
         self.output = output

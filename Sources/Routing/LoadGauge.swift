@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What is asked of the HSMs, and what they do, in whole seconds.
+///
+/// What other nodes pass on because they have more than they can do is told apart: it is no part of what this node must
+/// do, and that it is refused says nothing of those who ask here.
 package struct LoadGauge: Sendable {
     /// What is asked and done a second while more is asked than the HSMs can do.
     package struct Overload: Sendable, Equatable {
@@ -19,25 +22,33 @@ package struct LoadGauge: Sendable {
     private static let second: UInt64 = 1_000_000_000
     /// A condition that comes and goes in seconds is one condition, nanoseconds.
     private static let memory: UInt64 = 10 * second
+    /// For so long after a refusal nothing can be taken from others.
+    private static let fullness: UInt64 = 2 * second
 
     private var current = Count()
     private var began: UInt64 = 0
     private var last: Overload?
     private var refusedAt: UInt64?
+    private var surplus = SecondGauge()
+    private var arrivals = SecondGauge()
 
-    mutating func asked(now: UInt64) {
+    mutating func asked(_ terms: OperationTerms, now: UInt64) {
         turn(now: now)
-        current.asked += 1
+        if !terms.isSurplus { current.asked += 1 }
+        if terms.mayPassOn { arrivals.count(now: now) }
     }
 
-    mutating func ended(_ outcome: OperationOutcome, now: UInt64) {
+    mutating func ended(_ outcome: OperationOutcome, isSurplus: Bool, now: UInt64) {
         turn(now: now)
         switch outcome {
+        case .done where isSurplus: surplus.count(now: now)
         case .done: current.done += 1
-        case .overloaded:
+        case .overloaded where !isSurplus:
             current.refused += 1
             refusedAt = now
-        case .callersFault, .timedOut, .unavailable: break
+        // It comes again, or another node does it.
+        case .crowded: current.asked = max(current.asked - 1, 0)
+        case .overloaded, .callersFault, .timedOut, .unavailable: break
         }
     }
 
@@ -46,6 +57,15 @@ package struct LoadGauge: Sendable {
         guard let refusedAt, now < refusedAt + Self.memory else { return nil }
         return last ?? Overload(asked: current.asked, done: current.done)
     }
+
+    /// True while something that this node was asked for has just been refused for want of HSMs.
+    func isFull(now: UInt64) -> Bool { refusedAt.map { now < $0 + Self.fullness } ?? false }
+
+    /// Operations a second that came and may be passed on, each once.
+    func arrivals(now: UInt64) -> Int { arrivals.perSecond(now: now) }
+
+    /// Operations a second that were done for nodes that have more than they can do.
+    func surplus(now: UInt64) -> Int { surplus.perSecond(now: now) }
 
     private mutating func turn(now: UInt64) {
         guard now >= began + Self.second else { return }

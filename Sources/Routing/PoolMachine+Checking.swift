@@ -10,7 +10,9 @@ extension PoolMachine {
         _ id: OperationID, on lane: LaneID, _ question: LaneQuestion, now: UInt64, into actions: inout PoolActions
     ) {
         guard let operation = operations[id] else { return }
-        guard operation.deadline > now else { return finish(id, .timedOut, hsm: lane.hsm, now: now, into: &actions) }
+        guard operation.deadline > now else {
+            return finish(id, .timedOut(.answer), hsm: lane.hsm, now: now, into: &actions)
+        }
         guard let check = operation.check else { return beginCheck(id, refusedOn: lane, now: now, into: &actions) }
         switch question {
         case .request: confirm(id, .request, on: lane, now: now, into: &actions)
@@ -31,7 +33,9 @@ extension PoolMachine {
     /// The canary was opened, as it ought to be.
     mutating func openedCanary(_ id: OperationID, on lane: LaneID, now: UInt64, into actions: inout PoolActions) {
         guard let operation = operations[id] else { return }
-        guard operation.deadline > now else { return finish(id, .timedOut, hsm: lane.hsm, now: now, into: &actions) }
+        guard operation.deadline > now else {
+            return finish(id, .timedOut(.answer), hsm: lane.hsm, now: now, into: &actions)
+        }
         confirm(id, .canary, on: lane, now: now, into: &actions)
     }
 

@@ -14,6 +14,8 @@ extension PoolMachine {
             dispatch(id, to: lane, now: now, into: &actions)
         } else if giveBack(id, now: now, into: &actions) {
             demandStarts(for: operation, now: now, into: &actions)
+        } else if !atFront, isFasterElsewhere(operation, now: now) {
+            finish(id, .crowded, now: now, into: &actions)
         } else if tryLastResort(id, now: now, into: &actions) {
             return
         } else if !isWorthWaiting(operation, now: now) {
@@ -49,6 +51,22 @@ extension PoolMachine {
 
     // MARK: More than the HSMs can do
 
+    /// True when another node that has room would have done an operation before it has had its turn here: the same
+    /// comparison as among HSMs, with the way to that node added. What has been let in stays.
+    ///
+    /// Only while this node is asked for about as much as its HSMs can do: what goes to another node costs both of them,
+    /// and whoever has stolen a node's key is to get nothing of a cluster that is well.
+    private func isFasterElsewhere(_ operation: OperationRecord, now: UInt64) -> Bool {
+        guard operation.terms.mayPassOn, let detour, let pace = pace(of: operation.willing),
+            Double(load.arrivals(now: now)) > Self.pressed * pace.perNanosecond * 1e9
+        else { return false }
+        let ahead = waiting.ahead(ofShare: operation.terms.share, sharing: operation.willing)
+        return Double(ahead + 1) / pace.perNanosecond + pace.service > Double(detour)
+    }
+
+    /// From this share of what its HSMs can do on, a node looks for others that have room.
+    private static let pressed = 0.9
+
     /// How fast lanes of these HSMs become free, and how long a call then takes; `nil` while none of them serves, or
     /// nothing is known of one that does.
     private func pace(of set: HSMSet) -> (perNanosecond: Double, service: Double)? {
@@ -67,13 +85,15 @@ extension PoolMachine {
     ///
     /// A line that is let grow until its first is about to expire wastes the HSMs on answers that nobody waits for any
     /// more: at 1.3 times their capacity a tenth of it would be served. What cannot be served is told at once instead,
-    /// and goodput stays at capacity. One that an HSM has failed has been let in before.
+    /// and goodput stays at capacity. One that an HSM has failed has been let in before. What other nodes cannot do waits
+    /// no longer than chance has requests wait below capacity.
     private func mayStandInLine(_ operation: OperationRecord, atFront: Bool, now: UInt64) -> Bool {
         guard waiting.count(ofShare: operation.terms.share) < limits.waiting else { return false }
         guard !atFront, operation.deadline > now, let pace = pace(of: operation.willing) else { return true }
         let ahead = waiting.ahead(ofShare: operation.terms.share, sharing: operation.willing)
         let wait = Double(ahead + 1) / pace.perNanosecond
         let left = Double(operation.deadline - now)
+        if operation.terms.isSurplus, waiting.isStanding || wait > left / 8 { return false }
         // What a standing line may hold keeps the lanes busy, slow ones, too: a quarter of the time that there is.
         if waiting.isStanding, wait > max(left / 4, pace.service) { return false }
         return wait + pace.service * Double(operation.terms.calls) <= left
@@ -155,6 +175,7 @@ extension PoolMachine {
             operation.asked.insert(lane.hsm)
         }
         operation.isWaiting = false
+        operation.isHedged = operation.isHedged || isHedge
         operation.flights.add(lane)
         operations[id] = operation
         send(
@@ -245,12 +266,13 @@ extension PoolMachine {
     ) {
         if operations[id]?.isWaiting == true { leaveLine(id, now: now) }
         guard let operation = operations.removeValue(forKey: id) else { return }
-        load.ended(outcome, now: now)
+        load.ended(outcome, isSurplus: operation.terms.isSurplus, now: now)
         operation.flights.forEach { forget(id, on: $0) }
         if operation.awaitsCheck != nil { awaitingCheck.removeAll { $0 == id } }
         actions.finishes.append(
             Finish(
-                operation: id, outcome: outcome, hsm: hsm, attempts: operation.attempts, waited: operation.waited))
+                operation: id, outcome: outcome, hsm: hsm, attempts: operation.attempts,
+                isHedged: operation.isHedged, waited: operation.waited))
         if let check = operation.check { endCheck(check, now: now, into: &actions) }
     }
 

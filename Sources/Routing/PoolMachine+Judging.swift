@@ -128,11 +128,12 @@ extension PoolMachine {
         let isPaid = operation.isWaiting || wasChecked
         if operation.isWaiting { leaveLine(id, now: now) }
         if now >= operation.deadline {
-            finish(id, .timedOut, hsm: lane.hsm, now: now, into: &actions)
+            finish(id, .timedOut(.answer), hsm: lane.hsm, now: now, into: &actions)
         } else if operation.spentAttempts >= 2 * limits.attempts {
             giveUp(id, now: now, into: &actions)
         } else if !isPaid, !budget.withdraw(now: now) {
             counters.refusedByBudget &+= 1
+            operations[id]?.lastFailure = (lane.hsm, "\(failure), and the budget for further attempts is spent")
             giveUp(id, now: now, into: &actions)
         } else {
             if !isPaid { counters.retries &+= 1 }
@@ -186,7 +187,8 @@ extension PoolMachine {
         _ work: LaneWork, at place: Int, of lane: LaneID, now: UInt64, into actions: inout PoolActions
     ) {
         if let id = work.operation, let deadline = operations[id]?.deadline, deadline <= now {
-            finish(id, .timedOut, hsm: lane.hsm, now: now, into: &actions)
+            let shortage = operations[id]?.shortage ?? .answer
+            finish(id, .timedOut(shortage), hsm: lane.hsm, now: now, into: &actions)
         }
         if work.asksAgainAt <= now { askAgain(lane, at: place, now: now, into: &actions) }
         if !work.isOverdue, work.patienceEnds <= now { becomeOverdue(lane, at: place, now: now, into: &actions) }
@@ -247,6 +249,7 @@ extension PoolMachine {
         guard hasHope(others) else { return true }
         guard budget.withdraw(now: now) else {
             counters.refusedByBudget &+= 1
+            operations[id]?.setbacks.lacksBudget = true
             return false
         }
         counters.retries &+= 1
@@ -308,7 +311,7 @@ extension PoolMachine {
         guard operation.attempts == 0,
             !operation.willing.contains(where: { hsms.indices.contains($0) && hsms[$0].phase == .serving })
         else {
-            return .timedOut
+            return .timedOut(operation.shortage)
         }
         return .unavailable("no HSM that holds the key came up in time")
     }

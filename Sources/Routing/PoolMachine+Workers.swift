@@ -148,8 +148,7 @@ extension PoolMachine {
     /// True while a worker is being started that held the key, and may be up in time: it will take its part of a line
     /// that is more than the others can do. Not one that rests after it has ended again and again.
     func isReinforced(_ operation: OperationRecord, now: UInt64) -> Bool {
-        guard waiting.count(ofShare: operation.terms.share) < limits.waiting else { return false }
-        return operation.willing.contains { hsm in
+        operation.willing.contains { hsm in
             guard hsms.indices.contains(hsm), hsms[hsm].isOpen else { return false }
             switch hsms[hsm].phase {
             case .down, .serving: return false
@@ -160,8 +159,12 @@ extension PoolMachine {
         }
     }
 
-    /// The same, for an operation that is more than the others can do: workers that rest are started now.
+    /// The same, for an operation that is more than the others can do, while the line is not full: workers that rest are
+    /// started now, but for nobody who asks another node.
     mutating func reinforce(_ operation: OperationRecord, now: UInt64, into actions: inout PoolActions) -> Bool {
+        guard !operation.terms.isSurplus, waiting.count(ofShare: operation.terms.share) < limits.waiting else {
+            return false
+        }
         startNow(for: operation, now: now, into: &actions)
         return isReinforced(operation, now: now)
     }

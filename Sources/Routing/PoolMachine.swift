@@ -13,7 +13,8 @@ import LaneProtocol
 ///
 /// This file has the events. `PoolMachine+Judging` says what answers and silence mean, `PoolMachine+Choosing` where a
 /// request goes or waits, `PoolMachine+Best` which HSM is best for it, `PoolMachine+Lanes` how lanes come and go,
-/// `PoolMachine+Workers` how workers do, and who waits for them, `PoolMachine+Members` how HSMs do.
+/// `PoolMachine+Workers` how workers do, and who waits for them, `PoolMachine+Members` how HSMs do, and `PoolMachine+View`
+/// what can be seen of all that.
 /// docs/internals/routing.md has the numbers and the reasons.
 package struct PoolMachine: Sendable {
     let limits: PoolLimits
@@ -29,8 +30,11 @@ package struct PoolMachine: Sendable {
     var random: RandomChoice
     var lastGeneration: UInt64 = 0
     private var lastNumber: UInt64 = 0
-    private var pauses: PauseGauge
+    private(set) var pauses: PauseGauge
     package internal(set) var counters = PoolCounters()
+    /// How long an operation takes on another node that has room, way there and back included, nanoseconds; `nil` while
+    /// none has.
+    package var detour: UInt64?
 
     /// - Parameters:
     ///   - traits: one for each HSM to begin with, `HSMSet.capacity` at most.
@@ -57,14 +61,14 @@ package struct PoolMachine: Sendable {
         noteTime(now)
         lastNumber &+= 1
         counters.operations &+= 1
-        load.asked(now: now)
+        load.asked(terms, now: now)
         budget.deposit(now: now)
         let id = OperationID(number: lastNumber)
         operations[id] = OperationRecord(
             kind: kind, holders: holders, hopeful: hopeful, deadline: deadline, terms: terms, group: group)
         var actions = PoolActions()
         if now >= deadline {
-            finish(id, .timedOut, now: now, into: &actions)
+            finish(id, .timedOut(.time), now: now, into: &actions)
         } else {
             place(id, now: now, atFront: terms.isContinuation, into: &actions)
         }
@@ -110,6 +114,8 @@ package struct PoolMachine: Sendable {
         }
         guard let work = release(lane, generation: generation, now: now) else { return actions }
         let latency = now > work.sentAt ? now - work.sentAt : 0
+        hsms[lane.hsm].calls.count(now: now)
+        if work.operation == nil { hsms[lane.hsm].thrownAway &+= 1 }
         if disposition != .tryElsewhere { hsms[lane.hsm].returned(work, isAnswer: disposition.isAnswer, now: now) }
         // What is settled leaves the line before its HSM, if that comes back by it, serves those in the line.
         let isSettled = disposition.settles
@@ -151,7 +157,7 @@ package struct PoolMachine: Sendable {
             }
         }
         for id in awaitingCheck where operations[id].map({ $0.deadline <= now }) ?? false {
-            finish(id, .timedOut, hsm: operations[id]?.awaitsCheck?.hsm, now: now, into: &actions)
+            finish(id, .timedOut(.answer), hsm: operations[id]?.awaitsCheck?.hsm, now: now, into: &actions)
         }
         return actions
     }
@@ -217,79 +223,5 @@ package struct PoolMachine: Sendable {
         hsms[hsm].allowed = max(lanes, 1)
         tend(hsm, now: now, into: &actions)
         return actions
-    }
-}
-
-// MARK: - What can be seen from outside
-
-extension PoolMachine {
-    /// Operations that have not been finished.
-    package var unfinished: Int { operations.count }
-
-    /// Operations that wait for a free lane.
-    package var inLine: Int { waiting.count }
-
-    /// True while a tick has something to decide that cannot wait for the next half second.
-    package var needsTicks: Bool { !operations.isEmpty || hsms.contains { $0.lanes.busy > 0 || $0.lanes.moving > 0 } }
-
-    package func phase(of hsm: Int) -> HSMPhase { hsms.indices.contains(hsm) ? hsms[hsm].phase : .down }
-
-    package func isDrained(_ hsm: Int) -> Bool { hsms.indices.contains(hsm) && hsms[hsm].isDrained }
-
-    /// Lanes of an HSM: with a session, at work (overdue ones included), overdue.
-    package func lanes(of hsm: Int) -> (open: Int, busy: Int, overdue: Int) {
-        guard hsms.indices.contains(hsm) else { return (0, 0, 0) }
-        let lanes = hsms[hsm].lanes
-        return (lanes.open, lanes.busy, lanes.overdue)
-    }
-
-    /// Requests that were sent down lanes of an HSM and wait behind the calls that these are at.
-    package func queued(on hsm: Int) -> Int { hsms.indices.contains(hsm) ? hsms[hsm].lanes.queued : 0 }
-
-    /// How long the node has stood still, all in all, nanoseconds: whoever waits for a sign of life has waited so much
-    /// less.
-    package var stoodStill: UInt64 { pauses.total }
-
-    /// Calls of an HSM that have lasted longer than any attempt may. The HSM is passed over long before that; these are
-    /// what a person should know of. A condition that comes and goes in seconds is one condition: after the last such
-    /// call, one counts for three seconds more.
-    package func silentCalls(of hsm: Int, now: UInt64) -> Int {
-        guard hsms.indices.contains(hsm) else { return 0 }
-        let silent = hsms[hsm].lanes.states.count { lane in
-            guard case .busy(let call) = lane, now > call.calledAt else { return false }
-            return now - call.calledAt > limits.longestAttempt
-        }
-        return silent == 0 && now < hsms[hsm].silentUntil ? 1 : silent
-    }
-
-    /// Share of an HSM's recent answers that failed softly: 0 … 1.
-    package func failureShare(of hsm: Int, now: UInt64) -> Double {
-        hsms.indices.contains(hsm) ? hsms[hsm].failureShare(now: now) : 0
-    }
-
-    /// Median, 95th and 99th percentile of an HSM's recent answers, nanoseconds.
-    package func latency(of hsm: Int) -> (p50: UInt64, p95: UInt64, p99: UInt64)? {
-        guard hsms.indices.contains(hsm), let known = hsms[hsm].latency.known else { return nil }
-        return (known.p50, known.p95, known.p99)
-    }
-
-    /// What was learned of an HSM; `nil` before its first answer.
-    package func learned(of hsm: Int) -> LearnedService? {
-        guard hsms.indices.contains(hsm), hsms[hsm].service.mean != nil else { return nil }
-        let lanes = hsms[hsm].lanes.open * hsms[hsm].depth
-        return LearnedService(
-            call: UInt64(min(hsms[hsm].service.centre, 1e15)), calls: Int(min(hsms[hsm].limit.limit, Double(lanes))))
-    }
-
-    /// What a lane was asked as `generation`, and for whom; `nil` when nobody waits for the answer.
-    package func question(on lane: LaneID, generation: UInt64) -> (LaneQuestion, OperationID)? {
-        guard let work = work(on: lane, generation: generation), let id = work.operation else { return nil }
-        return (work.question, id)
-    }
-
-    /// Lanes' answers are read by the kind of work they were given.
-    package func kind(on lane: LaneID, generation: UInt64) -> LaneOperation? {
-        if case .moving(let order, generation, _) = laneState(lane) { return order }
-        return work(on: lane, generation: generation)?.operation.flatMap { operations[$0]?.kind }
     }
 }

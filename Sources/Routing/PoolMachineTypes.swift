@@ -73,10 +73,15 @@ package struct OperationTerms: Sendable, Equatable {
     package var calls: Int
     /// An earlier call of the same request has been made: it was let in with that, and stands before all others.
     package var isContinuation: Bool
+    /// Another node has passed it on because it has more than its HSMs can do: it is done while there is room, and
+    /// refused before it holds up anybody who asks here.
+    package var isSurplus: Bool
 
     package init(
-        excluded: HSMSet = [], mayPassOn: Bool = false, share: Int = 0, calls: Int = 1, isContinuation: Bool = false
+        excluded: HSMSet = [], mayPassOn: Bool = false, share: Int = 0, calls: Int = 1, isContinuation: Bool = false,
+        isSurplus: Bool = false
     ) {
+        self.isSurplus = isSurplus
         self.excluded = excluded
         self.mayPassOn = mayPassOn
         self.share = share
@@ -131,6 +136,8 @@ package struct Finish: Sendable, Equatable {
     /// The HSM that decided it.
     package var hsm: Int?
     package var attempts: Int
+    /// One of its attempts was a hedge.
+    package var isHedged = false
     /// How long it stood in the line, nanoseconds.
     package var waited: UInt64 = 0
 }

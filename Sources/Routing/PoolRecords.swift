@@ -35,6 +35,8 @@ struct OperationRecord: Sendable {
     var flights = Flights()
     /// Stands in the line.
     var isWaiting = false
+    /// A second call has been made for it because the first was slower than usual.
+    var isHedged = false
     /// How long it has stood in the line, all in all, nanoseconds.
     var waited: UInt64 = 0
     /// Most operations have none. Behind a pointer, because a record is copied several times on the way of each request.
@@ -91,11 +93,19 @@ struct OperationRecord: Sendable {
 
     /// The HSMs that may still be asked.
     var willing: HSMSet { holders.subtracting(missing) }
+
+    /// What it lacks when its time is over.
+    var shortage: Shortage {
+        if attempts == 0 || isWaiting && flights.isEmpty { return .lane }
+        return hasSetbacks && setbacks.lacksBudget ? .budget : .answer
+    }
 }
 
 /// What has gone wrong with an operation, and what is done about it.
 struct Setbacks: Sendable {
     var lastFailure: (hsm: Int, text: String)?
+    /// It was to be tried once more, and the budget did not allow it.
+    var lacksBudget = false
     /// What it had on lanes that were lost.
     var lost: [LostCall] = []
     /// How many checks of its ciphertext have ended because an HSM did not open the key's canary.

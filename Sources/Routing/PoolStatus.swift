@@ -34,10 +34,43 @@ package struct LearnedService: Sendable, Equatable {
     package var call: UInt64
     /// How many calls at a time it makes use of.
     package var calls: Int
+    /// Calls a second that it can do; `nil` while none of its lanes can be used.
+    package var perSecond: Int?
 
-    package init(call: UInt64, calls: Int) {
+    package init(call: UInt64, calls: Int, perSecond: Int?) {
         self.call = call
         self.calls = calls
+        self.perSecond = perSecond
+    }
+}
+
+/// What HSMs could do beside what is asked of them.
+package struct SpareRoom: Sendable, Equatable {
+    /// Operations a second.
+    package var perSecond: Int
+    /// How long one takes, nanoseconds.
+    package var call: UInt64
+
+    package init(perSecond: Int, call: UInt64) {
+        self.perSecond = perSecond
+        self.call = call
+    }
+}
+
+/// What an HSM does.
+package struct HSMWork: Sendable, Equatable {
+    /// Calls that returned in the last whole second.
+    package var callsPerSecond: Int
+    /// Calls since the node started that returned when nobody waited for them any more: the request had its answer from
+    /// another call, or its time was over.
+    package var thrownAway: UInt64
+    /// For how long the oldest request waits that it could do, nanoseconds; `nil` where none waits.
+    package var longestWait: UInt64?
+
+    package init(callsPerSecond: Int = 0, thrownAway: UInt64 = 0, longestWait: UInt64? = nil) {
+        self.callsPerSecond = callsPerSecond
+        self.thrownAway = thrownAway
+        self.longestWait = longestWait
     }
 }
 
@@ -61,6 +94,7 @@ package struct HSMStatus: Sendable, Equatable {
     package var latency: LatencySummary?
     /// `nil` before its first answer.
     package var learned: LearnedService?
+    package var work = HSMWork()
     /// Answers since the node started that were failures of the HSM.
     package var failures: UInt64
     package var lanesOpen: Int

@@ -35,7 +35,8 @@ package struct ServiceEstimate: Sendable {
     package private(set) var centre = 0.0
     private var samples = 0
     private var outliers = 0
-    private var guess = 0.0
+    /// What a probe says that a call may take; 0 before the first.
+    private(set) var guess = 0.0
     private var centreAt: UInt64 = 0
     /// When it was last asked, or answered.
     private var touchedAt: UInt64 = 0

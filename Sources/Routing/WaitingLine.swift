@@ -97,6 +97,11 @@ struct WaitingLine: Sendable {
         return nil
     }
 
+    /// When the oldest came that could use a lane of one of these HSMs.
+    func oldest(sharing hsms: HSMSet) -> UInt64? {
+        (shares + [front]).lazy.flatMap(\.entries).filter { !$0.holders.intersection(hsms).isEmpty }.map(\.since).min()
+    }
+
     /// How many of a key store's operations wait.
     func count(ofShare share: Int) -> Int { shares.first { $0.number == share }?.entries.count ?? 0 }
 

@@ -10,10 +10,15 @@ package struct ForwardingNeeds: Sendable, Equatable {
     package var except: Set<String>
     /// The node that passes it on does not offer the key, and those that are asked may not, either.
     package var mayNotOffer: Bool
+    /// The node that passes it on has more than its HSMs can do, and nothing else is wrong: a peer is asked that tells of
+    /// room, and no other after it.
+    package var isSurplus: Bool
 
     package init(
-        format: UInt8 = 1, only: Set<String>? = nil, except: Set<String> = [], mayNotOffer: Bool = false
+        format: UInt8 = 1, only: Set<String>? = nil, except: Set<String> = [], mayNotOffer: Bool = false,
+        isSurplus: Bool = false
     ) {
+        self.isSurplus = isSurplus
         self.format = format
         self.only = only
         self.except = except
@@ -26,14 +31,19 @@ package struct ForwardingNeeds: Sendable, Equatable {
         format >= Int(self.format) && !except.contains(node) && only?.contains(node) != false
     }
 
-    /// Whether a peer's answer of this status decides. What its HSMs cannot do now (500, 503, 429), those of another may.
-    package func isDecided(by status: Int) -> Bool {
-        status != 500 && status != 503 && status != 429 && isHandedOn(status)
-    }
+    /// Whether a peer's answer of this status decides. What its HSMs cannot do now, those of another may.
+    package func isDecided(by status: Int) -> Bool { !Self.isOfTheMoment(status) && isHandedOn(status) }
 
     /// Whether KMS may be given an answer of this status. Of what is not offered where the request came in, one node
-    /// that does not offer it either, or knows none of its credentials, says nothing for the others.
-    package func isHandedOn(_ status: Int) -> Bool { !mayNotOffer || (status != 404 && status != 401) }
+    /// that does not offer it either, or knows none of its credentials, says nothing for the others; and where more is
+    /// asked than can be done, that is what KMS is told, whatever keeps a peer from helping.
+    package func isHandedOn(_ status: Int) -> Bool {
+        if isSurplus, Self.isOfTheMoment(status) { return false }
+        return !mayNotOffer || (status != 404 && status != 401)
+    }
+
+    /// Whether a status says what the HSMs of one node cannot do now.
+    package static func isOfTheMoment(_ status: Int) -> Bool { status == 500 || status == 503 || status == 429 }
 }
 
 extension ProxyResponse {

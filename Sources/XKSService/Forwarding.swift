@@ -23,8 +23,8 @@ struct Refusal: Error {
 }
 
 extension XKSService {
-    /// Gives an operation to the pool. Where nothing here serves the key, and a peer can be asked, it comes back in time
-    /// for that.
+    /// Gives an operation to the pool. Where nothing here serves the key, or a peer that has room would do it sooner, it
+    /// comes back in time for that.
     ///
     /// - Parameters:
     ///   - calls: how many calls of HSMs the request still takes, this one included.
@@ -35,17 +35,20 @@ extension XKSService {
         completion: @escaping @Sendable (OperationResult) -> Void
     ) {
         let (hsms, deadline) = (store.hsms, exchange.deadline)
-        let terms = OperationTerms(share: exchange.position, calls: calls, isContinuation: isContinuation)
+        let terms = OperationTerms(
+            share: exchange.position, calls: calls, isContinuation: isContinuation, isSurplus: exchange.isSurplus)
         guard exchange.forwardedBy == nil, exchange.mayForward, neighbours.forwarder != nil else {
             return pool.submit(operation, on: hsms, deadline: deadline, terms: terms, completion: completion)
         }
         var passing = terms
         passing.mayPassOn = true
         pool.submit(operation, on: hsms, deadline: deadline, terms: passing) { result in
-            if case .unavailable = result.outcome {
+            switch result.outcome {
+            case .unavailable, .crowded:
                 exchange.retryHere = {
                     self.pool.submit(operation, on: hsms, deadline: deadline, terms: terms, completion: completion)
                 }
+            case .done, .callersFault, .timedOut, .overloaded: break
             }
             completion(result)
         }
@@ -56,6 +59,7 @@ extension XKSService {
         guard let retry = exchange.retryHere, clocks.monotonic() < exchange.deadline else { return false }
         exchange.retryHere = nil
         exchange.mayForward = false
+        exchange.trace.reason = nil
         retry()
         return true
     }
@@ -74,6 +78,7 @@ extension XKSService {
         ) { outcome in
             switch outcome {
             case .answered(let response, let node) where !refusal.needs.isHandedOn(response.status):
+                if self.retryHere(exchange) { return }
                 exchange.trace.reason = "\(refusal.error.message); \(node) answers \(response.status)"
                 self.finish(exchange, refusing: refusal.error)
             case .answered(let response, let node):

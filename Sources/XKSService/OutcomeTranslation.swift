@@ -21,9 +21,21 @@ extension XKSError {
         case .callersFault(.keyIsGone):
             // It was there when the request came in: `KeyDecision` alone says that a key is absent.
             self.init(.internalFailure, "the HSMs that held this key say that they have it no more")
-        case .timedOut: self.init(.dependencyTimeout, "no HSM answered in time")
+        case .timedOut(let shortage): self.init(.dependencyTimeout, shortage.text)
         case .unavailable(let reason): self.init(.internalFailure, "no HSM can do this at the moment: \(reason)")
-        case .overloaded: self.init(.throttling, "more is asked than the HSMs can do in time")
+        case .overloaded, .crowded:
+            self.init(.throttling, "no lane of an HSM becomes free in time: more is asked than the HSMs can do")
+        }
+    }
+}
+
+extension Shortage {
+    fileprivate var text: String {
+        switch self {
+        case .time: "no HSM could be asked in time: the request came too late"
+        case .lane: "no HSM answered in time: no lane of one became free"
+        case .answer: "no HSM answered in time"
+        case .budget: "no HSM answered in time, and the budget for further attempts is spent"
         }
     }
 }
@@ -34,7 +46,8 @@ extension Refusal {
         guard let error = XKSError(outcome, of: operation) else { return nil }
         switch outcome {
         case .unavailable, .callersFault(.keyIsGone): self.init(error: error, isOnlyHere: true)
-        case .done, .callersFault, .timedOut, .overloaded: self.init(error: error, isOnlyHere: false)
+        case .overloaded, .crowded: self.init(error: error, isOnlyHere: true, needs: ForwardingNeeds(isSurplus: true))
+        case .done, .callersFault, .timedOut: self.init(error: error, isOnlyHere: false)
         }
     }
 }

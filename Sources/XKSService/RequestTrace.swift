@@ -16,8 +16,10 @@ package struct RequestTrace: Sendable {
     package var metadata: RequestMetadata?
     /// The HSM whose answer decided.
     package var hsm: String?
-    /// How many times an HSM was asked.
+    /// How many calls of HSMs were made for it.
     package var attempts = 0
+    /// One of them was made beside another that was slower than usual.
+    package var isHedged = false
     /// Time in the deciding HSM's library, microseconds.
     package var hsmMicroseconds: UInt64 = 0
     /// How long it waited for an HSM's lane to become free, microseconds.

@@ -50,9 +50,10 @@ package final class XKSService: ProxyRequestHandler {
     ///
     /// - Parameters:
     ///   - peer: name of the node.
+    ///   - isSurplus: the peer's HSMs are well, and it has more than they can do.
     ///   - deadline: what the peer leaves of the request's time, CLOCK_MONOTONIC of this host, nanoseconds.
     package func handle(
-        _ request: ProxyRequest, forwardedBy peer: String, deadline: UInt64,
+        _ request: ProxyRequest, forwardedBy peer: String, isSurplus: Bool = false, deadline: UInt64,
         reply: @escaping @Sendable (ProxyResponse) -> Void
     ) {
         let setup = setup.withLock { $0 }
@@ -60,6 +61,7 @@ package final class XKSService: ProxyRequestHandler {
             request: request, deadline: min(deadline, request.receivedAt &+ setup.settings.deadline), setup: setup,
             reply: reply)
         exchange.forwardedBy = peer
+        exchange.isSurplus = isSurplus
         exchange.trace.forwardedBy = peer
         handle(exchange)
     }
@@ -147,6 +149,8 @@ final class Exchange: @unchecked Sendable {
     let reply: @Sendable (ProxyResponse) -> Void
     /// The node that passed it on to this one.
     var forwardedBy: String?
+    /// That node has more than its HSMs can do.
+    var isSurplus = false
     /// Of the key that is meant; empty until it is known.
     var label: KeyLabel = ""
     var trace = RequestTrace()
@@ -174,6 +178,7 @@ final class Exchange: @unchecked Sendable {
     func note(_ result: OperationResult) {
         trace.hsm = result.hsm ?? trace.hsm
         trace.attempts += result.attempts
+        trace.isHedged = trace.isHedged || result.isHedged
         trace.hsmMicroseconds += UInt64(result.hsmMicroseconds)
         trace.waitedMicroseconds += result.waitedMicroseconds
     }

@@ -55,6 +55,24 @@ import Testing
                 """)
     }
 
+    @Test func whatHSMsDoAndCouldDo() {
+        let text = text { status in
+            status.status.hsms[0].learned = .init(callMicroseconds: 1_260, usefulCalls: 16, callsPerSecond: 12_400)
+            status.status.hsms[0].work = .init(callsPerSecond: 312, thrownAway: 4, longestWaitMicroseconds: nil)
+            status.status.hsms[2].work = .init(callsPerSecond: 0, thrownAway: 0, longestWaitMicroseconds: 48_210)
+        }
+        #expect(
+            text.contains(
+                """
+
+                 #  HSM        calls/s  can do/s  at a time  longest wait ms  thrown away
+                 1  nshield-a      312     12400         16                -            4
+                 3  luna             0         -          -             48.2            0
+
+                last changes
+                """))
+    }
+
     @Test func aNodeThatEndsSaysSo() {
         #expect(
             text { $0.status.draining = true }

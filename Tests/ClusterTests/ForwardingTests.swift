@@ -57,6 +57,39 @@ struct ForwardingTests {
         }
     }
 
+    @Test("what is more than a node can do goes to a peer that tells of room, and says so; it may refuse it")
+    func surplus() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            let needs = ForwardingNeeds(isSurplus: true)
+            try await eventually("b is there") { a.service.canForward(label: "foo") }
+            #expect(!a.service.canForward(label: "foo", needs: needs), "it tells of no room")
+            guard case .failed = await forward(a.service, needs: needs, within: 2_000) else {
+                Issue.record("it was asked all the same")
+                return
+            }
+            b.delegate.set { $0.facts.room = NodeRoom(perSecond: 1_000_000, callMicroseconds: 2_000) }
+            try await eventually("b's room is known") { a.service.canForward(label: "foo", needs: needs) }
+            #expect(a.service.leastDetour ?? 0 > 3_000_000)
+            let (good, full) = (response(200, #"{"a":1}"#), response(429, #"{"errorName":"ThrottlingException"}"#))
+            b.delegate.set { $0.answer = { _, _ in good } }
+            guard case .answered(let got, _) = await forward(a.service, needs: needs, within: 2_000) else {
+                Issue.record("not answered")
+                return
+            }
+            #expect(got.status == 200 && b.delegate.get(\.surplus) == 1)
+            b.delegate.set { $0.answer = { _, _ in full } }
+            guard case .answered(let refusal, _) = await forward(a.service, needs: needs, within: 2_000) else {
+                Issue.record("not answered")
+                return
+            }
+            #expect(refusal.status == 429)
+            #expect(a.service.statistics.surplusOut == 1 && a.service.statistics.surplusRefused == 1)
+            #expect(b.service.statistics.surplusIn == 2 && b.service.statistics.forwardsIn == 0)
+        }
+    }
+
     // While connections had only begun to be opened: 35 to 39 of 100 failed, "no answer in time".
     @Test("over a long way nothing fails, from the first request on: connections are there before they are needed")
     func far() async throws {

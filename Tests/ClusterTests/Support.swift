@@ -38,6 +38,8 @@ final class ScriptedNode: ClusterDelegate {
         var tlsChanges: [ClusterTLSChange] = []
         /// Given each request that a peer has passed on; nil never answers.
         var answer: @Sendable (ProxyRequest, String) -> ProxyResponse? = { _, _ in nil }
+        /// Those among them that are more than the peer can do.
+        var surplus = 0
     }
 
     let state = Mutex(State())
@@ -76,11 +78,12 @@ final class ScriptedNode: ClusterDelegate {
     func exchangedBlocks(with peer: String, isKnown: Bool) { set { $0.exchangedBlocks[peer] = isKnown } }
 
     func serve(
-        _ request: ProxyRequest, forwardedBy peer: String, deadline: UInt64,
+        _ forwarded: ForwardedRequest, by peer: String, deadline: UInt64,
         reply: @escaping @Sendable (ProxyResponse) -> Void
     ) {
+        if forwarded.isSurplus { set { $0.surplus += 1 } }
         let answer = get(\.answer)
-        if let response = answer(request, peer) { reply(response) }
+        if let response = answer(forwarded.request, peer) { reply(response) }
     }
 
     func noted(_ event: GossipEvent) { set { $0.events.append(event) } }

@@ -46,6 +46,31 @@ struct ForwardingChoiceTests {
         #expect(!choice.canServe("k") && choice.canServe("other") && choice.canServeAny)
     }
 
+    @Test("what a node cannot do goes to those that tell of room, are alike, serve the key, and are not suspected")
+    func roomy() {
+        func room(_ perSecond: UInt32, _ milliseconds: UInt32 = 5) -> NodeRoom {
+            NodeRoom(perSecond: perSecond, callMicroseconds: milliseconds * 1_000)
+        }
+        let members = [
+            member("full") { $0.room = room(0) }, member("old") { $0.room = nil },
+            member("near", roundTrip: 1_000) { $0.room = room(7, 20) },
+            member("far", roundTrip: 8_000) { $0.room = room(5) },
+            member("unmeasured", roundTrip: nil) { $0.room = room(9) },
+            member("suspect", .suspect) { $0.room = room(9) },
+            member("other") { (facts: inout NodeFacts) in (facts.room, facts.configuration) = (room(9), "other") },
+            member("without", roundTrip: 1) { (facts: inout NodeFacts) in
+                (facts.room, facts.unservedKeys) = (room(9), ["k"])
+            },
+        ]
+        let choice = ForwardingChoice(members: members, node: "a", site: "here", configuration: "same")
+        let found = choice.roomy(for: "k")
+        #expect(found.map(\.member.identity.name) == ["far", "near"] && found.map(\.spare) == [5, 7])
+        #expect(choice.roomy(for: "k") { name, _ in name != "far" }.map(\.spare) == [7])
+        #expect(choice.leastDetour == 6_001_000, "5 ms, the way to the node without the key, and 1 ms")
+        let alone = ForwardingChoice(members: [members[0]], node: "a", site: "here", configuration: "same")
+        #expect(alone.leastDetour == nil)
+    }
+
     @Test("a degraded HSM serves; a node that has said nothing of itself does not")
     func degraded() {
         #expect(order([member("b") { $0.hsms[0].state = .degraded }]) == ["b"])

@@ -121,7 +121,7 @@ struct PoolMachineDepthTests {
         let behind = try bench.send([0], deadlineIn: 20)
         let after = bench.tick(after: 20)
         #expect(after.finishes.map(\.operation) == [behind.operation])
-        #expect(after.finishes.first?.outcome == .timedOut)
+        #expect(after.finishes.first?.outcome == .timedOut(.answer))
         #expect(bench.answer(call, .done).finishes.count == 1)
         // The worker skips what is late.
         #expect(bench.answer(behind, .tryElsewhere).isEmpty)

@@ -267,7 +267,8 @@ struct PoolMachineSilenceTests {
         let after = bench.machine.tick(now: bench.now)
         #expect(after.restarts.isEmpty && after.dispatches.isEmpty)
         #expect(
-            after.finishes.map(\.outcome) == Array(repeating: .timedOut, count: 4), "they are over by their deadline")
+            after.finishes.map(\.outcome) == Array(repeating: .timedOut(.answer), count: 4),
+            "they are over by their deadline")
         #expect(bench.machine.lanes(of: 0).overdue == 0)
         #expect(bench.machine.stoodStill == milliseconds * millisecond)
         for call in calls { _ = bench.answer(call, .done) }

@@ -100,9 +100,10 @@ struct PoolMachineTests {
         #expect(bench.machine.inLine == 1)
         let end = bench.tick(after: 200)
         #expect(Set(end.finishes.map(\.operation)) == [running, waiting])
-        #expect(end.finishes.allSatisfy { $0.outcome == .timedOut })
+        #expect(end.finishes.first { $0.operation == running }?.outcome == .timedOut(.answer))
+        #expect(end.finishes.first { $0.operation == waiting }?.outcome == .timedOut(.lane))
         #expect(bench.machine.unfinished == 0 && bench.machine.inLine == 0)
-        #expect(bench.submit([0], deadlineIn: 0).1.finishes.map(\.outcome) == [.timedOut])
+        #expect(bench.submit([0], deadlineIn: 0).1.finishes.map(\.outcome) == [.timedOut(.time)])
     }
 
     @Test("over the limit the answer is 'overloaded' at once")

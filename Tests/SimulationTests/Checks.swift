@@ -123,7 +123,7 @@ extension Simulation {
             checkNeed(request, name)
             checkPatience(request, name)
             checkTold(request, name)
-        case .callersFault, .overloaded:
+        case .callersFault, .overloaded, .crowded:
             checkNeed(request, name)
             checkTold(request, name)
         }

@@ -77,6 +77,8 @@ struct LoadedHSM: Equatable {
     var isSerial = false
     var tier = 0
     var weight = 100
+    /// The only node that has it; `nil`: all have.
+    var node: Int?
     /// When it is slower.
     var spells: [Spell] = []
 
@@ -115,6 +117,8 @@ struct LoadScenario {
     /// What comes before this is not counted.
     var warmUp: UInt64 = 2_000 * millisecond
     var length: UInt64 = 8_000 * millisecond
+    /// Nodes pass on what is more than their own HSMs can do.
+    var passesOn = false
     /// The nodes that stand still for a while, with their workers.
     var pause: (nodes: Range<Int>, from: UInt64, until: UInt64)?
 
@@ -123,7 +127,8 @@ struct LoadScenario {
         loads = [KeyStoreLoad(perSecond: perSecond)]
     }
 
-    var all: HSMSet { HSMSet(hsms.indices) }
+    /// Those that a node has.
+    func all(of node: Int) -> HSMSet { HSMSet(hsms.indices.filter { hsms[$0].node.map { $0 == node } ?? true }) }
 
     /// Calls a second that all HSMs together can do.
     var capacity: Double { hsms.reduce(0) { $0 + $1.capacity } }
@@ -153,6 +158,9 @@ struct LoadResult {
     var latencies: [[UInt32]]
     /// Calls that were made for counted requests.
     var calls = 0
+    /// Requests that were given to another node, and those of them that it refused.
+    var passed = 0
+    var refused = 0
     /// Calls that each HSM was given, second by second from the start.
     var perSecond: [[Int]]
 

@@ -60,7 +60,7 @@ private struct World {
             finished += 1
             // Two rounds of three, and eight that were lost with their lanes.
             if finish.attempts > 14 { violations.append("too many attempts") }
-            if finish.outcome == .timedOut, operation.deadline > now { violations.append("timed out early") }
+            if case .timedOut = finish.outcome, operation.deadline > now { violations.append("timed out early") }
             if finish.outcome == .done, operation.deadline < now {
                 violations.append("answered after the deadline")
             }

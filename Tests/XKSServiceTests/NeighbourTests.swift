@@ -165,13 +165,50 @@ struct NeighbourTests {
         "what is the caller's fault stays here",
         arguments: [
             OperationResult(outcome: .callersFault(.ciphertextIsInvalid), attempts: 1),
-            OperationResult(outcome: .timedOut, attempts: 1), OperationResult(outcome: .overloaded, attempts: 1),
+            OperationResult(outcome: .timedOut(.answer), attempts: 1),
         ])
     func notForwarded(result: OperationResult) throws {
         let peer = ScriptedForwarder(answer(200, "{}"))
         let bench = try ServiceBench(forwarder: peer) { _ in result }
         #expect(try bench.post(keyPath + "/decrypt", decryptBody).0 != 200)
         #expect(peer.labels.isEmpty)
+    }
+
+    private let overloaded = OperationResult(outcome: .overloaded)
+
+    /// It stayed here: 429, while peers were idle.
+    @Test("what is more than the HSMs here can do goes to a peer that has room, and to no second one")
+    func surplus() throws {
+        let peer = ScriptedForwarder(answer(200, #"{"plaintext":"AQ=="}"#))
+        let bench = try ServiceBench(forwarder: peer) { _ in overloaded }
+        #expect(try bench.post(keyPath + "/decrypt", decryptBody).0 == 200)
+        #expect(peer.needs == [ForwardingNeeds(isSurplus: true)])
+        let second = try ServiceBench(forwarder: peer) { _ in overloaded }
+        #expect(try second.post(keyPath + "/decrypt", decryptBody, forwardedBy: "iad-1").0 == 429)
+        let full = try ServiceBench(forwarder: ScriptedForwarder(answer(200, "{}"), isThere: false)) { _ in overloaded }
+        #expect(try full.post(keyPath + "/decrypt", decryptBody).0 == 429)
+        #expect(peer.labels.count == 1)
+    }
+
+    @Test("whatever keeps that peer from it, KMS is told 429; what is the caller's fault is told as it is")
+    func surplusRefused() throws {
+        for status in [429, 500, 503] {
+            let bench = try ServiceBench(forwarder: ScriptedForwarder(answer(status, "{}"))) { _ in overloaded }
+            #expect(try bench.post(keyPath + "/decrypt", decryptBody).0 == 429)
+            #expect(bench.observer.traces.first?.reason?.contains("answers \(status)") == true)
+        }
+        let invalid = answer(400, #"{"errorName":"InvalidCiphertextException"}"#)
+        let bench = try ServiceBench(forwarder: ScriptedForwarder(invalid)) { _ in overloaded }
+        #expect(try bench.post(keyPath + "/decrypt", decryptBody).0 == 400)
+    }
+
+    @Test("the pool is told that what a peer passes on is more than that peer can do")
+    func surplusFromPeer() throws {
+        let bench = try ServiceBench { _ in encrypted }
+        _ = try bench.post(keyPath + "/encrypt", encryptBody, forwardedBy: "fra-2", isSurplus: true)
+        _ = try bench.post(keyPath + "/encrypt", encryptBody, forwardedBy: "fra-2")
+        _ = try bench.post(keyPath + "/encrypt", encryptBody)
+        #expect(bench.pool.terms.map(\.isSurplus) == [true, false, false])
     }
 
     @Test("no ciphertext is called invalid while another node may hold its key; a node that does is asked once")

@@ -149,9 +149,12 @@ struct ServiceBench {
 
     /// Sends a signed request and returns what comes back.
     ///
-    /// - Parameter forwardedBy: the peer that passes it on, with all of the request's time.
+    /// - Parameters:
+    ///   - forwardedBy: the peer that passes it on, with all of the request's time.
+    ///   - isSurplus: because it has more than its HSMs can do.
     func post(
-        _ path: String, _ body: String, method: String = "POST", sign: Bool = true, forwardedBy: String? = nil
+        _ path: String, _ body: String, method: String = "POST", sign: Bool = true, forwardedBy: String? = nil,
+        isSurplus: Bool = false
     ) throws -> (Int, String) {
         var request = ProxyRequest(
             method: method, target: path, headers: [HeaderField(name: "Host", value: "localhost")],
@@ -160,7 +163,7 @@ struct ServiceBench {
         let answers = Mutex<[ProxyResponse]>([])
         let reply: @Sendable (ProxyResponse) -> Void = { response in answers.withLock { $0.append(response) } }
         if let forwardedBy {
-            service.handle(request, forwardedBy: forwardedBy, deadline: .max, reply: reply)
+            service.handle(request, forwardedBy: forwardedBy, isSurplus: isSurplus, deadline: .max, reply: reply)
         } else {
             service.handle(request, reply: reply)
         }

@@ -111,7 +111,7 @@ struct XKSServiceTests {
         let unknown = try ServiceBench(decision: .unknown("nobody can be asked")) { _ in encrypted }
         #expect(try unknown.post(encryptPath, encryptBody()).1.contains("InternalException"))
         let table: [(OperationOutcome, Int, String)] = [
-            (.timedOut, 503, "DependencyTimeoutException"), (.unavailable("down"), 500, "InternalException"),
+            (.timedOut(.answer), 503, "DependencyTimeoutException"), (.unavailable("down"), 500, "InternalException"),
             (.overloaded, 429, "ThrottlingException"), (.callersFault(.keyIsGone), 500, "InternalException"),
             (.callersFault(.ciphertextIsInvalid), 400, "InvalidCiphertextException"),
             (.callersFault(.usageNotPermitted), 400, "InvalidKeyUsageException"),

@@ -38,6 +38,7 @@ struct RequestLogAdapter: RequestObserver {
                 accessKeyID: trace.accessKeyID,
                 hsm: trace.hsm,
                 attempts: trace.attempts,
+                isHedged: trace.isHedged,
                 totalMicroseconds: Int(clamping: totalMicroseconds),
                 hsmMicroseconds: trace.hsm == nil ? nil : Int(clamping: trace.hsmMicroseconds),
                 waitedMicroseconds: trace.waitedMicroseconds == 0 ? nil : Int(clamping: trace.waitedMicroseconds),

@@ -136,12 +136,14 @@ extension NodeNeighbours: ClusterDelegate {
         tellPool()
         exchangeKeys()
         learnFormats()
+        pool.know(detour: isForwarding ? cluster?.leastDetour : nil)
         return NodeFacts(
             isDraining: isDraining.load(ordering: .relaxed), version: Product.version, configuration: configuration,
             canaries: canaries, blocks: book.current().digest, blockChanges: store.blockChanges,
             inFlight: UInt32(clamping: service?.requestsInFlight ?? 0), encrypts: totals.encrypts,
             decrypts: totals.decrypts, hsms: pool.status().prefix(NodeFacts.mostHSMs).map(HSMFact.init),
-            unserved: pool.unservedKeys(), reads: Self.reads, activatedFormat: formats.activatedFormat)
+            unserved: pool.unservedKeys(), reads: Self.reads, activatedFormat: formats.activatedFormat,
+            room: pool.room)
     }
 
     /// What peers have activated is in use here, too.
@@ -230,13 +232,14 @@ extension NodeNeighbours: ClusterDelegate {
     }
 
     func serve(
-        _ request: ProxyRequest, forwardedBy peer: String, deadline: UInt64,
+        _ forwarded: ForwardedRequest, by peer: String, deadline: UInt64,
         reply: @escaping @Sendable (ProxyResponse) -> Void
     ) {
         guard let service = state.withLock({ $0.service }) else {
             return reply(.failure(XKSError(.internalFailure, "the node has just begun")))
         }
-        service.handle(request, forwardedBy: peer, deadline: deadline, reply: reply)
+        service.handle(
+            forwarded.request, forwardedBy: peer, isSurplus: forwarded.isSurplus, deadline: deadline, reply: reply)
     }
 
     func noted(_ event: GossipEvent) {
@@ -297,8 +300,7 @@ extension NodeFacts {
     fileprivate init(
         isDraining: Bool, version: String, configuration: String, canaries: String, blocks: String,
         blockChanges: UInt64?, inFlight: UInt32, encrypts: UInt64, decrypts: UInt64, hsms: [HSMFact],
-        unserved: [KeyLabel], reads: FormatVersions,
-        activatedFormat: UInt8
+        unserved: [KeyLabel], reads: FormatVersions, activatedFormat: UInt8, room: SpareRoom?
     ) {
         let isNamed = unserved.count <= Self.mostUnservedKeys
         self.init(
@@ -307,7 +309,13 @@ extension NodeFacts {
             unservedKeys: unserved.prefix(Self.mostUnservedKeys).map(\.text),
             unservedCount: UInt32(clamping: unserved.count),
             unservedFilter: isNamed ? nil : LabelFilter(unserved.map { Array($0.text.utf8) }), reads: reads,
-            activatedFormat: activatedFormat)
+            activatedFormat: activatedFormat, room: room.map(NodeRoom.init))
+    }
+}
+
+extension NodeRoom {
+    fileprivate init(_ room: SpareRoom) {
+        self.init(perSecond: UInt32(clamping: room.perSecond), callMicroseconds: UInt32(clamping: room.call / 1_000))
     }
 }
 

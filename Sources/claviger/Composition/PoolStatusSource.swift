@@ -75,7 +75,12 @@ final class PoolStatusSource: NodeStatusSource {
             keys: hsm.keys,
             tier: hsm.tier, weight: hsm.weight, drained: hsm.isDrained,
             latencyMicroseconds: hsm.latency.map { .init(p50: $0.p50, p95: $0.p95, p99: $0.p99) },
-            learned: hsm.learned.map { .init(callMicroseconds: $0.call / 1_000, usefulCalls: $0.calls) })
+            learned: hsm.learned.map {
+                .init(callMicroseconds: $0.call / 1_000, usefulCalls: $0.calls, callsPerSecond: $0.perSecond)
+            },
+            work: .init(
+                callsPerSecond: hsm.work.callsPerSecond, thrownAway: hsm.work.thrownAway,
+                longestWaitMicroseconds: hsm.work.longestWait.map { $0 / 1_000 }))
     }
 
     /// A key as far as key stores offer it; `nil` when none does. HSMs that are not to serve it are left out.

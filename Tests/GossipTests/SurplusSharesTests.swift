@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import Gossip
+import Testing
+
+@Suite("Gossip: how much of what a node cannot do a peer is given")
+struct SurplusSharesTests {
+    private let millisecond: UInt64 = 1_000_000
+
+    /// Offers a request each millisecond for so long; how many were given.
+    private func given(
+        _ shares: inout SurplusShares, spare: UInt32, from: UInt64, milliseconds: UInt64, refusing: Bool = false
+    ) -> Int {
+        var count = 0
+        for passed in 0..<milliseconds {
+            let now = from + passed * millisecond
+            guard shares.take("b", spare: spare, now: now) else { continue }
+            count += 1
+            if refusing { shares.answered("b", isRefusal: true, now: now) }
+        }
+        return count
+    }
+
+    @Test("half of its room at first, all of it in the end, and none where there is none")
+    func grows() {
+        var shares = SurplusShares()
+        #expect(given(&shares, spare: 0, from: 0, milliseconds: 1_000) == 0)
+        #expect((50...70).contains(given(&shares, spare: 100, from: 0, milliseconds: 1_000)))
+        _ = given(&shares, spare: 100, from: 1_000 * millisecond, milliseconds: 3_000)
+        #expect((98...102).contains(given(&shares, spare: 100, from: 4_000 * millisecond, milliseconds: 1_000)))
+    }
+
+    @Test("one that refuses is asked little within half a second, and never forgotten")
+    func refuses() {
+        var shares = SurplusShares()
+        let before = given(&shares, spare: 800, from: 0, milliseconds: 500, refusing: true)
+        let after = given(&shares, spare: 800, from: 500 * millisecond, milliseconds: 1_000, refusing: true)
+        #expect(before < 120, "\(before)")
+        #expect((10...60).contains(after), "\(after)")
+        _ = given(&shares, spare: 800, from: 1_500 * millisecond, milliseconds: 6_000)
+        #expect(given(&shares, spare: 800, from: 7_500 * millisecond, milliseconds: 1_000) > 780)
+    }
+
+    @Test("each peer by itself; a pause saves up no more than a twentieth of a second")
+    func apart() {
+        var shares = SurplusShares()
+        _ = given(&shares, spare: 1_000, from: 0, milliseconds: 4_000)
+        let later: UInt64 = 30_000 * millisecond
+        var burst = 0
+        while shares.take("b", spare: 1_000, now: later) { burst += 1 }
+        #expect(burst == 50)
+        let other = shares.take("c", spare: 1, now: later)
+        #expect(other)
+    }
+}
