@@ -61,20 +61,28 @@ final class Forwarder: Sendable {
         completion: @escaping @Sendable (ForwardResult) -> Void
     ) {
         let roomy = gossip.choice.roomy(for: label) { needs.allow(node: $0, reading: $1) }
+        let left = remaining(until: deadline)
         let now = monotonicNanoseconds()
-        let chosen = shares.withLock { shares in
-            roomy.first { shares.take($0.member.identity.name, spare: $0.spare, now: now) }?.member
+        let chosen = shares.withLock { shares -> (peer: NodeIdentity, time: ForwardingTime)? in
+            for (member, spare, detour) in roomy {
+                let time = ForwardingTime(left: left, roundTrip: member.roundTripNanoseconds, usual: detour)
+                guard let time, shares.take(member.identity.name, spare: spare, time: detour, now: now) else {
+                    continue
+                }
+                return (member.identity, time)
+            }
+            return nil
         }
         guard let chosen else { return completion(.failed("no peer has more room")) }
+        let name = chosen.peer.name
         guard let body = ForwardWire.encode(request, isSurplus: true) else {
+            shares.withLock { $0.answered(name, isRefusal: false, now: now) }
             return completion(.failed("its head is too long"))
         }
-        attempt(body, [chosen], needs, deadline, last: .failed("no peer has more room")) { result in
+        ask(chosen.peer, body, chosen.time) { result in
             var isRefusal = true
             if case .answered(let response, _) = result, needs.isHandedOn(response.status) { isRefusal = false }
-            self.shares.withLock {
-                $0.answered(chosen.identity.name, isRefusal: isRefusal, now: monotonicNanoseconds())
-            }
+            self.shares.withLock { $0.answered(name, isRefusal: isRefusal, now: monotonicNanoseconds()) }
             self.counters.note { counts in
                 if isRefusal { counts.surplusRefused += 1 } else { counts.surplusOut += 1 }
             }
@@ -98,30 +106,36 @@ final class Forwarder: Sendable {
             if case .failed = last { reason = .failed("\(peer.name): too little time is left") }
             return attempt(body, rest, needs, deadline, last: reason, completion: completion)
         }
-        let call = PeerCall(path: .forward, body: body, budget: time.budget / 1_000, limit: limits.limit(.forward))
-        pool.perform(call, to: peer.address, name: peer.name, timeout: time.timeout).whenComplete { result in
-            let mine: ForwardResult
-            switch result {
-            case .success(let answer):
-                guard answer.status == 200, let status = answer.forwardStatus else {
-                    mine = .failed("\(peer.name): \(PeerFailure.refused(answer.status))")
-                    break
-                }
-                let response = ProxyResponse(status: status, body: answer.body)
-                guard response.isFitToHandOn else {
-                    self.counters.dropped(.malformed)
-                    mine = .failed("\(peer.name): \(PeerFailure.malformed)")
-                    break
-                }
-                mine = .answered(response, by: peer.name)
-                if needs.isDecided(by: status) { return completion(mine) }
-            case .failure(let error): mine = .failed("\(peer.name): \(error)")
-            }
+        ask(peer, body, time) { mine in
+            if case .answered(let response, _) = mine, needs.isDecided(by: response.status) { return completion(mine) }
             // An answer, whichever, says more than none.
             if case .answered = last, case .failed = mine {
                 self.attempt(body, rest, needs, deadline, last: last, completion: completion)
             } else {
                 self.attempt(body, rest, needs, deadline, last: mine, completion: completion)
+            }
+        }
+    }
+
+    /// Has one peer answer; what it says is handed on only when it is an answer of the API.
+    private func ask(
+        _ peer: NodeIdentity, _ body: SecretBytes, _ time: ForwardingTime,
+        completion: @escaping @Sendable (ForwardResult) -> Void
+    ) {
+        let call = PeerCall(path: .forward, body: body, budget: time.budget / 1_000, limit: limits.limit(.forward))
+        pool.perform(call, to: peer.address, name: peer.name, timeout: time.timeout).whenComplete { result in
+            switch result {
+            case .success(let answer):
+                guard answer.status == 200, let status = answer.forwardStatus else {
+                    return completion(.failed("\(peer.name): \(PeerFailure.refused(answer.status))"))
+                }
+                let response = ProxyResponse(status: status, body: answer.body)
+                guard response.isFitToHandOn else {
+                    self.counters.dropped(.malformed)
+                    return completion(.failed("\(peer.name): \(PeerFailure.malformed)"))
+                }
+                completion(.answered(response, by: peer.name))
+            case .failure(let error): completion(.failed("\(peer.name): \(error)"))
             }
         }
     }

@@ -61,10 +61,10 @@ package struct ForwardingChoice: Sendable, Equatable {
     }
 
     /// Those that serve the key and could do more than they are asked for, those first that would have done an operation
-    /// first. Each with how many more it could do a second.
+    /// first. Each with how many more it could do a second, and how long one takes.
     package func roomy(
         for label: String, where mayAsk: (_ name: String, _ format: Int) -> Bool = { _, _ in true }
-    ) -> [(member: Member, spare: UInt32)] {
+    ) -> [(member: Member, spare: UInt32, detour: UInt64)] {
         let found = candidates.compactMap { candidate -> (member: Member, spare: UInt32, detour: UInt64)? in
             guard let detour = candidate.detour, let spare = candidate.facts.room?.perSecond,
                 mayAsk(candidate.member.identity.name, candidate.facts.reads.ciphertext),
@@ -72,7 +72,7 @@ package struct ForwardingChoice: Sendable, Equatable {
             else { return nil }
             return (candidate.member, spare, detour)
         }
-        return found.sorted { $0.detour < $1.detour }.map { ($0.member, $0.spare) }
+        return found.sorted { $0.detour < $1.detour }
     }
 
     /// How long an operation takes that goes to the fastest peer that has room, way there and back included, nanoseconds;

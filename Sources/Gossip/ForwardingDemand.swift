@@ -63,6 +63,22 @@ package struct ForwardingTime: Sendable, Equatable {
     /// What is kept for the answer to KMS.
     private static let reserve: UInt64 = 2_000_000
 
+    /// For a helper, which spares this node a wait: so much that its answer is late only if it is in trouble, and that this
+    /// node can still do it then. `nil` when nothing could come of it.
+    ///
+    /// - Parameters:
+    ///   - left: until the request's deadline.
+    ///   - roundTrip: to the peer and back.
+    ///   - usual: what a request usually takes that goes there, the way included.
+    package init?(left: UInt64, roundTrip: UInt64, usual: UInt64) {
+        guard let all = ForwardingTime(left: left, roundTrip: roundTrip, next: nil) else { return nil }
+        let patient = usual.multipliedReportingOverflow(by: 2)
+        guard !patient.overflow else { return nil }
+        timeout = min(all.timeout, max(patient.partialValue, left / 4))
+        guard timeout > roundTrip else { return nil }
+        budget = timeout - roundTrip
+    }
+
     /// Half of the time where that is enough for this peer and for the next: one that is silent must leave some to
     /// another. All of it where it is not: two that are given too little are of less use than one. `nil` when nothing
     /// could come of it.

@@ -6,7 +6,8 @@
 /// figure, and it is a little old. So each is given a share of it that is halved when the peer refuses, and grows evenly
 /// while it does not, as TCP shares a link (additive increase, multiplicative decrease; Chiu and Jain, 1989): nodes that
 /// are full come to equal shares of a peer's room, and a peer that has just become full is asked little within a few
-/// hundred milliseconds.
+/// hundred milliseconds. One that does not answer is given no more than would be under way there by its share and the time
+/// that one takes (Little's law), twice that and a few.
 package struct SurplusShares: Sendable {
     private struct Share: Sendable {
         /// Of what the peer tells, 0 … 1.
@@ -15,6 +16,8 @@ package struct SurplusShares: Sendable {
         var tokens = 1.0
         var at: UInt64
         var cutAt: UInt64 = 0
+        /// Requests that it has been given and has not answered.
+        var outstanding = 0
     }
 
     /// The part of a peer's room that is used at first, and that it never falls below.
@@ -25,6 +28,7 @@ package struct SurplusShares: Sendable {
     private static let oneCut: UInt64 = 100_000_000
     /// Most requests at once: what comes in so many seconds.
     private static let burst = 0.05
+    private static let fewOutstanding = 3.0
     /// A peer that was given nothing for so long is forgotten.
     private static let memory: UInt64 = 60_000_000_000
 
@@ -34,19 +38,28 @@ package struct SurplusShares: Sendable {
 
     /// Takes the right to give a peer one request; false when it has been given its share.
     ///
-    /// - Parameter spare: what the peer tells, operations a second.
-    package mutating func take(_ peer: String, spare: UInt32, now: UInt64) -> Bool {
+    /// - Parameters:
+    ///   - spare: what the peer tells, operations a second.
+    ///   - time: that one takes there, nanoseconds.
+    package mutating func take(_ peer: String, spare: UInt32, time: UInt64, now: UInt64) -> Bool {
         guard spare > 0 else { return false }
         var share = grown(peer, spare: spare, now: now)
-        let may = share.tokens >= 1
-        if may { share.tokens -= 1 }
+        let usual = Double(spare) * share.part * Double(time) / 1e9
+        let may = share.tokens >= 1 && Double(share.outstanding) < 2 * usual + Self.fewOutstanding
+        if may {
+            share.tokens -= 1
+            share.outstanding += 1
+        }
         shares[peer] = share
         return may
     }
 
-    /// What came of a request that a peer was given.
+    /// What came of a request that a peer was given, each once. No answer in time is a refusal.
     package mutating func answered(_ peer: String, isRefusal: Bool, now: UInt64) {
-        guard isRefusal, var share = shares[peer], now >= share.cutAt + Self.oneCut else { return }
+        guard var share = shares[peer] else { return }
+        share.outstanding = max(share.outstanding - 1, 0)
+        shares[peer] = share
+        guard isRefusal, now >= share.cutAt + Self.oneCut else { return }
         share.part = max(share.part / 2, Self.least)
         share.tokens = min(share.tokens, 1)
         share.cutAt = now

@@ -216,7 +216,7 @@ package final class HSMPool: KeyOperationPool {
     package var overload: String? {
         let now = monotonicNanoseconds()
         return state.withLock { $0.machine.load.overload(now: now) }.map {
-            "more is asked than the HSMs can do: \($0.asked) operations a second, of which they did \($0.done); the rest "
+            "more is asked than the HSMs can do: \($0.asked) calls a second, of which they did \($0.done); the rest "
                 + "is passed on to nodes that have room, or told 429. Add HSMs or sessions, or ask AWS for a smaller "
                 + "request quota"
         }

@@ -73,7 +73,7 @@ extension PoolState {
         status.latency = machine.latency(of: hsm).map {
             LatencySummary(p50: $0.p50 / 1_000, p95: $0.p95 / 1_000, p99: $0.p99 / 1_000)
         }
-        status.learned = machine.learned(of: hsm)
+        status.learned = machine.learned(of: hsm, now: now)
         status.work = machine.work(of: hsm, now: now)
         status.failures = entry.failures
         (status.lanesOpen, status.lanesBusy, status.lanesOverdue) = lanes

@@ -15,6 +15,11 @@
 /// 2. *A trial*: the limit is lowered a step, and stays there only if calls then take less time. An HSM that has become
 ///    slower by itself does not pass it.
 ///
+/// Where several nodes share such an HSM, none sees much of the queue depend on its own calls, and together they fill it
+/// until no answer comes in time, whoever asks: work that is for nothing. So without a trial, too, the limit comes down
+/// while calls take more than a good half of the time that a request has, until they do not (additive increase,
+/// multiplicative decrease): the nodes find a share each, and answers are in time.
+///
 /// The limit rises by itself, slowly, and at once by a quarter when there is no dependence. Times are nanoseconds.
 package struct ConcurrencyLimit: Sendable {
     /// Weight of an answer in what is usual now, and in the dependence.
@@ -48,6 +53,9 @@ package struct ConcurrencyLimit: Sendable {
     private var decidedAt: UInt64 = 0
     private var raisedAt: UInt64 = 0
     private var notBefore: UInt64 = 0
+    private var yieldsAt: UInt64 = 0
+    /// What lowered the limit last was that calls took too long.
+    package private(set) var hasYielded = false
 
     /// Most calls at a time; none while nothing speaks for one.
     package private(set) var limit = Double.infinity
@@ -67,7 +75,10 @@ package struct ConcurrencyLimit: Sendable {
     ///   - duration: at most a few times what is usual: a rare slow call says nothing of the others.
     ///   - inFlight: with how many calls it was begun, itself included.
     ///   - lanes: how many calls there can be.
-    package mutating func record(_ duration: Double, inFlight: Int, sentAt: UInt64, lanes: Int, now: UInt64) {
+    ///   - tooLong: what calls must not take usually, because then most are for nothing.
+    package mutating func record(
+        _ duration: Double, inFlight: Int, sentAt: UInt64, lanes: Int, tooLong: Double = .infinity, now: UInt64
+    ) {
         let count = Double(max(inFlight, 1))
         samples += 1
         if samples == 1 { (inFlightNow, durationNow, usualInFlight) = (count, duration, count) }
@@ -83,12 +94,24 @@ package struct ConcurrencyLimit: Sendable {
             trial?.answers += 1
             trial?.sum += duration
         }
-        decide(lanes: lanes, now: now)
+        if durationNow > tooLong { return yield(lanes: lanes, tooLong: tooLong, now: now) }
+        decide(lanes: lanes, mayHurry: durationNow < tooLong / 2, now: now)
+    }
+
+    /// Lowers the limit because calls take too long, and waits until that can have shown.
+    private mutating func yield(lanes: Int, tooLong: Double, now: UInt64) {
+        guard now >= yieldsAt else { return }
+        yieldsAt = now &+ UInt64(min(max(durationNow, Double(Self.decideEvery)), 1e10))
+        trial = nil
+        let used = min(limit, max(inFlightNow, 1), Double(lanes))
+        limit = max((used * max(tooLong / durationNow, 0.5)).rounded(.down), Self.lowest)
+        hasYielded = true
+        raisedAt = now
     }
 
     private static func bounded(_ value: Double) -> Double { min(max(value, -1), 1) }
 
-    private mutating func decide(lanes: Int, now: UInt64) {
+    private mutating func decide(lanes: Int, mayHurry: Bool, now: UInt64) {
         if let current = trial {
             guard current.answers >= Self.trialAnswers else { return }
             let isFaster = current.sum / Double(current.answers) < Self.gain * current.durationBefore
@@ -106,9 +129,12 @@ package struct ConcurrencyLimit: Sendable {
         if isKnown, dependence > 0.6, now >= notBefore, inFlightNow > 1.5, used > floor {
             trial = Trial(since: now, limitBefore: limit, durationBefore: durationNow)
             limit = max(floor, (used * Self.step).rounded())
+            hasYielded = false
             raisedAt = now
-        } else if limit < Double(lanes), isKnown && dependence < 0.3 || now >= raisedAt &+ Self.raiseEvery {
-            limit += isKnown && dependence < 0.3 ? max(limit / 4, 1) : 1
+        } else if limit < Double(lanes) {
+            let isApart = (isKnown || hasYielded) && dependence < 0.3 && mayHurry
+            guard isApart || now >= raisedAt &+ Self.raiseEvery else { return }
+            limit += isApart ? max(limit / 4, 1) : 1
             raisedAt = now
         }
         if limit >= Double(lanes) { limit = .infinity }

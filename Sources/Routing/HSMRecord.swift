@@ -71,12 +71,16 @@ struct HSMRecord: Sendable {
     var inFlight: Int { lanes.busy + lanes.queued - lanes.overdue }
 
     /// True when it has a free lane and makes use of one more call.
-    var hasFreeLane: Bool { lanes.freeCount > 0 && limit.allows(inFlight) }
+    var hasFreeLane: Bool { lanes.freeCount > 0 && allowsOneMore }
 
     /// True when one of its lanes can be given a request.
     ///
     /// With too many lanes open nothing is sent down busy ones: they are to become free, and close.
-    var hasPlace: Bool { limit.allows(inFlight) && lanes.hasPlace(depth: depth) }
+    var hasPlace: Bool { allowsOneMore && lanes.hasPlace(depth: depth) }
+
+    /// True when it makes use of one more call. Where calls have taken too long, those that nobody waits for any more count,
+    /// too: the HSM is at them all the same.
+    private var allowsOneMore: Bool { limit.allows(limit.hasYielded ? lanes.busy + lanes.queued : inFlight) }
 
     /// How much may be on a lane at a time.
     var depth: Int { lanes.open > allowed ? 1 : traits.depth }
@@ -111,15 +115,19 @@ struct HSMRecord: Sendable {
     }
 
     /// A call has returned. `isAnswer`: the HSM has worked on it; a failure may be quick, and says nothing of its speed.
-    mutating func returned(_ work: LaneWork, isAnswer: Bool, now: UInt64) {
+    mutating func returned(_ work: LaneWork, isAnswer: Bool, limits: PoolLimits, now: UInt64) {
         let duration = now > work.calledAt ? now - work.calledAt : 0
         service.record(duration, isAnswer: isAnswer, now: now)
         guard isAnswer else { return }
         let counted = min(Double(duration), 4 * service.centre)
-        limit.record(counted, inFlight: work.inFlight, sentAt: work.sentAt, lanes: lanes.open * depth, now: now)
+        limit.record(
+            counted, inFlight: work.inFlight, sentAt: work.sentAt, lanes: lanes.open * depth,
+            tooLong: Self.mostOfRequest * Double(limits.requestTime), now: now)
     }
 
     private static let oneFailure = 1.0 / 16
+    /// What an HSM's calls may usually take of the time that a request has.
+    private static let mostOfRequest = 0.6
 
     // MARK: What the next request can expect
 
@@ -139,18 +147,22 @@ struct HSMRecord: Sendable {
     private static let leastExpected = 50_000.0
 
     /// How many of its lanes become free in a nanosecond while all are busy that it makes use of.
-    var pace: Double? {
-        guard let mean = service.mean, !lanes.isHeld else { return nil }
+    var pace: Double? { lanes.isHeld ? nil : pace(service.mean) }
+
+    private func pace(_ mean: Double?) -> Double? {
+        guard let mean else { return nil }
         let used = min(Double(lively), limit.limit)
         let crowd = limit.dependence * (used / limit.usualInFlight - 1)
         return used / max(mean * max(1 + crowd, 0.1), 1_000)
     }
 
-    /// Calls a second that it can do; by what a probe took, where it has had no call. `nil` while nothing is known of it.
-    var capacity: Double? {
-        if let pace { return pace * 1e9 }
-        guard service.mean == nil, service.guess > 0, !lanes.isHeld else { return nil }
-        return 1e9 * min(Double(lively), limit.limit) / service.guess
+    /// Calls a second that it can do. Where it has had no call lately, rare slow ones among its last say nothing of it;
+    /// where it has had none at all, a probe does. `nil` while nothing is known of it.
+    func capacity(now: UInt64) -> Double? {
+        guard !lanes.isHeld else { return nil }
+        let mean = service.isRecent(now: now) ? service.mean : service.mean.map { min($0, service.centre) }
+        if let pace = pace(mean) { return pace * 1e9 }
+        return service.guess > 0 ? 1e9 * min(Double(lively), limit.limit) / service.guess : nil
     }
 
     /// Its part beside others that are as fast: by its weight, and little while it is only just back.

@@ -7,9 +7,9 @@
 package struct LoadGauge: Sendable {
     /// What is asked and done a second while more is asked than the HSMs can do.
     package struct Overload: Sendable, Equatable {
-        /// Operations that came, those included that were refused.
+        /// Calls of HSMs that were asked for, those included that were refused.
         package var asked: Int
-        /// Operations that an HSM did.
+        /// Calls that HSMs did.
         package var done: Int
     }
 
@@ -30,25 +30,31 @@ package struct LoadGauge: Sendable {
     private var last: Overload?
     private var refusedAt: UInt64?
     private var surplus = SecondGauge()
-    private var arrivals = SecondGauge()
+    /// Operations that came and may be passed on, each once, by the HSMs that could do them: few sets.
+    private var arrivals: [HSMSet: SecondGauge] = [:]
+    private static let mostSets = 256
 
-    mutating func asked(_ terms: OperationTerms, now: UInt64) {
+    mutating func asked(_ terms: OperationTerms, of holders: HSMSet, now: UInt64) {
         turn(now: now)
         if !terms.isSurplus { current.asked += 1 }
-        if terms.mayPassOn { arrivals.count(now: now) }
+        guard terms.mayPassOn else { return }
+        if arrivals.count > Self.mostSets { arrivals = [:] }
+        arrivals[holders, default: SecondGauge()].count(now: now)
     }
 
-    mutating func ended(_ outcome: OperationOutcome, isSurplus: Bool, now: UInt64) {
+    mutating func ended(_ outcome: OperationOutcome, of terms: OperationTerms, now: UInt64) {
         turn(now: now)
         switch outcome {
-        case .done where isSurplus: surplus.count(now: now)
+        case .done where terms.isSurplus: surplus.count(now: now)
         case .done: current.done += 1
-        case .overloaded where !isSurplus:
+        case .overloaded where !terms.isSurplus:
+            if overload(now: now) == nil { last = nil }
             current.refused += 1
             refusedAt = now
         // It comes again, or another node does it.
-        case .crowded: current.asked = max(current.asked - 1, 0)
-        case .overloaded, .callersFault, .timedOut, .unavailable: break
+        case .crowded where terms.mayPassOn, .unavailable where terms.mayPassOn:
+            current.asked = max(current.asked - 1, 0)
+        case .overloaded, .callersFault, .timedOut, .unavailable, .crowded: break
         }
     }
 
@@ -61,8 +67,14 @@ package struct LoadGauge: Sendable {
     /// True while something that this node was asked for has just been refused for want of HSMs.
     func isFull(now: UInt64) -> Bool { refusedAt.map { now < $0 + Self.fullness } ?? false }
 
-    /// Operations a second that came and may be passed on, each once.
-    func arrivals(now: UInt64) -> Int { arrivals.perSecond(now: now) }
+    /// Operations a second that came for these HSMs and may be passed on: of those that others could do, too, a part.
+    func arrivals(for hsms: HSMSet, now: UInt64) -> Double {
+        arrivals.reduce(0) { sum, entry in
+            let common = entry.key.intersection(hsms)
+            guard !common.isEmpty else { return sum }
+            return sum + Double(entry.value.perSecond(now: now)) * Double(common.count) / Double(entry.key.count)
+        }
+    }
 
     /// Operations a second that were done for nodes that have more than they can do.
     func surplus(now: UInt64) -> Int { surplus.perSecond(now: now) }

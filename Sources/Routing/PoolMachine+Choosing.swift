@@ -16,6 +16,9 @@ extension PoolMachine {
             demandStarts(for: operation, now: now, into: &actions)
         } else if !atFront, isFasterElsewhere(operation, now: now) {
             finish(id, .crowded, now: now, into: &actions)
+        } else if operation.terms.isSurplus, pace(of: operation.willing) == nil {
+            // Those who ask here may wait for HSMs to come up, and be the first calls of one.
+            finish(id, .overloaded, now: now, into: &actions)
         } else if tryLastResort(id, now: now, into: &actions) {
             return
         } else if !isWorthWaiting(operation, now: now) {
@@ -58,7 +61,7 @@ extension PoolMachine {
     /// and whoever has stolen a node's key is to get nothing of a cluster that is well.
     private func isFasterElsewhere(_ operation: OperationRecord, now: UInt64) -> Bool {
         guard operation.terms.mayPassOn, let detour, let pace = pace(of: operation.willing),
-            Double(load.arrivals(now: now)) > Self.pressed * pace.perNanosecond * 1e9
+            load.arrivals(for: operation.willing, now: now) > Self.pressed * pace.perNanosecond * 1e9
         else { return false }
         let ahead = waiting.ahead(ofShare: operation.terms.share, sharing: operation.willing)
         return Double(ahead + 1) / pace.perNanosecond + pace.service > Double(detour)
@@ -94,14 +97,19 @@ extension PoolMachine {
         let wait = Double(ahead + 1) / pace.perNanosecond
         let left = Double(operation.deadline - now)
         if operation.terms.isSurplus, waiting.isStanding || wait > left / 8 { return false }
-        // What a standing line may hold keeps the lanes busy, slow ones, too: a quarter of the time that there is.
-        if waiting.isStanding, wait > max(left / 4, pace.service) { return false }
+        if waiting.isStanding, wait > standingWait(of: left, pace.service) { return false }
         return wait + pace.service * Double(operation.terms.calls) <= left
     }
 
+    /// What a request that has so much time may wait in a standing line. Half of its time where calls take little of the
+    /// rest: a burst passes in it. Where they take more, so much that also a call of thrice the usual time is answered; and
+    /// always as much as keeps the lanes busy, slow ones, too.
+    private func standingWait(of time: Double, _ service: Double) -> Double {
+        max(min(time / 2, time - 3 * service), time / 4, service)
+    }
+
     /// Ends those at the front of the line that have waited until no HSM can answer them in time, or, while the line
-    /// stands, for half of their time, which is twice as long as it should hold anybody: whoever stands behind them has
-    /// more time left.
+    /// stands, for a quarter longer than it should hold anybody: whoever stands behind them has more time left.
     private mutating func refuseLate(now: UInt64, into actions: inout PoolActions) {
         while let late = waiting.first(where: { isTooLate($0, now: now) }) {
             counters.overloads &+= 1
@@ -114,7 +122,7 @@ extension PoolMachine {
         let left = operation.deadline > now ? Double(operation.deadline - now) : 0
         let age = now > entry.since ? now - entry.since : 0
         let time = operation.deadline > entry.since ? Double(operation.deadline - entry.since) : 0
-        let bound = max(time / 2, 2 * pace.service)
+        let bound = 1.25 * standingWait(of: time, pace.service)
         return left < pace.service * Double(operation.terms.calls) && age > 0
             || waiting.isStanding && Double(age) > bound && !isReinforced(operation, now: now)
     }
@@ -266,7 +274,7 @@ extension PoolMachine {
     ) {
         if operations[id]?.isWaiting == true { leaveLine(id, now: now) }
         guard let operation = operations.removeValue(forKey: id) else { return }
-        load.ended(outcome, isSurplus: operation.terms.isSurplus, now: now)
+        load.ended(outcome, of: operation.terms, now: now)
         operation.flights.forEach { forget(id, on: $0) }
         if operation.awaitsCheck != nil { awaitingCheck.removeAll { $0 == id } }
         actions.finishes.append(

@@ -55,12 +55,12 @@ extension PoolMachine {
     }
 
     /// What was learned of an HSM; `nil` before its first answer.
-    package func learned(of hsm: Int) -> LearnedService? {
+    package func learned(of hsm: Int, now: UInt64) -> LearnedService? {
         guard hsms.indices.contains(hsm), hsms[hsm].service.mean != nil else { return nil }
         let lanes = hsms[hsm].lanes.open * hsms[hsm].depth
         return LearnedService(
             call: UInt64(min(hsms[hsm].service.centre, 1e15)), calls: Int(min(hsms[hsm].limit.limit, Double(lanes))),
-            perSecond: hsms[hsm].capacity.map { Int(min($0, 1e9)) })
+            perSecond: hsms[hsm].capacity(now: now).map { Int(min($0, 1e9)) })
     }
 
     /// What an HSM does.
@@ -79,7 +79,7 @@ extension PoolMachine {
     package func room(now: UInt64) -> SpareRoom? {
         var (capacity, time, used) = (0.0, 0.0, 0)
         for hsm in hsms where hsm.isServing {
-            guard let own = hsm.capacity else { continue }
+            guard let own = hsm.capacity(now: now) else { continue }
             capacity += own
             time += own * hsm.service.expected(isIdle: false, now: now)
             used += hsm.calls.perSecond(now: now)

@@ -61,7 +61,7 @@ package struct PoolMachine: Sendable {
         noteTime(now)
         lastNumber &+= 1
         counters.operations &+= 1
-        load.asked(terms, now: now)
+        load.asked(terms, of: holders, now: now)
         budget.deposit(now: now)
         let id = OperationID(number: lastNumber)
         operations[id] = OperationRecord(
@@ -116,7 +116,9 @@ package struct PoolMachine: Sendable {
         let latency = now > work.sentAt ? now - work.sentAt : 0
         hsms[lane.hsm].calls.count(now: now)
         if work.operation == nil { hsms[lane.hsm].thrownAway &+= 1 }
-        if disposition != .tryElsewhere { hsms[lane.hsm].returned(work, isAnswer: disposition.isAnswer, now: now) }
+        if disposition != .tryElsewhere {
+            hsms[lane.hsm].returned(work, isAnswer: disposition.isAnswer, limits: limits, now: now)
+        }
         // What is settled leaves the line before its HSM, if that comes back by it, serves those in the line.
         let isSettled = disposition.settles
         if isSettled, let id = work.operation {
@@ -185,10 +187,10 @@ package struct PoolMachine: Sendable {
         switch hsms[hsm].phase {
         case .down, .starting: return actions
         case .probing where passed:
-            hsms[hsm].service.probed(latency / 2)
+            hsms[hsm].service.probed(latency / 2, now: now)
             comeBack(hsm, now: now, into: &actions)
         case .serving where passed:
-            hsms[hsm].service.probed(latency / 2)
+            hsms[hsm].service.probed(latency / 2, now: now)
             hsms[hsm].softFailures = 0
             hsms[hsm].failedProbes = 0
         case .probing, .serving:

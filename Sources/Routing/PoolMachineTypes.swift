@@ -3,6 +3,8 @@ import LaneProtocol
 
 /// The limits a pool works within. Times are nanoseconds.
 package struct PoolLimits: Sendable {
+    /// What a request has from its arrival to its answer.
+    package var requestTime: UInt64
     /// Longest time one HSM may take before another is asked as well.
     package var longestAttempt: UInt64
     /// Shortest such time, however fast the HSM is: a pause of this node's own must not look like a silent HSM.
@@ -23,10 +25,12 @@ package struct PoolLimits: Sendable {
     package var sessionRetry: UInt64
 
     package init(
-        longestAttempt: UInt64 = 80_000_000, shortestAttempt: UInt64 = 15_000_000, attempts: Int = 3,
+        requestTime: UInt64 = 200_000_000, longestAttempt: UInt64 = 80_000_000, shortestAttempt: UInt64 = 15_000_000,
+        attempts: Int = 3,
         waiting: Int = 1024, softFailures: Int = 3, shortestHedge: UInt64 = 3_000_000,
         slowStart: UInt64 = 10_000_000_000, lastResort: Int = 1, sessionRetry: UInt64 = 2_000_000_000
     ) {
+        self.requestTime = requestTime
         self.longestAttempt = longestAttempt
         self.shortestAttempt = min(shortestAttempt, longestAttempt)
         self.attempts = max(attempts, 1)

@@ -20,11 +20,14 @@ package struct ServiceEstimate: Sendable {
     private static let outlier = 2.0
     /// So many calls in a row beyond that are no outliers any more.
     private static let outliersInARow = 6
-    /// An HSM that nobody asks is expected to be as it was for so long, …
+    /// An HSM that nobody has asked for so long is expected to be as its probes are since then, if those are faster: it
+    /// would otherwise never get the chance to show that it is fast again.
     private static let staleAfter: UInt64 = 2_000_000_000
-    /// … and then to have become twice as fast in each such time, until it is asked again: once, for the next request
-    /// waits for what that shows. It would otherwise never get the chance to show that it is fast again.
-    private static let hopeTime = 1_000_000_000.0
+    /// Probes go another way, and may be slower than calls. So it is expected, after so long, …
+    private static let forgottenAfter: UInt64 = 30_000_000_000
+    /// … to have become twice as fast in each such time, until it is asked again: once, for the next request waits for
+    /// what that shows. Not sooner: with several slow HSMs one request of a hundred would be such a try.
+    private static let hopeTime = 10_000_000_000.0
     /// So many calls in a row that outlast their patience, with no answer since they began, are a silence.
     package static let silence = 2
 
@@ -37,6 +40,7 @@ package struct ServiceEstimate: Sendable {
     private var outliers = 0
     /// What a probe says that a call may take; 0 before the first.
     private(set) var guess = 0.0
+    private var probedAt: UInt64 = 0
     private var centreAt: UInt64 = 0
     /// When it was last asked, or answered.
     private var touchedAt: UInt64 = 0
@@ -59,9 +63,10 @@ package struct ServiceEstimate: Sendable {
     }
 
     /// A probe took this long for one call: a guess, until there is an answer. The way of a probe is another one.
-    package mutating func probed(_ duration: UInt64) {
+    package mutating func probed(_ duration: UInt64, now: UInt64) {
         unanswered = 0
         guess = Double(duration)
+        probedAt = now
     }
 
     /// It is given a call.
@@ -86,6 +91,9 @@ package struct ServiceEstimate: Sendable {
     /// `nil` before the first call.
     package var mean: Double? { weight > 0 ? sum / weight : nil }
 
+    /// Whether it has been asked lately.
+    func isRecent(now: UInt64) -> Bool { now < touchedAt &+ Self.staleAfter }
+
     /// It has not answered for so many calls that no other is given to it while somebody else is there.
     package var isSilent: Bool { unanswered >= Self.silence }
 
@@ -95,7 +103,9 @@ package struct ServiceEstimate: Sendable {
     package func expected(isIdle: Bool, now: UInt64) -> Double {
         guard samples > 0 else { return isIdle ? 0 : guess }
         guard isIdle, now > touchedAt, now - touchedAt > Self.staleAfter else { return centre }
-        return centre * Self.half(of: min(Double(now - touchedAt - Self.staleAfter) / Self.hopeTime, 60))
+        let told = probedAt > touchedAt ? min(centre, guess) : centre
+        guard now - touchedAt > Self.forgottenAfter else { return told }
+        return told * Self.half(of: min(Double(now - touchedAt - Self.forgottenAfter) / Self.hopeTime, 60))
     }
 
     /// 2^-x without a library: exact at whole numbers, and off by less than one per cent between them.

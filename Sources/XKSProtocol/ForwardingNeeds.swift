@@ -35,10 +35,11 @@ package struct ForwardingNeeds: Sendable, Equatable {
     package func isDecided(by status: Int) -> Bool { !Self.isOfTheMoment(status) && isHandedOn(status) }
 
     /// Whether KMS may be given an answer of this status. Of what is not offered where the request came in, one node
-    /// that does not offer it either, or knows none of its credentials, says nothing for the others; and where more is
-    /// asked than can be done, that is what KMS is told, whatever keeps a peer from helping.
+    /// that does not offer it either, or knows none of its credentials, says nothing for the others. Of what the first
+    /// node could do itself a helper has no other word than that it is done: whatever keeps it from that, its state of
+    /// the key, of a credential or of a block, is not the first node's.
     package func isHandedOn(_ status: Int) -> Bool {
-        if isSurplus, Self.isOfTheMoment(status) { return false }
+        if isSurplus { return status == 200 }
         return !mayNotOffer || (status != 404 && status != 401)
     }
 

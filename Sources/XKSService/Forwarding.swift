@@ -55,11 +55,14 @@ extension XKSService {
     }
 
     /// Where the pool gave an operation back for a peer to be asked, and none can be, what can still be done here is.
-    private func retryHere(_ exchange: Exchange) -> Bool {
+    ///
+    /// - Parameter reason: why it was not done elsewhere.
+    private func retryHere(_ exchange: Exchange, reason: String? = nil) -> Bool {
         guard let retry = exchange.retryHere, clocks.monotonic() < exchange.deadline else { return false }
         exchange.retryHere = nil
         exchange.mayForward = false
         exchange.trace.reason = nil
+        exchange.notElsewhere = reason
         retry()
         return true
     }
@@ -78,15 +81,16 @@ extension XKSService {
         ) { outcome in
             switch outcome {
             case .answered(let response, let node) where !refusal.needs.isHandedOn(response.status):
-                if self.retryHere(exchange) { return }
-                exchange.trace.reason = "\(refusal.error.message); \(node) answers \(response.status)"
+                let reason = "\(node) answers \(response.status)"
+                if self.retryHere(exchange, reason: reason) { return }
+                exchange.trace.reason = "\(refusal.error.message); \(reason)"
                 self.finish(exchange, refusing: refusal.error)
             case .answered(let response, let node):
                 exchange.trace.forwardedTo = node
                 exchange.trace.reason = response.status == 200 ? nil : exchange.trace.reason
                 self.finish(exchange, response, error: response.error)
             case .failed(let reason):
-                if self.retryHere(exchange) { return }
+                if self.retryHere(exchange, reason: "not forwarded: \(reason)") { return }
                 exchange.trace.reason = "\(refusal.error.message); not forwarded: \(reason)"
                 self.finish(exchange, refusing: refusal.error)
             }

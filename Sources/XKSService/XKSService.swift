@@ -123,8 +123,11 @@ package final class XKSService: ProxyRequestHandler {
     func finish(_ exchange: Exchange, _ response: ProxyResponse, error: XKSError? = nil) {
         exchange.trace.status = response.status
         exchange.trace.error = error?.name
+        // It would hold the exchange, which holds it, and with them the plaintext.
+        exchange.retryHere = nil
         inFlight.subtract(1, ordering: .relaxed)
         if exchange.trace.reason == nil { exchange.trace.reason = error?.message }
+        if error != nil, let more = exchange.notElsewhere { exchange.trace.reason? += "; \(more)" }
         exchange.reply(response)
         let now = clocks.monotonic()
         let received = exchange.trace.receivedAt
@@ -158,7 +161,10 @@ final class Exchange: @unchecked Sendable {
     var position = 0
     /// It has not been passed on in vain.
     var mayForward = true
-    /// Has the pool do it after all, where it gave the operation back for a peer to be asked.
+    /// Why no peer has done it, where it was done here after all.
+    var notElsewhere: String?
+    /// Has the pool do it after all, where it gave the operation back for a peer to be asked. It holds this exchange: it
+    /// is given up with the answer.
     var retryHere: (@Sendable () -> Void)?
 
     init(

@@ -45,6 +45,28 @@ struct ConcurrencyLimitTests {
         }
     }
 
+    /// Others fill it: the calls of this node take as long with two of its own as with sixteen.
+    @Test("while calls take too long for anybody's time, few are made, whether they depend on each other or not")
+    func tooLong() {
+        var limit = ConcurrencyLimit()
+        var now: UInt64 = 1_000_000_000
+        for _ in 0..<200 {
+            now += 20_000_000
+            limit.record(380e6, inFlight: 7, sentAt: now - 380_000_000, lanes: 7, tooLong: 120e6, now: now)
+        }
+        #expect(limit.limit == 2 && limit.hasYielded)
+        for _ in 0..<200 {
+            now += 20_000_000
+            limit.record(100e6, inFlight: 2, sentAt: now - 100_000_000, lanes: 7, tooLong: 120e6, now: now)
+        }
+        #expect((4...6).contains(limit.limit), "one a second: \(limit.limit)")
+        for _ in 0..<200 {
+            now += 20_000_000
+            limit.record(11e6, inFlight: 4, sentAt: now - 11_000_000, lanes: 7, tooLong: 120e6, now: now)
+        }
+        #expect(limit.limit == .infinity)
+    }
+
     @Test("where a call takes microseconds, what stands in the HSM delays nobody")
     func quick() {
         var limit = ConcurrencyLimit()

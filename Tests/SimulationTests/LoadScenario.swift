@@ -161,6 +161,8 @@ struct LoadResult {
     /// Requests that were given to another node, and those of them that it refused.
     var passed = 0
     var refused = 0
+    /// For each key store, how requests ended that were not answered in time.
+    var failures: [[String: Int]]
     /// Calls that each HSM was given, second by second from the start.
     var perSecond: [[Int]]
 
@@ -168,6 +170,7 @@ struct LoadResult {
         asked = Array(repeating: 0, count: scenario.loads.count)
         done = asked
         latencies = Array(repeating: [], count: scenario.loads.count)
+        failures = Array(repeating: [:], count: scenario.loads.count)
         let seconds = Int(scenario.length / (1_000 * millisecond)) + 2
         perSecond = Array(repeating: Array(repeating: 0, count: scenario.hsms.count), count: seconds)
     }

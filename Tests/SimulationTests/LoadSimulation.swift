@@ -175,7 +175,9 @@ struct LoadSimulation {
         for other in 1..<scenario.nodes {
             let peer = (node + other) % scenario.nodes
             guard
-                shares[node].take("\(peer)", spare: UInt32(clamping: room[peer]?.perSecond ?? 0), now: Self.start + now)
+                shares[node].take(
+                    "\(peer)", spare: UInt32(clamping: room[peer]?.perSecond ?? 0),
+                    time: detour(from: node) ?? 0, now: Self.start + now)
             else { continue }
             requests[request].callsLeft = scenario.loads[requests[request].arrival.load].takesTwo ? 2 : 1
             queue.add(.passed(request, to: peer), at: now + Self.wayBetweenNodes)
@@ -229,7 +231,13 @@ struct LoadSimulation {
         guard finish.outcome == .done, now <= arrival.at + LoadScenario.deadline else {
             if isContinued(request, finish, node: node, now: now) { return }
             if let pause = scenario.pause, arrival.at >= pause.until { failedAfterPause += 1 }
+            if arrival.at >= scenario.warmUp {
+                result.failures[arrival.load][finish.outcome == .done ? "late" : "\(finish.outcome)", default: 0] += 1
+            }
             return
+        }
+        if requests[request].passedTo != nil {
+            shares[arrival.node].answered("\(node)", isRefusal: false, now: Self.start + now)
         }
         requests[request].callsLeft -= 1
         if requests[request].callsLeft > 0 {

@@ -179,6 +179,19 @@ struct OptimumTests {
         #expect(seen.quantile(0.99) <= 10)
     }
 
+    /// Without a limit on calls that take too long for anybody: nothing was served, and all HSMs were at work for it.
+    @Test("several nodes that share HSMs of one call at a time do not fill them until no answer comes in time")
+    func sharedSerial() {
+        var scenario = LoadScenario(
+            Array(repeating: LoadedHSM(law: .fixed(11), lanes: 7, isSerial: true), count: 7), perSecond: 990)
+        scenario.nodes = 5
+        scenario.length = 12_000 * millisecond
+        scenario.warmUp = 4_000 * millisecond
+        var simulation = LoadSimulation(scenario)
+        let seen = simulation.run()
+        #expect(seen.served >= 0.8 * scenario.capacity / 990, "\(seen.served)")
+    }
+
     @Test(
         "several nodes on the same HSMs, each of which sees its own calls only, neither herd nor swing",
         arguments: 2...5)

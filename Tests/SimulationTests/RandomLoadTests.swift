@@ -97,7 +97,13 @@ struct RandomLoadTests {
                 #expect(seen.served(load) >= 0.9 * part, "\(text), key store \(load): \(seen.served(load)) of \(part)")
             }
             #expect(simulation.restarts == 0, "\(text)")
-            if one != nil { print(text, scenario) }
+            if one != nil {
+                print(text, scenario)
+                print(seen.asked, seen.done, seen.failures, "calls per answer", seen.callsPerAnswer)
+                for machine in simulation.machines {
+                    print(scenario.hsms.indices.map { machine.learned(of: $0, now: 0) })
+                }
+            }
         }
         print(
             "\(count) scenarios: p99 beside the model's \(sum / Double(count)) on average, \(worst.0) at most "

@@ -3,6 +3,7 @@ import AccessControl
 import LaneProtocol
 import Routing
 import SecureMemory
+import Synchronization
 import Testing
 import XKSProtocol
 import XKSService
@@ -190,16 +191,35 @@ struct NeighbourTests {
         #expect(peer.labels.count == 1)
     }
 
-    @Test("whatever keeps that peer from it, KMS is told 429; what is the caller's fault is told as it is")
-    func surplusRefused() throws {
-        for status in [429, 500, 503] {
-            let bench = try ServiceBench(forwarder: ScriptedForwarder(answer(status, "{}"))) { _ in overloaded }
-            #expect(try bench.post(keyPath + "/decrypt", decryptBody).0 == 429)
-            #expect(bench.observer.traces.first?.reason?.contains("answers \(status)") == true)
+    /// A helper's 400 and 401 went to KMS: InvalidKeyUsage for good, where the HSM here was well.
+    @Test(
+        "of what could be done here a helper's word is final only when it is done",
+        arguments: [400, 401, 404, 429, 500])
+    func surplusRefused(status: Int) throws {
+        let refusal = answer(status, #"{"errorName":"InvalidKeyUsageException"}"#)
+        let full = try ServiceBench(forwarder: ScriptedForwarder(refusal)) { _ in overloaded }
+        #expect(try full.post(keyPath + "/decrypt", decryptBody).0 == 429)
+        #expect(full.observer.traces.first?.reason?.contains("answers \(status)") == true)
+        let times = Atomic(0)
+        let crowded = try ServiceBench(forwarder: ScriptedForwarder(refusal)) { _ in
+            times.add(1, ordering: .relaxed).oldValue == 0 ? OperationResult(outcome: .crowded) : encrypted
         }
-        let invalid = answer(400, #"{"errorName":"InvalidCiphertextException"}"#)
-        let bench = try ServiceBench(forwarder: ScriptedForwarder(invalid)) { _ in overloaded }
-        #expect(try bench.post(keyPath + "/decrypt", decryptBody).0 == 400)
+        #expect(try crowded.post(keyPath + "/encrypt", encryptBody).0 == 200)
+        #expect(crowded.pool.terms.map(\.mayPassOn) == [true, false], "it waits here after all")
+    }
+
+    /// Each request that a peer answered was kept for good, plaintext and all.
+    @Test("nothing is kept of a request once it is answered, by a peer or here after all", arguments: [200, 500])
+    func givenUp(status: Int) throws {
+        let times = Atomic(0)
+        let peer = ScriptedForwarder(answer(status, "{}"))
+        let bench = try ServiceBench(forwarder: peer) { operation in
+            peer.watch(operation)
+            return times.add(1, ordering: .relaxed).oldValue == 0 ? OperationResult(outcome: .crowded) : encrypted
+        }
+        #expect(try bench.post(keyPath + "/encrypt", encryptBody).0 == 200)
+        bench.pool.forget()
+        #expect(peer.watched == nil)
     }
 
     @Test("the pool is told that what a peer passes on is more than that peer can do")

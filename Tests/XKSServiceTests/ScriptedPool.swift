@@ -28,6 +28,8 @@ final class ScriptedPool: KeyOperationPool {
     }
 
     var operations: [KeyOperation] { seen.withLock { $0.map(\.operation) } }
+    /// Lets go of the operations that it has seen.
+    func forget() { seen.withLock { $0 = [] } }
     var terms: [OperationTerms] { seen.withLock { $0.map(\.terms) } }
 
     func submit(
@@ -75,6 +77,13 @@ final class ScriptedForwarder: RequestForwarder {
         self.outcome = outcome
         self.isThere = isThere
     }
+
+    private struct Weak { weak var operation: KeyOperation? }
+    private let watching = Mutex(Weak())
+
+    /// Looks whether an operation is kept.
+    func watch(_ operation: KeyOperation) { watching.withLock { $0.operation = operation } }
+    var watched: KeyOperation? { watching.withLock { $0.operation } }
 
     /// Labels of the keys of the requests that were passed on.
     var labels: [KeyLabel] { seen.withLock { $0 } }

@@ -88,7 +88,9 @@ struct Translation {
         }
         return PoolSettings(
             members: members,
-            limits: PoolLimits(longestAttempt: nanoseconds(xks.attemptDeadline), waiting: xks.maxRequestsInFlight),
+            limits: PoolLimits(
+                requestTime: nanoseconds(xks.requestDeadline), longestAttempt: nanoseconds(xks.attemptDeadline),
+                waiting: xks.maxRequestsInFlight),
             executable: ownExecutable())
     }
 
