@@ -70,6 +70,9 @@ extension PoolMachine {
         return chosen
     }
 
+    /// How much longer than its weight says an HSM may take: those that find it full by chance are to wait for it, too, or
+    /// the lighter one gets more than its share.
+    private static let weightMargin = 1.25
     /// By how much slower than the fastest an HSM may be and still be chosen, of the fastest one's time, …
     private static let margin = 0.4
     /// … and at least, nanoseconds.
@@ -119,7 +122,8 @@ extension PoolMachine {
         guard wait + service < left else { return .less }
         if isLower { return wait <= Double(WaitingLine.target) ? .more : .less }
         if found.expected > left || wait + service < found.expected { return .more }
-        return (wait + service) / weight < found.expected / (part ?? weight) ? .moreByWeight(weight) : .less
+        let isWithin = (wait + service) / weight < Self.weightMargin * found.expected / (part ?? weight)
+        return isWithin ? .moreByWeight(weight) : .less
     }
 
     /// True when an operation, so many places from the front, is not to have a place of this HSM that has come free.
