@@ -12,7 +12,7 @@ FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run cluster release test format check-format bench compare scaling optimum drills \
-    cluster-drills cluster-sim sim conformance clean
+    cluster-drills upgrade-drill cluster-sim sim conformance clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,13 @@ cluster-drills: setup ## What clients notice when nodes die, stop, restart, lose
 	$(RELEASE)
 	$(FAULTY)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/cluster_drills.py \
+	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
+
+upgrade-drill: setup ## A cluster from OTHER=path/to/another/claviger to this build under load, and back (release build, as root).
+	@test -n "$(OTHER)" || { echo "usage: make upgrade-drill OTHER=path/to/another/claviger" >&2; exit 2; }
+	$(RELEASE)
+	$(FAULTY)
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/upgrade_drill.py --other "$(OTHER)" \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
 
 CLUSTER_SEEDS ?= 500

@@ -67,10 +67,11 @@ def parse_arguments(words=None):
     return arguments
 
 
-def perform(stage, drill, arguments):
-    """Runs one drill; returns its result, as `cluster_judgement` reads it. Afterwards the stage is whole, or new."""
+def perform(stage, drill, arguments, kind=cluster_steps.Steps):
+    """Runs one drill, whose steps are of this kind; returns its result, as `cluster_judgement` reads it. Afterwards the
+    stage is whole, or new."""
     stage.become(drill)
-    steps = cluster_steps.Steps(stage, drill)
+    steps = kind(stage, drill)
     repeated, packets = stage.repeated(), stage.network.packets()
     if drill.loss:
         stage.network.lose(drill.loss)

@@ -62,7 +62,9 @@ class Node:
         self.number, self.name = number, name_of(number)
         self.address = cluster_network.node_address(number)
         self.hsms = [hsm["name"] for hsm in configuration["hsm"]]
-        self._claviger, self._network, self._namespace = claviger, network, network.namespace(number)
+        # The program that it is started with, and that gives it orders.
+        self.program = claviger
+        self._network, self._namespace = network, network.namespace(number)
         os.makedirs(configuration["node"]["state_dir"], mode=0o700, exist_ok=True)
         self.configuration = os.path.join(directory, "claviger.toml")
         with open(self.configuration, "w", encoding="utf-8") as file:
@@ -80,7 +82,7 @@ class Node:
         with open(self._log, "ab") as log, cluster_network.inside(self._namespace):
             # In a process group of its own: Ctrl-C ends the drill, and the drill ends the nodes.
             self.process = subprocess.Popen(
-                [self._claviger, "serve", "--config", self.configuration], stdin=subprocess.DEVNULL, stdout=log,
+                [self.program, "serve", "--config", self.configuration], stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, process_group=0, env=self._environment)
 
     def kill(self):
@@ -92,6 +94,12 @@ class Node:
         """The node has an empty state directory, as on a new disk. It must not run."""
         shutil.rmtree(self._state)
         os.makedirs(self._state, mode=0o700)
+
+    def forget_store(self):
+        """The node's store is taken away, as for a program that does not read it. It must not run."""
+        for name in os.listdir(self._state):
+            if name.startswith("claviger.sqlite"):
+                os.remove(os.path.join(self._state, name))
 
     def clock(self):
         """Unix seconds at which it wrote its last line; `None` when that has no time."""
@@ -133,7 +141,7 @@ class Node:
         """Gives the node an order by the command line; returns exit status (`None`: no end) and what was printed."""
         try:
             result = subprocess.run(
-                [self._claviger, *words, "--config", self.configuration], stdin=subprocess.DEVNULL,
+                [self.program, *words, "--config", self.configuration], stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired as error:
             return None, (error.stdout or b"").decode()

@@ -57,6 +57,8 @@ class Stage:
             cluster_nodes.name_of(number): dict(
                 tokens.facts, url=f"https://{cluster_network.node_address(number)}:{cluster_nodes.XKS_PORT}",
                 ca=service.certificate, keys=[self.key]) for number in MEMBERS}
+        # Others to block, by orders of their own.
+        self.spare_keys = tokens.facts["keys"][2:4]
         # What an order may be in force for, in the words of the command.
         self.blocked = ()
         self._generation = 0
