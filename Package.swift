@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-// Every room is a target of its own, so that the compiler keeps the direction of the dependencies:
-// pure rooms import nothing that acts; effect rooms meet in the program. docs/architecture.md draws the map.
+// Every room is a target of its own, in the folder of its floor, so that the compiler keeps the direction of the
+// dependencies: pure rooms import nothing that acts; effect rooms meet in the program. docs/architecture.md draws the map.
 
 let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
 
@@ -26,52 +26,78 @@ let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+/// A room, on its floor: Base ← Wire ← Decisions ← HSM, Node ← Tools ← claviger. None depends on a room of a floor to its
+/// right.
+func room(_ floor: String, _ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", swiftSettings: strict)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-let pureRooms: [Target] = [
-    room("SecureMemory"),
-    room("XKSProtocol", ["SecureMemory"]),
-    room("SigV4", ["SecureMemory", "XKSProtocol", crypto]),
-    room("LaneProtocol", ["SecureMemory"]),
-    room("AccessControl", ["LaneProtocol", "XKSProtocol"]),
-    room("Routing", ["LaneProtocol", "SecureMemory"]),
-    room("AdminProtocol"),
-    room("Gossip"),
+/// What all use.
+let base: [Target] = [
+    .target(name: "CPlatform", path: "Sources/Base/CPlatform"),
+    room("Base", "Chance"),
+    room("Base", "SecureMemory"),
+    room("Base", "PrivateFiles", ["SecureMemory"]),
+    room("Base", "HTTPServing", [hummingbird, hummingbirdCore, lifecycle, logging, nioCore]),
 ]
 
-let effectRooms: [Target] = [
-    .systemLibrary(name: "CPKCS11"),
-    .target(name: "CPlatform"),
-    room("PKCS11", ["CPKCS11", "LaneProtocol", "SecureMemory"]),
-    room("HSMWorker", ["CPlatform", "LaneProtocol", "PKCS11", "SecureMemory"]),
-    room("HSMPool", ["CPlatform", "LaneProtocol", "Routing", "SecureMemory", crypto, logging, nioCore, nioPosix]),
-    room("NodeStore", ["AccessControl", grdb]),
+/// What is said to KMS, to workers and to people: pure.
+let wire: [Target] = [
+    room("Wire", "XKSProtocol", ["SecureMemory"]),
+    room("Wire", "SigV4", ["SecureMemory", "XKSProtocol", crypto]),
+    room("Wire", "LaneProtocol", ["SecureMemory"]),
+    room("Wire", "AdminProtocol"),
+]
+
+/// What is decided: pure. Time and chance come in as arguments.
+let decisions: [Target] = [
+    room("Decisions", "AccessControl", ["LaneProtocol", "XKSProtocol"]),
+    room("Decisions", "KeyProof", ["Chance", "LaneProtocol"]),
+    room("Decisions", "Routing", ["Chance", "KeyProof", "LaneProtocol", "SecureMemory"]),
+    room("Decisions", "Gossip", ["Chance"]),
+]
+
+/// HSMs, and the processes that hold their libraries.
+let hsm: [Target] = [
+    .systemLibrary(name: "CPKCS11", path: "Sources/HSM/CPKCS11"),
+    room("HSM", "PKCS11", ["CPKCS11", "LaneProtocol", "SecureMemory"]),
+    room("HSM", "HSMWorker", ["CPlatform", "LaneProtocol", "PKCS11", "SecureMemory"]),
     room(
-        "XKSListener", ["SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, nioTLS]),
-    room("XKSService", ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", crypto]),
-    room("PrivateFiles", ["SecureMemory"]),
-    room("Observability", [logging]),
-    room("HTTPServing", [hummingbird, hummingbirdCore, lifecycle, logging, nioCore]),
-    room("ControlPlane", ["AdminProtocol", "HTTPServing", hummingbird, logging, nioCore]),
-    room("AdminClient", ["AdminProtocol", asyncHTTPClient, nioCore, nioHTTP1, nioPosix]),
+        "HSM", "HSMPool",
+        ["CPlatform", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", crypto, logging, nioCore, nioPosix]),
+]
+
+/// What else a node does: it listens, answers, remembers, speaks to its peers, and tells how it is.
+let node: [Target] = [
     room(
-        "Cluster",
+        "Node", "XKSListener",
+        ["SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, nioTLS]),
+    room(
+        "Node", "XKSService",
+        ["AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", crypto]),
+    room("Node", "NodeStore", ["AccessControl", grdb]),
+    room("Node", "NodeConfig", ["SecureMemory", "XKSProtocol", toml]),
+    room("Node", "Observability", [logging]),
+    room("Node", "ControlPlane", ["AdminProtocol", "HTTPServing", hummingbird, logging, nioCore]),
+    room(
+        "Node", "Cluster",
         [
             "AccessControl", "Gossip", "HTTPServing", "SecureMemory", "XKSProtocol", httpTypes, hummingbird,
-            hummingbirdCore,
-            logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS, x509, asn1,
+            hummingbirdCore, logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS, x509, asn1,
         ]),
-    room("ClusterCertificates", ["PrivateFiles", "SecureMemory", x509, asn1, crypto]),
-    room("NodeConfig", ["SecureMemory", "XKSProtocol", toml]),
-    room("KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
+]
+
+/// What people use beside a running node.
+let tools: [Target] = [
+    room("Tools", "AdminClient", ["AdminProtocol", asyncHTTPClient, nioCore, nioHTTP1, nioPosix]),
+    room("Tools", "ClusterCertificates", ["PrivateFiles", "SecureMemory", x509, asn1, crypto]),
+    room("Tools", "KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
     room(
-        "DevEnvironment",
+        "Tools", "DevEnvironment",
         [
             "ClusterCertificates", "KeyStoreCredentials", "LaneProtocol", "PrivateFiles", "SecureMemory", "SigV4", x509,
             crypto,
@@ -88,7 +114,8 @@ let preloadedFaults = Target.target(
     name: "PreloadedFaults", path: "TestSupport/PreloadedFaults", linkerSettings: [.linkedLibrary("dl")])
 
 /// What tests of several rooms share: random worlds that can be made again, and, for simulations, a time of their own.
-let seededRandom = Target.target(name: "SeededRandom", path: "TestSupport/SeededRandom", swiftSettings: strict)
+let seededRandom = Target.target(
+    name: "SeededRandom", dependencies: ["Chance"], path: "TestSupport/SeededRandom", swiftSettings: strict)
 let virtualTime = Target.target(name: "VirtualTime", path: "TestSupport/VirtualTime", swiftSettings: strict)
 
 let roomTests: [Target] = [
@@ -96,12 +123,13 @@ let roomTests: [Target] = [
     tests("XKSProtocolTests", ["SecureMemory", "SeededRandom", "XKSProtocol"]),
     tests("SigV4Tests", ["SecureMemory", "SeededRandom", "SigV4", "XKSProtocol", crypto]),
     tests("AccessControlTests", ["AccessControl", "LaneProtocol", "SeededRandom"]),
-    tests("LaneProtocolTests", ["LaneProtocol", "SecureMemory", "SeededRandom"]),
-    tests("RoutingTests", ["LaneProtocol", "Routing", "SeededRandom"]),
-    tests("SimulationTests", ["Gossip", "LaneProtocol", "Routing", "VirtualTime"]),
+    tests("LaneProtocolTests", ["Chance", "LaneProtocol", "SecureMemory", "SeededRandom"]),
+    tests("KeyProofTests", ["Chance", "KeyProof", "LaneProtocol", "SeededRandom"]),
+    tests("RoutingTests", ["Chance", "LaneProtocol", "Routing", "SeededRandom"]),
+    tests("SimulationTests", ["Chance", "Gossip", "LaneProtocol", "Routing", "VirtualTime"]),
     tests("NodeStoreTests", ["AccessControl", "NodeStore", "SeededRandom", grdb]),
-    tests("GossipTests", ["AccessControl", "Gossip", "SeededRandom"]),
-    tests("ClusterSimulationTests", ["AccessControl", "Gossip", "VirtualTime"]),
+    tests("GossipTests", ["AccessControl", "Chance", "Gossip", "SeededRandom"]),
+    tests("ClusterSimulationTests", ["AccessControl", "Chance", "Gossip", "VirtualTime"]),
     tests(
         "ClusterTests",
         [
@@ -113,12 +141,13 @@ let roomTests: [Target] = [
     tests("PrivateFilesTests", ["PrivateFiles", "SecureMemory"]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),
     tests("HSMWorkerTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory", "SeededRandom"]),
-    tests("HSMPoolTests", ["HSMPool", "LaneProtocol", "Routing", "SecureMemory", logging, nioCore, nioPosix]),
+    tests(
+        "HSMPoolTests", ["HSMPool", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", logging, nioCore, nioPosix]),
     tests(
         "XKSListenerTests", ["SecureMemory", "SeededRandom", "XKSListener", "XKSProtocol", logging, nioCore, nioPosix]),
     tests(
         "XKSServiceTests",
-        ["AccessControl", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", "XKSService"]),
+        ["AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", "XKSService"]),
     tests("ObservabilityTests", ["Observability", "SeededRandom", logging]),
     tests("ControlPlaneTests", ["AdminProtocol", "ControlPlane", logging]),
     tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", logging]),
@@ -163,12 +192,12 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/LebJe/TOMLKit.git", from: "0.6.0"),
     ],
-    targets: pureRooms + effectRooms + [
+    targets: base + wire + decisions + hsm + node + tools + [
         .executableTarget(
             name: "claviger",
             dependencies: [
                 "AccessControl", "AdminClient", "AdminProtocol", "CPlatform", "Cluster", "ClusterCertificates",
-                "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker", "KeyStoreCredentials",
+                "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker", "KeyProof", "KeyStoreCredentials",
                 "LaneProtocol", "NodeConfig", "NodeStore", "Observability", "PKCS11", "PrivateFiles", "Routing",
                 "SecureMemory", "SigV4", "XKSListener", "XKSProtocol", "XKSService", argumentParser, asyncHTTPClient,
                 crypto, logging, nioCore, nioPosix,

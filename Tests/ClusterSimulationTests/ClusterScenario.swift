@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Gossip
 
 /// What goes wrong.
@@ -51,7 +52,7 @@ struct ClusterScenario {
 
     /// Everything that a seed can think of.
     init(seed: UInt64) {
-        var dice = Dice(seed: seed &* 0x2545_F491_4F6C_DD1D &+ 7)
+        var dice = RandomChoice(seed: seed &* 0x2545_F491_4F6C_DD1D &+ 7)
         self.seed = seed
         nodes = [3, 3, 4, 5, 7, 10][dice.below(6)]
         sites = dice.chance(700) ? 1 : 2
@@ -67,7 +68,7 @@ struct ClusterScenario {
         faults.sort { $0.at < $1.at }
     }
 
-    private mutating func add(kind: Int, at: UInt64, duration: UInt64, _ dice: inout Dice) {
+    private mutating func add(kind: Int, at: UInt64, duration: UInt64, _ dice: inout RandomChoice) {
         let node = dice.below(nodes)
         let other = (node + 1 + dice.below(nodes - 1)) % nodes
         switch kind {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import Chance
 import Gossip
 import VirtualTime
 
@@ -24,7 +25,7 @@ struct ClusterSimulation {
     let scenario: ClusterScenario
     let sabotage: ClusterSabotage?
     let settings: GossipSettings
-    var dice: Dice
+    var dice: RandomChoice
     var network = SimulatedNetwork()
     var nodes: [SimulatedNode] = []
     var indices: [String: Int] = [:]
@@ -46,7 +47,7 @@ struct ClusterSimulation {
         self.sabotage = sabotage
         self.settings = settings
         self.isPrinting = isPrinting
-        dice = Dice(seed: scenario.seed &* 0x9E37_79B9 &+ 1)
+        dice = RandomChoice(seed: scenario.seed &* 0x9E37_79B9 &+ 1)
         network.loss = scenario.loss
         network.stragglers = scenario.stragglers
         for _ in 0..<scenario.nodes { addNode() }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Gossip
 
 /// What lies between the nodes: TCP with keep-alive connections that are made when none is free. A lost packet is not a
@@ -31,7 +32,7 @@ struct SimulatedNetwork {
     private func pair(_ client: Int, _ server: Int) -> Int { client << 16 | server }
 
     /// When a request arrives after it was sent; `nil` when it does not.
-    mutating func request(from client: Int, to server: Int, isFar: Bool, _ dice: inout Dice) -> UInt64? {
+    mutating func request(from client: Int, to server: Int, isFar: Bool, _ dice: inout RandomChoice) -> UInt64? {
         if let free = idle[pair(client, server)], free > 0 {
             idle[pair(client, server)] = free - 1
             return passes(from: client, to: server) ? leg(isFar, &dice) : nil
@@ -54,7 +55,7 @@ struct SimulatedNetwork {
     }
 
     /// One way, with repeats of what is lost. `first` is TCP's first wait.
-    func leg(_ isFar: Bool, first: UInt64 = 200 * millisecond, _ dice: inout Dice) -> UInt64 {
+    func leg(_ isFar: Bool, first: UInt64 = 200 * millisecond, _ dice: inout RandomChoice) -> UInt64 {
         let range = isFar ? far : near
         var delay = dice.between(range.lowerBound, range.upperBound)
         if stragglers > 0, dice.below(stragglers) == 0 { delay *= 10 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import HSMPool
+import KeyProof
 import LaneProtocol
 import Routing
 import Testing

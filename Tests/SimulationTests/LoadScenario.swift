@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Foundation
+import LaneProtocol
 import Routing
 
 /// How long one call takes, milliseconds.

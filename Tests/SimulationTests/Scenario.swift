@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Routing
 
 let millisecond: UInt64 = 1_000_000

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import HSMPool
+import LaneProtocol
 import Logging
 import NodeConfig
 import PrivateFiles

@@ -2,6 +2,7 @@
 import AdminProtocol
 import Cluster
 import HSMPool
+import LaneProtocol
 import Logging
 import NodeConfig
 import Routing

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPlatform
 import Glibc
+import KeyProof
 import LaneProtocol
 import NodeStore
 import PKCS11

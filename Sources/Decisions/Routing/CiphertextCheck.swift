@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import Chance
+import LaneProtocol
+
+/// What a lane is asked for an operation.
+package enum LaneQuestion: Sendable, Equatable {
+    /// What the caller wants.
+    case request
+    /// To open the canary of the operation's key (a known answer of the token, where the key has none): a witness must
+    /// show that it can open what it ought to.
+    case canary
+    /// What the caller wants, of an HSM that holds another key under the label. Under GCM a wrong key yields nothing, so
+    /// what it opens is right.
+    case excluded
+}
+
+/// What must be found out about a refused ciphertext before it is called invalid, which KMS takes as final: three
+/// refusals, two of them in direct succession on one session, and two openings of the key's canary, in an order drawn at
+/// random and spread over two lanes, of two HSMs where there are two.
+///
+/// An HSM that is busy or sick refuses good ciphertext with the very codes that others have for a wrong tag. One that
+/// fails every second call opens the ciphertext when it is asked twice in a row; one that fails every nth call cannot
+/// know which of the calls in a random order are the canary's; one that fails all of them does not open the canary.
+struct CiphertextCheck: Sendable {
+    /// The rest of what each lane is to be asked, in order.
+    private var tracks: [[LaneQuestion]]
+    /// What each lane was asked last, where the answer was the expected one.
+    private var last: [LaneQuestion?]
+    private var lanes: [LaneID?]
+    private var refusals = 1
+    private var openings = 0
+    private var hasSuccession = false
+    /// HSMs that refuse the ciphertext or open the canary: their word is believed only while all of them are well.
+    private(set) var witnesses: HSMSet = []
+    /// HSMs that have refused the ciphertext. When it is opened after all, they have failed.
+    private(set) var refusers: HSMSet
+    /// Whose share of checks it is counted in.
+    let counted: Int
+    /// The witnesses are done: these HSMs, which hold another key under the label, are tried one after the other.
+    var excluded: HSMSet?
+
+    /// - Parameters:
+    ///   - lane: where the first refusal came from.
+    ///   - follows: the next question goes down that lane before any other, so that it is in direct succession.
+    ///   - lanes: 2 where another lane can be had, 1 otherwise.
+    init(refusedOn lane: LaneID, follows: Bool, lanes: Int, random: inout RandomChoice) {
+        tracks = Self.plan(follows: follows, lanes: lanes, random: &random)
+        last = Array(repeating: nil, count: tracks.count)
+        self.lanes = Array(repeating: nil, count: tracks.count)
+        if follows {
+            last[0] = .request
+            self.lanes[0] = lane
+        }
+        refusers = [lane.hsm]
+        witnesses = [lane.hsm]
+        counted = lane.hsm
+    }
+
+    /// Every plan asks for two further refusals and two openings, and has two refusals in direct succession.
+    private static func plan(follows: Bool, lanes: Int, random: inout RandomChoice) -> [[LaneQuestion]] {
+        let (ask, open) = (LaneQuestion.request, LaneQuestion.canary)
+        let apart: [[[LaneQuestion]]] =
+            lanes > 1
+            ? [[[open, ask, ask], [open]], [[open], [ask, ask, open]], [[open], [open, ask, ask]]]
+            : [[[ask, ask, open, open]], [[open, ask, ask, open]], [[open, open, ask, ask]]]
+        let following: [[[LaneQuestion]]] =
+            lanes > 1
+            ? [[[ask, open], [ask, open]], [[ask, open], [open, ask]], [[ask], [open, ask, open]]]
+            : [[[ask, open, open, ask]], [[ask, open, ask, open]], [[ask, ask, open, open]]]
+        let plans = follows ? following + apart : apart
+        return plans[random.below(plans.count)]
+    }
+
+    /// True when it has a lane.
+    var hasBegun: Bool { lanes.contains { $0 != nil } }
+
+    /// True while there is something to ask on a lane that it has not got yet.
+    var wantsLane: Bool { excluded == nil && zip(lanes, tracks).contains { $0 == nil && !$1.isEmpty } }
+
+    /// A lane is taken for the check. Returns what to ask it.
+    mutating func begin(on lane: LaneID) -> LaneQuestion? {
+        if excluded != nil { return .excluded }
+        guard let track = lanes.indices.first(where: { lanes[$0] == nil && !tracks[$0].isEmpty }) else { return nil }
+        lanes[track] = lane
+        witnesses.insert(lane.hsm)
+        return tracks[track].first
+    }
+
+    /// The first question to the lane that the refusal came from, where the check follows it.
+    var firstQuestion: LaneQuestion? { lanes.first.flatMap { $0 } == nil ? nil : tracks.first?.first }
+
+    /// A lane has answered as it would for a bad ciphertext. Returns what to ask it next; `nil` when it is done.
+    mutating func confirmed(_ question: LaneQuestion, on lane: LaneID) -> LaneQuestion? {
+        guard let track = lanes.firstIndex(of: lane), tracks[track].first == question else { return nil }
+        tracks[track].removeFirst()
+        switch question {
+        case .request, .excluded:
+            refusals += 1
+            refusers.insert(lane.hsm)
+            if last[track] == .request { hasSuccession = true }
+        case .canary: openings += 1
+        }
+        last[track] = question
+        return tracks[track].first
+    }
+
+    /// True when all that is needed has been found out.
+    var isComplete: Bool { refusals >= 3 && openings >= 2 && hasSuccession }
+}

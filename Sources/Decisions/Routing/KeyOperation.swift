@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import KeyProof
+import LaneProtocol
+import SecureMemory
+
+/// What the pool is asked to do with one key. A class: it is handed through several layers and never changed.
+package final class KeyOperation: Sendable {
+    package let kind: LaneOperation
+    /// The key's label on the tokens.
+    package let label: KeyLabel
+    /// The additional authenticated data in the form that the HSM gets.
+    package let additionalData: SecretBytes
+    /// Decrypt: the IV. Empty for encrypt: the worker makes it.
+    package let initializationVector: SecretBytes
+    /// Plaintext, or ciphertext ‖ tag.
+    package let data: SecretBytes
+
+    package init(
+        kind: LaneOperation, label: KeyLabel, additionalData: SecretBytes, initializationVector: SecretBytes,
+        data: SecretBytes
+    ) {
+        self.kind = kind
+        self.label = label
+        self.additionalData = additionalData
+        self.initializationVector = initializationVector
+        self.data = data
+    }
+}
+
+/// What an HSM gave back.
+package struct KeyOperationOutput: Sendable {
+    /// Encrypt: the IV the ciphertext was made with. Empty for decrypt.
+    package var initializationVector: SecretBytes
+    /// Ciphertext ‖ tag, or plaintext.
+    package var data: SecretBytes
+
+    package init(initializationVector: SecretBytes, data: SecretBytes) {
+        self.initializationVector = initializationVector
+        self.data = data
+    }
+}
+
+/// What an operation lacked that was not answered in time.
+package enum Shortage: Sendable, Equatable {
+    /// Time: it was over before an HSM could be asked.
+    case time
+    /// A lane: none became free.
+    case lane
+    /// An answer of the HSMs that were at it.
+    case answer
+    /// The budget for a further attempt, after one had not been answered.
+    case budget
+}
+
+/// How an operation ended, once and for all.
+package enum OperationOutcome: Sendable, Equatable {
+    /// An HSM did it.
+    case done
+    /// It cannot be done, whichever HSM is asked.
+    case callersFault(CallersFault)
+    /// Its deadline passed before an HSM answered.
+    case timedOut(Shortage)
+    /// No HSM that could do it is left. Says in words what the last one said.
+    case unavailable(String)
+    /// More is asked than the HSMs can do: it could not have been answered in time.
+    case overloaded
+    /// It would wait here for longer than another node takes that has room (`PoolMachine.detour`). Only where another one
+    /// may be asked; nothing was done for it.
+    case crowded
+}
+
+/// The end of an operation, with what the log wants to know of it.
+package struct OperationResult: Sendable {
+    package var outcome: OperationOutcome
+    /// Present when the outcome is `done`.
+    package var output: KeyOperationOutput?
+    /// Name of the HSM that decided the outcome.
+    package var hsm: String?
+    /// How many calls were made for it.
+    package var attempts: Int
+    /// One of them was made beside another that was slower than usual.
+    package var isHedged: Bool
+    /// Time inside the deciding HSM's library, microseconds.
+    package var hsmMicroseconds: UInt32
+    /// How long it waited for a lane, microseconds.
+    package var waitedMicroseconds: UInt64
+
+    package init(
+        outcome: OperationOutcome, output: KeyOperationOutput? = nil, hsm: String? = nil, attempts: Int = 0,
+        isHedged: Bool = false, hsmMicroseconds: UInt32 = 0, waitedMicroseconds: UInt64 = 0
+    ) {
+        self.isHedged = isHedged
+        self.waitedMicroseconds = waitedMicroseconds
+        self.outcome = outcome
+        self.output = output
+        self.hsm = hsm
+        self.attempts = attempts
+        self.hsmMicroseconds = hsmMicroseconds
+    }
+}
+
+/// The pool of HSMs as the rest of the node sees it.
+package protocol KeyOperationPool: Sendable {
+    /// Does `operation` on one of `hsms` before `deadline` (CLOCK_MONOTONIC, nanoseconds). Never blocks;
+    /// `completion` is called exactly once, on any thread, possibly before this returns.
+    ///
+    /// - Parameter terms: what is to be kept to beside that. The pool itself adds whom to try before ciphertext is called
+    ///   invalid.
+    func submit(
+        _ operation: KeyOperation, on hsms: HSMSet, deadline: UInt64, terms: OperationTerms,
+        completion: @escaping @Sendable (OperationResult) -> Void)
+
+    /// Whether the key `label` may be used on `hsms`, soon, or why not. Asked at each request.
+    func decision(on label: KeyLabel, for purpose: KeyPurpose, on hsms: HSMSet) -> KeyDecision
+
+    /// What may be said of a ciphertext that the HSMs do not open. Asked for such ones only.
+    func word(onCiphertextOf label: KeyLabel) -> CiphertextWord
+
+    /// Every HSM, in the order of the configuration.
+    func status() -> [HSMStatus]
+}

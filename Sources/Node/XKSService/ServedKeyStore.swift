@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import AccessControl
+import LaneProtocol
+import Routing
+import SigV4
+import XKSProtocol
+
+/// A key store with what it takes to serve it.
+package struct ServedKeyStore: Sendable {
+    package var keyStore: KeyStore
+    /// Knows the key store's credentials and regions.
+    package var verifier: SigV4Verifier
+    /// The HSMs that hold its keys.
+    package var hsms: HSMSet
+    /// How ciphertext without Claviger's mark is opened.
+    package var foreignForm: AADForm
+
+    package init(keyStore: KeyStore, verifier: SigV4Verifier, hsms: HSMSet, foreignForm: AADForm) {
+        self.keyStore = keyStore
+        self.verifier = verifier
+        self.hsms = hsms
+        self.foreignForm = foreignForm
+    }
+}
+
+/// What the service works by; may be replaced while it runs.
+package struct ServiceSettings: Sendable {
+    package var keyStores: [ServedKeyStore]
+    package var limits: XKSLimits
+    /// From the first byte of a request to its answer, nanoseconds. KMS gives up after 250 ms.
+    package var deadline: UInt64
+    /// Product and version, for GetHealthStatus.
+    package var version: String
+
+    package init(keyStores: [ServedKeyStore], limits: XKSLimits, deadline: UInt64, version: String) {
+        self.keyStores = keyStores
+        self.limits = limits
+        self.deadline = deadline
+        self.version = version
+    }
+}
+
+/// Settings, with the table to find key stores by. A class: each request holds the one it began with.
+final class ServiceSetup: Sendable {
+    let settings: ServiceSettings
+    let directory: KeyStoreDirectory
+
+    init(_ settings: ServiceSettings) throws(AccessControlError) {
+        self.settings = settings
+        directory = try KeyStoreDirectory(settings.keyStores.map(\.keyStore))
+    }
+}
+
+/// The clocks, so that tests can hold them.
+package struct ServiceClocks: Sendable {
+    /// CLOCK_MONOTONIC, nanoseconds.
+    package var monotonic: @Sendable () -> UInt64
+    /// Unix time, seconds.
+    package var wall: @Sendable () -> Int64
+
+    package init(monotonic: @escaping @Sendable () -> UInt64, wall: @escaping @Sendable () -> Int64) {
+        self.monotonic = monotonic
+        self.wall = wall
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import Gossip
+import KeyProof
+import LaneProtocol
+import Routing
+
+// From what the pool and the key proof say to what nodes tell each other, and back.
+
+extension NodeFacts {
+    /// - Parameter unserved: labels of all keys that this node offers and cannot serve at the moment, in order.
+    init(
+        isDraining: Bool, version: String, configuration: String, canaries: String, blocks: String,
+        blockChanges: UInt64?, inFlight: UInt32, encrypts: UInt64, decrypts: UInt64, hsms: [HSMFact],
+        unserved: [KeyLabel], reads: FormatVersions, activatedFormat: UInt8, room: SpareRoom?
+    ) {
+        let isNamed = unserved.count <= Self.mostUnservedKeys
+        self.init(
+            isDraining: isDraining, version: version, configuration: configuration, canaries: canaries, blocks: blocks,
+            blockChanges: blockChanges, inFlight: inFlight, encrypts: encrypts, decrypts: decrypts, hsms: hsms,
+            unservedKeys: unserved.prefix(Self.mostUnservedKeys).map(\.text),
+            unservedCount: UInt32(clamping: unserved.count),
+            unservedFilter: isNamed ? nil : LabelFilter(unserved.map { Array($0.text.utf8) }), reads: reads,
+            activatedFormat: activatedFormat, room: room.map(NodeRoom.init))
+    }
+}
+
+extension NodeRoom {
+    init(_ room: SpareRoom) {
+        self.init(perSecond: UInt32(clamping: room.perSecond), callMicroseconds: UInt32(clamping: room.call / 1_000))
+    }
+}
+
+extension HSMFact {
+    init(_ hsm: HSMStatus) {
+        self.init(
+            name: hsm.name, serial: hsm.identity?.serial ?? "", manufacturer: hsm.identity?.manufacturer ?? "",
+            model: hsm.identity?.model ?? "", firmware: hsm.identity?.firmware ?? "", state: State(hsm.condition),
+            isDrained: hsm.isDrained)
+    }
+}
+
+extension HSMFact.State {
+    init(_ condition: HSMCondition) {
+        self =
+            switch condition {
+            case .active: .active
+            case .degraded: .degraded
+            case .starting: .starting
+            case .probing: .probing
+            case .unavailable: .unavailable
+            }
+    }
+}
+
+extension SharedCanary {
+    init(_ canary: Canary, node: String) {
+        self.init(
+            label: canary.label.text, iv: canary.sealed.initializationVector, ciphertext: canary.sealed.ciphertext,
+            digest: canary.digest, maker: canary.maker, node: node, madeAt: canary.madeAt,
+            isTrusted: canary.isTrusted, provers: canary.history.provers,
+            isProvisional: canary.history.isProvisional,
+            replaces: canary.history.replaces.isEmpty ? nil : canary.history.replaces,
+            outlived: canary.history.outlived)
+    }
+}
+
+extension Canary {
+    init(_ shared: SharedCanary) {
+        self.init(
+            label: KeyLabel(shared.label),
+            sealed: SealedCanary(initializationVector: shared.iv, ciphertext: shared.ciphertext),
+            digest: shared.digest, maker: shared.maker, madeAt: shared.madeAt, isTrusted: shared.isTrusted,
+            history: CanaryHistory(
+                // A version that does not tell them tells canaries that its HSMs have opened.
+                provers: shared.provers ?? [shared.maker], isProvisional: shared.isProvisional ?? false,
+                replaces: shared.replaces ?? [], outlived: shared.outlived))
+    }
+}
+
+extension SharedForget {
+    init(_ order: ForgetOrder) {
+        self.init(label: order.label.text, canaries: order.canaries, givenAt: order.givenAt, author: order.author)
+    }
+}
+
+extension ForgetOrder {
+    init(_ shared: SharedForget) {
+        self.init(
+            label: KeyLabel(shared.label), canaries: shared.canaries, givenAt: shared.givenAt, author: shared.author)
+    }
+}

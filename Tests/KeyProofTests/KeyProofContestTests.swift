@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+import KeyProof
+import LaneProtocol
+import Testing
+
+@Suite("Key proof: a label contested between nodes")
+struct KeyProofContestTests {
+    /// A node whose HSM holds key 1, made an hour ago, and peers that are live.
+    private func node(_ peers: [String] = ["n2", "n3"], live: [String]? = nil, age: Int64 = 3_600) -> ProofBench {
+        var bench = ProofBench(["a"], canaries: [oldCanary("k", 1, maker: "a", age: age)])
+        bench.put("k", 1, on: 0)
+        bench.settle()
+        bench.know(peers, live: live)
+        return bench
+    }
+
+    private func other(_ value: UInt8 = 2, age: Int64 = 7_200, nonce: UInt32 = 7, isProvisional: Bool = false) -> Canary
+    {
+        oldCanary("k", value, maker: "far", age: age, nonce: nonce, isProvisional: isProvisional)
+    }
+
+    /// Without the contest both sides encrypted, and called the other one's ciphertext invalid.
+    @Test("of one node against one the older canary's side encrypts; both sides open theirs, and say so")
+    func oneAgainstOne() {
+        for (age, isOurs) in [(Int64(7_200), false), (1_800, true)] {
+            var bench = node()
+            bench.exchange([other(age: age)], with: "n2")
+            bench.run()
+            #expect(bench.holders("k") == [0] && bench.encrypting("k") == (isOurs ? [0] : []))
+            #expect(bench.proof.hasDisagreements && bench.alarms == [.disagrees(label: "k", node: "n2", hsm: "a")])
+            #expect(bench.proof.word(onCiphertextOf: "k") == .elsewhere(["n2"]))
+        }
+    }
+
+    @Test("the side that more live nodes prove encrypts; a node that only was heard of, or is dead, counts for nothing")
+    func majority() {
+        // Ours is older.
+        var bench = node(["n2", "n3"], live: ["n2"])
+        for node in ["n2", "n3", "stranger"] { bench.exchange([other(age: 60)], with: node) }
+        bench.run()
+        #expect(bench.encrypting("k") == [0], "one against one that lives")
+        bench.know(["n2", "n3"])
+        #expect(bench.encrypting("k").isEmpty, "one against two")
+        bench.know(["n2", "n3"], live: [])
+        #expect(bench.encrypting("k") == [0])
+        bench.know(["n2"], live: [])
+        #expect(bench.proof.hasDisagreements, "a member that is away holds another key all the same")
+    }
+
+    @Test("of equals what is decided comes before what is provisional")
+    func decidedFirst() {
+        var bench = node(age: 60)
+        bench.exchange([other(age: 7_200, isProvisional: true)], with: "n2")
+        bench.run()
+        #expect(bench.encrypting("k") == [0])
+        bench.exchange([other(age: 7_200)], with: "n2")
+        #expect(bench.encrypting("k").isEmpty)
+    }
+
+    @Test("an order decides, whoever is in the majority")
+    func order() throws {
+        var bench = node()
+        for node in ["n2", "n3"] { bench.exchange([other()], with: node) }
+        bench.run()
+        #expect(bench.encrypting("k").isEmpty)
+        bench.take(try bench.proof.trust("k", hsm: 0, now: bench.now).get())
+        bench.run()
+        #expect(bench.encrypting("k") == [0] && bench.proof.hasDisagreements)
+    }
+
+    @Test("Encrypt is refused across a contest, and not as if another node could do it; Decrypt goes on")
+    func decision() {
+        var bench = node()
+        bench.exchange([other()], with: "n2")
+        bench.run()
+        guard case .contested(let text) = bench.decision("k", .encrypt) else {
+            Issue.record("\(bench.decision("k", .encrypt))")
+            return
+        }
+        #expect(text.contains("n2"))
+        guard case .use([0], _) = bench.decision("k", .decrypt), case .use = bench.decision("k", .metadata) else {
+            Issue.record("\(bench.decision("k", .decrypt))")
+            return
+        }
+    }
+
+    @Test("it is over when the peer takes our canary over, has none any more, or is no member any more")
+    func over() {
+        for event in 0..<3 {
+            var bench = node()
+            bench.exchange([other()], with: "n2")
+            bench.run()
+            #expect(bench.proof.hasDisagreements)
+            switch event {
+            case 0: bench.exchange([oldCanary("k", 1, maker: "a")], with: "n2")
+            case 1: bench.exchange([], with: "n2")
+            default: bench.know(["n3"])
+            }
+            bench.know(["n3"])
+            #expect(!bench.proof.hasDisagreements && bench.encrypting("k") == [0], "event \(event)")
+            #expect(bench.proof.word(onCiphertextOf: "k") == .invalid)
+        }
+    }
+
+    @Test("a better canary is tried by every HSM that lists the key, and is taken over when one opens it")
+    func otherHSM() {
+        var bench = ProofBench(["x", "y"], canaries: [oldCanary("k", 1, maker: "x")])
+        bench.put("k", 1, on: 0)
+        bench.put("k", 2, on: 1)
+        bench.settle()
+        #expect(bench.holders("k") == [0])
+        bench.know(["n2", "n3"])
+        for node in ["n2", "n3"] { bench.exchange([other()], with: node) }
+        bench.run()
+        // Without asking the HSM that was excluded, this node would not encrypt at all.
+        #expect(bench.holders("k") == [1] && bench.encrypting("k") == [1])
+        #expect(bench.proof.different("k") == [0] && !bench.proof.hasDisagreements)
+    }
+
+    /// Without a word on the ciphertext of contested keys it was `.invalid`.
+    @Test("nothing final is said of a ciphertext while a peer's canary has not been tried, nor after a restart amid it")
+    func unsettled() {
+        var bench = node()
+        bench.exchange([other()], with: "n2")
+        guard case .unknown = bench.proof.word(onCiphertextOf: "k") else {
+            Issue.record("\(bench.proof.word(onCiphertextOf: "k"))")
+            return
+        }
+        bench.run()
+        var later = ProofBench(["a"], canaries: bench.stored.values.map { $0 })
+        later.put("k", 1, on: 0)
+        later.settle()
+        later.know(["n2"], live: [], exchanged: [])
+        #expect(later.proof.word(onCiphertextOf: "k") != .invalid, "n2 may hold the key of this ciphertext")
+        later.exchange([oldCanary("k", 1, maker: "a")], with: "n2")
+        later.know(["n2"])
+        #expect(later.proof.word(onCiphertextOf: "k") == .invalid)
+    }
+}
+
+@Suite("Key proof: first sight in a cluster")
+struct KeyProofClusterSightTests {
+    private func fresh(_ value: UInt8 = 1, isSought: Bool = true) -> ProofBench {
+        var bench = ProofBench(["a"])
+        bench.know([], isSought: isSought)
+        bench.put("k", value, on: 0)
+        bench.settle()
+        return bench
+    }
+
+    @Test("a key that is new serves when another node has been told, or after ten seconds alone")
+    func waiting() {
+        // Without the wait it served before any other node had been told.
+        var bench = fresh()
+        #expect(bench.holders("k").isEmpty && bench.proof.told().map(\.label) == ["k"] && bench.stored.isEmpty)
+        #expect(bench.proof.told().first?.history.isProvisional == true && bench.proof.shared().isEmpty)
+        bench.wait(9.9)
+        #expect(bench.holders("k").isEmpty)
+        bench.wait(0.1)
+        #expect(bench.holders("k") == [0] && bench.log.contains(.decidedAlone(label: "k")))
+        #expect(bench.proof.word(onCiphertextOf: "k") == .invalid, "no member is known")
+
+        var told = fresh()
+        told.know(["n2"], exchanged: [])
+        #expect(told.holders("k").isEmpty)
+        told.exchange([], with: "n2")
+        told.know(["n2"])
+        #expect(told.holders("k") == [0] && !told.log.contains(.decidedAlone(label: "k")))
+
+        #expect(fresh(isSought: false).holders("k") == [0], "there is no other node")
+    }
+
+    /// Without a word on the ciphertext of keys that nobody has confirmed it was `.invalid`.
+    @Test("who decides alone while a member is away says nothing final until it has exchanged canaries with one")
+    func alone() {
+        var bench = fresh()
+        bench.know(["n2"], live: [], exchanged: [])
+        bench.wait(10)
+        #expect(bench.holders("k") == [0])
+        for _ in 0..<2 {
+            guard case .unknown = bench.proof.word(onCiphertextOf: "k") else {
+                Issue.record("\(bench.proof.word(onCiphertextOf: "k"))")
+                return
+            }
+            #expect(bench.stored["k"]?.history.isUnconfirmed == true)
+            // It outlasts a restart.
+            let stored = bench.stored
+            bench = ProofBench(["a"], canaries: stored.values.map { $0 })
+            bench.stored = stored
+            bench.put("k", 1, on: 0)
+            bench.settle()
+            bench.know(["n2"], live: [], exchanged: [])
+        }
+        bench.exchange([oldCanary("k", 1, maker: "a")], with: "n2")
+        bench.run()
+        bench.know(["n2"])
+        #expect(bench.proof.word(onCiphertextOf: "k") == .invalid && bench.stored["k"]?.history.isUnconfirmed == false)
+    }
+
+    @Test("of two fresh nodes with different keys only one serves its own; the other one's HSM is out")
+    func twoFresh() {
+        var nodes = [fresh(1), fresh(2)]
+        for node in 0..<2 { nodes[node].know(["n\(1 - node)"], exchanged: []) }
+        for _ in 0..<3 {
+            let told = nodes.map { $0.proof.told() }
+            for node in 0..<2 {
+                nodes[node].exchange(told[1 - node], with: "n\(1 - node)")
+                nodes[node].know(["n\(1 - node)"])
+                nodes[node].run()
+            }
+        }
+        let serving = (0..<2).filter { !nodes[$0].encrypting("k").isEmpty }
+        #expect(serving.count == 1)
+        #expect(nodes[0].proof.canary(of: "k")?.sealed == nodes[1].proof.canary(of: "k")?.sealed)
+        #expect(nodes.contains { !$0.alarms.isEmpty })
+    }
+}
