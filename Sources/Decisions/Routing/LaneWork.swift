@@ -38,6 +38,9 @@ struct LaneWork: Sendable, Equatable {
     var question = LaneQuestion.request
     /// Nothing may be sent behind it: what its lane is asked next must follow directly.
     var isExclusive = false
+    /// The HSM was slow when it was last asked, and this is to show whether it still is: another one is asked besides long
+    /// before its own usual time is over, where another is much faster.
+    var isTry = false
     /// Its patience has ended.
     var isOverdue = false
 

@@ -207,6 +207,10 @@ extension PoolMachine {
             isHedge: isHedge, isLastResort: isLastResort)
         work.question = question
         work.isExclusive = isExclusive
+        if !isExclusive, hsms[lane.hsm].inFlight == 0, hsms[lane.hsm].service.isTry(now: now) {
+            work.isTry = true
+            work.hedgeAt = min(work.hedgeAt, now &+ limits.shortestHedge)
+        }
         hsms[lane.hsm].service.asked(now: now)
         hsms[lane.hsm].lanes.give(work, to: lane.lane)
         actions.dispatches.append(

@@ -265,13 +265,24 @@ extension PoolMachine {
     /// The HSM is slower than nearly all of its answers: another one is asked as well, or this one once more, if there
     /// is room. What finds no room, or no token, is tried again at the next tick.
     private mutating func hedge(_ lane: LaneID, at place: Int, now: UInt64, into actions: inout PoolActions) {
-        guard let id = hsms[lane.hsm].lanes.work(on: lane.lane, at: place)?.operation, let operation = operations[id]
+        guard let work = hsms[lane.hsm].lanes.work(on: lane.lane, at: place), let id = work.operation,
+            let operation = operations[id]
         else { return }
         // One that may have ended a worker is on one HSM at a time, so that it ends no third one.
         guard operation.check == nil, operation.awaitsCheck == nil, operation.setbacks.suspectSince == nil,
             operation.attempts < limits.attempts, operation.flights.count == 1, !operation.isWaiting
         else { return hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.hedgeAt = .max } }
         guard let next = chooseHedge(for: operation, besides: lane.hsm, now: now) else { return }
+        if work.isTry, hsms[next.hsm].expected(mayTry: false, now: now) > hsms[lane.hsm].service.centre / 2 {
+            // Nobody is much faster: it has its own time.
+            let patience = hsms[lane.hsm].patience(limits: limits)
+            hsms[lane.hsm].lanes.change(on: lane.lane, at: place) {
+                $0.isTry = false
+                $0.hedgeAt =
+                    patience.hedgeAfter < patience.silentAfter ? $0.calledAt &+ patience.hedgeAfter : .max
+            }
+            return hsms[next.hsm].lanes.putBack(next.lane)
+        }
         guard budget.withdraw(forHedge: true, now: now) else {
             counters.refusedByBudget &+= 1
             hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.hedgeAt = now &+ Self.budgetPause }

@@ -20,14 +20,13 @@ package struct ServiceEstimate: Sendable {
     private static let outlier = 2.0
     /// So many calls in a row beyond that are no outliers any more.
     private static let outliersInARow = 6
-    /// An HSM that nobody has asked for so long is expected to be as its probes are since then, if those are faster: it
-    /// would otherwise never get the chance to show that it is fast again.
+    /// An HSM that nobody asks is expected to be as it was for so long, …
     private static let staleAfter: UInt64 = 2_000_000_000
-    /// Probes go another way, and may be slower than calls. So it is expected, after so long, …
-    private static let forgottenAfter: UInt64 = 30_000_000_000
-    /// … to have become twice as fast in each such time, until it is asked again: once, for the next request waits for
-    /// what that shows. Not sooner: with several slow HSMs one request of a hundred would be such a try.
-    private static let hopeTime = 10_000_000_000.0
+    /// … and then to have become twice as fast in each such time, until it is asked again: once, for the next request
+    /// waits for what that shows. It would otherwise never get the chance to show that it is fast again.
+    private static let hopeTime = 2_000_000_000.0
+    /// It is only hoped to be as fast as that when it was so much slower.
+    private static let hope = 0.6
     /// So many calls in a row that outlast their patience, with no answer since they began, are a silence.
     package static let silence = 2
 
@@ -40,7 +39,6 @@ package struct ServiceEstimate: Sendable {
     private var outliers = 0
     /// What a probe says that a call may take; 0 before the first.
     private(set) var guess = 0.0
-    private var probedAt: UInt64 = 0
     private var centreAt: UInt64 = 0
     /// When it was last asked, or answered.
     private var touchedAt: UInt64 = 0
@@ -63,10 +61,9 @@ package struct ServiceEstimate: Sendable {
     }
 
     /// A probe took this long for one call: a guess, until there is an answer. The way of a probe is another one.
-    package mutating func probed(_ duration: UInt64, now: UInt64) {
+    package mutating func probed(_ duration: UInt64) {
         unanswered = 0
         guess = Double(duration)
-        probedAt = now
     }
 
     /// It is given a call.
@@ -103,10 +100,11 @@ package struct ServiceEstimate: Sendable {
     package func expected(isIdle: Bool, now: UInt64) -> Double {
         guard samples > 0 else { return isIdle ? 0 : guess }
         guard isIdle, now > touchedAt, now - touchedAt > Self.staleAfter else { return centre }
-        let told = probedAt > touchedAt ? min(centre, guess) : centre
-        guard now - touchedAt > Self.forgottenAfter else { return told }
-        return told * Self.half(of: min(Double(now - touchedAt - Self.forgottenAfter) / Self.hopeTime, 60))
+        return centre * Self.half(of: min(Double(now - touchedAt - Self.staleAfter) / Self.hopeTime, 60))
     }
+
+    /// A call that it is given now is a try: it has been slower than it is expected to be.
+    func isTry(now: UInt64) -> Bool { samples > 0 && expected(isIdle: true, now: now) < Self.hope * centre }
 
     /// 2^-x without a library: exact at whole numbers, and off by less than one per cent between them.
     private static func half(of halvings: Double) -> Double {

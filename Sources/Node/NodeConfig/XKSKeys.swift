@@ -75,7 +75,8 @@ enum XKSKeys {
             + "time-outs.")
     static let requestDeadline = DurationKey(
         "request_deadline", .milliseconds(20)...(.seconds(10)), standard: .milliseconds(200),
-        "Time for a whole request, from its first byte; after it the answer is DependencyTimeoutException.",
+        "Time for a whole request, from its first byte; after it the answer is DependencyTimeoutException. An HSM whose "
+            + "calls take more than 0.6 of it is given fewer at a time.",
         cost: "KMS gives up after 250 ms on its way there and back included: above 230 ms answers come too late.")
     static let attemptDeadline = DurationKey(
         "attempt_deadline", .milliseconds(5)...(.seconds(10)), standard: .milliseconds(80),
