@@ -2,7 +2,7 @@
 
 /// How much of what this node's HSMs cannot do each peer is given. Times are nanoseconds of the monotonic clock.
 ///
-/// A peer tells how much it could do beside what is asked of it (`NodeFacts.spare`). Several nodes may see the same
+/// A peer tells how much it could do beside what is asked of it (`NodeFacts.room`). Several nodes may see the same
 /// figure, and it is a little old. So each is given a share of it that is halved when the peer refuses, and grows evenly
 /// while it does not, as TCP shares a link (additive increase, multiplicative decrease; Chiu and Jain, 1989): nodes that
 /// are full come to equal shares of a peer's room, and a peer that has just become full is asked little within a few

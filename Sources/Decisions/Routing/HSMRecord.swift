@@ -161,8 +161,7 @@ struct HSMRecord: Sendable {
     func capacity(now: UInt64) -> Double? {
         guard !lanes.isHeld else { return nil }
         let mean = service.isRecent(now: now) ? service.mean : service.mean.map { min($0, service.centre) }
-        if let pace = pace(mean) { return pace * 1e9 }
-        return service.guess > 0 ? 1e9 * min(Double(lively), limit.limit) / service.guess : nil
+        return pace(mean ?? (service.guess > 0 ? service.guess : nil)).map { $0 * 1e9 }
     }
 
     /// Its part beside others that are as fast: by its weight, and little while it is only just back.

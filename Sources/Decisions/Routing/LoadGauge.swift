@@ -20,7 +20,7 @@ package struct LoadGauge: Sendable {
         var refused = 0
     }
 
-    private static let second: UInt64 = 1_000_000_000
+    private static let second = SecondGauge.second
     /// A condition that comes and goes in seconds is one condition, nanoseconds.
     private static let memory: UInt64 = 10 * second
     /// For so long after a refusal nothing can be taken from others.
@@ -53,9 +53,9 @@ package struct LoadGauge: Sendable {
             current.refused += 1
             refusedAt = now
         // It comes again, or another node does it.
-        case .crowded where terms.mayPassOn, .unavailable where terms.mayPassOn:
-            current.asked = max(current.asked - 1, 0)
-        case .overloaded, .callersFault, .timedOut, .unavailable, .crowded: break
+        case .crowded: current.asked = max(current.asked - 1, 0)
+        case .unavailable where terms.mayPassOn: current.asked = max(current.asked - 1, 0)
+        case .overloaded, .callersFault, .timedOut, .unavailable: break
         }
     }
 

@@ -22,6 +22,10 @@ struct Patience: Sendable, Equatable {
         hedgeAfter = max(isInTail ? known.p90 &+ known.p90 / 4 : known.p95, limits.shortestHedge)
     }
 
+    /// When another HSM is asked beside a call that begins at `start`; `.max` where that would be when it counts as silent
+    /// anyhow.
+    func hedgeAt(from start: UInt64) -> UInt64 { hedgeAfter < silentAfter ? start &+ hedgeAfter : .max }
+
     /// No request lives as long.
     private static let longest = 3_600_000_000_000.0
 }

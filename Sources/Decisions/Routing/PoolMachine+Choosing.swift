@@ -199,11 +199,10 @@ extension PoolMachine {
         guard let deadline = operations[id]?.deadline else { return }
         lastGeneration &+= 1
         let patience = hsms[lane.hsm].patience(limits: limits)
-        let isHedged = patience.hedgeAfter < patience.silentAfter && !isExclusive
         var work = LaneWork(
             operation: id, generation: lastGeneration, sentAt: now, calledAt: now, patience: patience.silentAfter,
             patienceEnds: min(deadline, now &+ patience.silentAfter),
-            hedgeAt: isHedged ? now &+ patience.hedgeAfter : .max, inFlight: hsms[lane.hsm].inFlight + 1,
+            hedgeAt: isExclusive ? .max : patience.hedgeAt(from: now), inFlight: hsms[lane.hsm].inFlight + 1,
             isHedge: isHedge, isLastResort: isLastResort)
         work.question = question
         work.isExclusive = isExclusive

@@ -278,8 +278,7 @@ extension PoolMachine {
             let patience = hsms[lane.hsm].patience(limits: limits)
             hsms[lane.hsm].lanes.change(on: lane.lane, at: place) {
                 $0.isTry = false
-                $0.hedgeAt =
-                    patience.hedgeAfter < patience.silentAfter ? $0.calledAt &+ patience.hedgeAfter : .max
+                $0.hedgeAt = patience.hedgeAt(from: $0.calledAt)
             }
             return hsms[next.hsm].lanes.putBack(next.lane)
         }
