@@ -104,7 +104,7 @@ struct KeeperRounds {
             reader.forget()
             restorations = shared.login.restorations
         }
-        reader.begin(offered, rereadsAll: schedule.isUrgent)
+        reader.begin(offered, rereadsAll: schedule.isUrgent, now: claviger_monotonic_nanoseconds())
     }
 
     private mutating func step(until end: UInt64) throws(PKCS11Error) {

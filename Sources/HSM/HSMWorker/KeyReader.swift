@@ -12,9 +12,10 @@ package struct KeyReader: Sendable {
     package static let mostObjects = 100_000
     /// Up to so many labels are searched for one by one; more are found by reading every key of the token.
     package static let mostLabelSearches = 200
-    /// A key that could be read before is taken for what it was until an attribute has been refused so often in a row:
-    /// a token may fail for a moment.
-    private static let patience = 3
+    /// A key that could be read before is taken for what it was until an attribute has been refused so often in a row,
+    /// for so long (nanoseconds): a token may fail for a moment, in which a handle that leads nowhere demands one round
+    /// after the other.
+    private static let patience = (refusals: 3, time: 30_000_000_000 as UInt64)
     /// Of what is read again, every fifth is an object that no key store offers: its label may have changed.
     private static let othersEvery = 5
 
@@ -32,12 +33,15 @@ package struct KeyReader: Sendable {
         /// Why it could not be read the last time, and how often in a row.
         var refusal: UnreadableKey?
         var refusals = 0
+        /// When the round began in which the first of them came; 0 without one.
+        var refusedSince: UInt64 = 0
         /// The round that read it last.
         var round: UInt64
     }
 
     private var objects: [ObjectHandle: Object] = [:]
     private var round: UInt64 = 0
+    private var now: UInt64 = 0
     private var offered = OfferedKeys()
     private var seen: [ObjectHandle] = []
     private var isSeen: Set<ObjectHandle> = []
@@ -67,9 +71,12 @@ package struct KeyReader: Sendable {
 
     /// Begins a round, whatever became of the one before.
     ///
-    /// - Parameter rereadsAll: reads every offered key again, however long it takes: a handle has led nowhere.
-    package mutating func begin(_ offered: OfferedKeys, rereadsAll: Bool) {
+    /// - Parameters:
+    ///   - rereadsAll: reads every offered key again, however long it takes: a handle has led nowhere.
+    ///   - now: CLOCK_MONOTONIC, nanoseconds.
+    package mutating func begin(_ offered: OfferedKeys, rereadsAll: Bool, now: UInt64) {
         round &+= 1
+        self.now = now
         self.offered = offered
         self.rereadsAll = rereadsAll
         (seen, isSeen, isCut, news, again, under) = ([], [], false, [], [], nil)
@@ -145,9 +152,12 @@ package struct KeyReader: Sendable {
             if refusal.isSilent { silence = refusal.code } else { answered += 1 }
             let before = objects[handle]
             let refusals = (before?.refusals ?? 0) + 1
-            let known = refusal.isSilent || refusals < Self.patience ? before?.key : nil
+            let since = before?.refusal == nil ? now : before?.refusedSince ?? now
+            let isBrief = refusals < Self.patience.refusals || now &- since < Self.patience.time
+            let known = refusal.isSilent || isBrief ? before?.key : nil
             objects[handle] = Object(
-                label: known?.label ?? refusal.label, key: known, refusal: refusal, refusals: refusals, round: round)
+                label: known?.label ?? refusal.label, key: known, refusal: refusal, refusals: refusals,
+                refusedSince: since, round: round)
         }
     }
 
