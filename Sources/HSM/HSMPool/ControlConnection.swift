@@ -11,7 +11,7 @@ protocol ControlDelegate: AnyObject, Sendable {
 /// The node's end of a worker's control socket. Its closing is the end of the worker.
 ///
 /// `@unchecked Sendable`: all mutable state is touched on `eventLoop` only.
-final class ControlConnection: ChannelInboundHandler, @unchecked Sendable {
+final class ControlConnection: ChannelInboundHandler, WorkerControl, @unchecked Sendable {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -34,7 +34,7 @@ final class ControlConnection: ChannelInboundHandler, @unchecked Sendable {
     }
 
     /// Sends a message that holds no secret. Any thread, and from the beginning on.
-    func send(_ message: NodeMessage) {
+    package func send(_ message: NodeMessage) {
         eventLoop.execute {
             guard !self.isClosed else { return }
             guard self.isActive, let context = self.context else { return self.waiting.append(message) }
@@ -47,7 +47,7 @@ final class ControlConnection: ChannelInboundHandler, @unchecked Sendable {
         context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
     }
 
-    func close() {
+    package func close() {
         eventLoop.execute { self.context?.close(promise: nil) }
     }
 

@@ -91,36 +91,16 @@ package final class HSMPool: KeyOperationPool {
     ) {
         let now = monotonicNanoseconds()
         let group = currentLoopIndex()
-        let (effects, mustTick) = state.withLock { state -> ([PoolEffect], Bool) in
-            let holders = state.servers(of: operation).intersection(hsms)
-            var hopeful: HSMSet = []
-            if holders.isEmpty {
-                hopeful = state.proof.mayProve(operation.label).intersection(hsms)
-                state.proof.wanted(operation.label)
-            }
-            let (id, actions) = state.machine.submit(
-                operation.kind, holders: holders, hopeful: hopeful,
-                terms: state.terms(terms, of: operation, permitted: hsms), deadline: deadline, group: group, now: now)
-            state.operations[id] = PendingOperation(operation: operation, permitted: hsms, completion: completion)
-            let mustTick = !state.isTicking
-            state.isTicking = true
-            return (state.effects(of: actions, now: now), mustTick)
+        let (effects, mustTick) = state.withLock { state in
+            state.submit(
+                operation, on: hsms, deadline: deadline, terms: terms, group: group, now: now, completion: completion)
         }
         perform(effects)
         if mustTick { scheduleTick() }
     }
 
     package func decision(on label: KeyLabel, for purpose: KeyPurpose, on hsms: HSMSet) -> KeyDecision {
-        state.withLock { state in
-            let decision = state.decision(on: label, for: purpose, on: hsms)
-            switch decision {
-            case .use, .forbidden: break
-            // The library of an HSM that has listed the key may have lost sight of it.
-            case .wait, .refused, .contested, .absent, .unknown:
-                for hsm in state.hsms.indices { state.hsms[hsm].absence.wanted(label) }
-            }
-            return decision
-        }
+        state.withLock { $0.decide(on: label, for: purpose, on: hsms) }
     }
 
     package func word(onCiphertextOf label: KeyLabel) -> CiphertextWord {
@@ -193,12 +173,7 @@ package final class HSMPool: KeyOperationPool {
 
     private func tick() {
         let now = monotonicNanoseconds()
-        let (effects, changes, goesOn) = state.withLock { state in
-            let actions = state.machine.tick(now: now)
-            let effects = state.effects(of: actions, now: now)
-            state.isTicking = state.machine.needsTicks && !state.isStopping
-            return (effects, state.refreshConditions(now: now), state.isTicking)
-        }
+        let (effects, changes, goesOn) = state.withLock { $0.tick(now: now) }
         perform(effects)
         report(changes)
         if goesOn { scheduleTick() }
@@ -255,34 +230,13 @@ package final class HSMPool: KeyOperationPool {
 extension HSMPool: LaneDelegate {
     func laneAnswered(_ lane: LaneID, answer: LaneAnswer) {
         let now = monotonicNanoseconds()
-        let effects = state.withLock { state -> [PoolEffect] in
-            // Of a late answer only its effect on the HSM matters, and a decryption's codes are the careful reading.
-            let kind = state.machine.kind(on: lane, generation: answer.header.generation) ?? .decrypt
-            var disposition = Disposition(answer.header, operation: kind)
-            if disposition == .done, !state.isExpected(answer, on: lane) { disposition = .ambiguous }
-            if disposition == .hsmSuspect || disposition == .hsmOut { state.hsms[lane.hsm].failures &+= 1 }
-            let actions = state.machine.answered(
-                lane, generation: answer.header.generation, disposition: disposition, now: now)
-            var effects = state.effects(of: actions, answer: answer, now: now)
-            if disposition == .keyMissing, let control = state.hsms[lane.hsm].worker?.control {
-                effects.append(.tell(control, .readCatalogue))
-            }
-            return effects
-        }
+        let effects = state.withLock { $0.answered(lane, answer, now: now) }
         perform(effects)
     }
 
     func laneClosed(_ lane: LaneID, epoch: UInt64, during call: UInt64?) {
         let now = monotonicNanoseconds()
-        let effects = state.withLock { state -> [PoolEffect] in
-            var effects: [PoolEffect] = []
-            if state.hsms[lane.hsm].epoch == epoch {
-                effects = state.effects(of: state.machine.laneClosed(lane, now: now), now: now)
-            }
-            // The worker's end may have been noticed first.
-            guard let call else { return effects }
-            return effects + state.effects(of: state.machine.endedDuring(generation: call, now: now), now: now)
-        }
+        let effects = state.withLock { $0.closed(lane, epoch: epoch, during: call, now: now) }
         perform(effects)
     }
 }

@@ -4,12 +4,6 @@ import NIOCore
 import Routing
 import SecureMemory
 
-/// What came back on a lane.
-struct LaneAnswer {
-    var header: LaneAnswerHeader
-    var output: KeyOperationOutput
-}
-
 /// Told what happens on lanes, on the lane's event loop.
 protocol LaneDelegate: AnyObject, Sendable {
     func laneAnswered(_ lane: LaneID, answer: LaneAnswer)
@@ -21,7 +15,7 @@ protocol LaneDelegate: AnyObject, Sendable {
 /// The node's end of one lane: writes frames, reads the answers. Decides nothing.
 ///
 /// `@unchecked Sendable`: all mutable state is touched on `eventLoop` only; `send` hops there.
-final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
+final class LaneConnection: ChannelInboundHandler, WorkerLane, @unchecked Sendable {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -44,7 +38,7 @@ final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
     }
 
     /// Sends one operation. Any thread. A lane that has closed meanwhile reports so by itself.
-    func send(_ operation: KeyOperation, keyReference: UInt32, generation: UInt64, deadline: UInt64) {
+    package func send(_ operation: KeyOperation, keyReference: UInt32, generation: UInt64, deadline: UInt64) {
         let header = LaneRequestHeader(
             operation: operation.kind, generation: generation, deadline: deadline, keyReference: keyReference,
             aadLength: UInt32(clamping: operation.additionalData.count),
@@ -58,7 +52,7 @@ final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
     }
 
     /// Has the lane open its session, or close it. Any thread.
-    func order(_ operation: LaneOperation, generation: UInt64) {
+    package func order(_ operation: LaneOperation, generation: UInt64) {
         let header = LaneRequestHeader(
             operation: operation, generation: generation, deadline: .max, keyReference: 0, aadLength: 0, ivLength: 0,
             dataLength: 0)
@@ -67,7 +61,7 @@ final class LaneConnection: ChannelInboundHandler, @unchecked Sendable {
         }
     }
 
-    func close() {
+    package func close() {
         eventLoop.execute { self.context?.close(promise: nil) }
     }
 

@@ -6,13 +6,13 @@ import Routing
 import SecureMemory
 
 /// What the pool does after it has let go of its lock.
-enum PoolEffect {
-    case send(LaneConnection, KeyOperation, keyReference: UInt32, generation: UInt64, deadline: UInt64)
-    case order(LaneConnection, LaneOperation, generation: UInt64)
+package enum PoolEffect {
+    case send(any WorkerLane, KeyOperation, keyReference: UInt32, generation: UInt64, deadline: UInt64)
+    case order(any WorkerLane, LaneOperation, generation: UInt64)
     case complete(@Sendable (OperationResult) -> Void, OperationResult)
     case restart(hsm: Int, reason: String)
     case start(hsm: Int, pause: UInt64)
-    case tell(ControlConnection, NodeMessage)
+    case tell(any WorkerControl, NodeMessage)
     case keep(Canary)
     /// What HSMs may serve, or what peers are told of keys, has changed.
     case keysChanged
@@ -58,11 +58,44 @@ struct HSMEntry {
     init(settings: PoolMember) { self.settings = settings }
 }
 
+/// The node's end of one lane of a worker.
+package protocol WorkerLane: AnyObject, Sendable {
+    /// Sends one operation. A lane that has closed meanwhile reports so by itself.
+    func send(_ operation: KeyOperation, keyReference: UInt32, generation: UInt64, deadline: UInt64)
+    /// Has the lane open its session, close it, or give a known answer.
+    func order(_ operation: LaneOperation, generation: UInt64)
+    func close()
+}
+
+/// The node's end of a worker's control socket. Its closing is the end of the worker.
+package protocol WorkerControl: AnyObject, Sendable {
+    /// Sends a message that holds no secret.
+    func send(_ message: NodeMessage)
+    func close()
+}
+
+/// What came back on a lane.
+package struct LaneAnswer {
+    package var header: LaneAnswerHeader
+    package var output: KeyOperationOutput
+
+    package init(header: LaneAnswerHeader, output: KeyOperationOutput) {
+        self.header = header
+        self.output = output
+    }
+}
+
 /// A worker that has been started, with the node's ends of its sockets.
-struct WorkerHandle {
-    var pid: Int32
-    var control: ControlConnection
-    var lanes: [LaneConnection]
+package struct WorkerHandle {
+    package var pid: Int32
+    package var control: any WorkerControl
+    package var lanes: [any WorkerLane]
+
+    package init(pid: Int32, control: any WorkerControl, lanes: [any WorkerLane]) {
+        self.pid = pid
+        self.control = control
+        self.lanes = lanes
+    }
 }
 
 /// An operation and whom to tell of its end.
@@ -80,9 +113,9 @@ struct PoolWaiter {
 }
 
 /// Everything behind the pool's lock: the decisions, and the things that they name.
-struct PoolState {
-    var machine: PoolMachine
-    var proof: KeyProof
+package struct PoolState {
+    package internal(set) var machine: PoolMachine
+    package internal(set) var proof: KeyProof
     /// By place. A place is never taken away, only left (`HSMRole.vacant`).
     var hsms: [HSMEntry] = []
     /// `KeyProof.sharedVersion` that `keysChanged` was last said for.
@@ -106,7 +139,7 @@ struct PoolState {
     var leaving: [Int32: (hsm: Int, epoch: UInt64)] = [:]
     var waiters: [PoolWaiter] = []
 
-    init(
+    package init(
         settings: PoolSettings, groups: Int, stored: StoredProof, drained: Set<String>, seed: UInt64, now: UInt64,
         unixSeconds: Int64
     ) {

@@ -9,10 +9,8 @@ import Routing
 extension HSMPool: ControlDelegate {
     func workerSaid(_ message: WorkerMessage, hsm: Int, epoch: UInt64) {
         let now = monotonicNanoseconds()
-        let said = state.withLock { state -> ([PoolEffect], [HSMTransition])? in
-            guard state.hsms[hsm].epoch == epoch else { return nil }
-            let effects = state.listen(to: message, hsm: hsm, now: now, unixSeconds: Int64(time(nil)))
-            return (effects, state.refreshConditions(now: now))
+        let said = state.withLock {
+            $0.heard(message, hsm: hsm, epoch: epoch, now: now, unixSeconds: Int64(time(nil)))
         }
         guard let (effects, changes) = said else { return }
         perform(effects)

@@ -21,15 +21,11 @@ extension HSMPool {
         let loop = loops[hsm % loops.count]
         let before = state.withLock { $0.hsms[hsm].epoch }
         loop.scheduleTask(in: .nanoseconds(Int64(clamping: pause))) {
+            let now = monotonicNanoseconds()
             let epoch = self.state.withLock { state -> UInt64? in
-                // The place may have been left meanwhile, and be another's.
-                guard !state.isStopping, state.hsms[hsm].epoch == before, state.hsms[hsm].role.isMember else {
-                    return nil
-                }
-                state.hsms[hsm].epoch += 1
-                state.machine.starting(hsm, now: monotonicNanoseconds())
+                guard let epoch = state.beginStart(of: hsm, after: before, now: now) else { return nil }
                 state.spawning += 1
-                return state.hsms[hsm].epoch
+                return epoch
             }
             guard let epoch else { return }
             // Starting a process takes a millisecond or more: not on an event loop.
@@ -64,16 +60,15 @@ extension HSMPool {
             let loop = loops[lane.group(among: loops.count)]
             return LaneConnection(lane: lane, epoch: epoch, eventLoop: loop, delegate: self)
         }
+        let now = monotonicNanoseconds()
+        let worker = WorkerHandle(pid: process.pid, control: control, lanes: lanes)
         let isCurrent = state.withLock { state -> Bool in
-            guard state.hsms[hsm].epoch == epoch, !state.isStopping else {
+            guard let offer = state.started(worker, hsm: hsm, epoch: epoch, now: now) else {
                 state.dying.insert(process.pid)
                 return false
             }
-            state.hsms[hsm].worker = WorkerHandle(pid: process.pid, control: control, lanes: lanes)
-            state.hsms[hsm].lastHeard = state.awake(monotonicNanoseconds())
-            state.hsms[hsm].absence.workerStarted()
             // Before any later offer, which the lock keeps behind this one.
-            control.send(.offer(state.hsms[hsm].settings.offered))
+            control.send(offer)
             return true
         }
         guard isCurrent else {
@@ -113,23 +108,8 @@ extension HSMPool {
     func watch() {
         loops[0].scheduleRepeatedTask(initialDelay: Self.watchInterval, delay: Self.watchInterval) { task in
             let now = monotonicNanoseconds()
-            let found = self.state.withLock { state -> ([PoolEffect], [HSMTransition])? in
-                guard !state.isStopping else { return nil }
-                var effects = state.effects(of: state.machine.tick(now: now), now: now)
-                effects += state.effects(of: state.proof.tick(now: now), now: now)
-                for (hsm, reason) in state.silent(now: now) {
-                    // Said once for each silence: the worker is as good as dead.
-                    state.hsms[hsm].lastHeard = state.awake(now)
-                    switch state.machine.phase(of: hsm) {
-                    case .serving, .probing: break
-                    case .starting, .down:
-                        state.hsms[hsm].failure = WorkerFailure(kind: .call, message: reason)
-                        effects += state.effects(of: state.proof.settled(hsm: hsm, now: now), now: now)
-                    }
-                    effects += state.effects(of: state.machine.fellSilent(hsm, reason: reason, now: now), now: now)
-                }
-                effects += state.lookAgain(now: now)
-                return (effects, state.refreshConditions(now: now))
+            let found = self.state.withLock { state in
+                state.isStopping ? nil : state.look(now: now)
             }
             guard let (effects, changes) = found else { return task.cancel() }
             self.perform(effects)
@@ -157,41 +137,21 @@ extension HSMPool {
 
     func ended(hsm: Int, epoch: UInt64, reason: String) {
         let now = monotonicNanoseconds()
-        let ending = state.withLock { state -> (WorkerHandle?, Bool, [PoolEffect], [HSMTransition])? in
-            guard state.hsms[hsm].epoch == epoch else { return nil }
-            // Whatever this worker still says is not listened to.
-            state.hsms[hsm].epoch += 1
-            let worker = state.hsms[hsm].worker
-            state.hsms[hsm].worker = nil
+        let ending = state.withLock { state -> WorkerEnding? in
+            let ending = state.ended(hsm: hsm, epoch: epoch, reason: reason, now: now)
             // In the same step: a pool that stops must not miss a worker that is in neither place.
-            if let worker { state.dying.insert(worker.pid) }
-            let isRetired = state.hsms[hsm].role.isRetired
-            if isRetired, let worker { state.leaving[worker.pid] = (hsm, state.hsms[hsm].epoch) }
-            state.hsms[hsm].lanesAnnounced = nil
-            if state.machine.phase(of: hsm) == .serving { state.hsms[hsm].outReason = reason }
-            if !state.hsms[hsm].hasServed, state.hsms[hsm].failure == nil {
-                state.hsms[hsm].failure = WorkerFailure(kind: .call, message: "\(reason) before it could serve")
-            }
-            let isPermanent = state.hsms[hsm].failure?.kind.isPermanent ?? false
-            // First the keys: what moves to another HSM now must not count on this one's proofs.
-            var effects = state.effects(of: state.proof.workerEnded(hsm: hsm, now: now), now: now)
-            effects += state.effects(of: state.machine.ended(hsm, returning: !isPermanent, now: now), now: now)
-            if state.hsms[hsm].failure != nil {
-                effects += state.effects(of: state.proof.settled(hsm: hsm, now: now), now: now)
-            }
-            let changes = state.refreshConditions(now: now)
-            // A node that stops ends its workers itself: that is no news about the HSMs.
-            return (worker, state.hsms[hsm].isLeaving, effects, state.isStopping ? [] : changes)
+            if let pid = ending?.worker?.pid { state.dying.insert(pid) }
+            return ending
         }
-        guard let (worker, isDismissed, effects, changes) = ending else { return }
-        perform(effects)
-        report(changes)
+        guard let ending else { return }
+        perform(ending.effects)
+        report(ending.changes)
         resumeWaiters()
-        if let worker {
+        if let worker = ending.worker {
             worker.control.close()
             for lane in worker.lanes { lane.close() }
             // One whose HSM has left may log out first; `dismiss` has a limit to that.
-            end(worker.pid, byForce: !isDismissed)
+            end(worker.pid, byForce: !ending.isDismissed)
         }
     }
 
