@@ -137,6 +137,13 @@ let roomTests: [Target] = [
             nioCore,
             nioPosix,
         ]),
+    .testTarget(
+        name: "CompatibilityTests",
+        dependencies: [
+            "AccessControl", "AdminProtocol", "Cluster", "ClusterCertificates", "Gossip", "NodeStore", "SecureMemory",
+            "XKSProtocol", grdb, logging, nioCore, nioHTTP1, nioPosix, nioSSL,
+        ],
+        exclude: ["README.md", "Recorded", "Today"], swiftSettings: strict),
     tests("ClusterCertificatesTests", ["ClusterCertificates", "SecureMemory", x509]),
     tests("PrivateFilesTests", ["PrivateFiles", "SecureMemory"]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),
