@@ -57,6 +57,7 @@ let wire: [Target] = [
 let decisions: [Target] = [
     room("Decisions", "AccessControl", ["LaneProtocol", "XKSProtocol"]),
     room("Decisions", "KeyProof", ["Chance", "LaneProtocol"]),
+    room("Decisions", "SecondOpinion", ["LaneProtocol"]),
     room("Decisions", "Routing", ["Chance", "KeyProof", "LaneProtocol", "SecureMemory"]),
     room("Decisions", "Gossip", ["Chance"]),
 ]
@@ -65,7 +66,7 @@ let decisions: [Target] = [
 let hsm: [Target] = [
     .systemLibrary(name: "CPKCS11", path: "Sources/HSM/CPKCS11"),
     room("HSM", "PKCS11", ["CPKCS11", "LaneProtocol", "SecureMemory"]),
-    room("HSM", "HSMWorker", ["CPlatform", "LaneProtocol", "PKCS11", "SecureMemory"]),
+    room("HSM", "HSMWorker", ["CPlatform", "LaneProtocol", "PKCS11", "SecondOpinion", "SecureMemory"]),
     room(
         "HSM", "HSMPool",
         ["CPlatform", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", crypto, logging, nioCore, nioPosix]),
@@ -147,7 +148,10 @@ let roomTests: [Target] = [
     tests("ClusterCertificatesTests", ["ClusterCertificates", "SecureMemory", x509]),
     tests("PrivateFilesTests", ["PrivateFiles", "SecureMemory"]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),
-    tests("HSMWorkerTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory", "SeededRandom"]),
+    tests("SecondOpinionTests", ["LaneProtocol", "SecondOpinion", "SeededRandom"]),
+    tests(
+        "HSMWorkerTests",
+        ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecondOpinion", "SecureMemory", "SeededRandom"]),
     tests(
         "HSMPoolTests", ["HSMPool", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", logging, nioCore, nioPosix]),
     tests(

@@ -2,6 +2,7 @@
 import HSMWorker
 import LaneProtocol
 import PKCS11
+import SecondOpinion
 import SeededRandom
 import Testing
 

@@ -2,6 +2,7 @@
 import HSMWorker
 import LaneProtocol
 import PKCS11
+import SecondOpinion
 import Testing
 
 /// An HSM that makes the IVs itself, from a list; the last one stays.

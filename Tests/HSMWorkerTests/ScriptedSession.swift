@@ -2,6 +2,7 @@
 import HSMWorker
 import LaneProtocol
 import PKCS11
+import SecondOpinion
 
 /// What a scripted HSM was asked, in order.
 enum SessionCall: Equatable {

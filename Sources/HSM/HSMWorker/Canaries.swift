@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 import PKCS11
+import SecondOpinion
 
 /// What the node asks of a key, to prove which key it is.
 package enum CanaryRequest: Sendable, Equatable {
@@ -8,7 +9,8 @@ package enum CanaryRequest: Sendable, Equatable {
     case open(ticket: UInt64, key: UInt32, SealedCanary)
 }
 
-/// Makes canaries and opens them. Decisions only, as in a lane; all effects are the session's.
+/// Makes canaries and opens them, by the calls that `CanaryMaking` and `CanaryOpening` decide on. All effects are the
+/// session's.
 package struct Canaries<Session: LaneSession> {
     /// How one request ended.
     package enum Outcome: Equatable {
@@ -44,87 +46,68 @@ package struct Canaries<Session: LaneSession> {
         }
     }
 
-    /// Encrypts random bytes of the HSM under the key, and opens the result before anybody relies on it: a canary that
-    /// is spoilt would speak against every HSM that holds the right key.
+    /// Makes a canary under the key.
     package mutating func make(key: UInt32) -> Outcome {
-        var outcome = tryMaking(key: key)
-        if case .refused(.failed, _) = outcome, mend() { outcome = tryMaking(key: key) }
-        return outcome
+        var making = CanaryMaking()
+        var block: [UInt8] = []
+        var canary = SealedCanary(initializationVector: [], ciphertext: [])
+        let verdict = making.verdict { call in
+            switch call {
+            case .drawBlock: return drawBlock(&block)
+            case .seal:
+                let sealed = self.call(
+                    .encrypt, key: key, iv: [UInt8](repeating: 0, count: profile.ivLength), data: block)
+                canary = SealedCanary(initializationVector: sealed.iv, ciphertext: sealed.data)
+                return sealed.verdict.answer
+            case .open:
+                let opened = open(once: canary, key: key)
+                return opened.answer == .passed && opened.block != block ? .failed(CanaryMaking.spoilt) : opened.answer
+            case .mend: return mend()
+            }
+        }
+        switch verdict {
+        case .made: return .made(canary, block: block)
+        case .refused(let refusal, let result): return .refused(refusal, result)
+        }
     }
 
-    /// Opens a canary. "Wrong key" is said only where the same session gives a known answer, before and after, and the
-    /// canary fails every time with a code that says or may mean a bad ciphertext.
+    /// Opens a canary.
     package mutating func open(_ canary: SealedCanary, key: UInt32) -> Outcome {
-        let length = SealedCanary.blockLength + gcmTagLength
-        guard canary.ciphertext.count == length, (12...GCMProfile.longestIV).contains(canary.initializationVector.count)
-        else { return .refused(.failed, CallResult(function: .decrypt, code: .encryptedDataLenRange)) }
-        var outcome = tryOpening(canary, key: key)
-        if case .refused(let refusal, _) = outcome, refusal == .failed || refusal == .unclear, mend() {
-            outcome = tryOpening(canary, key: key)
+        var opening = CanaryOpening(canary)
+        var block: [UInt8] = []
+        let verdict = opening.verdict { call in
+            switch call {
+            case .open:
+                let opened = open(once: canary, key: key)
+                block = opened.block
+                return opened.answer
+            case .knownAnswer: return session.knownAnswer()
+            case .mend: return mend()
+            }
         }
-        return outcome
+        switch verdict {
+        case .opened: return .opened(block)
+        case .refused(let refusal, let result): return .refused(refusal, result)
+        }
     }
 
-    private mutating func mend() -> Bool {
-        session.restoreLogin().isOK && session.reopen().isOK
+    private mutating func mend() -> KnownAnswer {
+        let login = session.restoreLogin()
+        guard login.isOK else { return .failed(login) }
+        let opened = session.reopen()
+        return opened.isOK ? .passed : .failed(opened)
     }
 
-    private mutating func tryMaking(key: UInt32) -> Outcome {
-        var block = [UInt8](repeating: 0, count: SealedCanary.blockLength)
+    private mutating func drawBlock(_ block: inout [UInt8]) -> KnownAnswer {
+        block = [UInt8](repeating: 0, count: SealedCanary.blockLength)
         let drawn = block.withUnsafeMutableBytes { session.random(into: $0) }
-        guard drawn.isOK else { return .refused(.failed, drawn) }
-        guard block.contains(where: { $0 != 0 }) else {
-            return .refused(.failed, CallResult(function: .generateRandom, code: .randomNoRNG))
-        }
-        let sealed = call(.encrypt, key: key, iv: [UInt8](repeating: 0, count: profile.ivLength), data: block)
-        guard sealed.verdict.status == .done else { return refusal(sealed.verdict) }
-        let canary = SealedCanary(initializationVector: sealed.iv, ciphertext: sealed.data)
-        let back = open(once: canary, key: key)
-        if back == .opened(block) { return .made(canary, block: block) }
-        if case .refused(let reason, _) = back, reason != .wrongKey { return back }
-        // What this key has sealed, it does not open, or opens to something else.
-        return .refused(.failed, CallResult(function: .encrypt, code: .deviceError))
+        guard drawn.isOK else { return .failed(drawn) }
+        return block.contains { $0 != 0 } ? .passed : .failed(CanaryMaking.noRandomness)
     }
 
-    private mutating func open(once canary: SealedCanary, key: UInt32) -> Outcome {
+    private mutating func open(once canary: SealedCanary, key: UInt32) -> (answer: KnownAnswer, block: [UInt8]) {
         let opened = call(.decrypt, key: key, iv: canary.initializationVector, data: canary.ciphertext)
-        return opened.verdict.status == .done ? .opened(opened.data) : refusal(opened.verdict)
-    }
-
-    private mutating func tryOpening(_ canary: SealedCanary, key: UInt32) -> Outcome {
-        let first = open(once: canary, key: key)
-        guard case .refused(.wrongKey, let result) = first else {
-            if case .refused(.failed, let result) = first, result.mayMeanBadCiphertext,
-                session.knownAnswer() == .unavailable
-            {
-                return .refused(.unclear, result)
-            }
-            return first
-        }
-        // An HSM that fails every second call could have failed the canary only; so it is opened again in direct
-        // succession, and the known answer is asked for once, then twice.
-        for knownAnswers in [0, 1, 0, 2] {
-            for _ in 0..<knownAnswers {
-                switch session.knownAnswer() {
-                case .passed: continue
-                case .unavailable: return .refused(.unclear, result)
-                case .failed: return .refused(.failed, result)
-                }
-            }
-            let again = open(once: canary, key: key)
-            guard case .refused(.wrongKey, _) = again else { return again }
-        }
-        return first
-    }
-
-    /// What a verdict says of the key. "Wrong key" is still to be confirmed.
-    private func refusal(_ verdict: LaneVerdict) -> Outcome {
-        let result = verdict.result
-        if verdict.status == .keyGone || result.code.saysNoSuchObject { return .refused(.keyGone, result) }
-        if result.mayMeanBadCiphertext || result.saysBadCiphertext {
-            return .refused(.wrongKey, result)
-        }
-        return .refused(.failed, result)
+        return (opened.verdict.answer, opened.data)
     }
 
     /// One call with the canaries' additional data, as a lane makes it: mending the session.
@@ -155,14 +138,13 @@ package struct Canaries<Session: LaneSession> {
     }
 }
 
-extension CallResult {
-    /// True for a refusal by the function that saw the ciphertext, with a code that can mean nothing else than that key
-    /// and ciphertext do not belong together.
-    fileprivate var saysBadCiphertext: Bool {
-        guard function == .decrypt || function == .decryptMessage else { return false }
-        switch code {
-        case .encryptedDataInvalid, .encryptedDataLenRange, .aeadDecryptFailed: return true
-        default: return false
+extension LaneVerdict {
+    /// As the answer of a call whose result is known beforehand.
+    fileprivate var answer: KnownAnswer {
+        switch status {
+        case .done: .passed
+        case .keyGone: .unavailable
+        case .refused, .expired: .failed(result)
         }
     }
 }

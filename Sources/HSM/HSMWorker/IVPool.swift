@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPlatform
+import LaneProtocol
 import PKCS11
 import SecureMemory
 import Synchronization

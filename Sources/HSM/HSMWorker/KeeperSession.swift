@@ -2,6 +2,7 @@
 import CPlatform
 import LaneProtocol
 import PKCS11
+import SecondOpinion
 
 /// The keeper's own session, on which it searches, probes and proves keys; the probe key lives in it.
 /// Used by the keeper's thread only.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 import PKCS11
+import SecondOpinion
 
 /// How one request ended on a lane.
 package struct LaneVerdict: Sendable, Equatable {
@@ -19,7 +20,7 @@ package struct LaneVerdict: Sendable, Equatable {
     }
 }
 
-/// What a lane does with one request: the call, and what follows when the call fails. Decisions only; all effects are
+/// What a lane does with one request: makes the calls that `LaneAttempt` and `KnownAnswerTrial` decide on. All effects are
 /// the session's, so a scripted one shows every case.
 package struct LaneEngine<Session: LaneSession> {
     package private(set) var session: Session
@@ -74,16 +75,21 @@ package struct LaneEngine<Session: LaneSession> {
     }
 
     private mutating func attempt(_ request: LaneRequestHeader, _ call: GCMCall) -> LaneVerdict {
-        if !sessionIsOpen {
-            let opened = mend(.restoreLogin)
-            guard opened.isOK else { return LaneVerdict(status: .refused, result: opened) }
+        var attempt = LaneAttempt(sessionIsOpen: sessionIsOpen)
+        while true {
+            switch attempt.next {
+            case .call(.request): attempt.take(perform(request.operation, call))
+            case .call(.login):
+                attempt.take(
+                    session.loginStands() ? .ok : CallResult(function: .getSessionInfo, code: .userNotLoggedIn))
+            case .call(.mend(let remedy)):
+                let mended = mend(remedy)
+                attempt.take(mended, isLate: request.deadline <= session.now())
+            case .end(let end):
+                if end.catalogueIsStale { session.catalogueIsStale() }
+                return LaneVerdict(status: end.status, result: end.result)
+            }
         }
-        let first = perform(request.operation, call)
-        if first.isOK { return LaneVerdict(status: .done, result: first) }
-        if first.code.saysNoSuchObject { return handleVanished(request, call, first) }
-        let remedy = first.code.laneRemedy
-        if remedy != .none { return afterMending(remedy, request, call, first) }
-        return LaneVerdict(status: .refused, result: first)
     }
 
     private mutating func perform(_ operation: LaneOperation, _ call: GCMCall) -> CallResult {
@@ -124,55 +130,19 @@ package struct LaneEngine<Session: LaneSession> {
         return opened
     }
 
-    /// Mends the session and tries once more. When that is not possible, the first failure is what happened.
-    private mutating func afterMending(
-        _ remedy: SessionRemedy, _ request: LaneRequestHeader, _ call: GCMCall, _ first: CallResult
-    ) -> LaneVerdict {
-        let mended = mend(remedy).isOK
-        guard mended, request.deadline > session.now() else { return LaneVerdict(status: .refused, result: first) }
-        let second = perform(request.operation, call)
-        if second.isOK { return LaneVerdict(status: .done, result: second) }
-        if second.code.saysNoSuchObject {
-            // A new login may come with new handles: what was lost is the session, not the key.
-            session.catalogueIsStale()
-            return LaneVerdict(status: .refused, result: first)
-        }
-        return LaneVerdict(status: .refused, result: second)
-    }
-
-    /// A handle that leads nowhere does not say that the key is gone: handles also end with the login (PKCS#11 2.40,
-    /// section 5.6), which may have been lost and restored since. Only the next search of the token can tell.
-    private mutating func handleVanished(
-        _ request: LaneRequestHeader, _ call: GCMCall, _ first: CallResult
-    ) -> LaneVerdict {
-        if session.loginStands() {
-            session.catalogueIsStale()
-            return LaneVerdict(status: .refused, result: first)
-        }
-        let loggedOut = CallResult(function: first.function, code: .userNotLoggedIn)
-        return afterMending(.restoreLogin, request, call, loggedOut)
-    }
-
-    /// Decrypts what a probe has encrypted with the token's own key. Where there is no such thing, nothing is said against
-    /// the HSM, and nothing for it.
+    /// Decrypts what a probe has encrypted with the token's own key.
     package mutating func answerKnown(deadline: UInt64) -> LaneVerdict {
         let start = session.now()
         guard deadline > start else { return LaneVerdict(status: .expired) }
-        let verdict =
-            switch knownAnswer() {
-            case .passed: LaneVerdict(status: .done)
-            case .failed(let result): LaneVerdict(status: .refused, result: result)
-            case .unavailable:
-                LaneVerdict(status: .refused, result: CallResult(function: .decryptInit, code: .keyHandleInvalid))
+        var trial = KnownAnswerTrial()
+        let end = trial.end { call in
+            switch call {
+            case .knownAnswer: return session.knownAnswer()
+            case .mend(let remedy):
+                let mended = mend(remedy)
+                return mended.isOK ? .passed : .failed(mended)
             }
-        return LaneVerdict(status: verdict.status, result: verdict.result, hsmNanoseconds: session.now() &- start)
-    }
-
-    private mutating func knownAnswer() -> KnownAnswer {
-        let known = session.knownAnswer()
-        guard case .failed(let result) = known, result.code.sessionRemedy == .reopen, mend(result.code.laneRemedy).isOK
-        else { return known }
-        // The refused decryption has not ended on this session, or took it along; that says nothing about the HSM.
-        return session.knownAnswer()
+        }
+        return LaneVerdict(status: end.status, result: end.result, hsmNanoseconds: session.now() &- start)
     }
 }

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 import PKCS11
-
-/// Outcome of a decryption whose result is known beforehand.
-package enum KnownAnswer: Sendable, Equatable {
-    case passed
-    case failed(CallResult)
-    /// There is no key to do it with.
-    case unavailable
-}
+import SecondOpinion
 
 /// Where a key of the catalogue is now.
 package enum KeyPlace: Sendable, Equatable {
@@ -43,14 +36,4 @@ package protocol LaneSession {
     func generatorIsBroken()
     /// CLOCK_MONOTONIC, nanoseconds.
     func now() -> UInt64
-}
-
-extension ReturnCode {
-    /// True when the code means that the session's handle leads nowhere. Such a handle must not be closed: the library
-    /// may have given its number to another session since.
-    var saysSessionIsGone: Bool { self == .sessionHandleInvalid || self == .sessionClosed }
-
-    /// What a lane does about the code. With a token's last session its login ends (PKCS#11 2.40, section 5.6), so a
-    /// session that is gone may have taken the login along.
-    var laneRemedy: SessionRemedy { saysSessionIsGone ? .restoreLogin : sessionRemedy }
 }

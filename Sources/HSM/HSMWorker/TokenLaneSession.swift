@@ -2,6 +2,7 @@
 import CPlatform
 import LaneProtocol
 import PKCS11
+import SecondOpinion
 import SecureMemory
 
 /// What all sessions of a worker share.

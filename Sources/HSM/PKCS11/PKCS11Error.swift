@@ -14,25 +14,8 @@ package struct PKCS11Error: Error, Sendable, Equatable, CustomStringConvertible 
     package var description: String { "\(function.name) returned \(code.name)" }
 }
 
-/// What one call gave, without throwing: for the way of a request.
-package struct CallResult: Sendable, Equatable {
-    package var function: PKCS11Function
-    package var code: ReturnCode
-    /// Bytes of output, never more than the room that was offered. 0 unless the call succeeded.
-    package var length: Int
-    /// Bytes of the IV that an encryption used, at the beginning of the call's IV buffer. 0 otherwise.
-    package var ivLength: Int
-
-    package init(function: PKCS11Function, code: ReturnCode, length: Int = 0, ivLength: Int = 0) {
-        self.function = function
-        self.code = code
-        self.length = length
-        self.ivLength = ivLength
-    }
-
-    package static let ok = CallResult(function: .none, code: .ok)
-
-    package var isOK: Bool { code.isOK }
+extension CallResult {
+    /// The result as an error, for those who throw.
     package var error: PKCS11Error { PKCS11Error(function: function, code: code) }
 }
 

@@ -26,6 +26,14 @@ extension ReturnCode {
         }
     }
 
+    /// True when the code means that the session's handle leads nowhere. Such a handle must not be closed: the library
+    /// may have given its number to another session since.
+    package var saysSessionIsGone: Bool { self == .sessionHandleInvalid || self == .sessionClosed }
+
+    /// What a lane does about the code. With a token's last session its login ends (PKCS#11 2.40, section 5.6), so a
+    /// session that is gone may have taken the login along.
+    package var laneRemedy: SessionRemedy { saysSessionIsGone ? .restoreLogin : sessionRemedy }
+
     /// True when the code means that the key's handle leads nowhere.
     package var saysNoSuchObject: Bool { self == .keyHandleInvalid || self == .objectHandleInvalid }
 
