@@ -102,7 +102,7 @@ struct GossipTests {
         let request = try recording.read(GossipMessage.self)
         let recorded = try message("\(name).answer")
         try await TodaysNode.with(recorded.sender.name) { node, _ in
-            let reply = try node.hears(recording, from: request.sender.name)
+            let reply = try await node.hears(recording, from: request.sender.name)
             #expect(reply.status == 200)
             let answer = try reply.read(Version16631be.GossipMessage.self)
             #expect(Version16631be.takes(answer))
@@ -135,7 +135,7 @@ struct GossipTests {
             object["updates"] = updates
         }
         try await TodaysNode.with(recorded.receiver ?? "node-3") { node, _ in
-            let reply = try node.hears(recording, from: recorded.sender.name)
+            let reply = try await node.hears(recording, from: recorded.sender.name)
             #expect(reply.status == 200)
             #expect(try reply.read(Version16631be.GossipMessage.self).kind == .ack)
             let member = try #require(node.service.members.first { $0.identity.name == recorded.sender.name })
@@ -150,7 +150,7 @@ struct GossipTests {
         try await TodaysNode.with("node-1") { node, _ in
             let recording = try Recording("gossip-ping.request")
             let (first, second) = (
-                try node.hears(recording, from: "node-3"), try node.hears(recording, from: "node-3")
+                try await node.hears(recording, from: "node-3"), try await node.hears(recording, from: "node-3")
             )
             #expect(try first.read(GossipMessage.self).isReplay == false)
             #expect(second.status == 200)

@@ -61,7 +61,7 @@ struct ListTests {
             expiresAt: 2_111_353_400, madeBy: "me@node-1")
         try await TodaysNode.with("node-1", change: { $0.blocks = BlockList(blocks: [own], lifts: [], unknown: nil) }) {
             node, _ in
-            let reply = try node.hears(try Recording("blocks.request"), from: "node-2")
+            let reply = try await node.hears(try Recording("blocks.request"), from: "node-2")
             #expect(reply.status == 200)
             let told = try reply.read(Version16631be.BlockReply.self)
             #expect(told.durable && told.list.isKnown)
@@ -88,10 +88,10 @@ struct ListTests {
         }
         #expect(throws: DecodingError.self) { try strange.read(Version16631be.BlockList.self) }
         try await TodaysNode.with("node-1") { node, _ in
-            let refused = try node.hears(strange, from: "node-2")
+            let refused = try await node.hears(strange, from: "node-2")
             #expect(refused.status == 400)
             #expect(node.rooms.blocks() == BlockList())
-            let plain = try node.hears(try Recording("blocks.request"), from: "node-2")
+            let plain = try await node.hears(try Recording("blocks.request"), from: "node-2")
             #expect(plain.status == 200)
         }
     }
@@ -143,7 +143,7 @@ struct ListTests {
     @Test("today's node takes in its canaries, and tells in the form that it reads those that decide, and no others")
     func canaryAnswer() async throws {
         try await TodaysNode.with("node-1", change: { $0.keys = keys }) { node, _ in
-            let reply = try node.hears(try Recording("canaries-trusted.request"), from: "node-3")
+            let reply = try await node.hears(try Recording("canaries-trusted.request"), from: "node-3")
             #expect(reply.status == 200)
             let told = try reply.read(Version16631be.CanaryPage.self)
             #expect(told.isWithinBounds && told.after == nil && told.canaries.map(\.label) == ["bar"])
@@ -162,7 +162,7 @@ struct ListTests {
         }
         #expect(try strange.read(Version16631be.CanaryPage.self).canaries.count == 2)
         try await TodaysNode.with("node-1") { node, _ in
-            let taken = try node.hears(strange, from: "node-3")
+            let taken = try await node.hears(strange, from: "node-3")
             #expect(taken.status == 200)
             #expect(node.rooms.get(\.offered).map(\.label) == ["bar", "foo"])
         }
