@@ -270,9 +270,8 @@ struct BlockTables {
     /// Writes what the file lacks, and how long the list is then. Throws what sets the file aside when the list was not
     /// whole before: its new length would hide that.
     ///
-    /// - Parameter counted: changes that are known to have been counted, in this file or in an earlier one.
     /// - Returns: the changes counted now.
-    func write(_ batch: BlockStock.Batch, counted: UInt64) throws -> (changes: UInt64, head: BlockHead) {
+    func write(_ batch: BlockRegister.Batch) throws -> (changes: UInt64, head: BlockHead) {
         let before = try head()
         guard try lengths() == (before.list.blocks, before.list.lifts) else { throw Self.notWhole }
         for entry in batch.kept {
@@ -289,7 +288,7 @@ struct BlockTables {
         (row.blocks, row.lifts) = try lengths()
         if let knowledge = batch.knowledge { row.unknownReason = knowledge.doubt }
         if row != before.list { try row.insert(db) }
-        let count = CountRow(changes: max(before.changes, Int(clamping: counted)) + 1)
+        let count = CountRow(changes: Int(clamping: batch.count(after: UInt64(clamping: before.changes))))
         try count.insert(db)
         return (UInt64(clamping: count.changes), BlockHead(list: row, changes: count.changes))
     }

@@ -3,14 +3,14 @@ import AccessControl
 import Dispatch
 import GRDB
 
-// The kill switch: the store is the one owner of the block list. docs/internals/blocks.md tells when it is unknown, and
-// why.
+// The kill switch: the store holds the one value that decides (`BlockRegister`), gives it every file that it opens, and
+// writes what it says. docs/internals/blocks.md tells when the list is unknown, and why.
 extension NodeStore {
     /// The block list by which requests go. Never waits.
-    package var blockList: BlockList { stock.withLock { $0.list } }
+    package var blockList: BlockList { register.withLock { $0.list } }
 
     /// Durable changes that the list has seen, for peers; `nil` while the list is not known.
-    package var blockChanges: UInt64? { stock.withLock { $0.toldChanges } }
+    package var blockChanges: UInt64? { register.withLock { $0.toldChanges } }
 
     /// From now on `handler` is called, on the store's queue, when a file that was read has changed the block list: one
     /// that could not be read before, or that another process writes, too. It must not call the store's blocking
@@ -29,8 +29,18 @@ extension NodeStore {
         _ body: (inout BlockList) throws(Failure) -> Value
     ) throws(Failure) -> Value {
         let now = Int64(unixSeconds())
-        let value = try stock.withLock { stock throws(Failure) in try stock.change(now: now, body) }
-        remember(urgently: true) { _ in }
+        return try updateBlocks { register throws(Failure) in try register.change(now: now, body) }
+    }
+
+    /// Has the owner of the block list decide something: in force when this returns. What is to be written then is on the
+    /// disk when a later `saved()` says so.
+    package func updateBlocks<Value: Sendable, Failure: Error>(
+        _ body: (inout BlockRegister) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        let (value, hasUnsaved) = try register.withLock { register throws(Failure) in
+            (try body(&register), register.hasUnsaved)
+        }
+        if hasUnsaved { remember(urgently: true) { _ in } }
         return value
     }
 
@@ -39,8 +49,8 @@ extension NodeStore {
     /// Takes over what a file says, and tells whoever goes by it.
     func adopt(_ blocks: (file: BlockFile, head: BlockHead), marker: BlockMarker) {
         let now = Int64(unixSeconds())
-        let adoption = stock.withLock { stock in
-            stock.adopt(blocks.file, marker: marker, behind: writer.files.lossByAge, now: now)
+        let adoption = register.withLock { register in
+            register.adopt(blocks.file, marker: marker, behind: writer.files.lossByAge, now: now)
         }
         blockHead = blocks.head
         tell(adoption)
@@ -62,15 +72,17 @@ extension NodeStore {
             return adopt(contents.blocks, marker: marker)
         }
         let wasNever = writer.files.neverHadOne
-        let adoption = stock.withLock { $0.failed(reason, wasNever: wasNever) }
+        let adoption = register.withLock { $0.failed(reason, wasNever: wasNever) }
         tell(adoption)
     }
 
     /// After the list, the marker counts the change: a file that is put back to before it is known by that. It may come
     /// late, and is tried again with the next change.
     func countInMarker() {
-        guard let changes = dueMarker, (try? writer.files.writeMarker(changes: changes)) != nil else { return }
-        dueMarker = nil
+        guard let changes = register.withLock({ $0.markerDue }),
+            (try? writer.files.writeMarker(changes: changes)) != nil
+        else { return }
+        register.withLock { $0.counted(changes) }
     }
 
     /// What another process of this state directory has changed since, every so often.

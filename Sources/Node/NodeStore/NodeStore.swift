@@ -11,8 +11,8 @@ import Synchronization
 /// nothing that records throws or waits. While the file cannot be written, `health` says so, memory keeps the latest
 /// values, and the store tries again.
 ///
-/// `@unchecked Sendable`: `writer`, `blockHead`, `hasAdopted` and `dueMarker` are touched on `queue` only, `state` and
-/// `stock` are locks, everything else is constant.
+/// `@unchecked Sendable`: `writer`, `blockHead` and `hasAdopted` are touched on `queue` only, `state` and `register` are
+/// locks, everything else is constant.
 package final class NodeStore: @unchecked Sendable {
     struct State {
         var memory: StoreMemory
@@ -29,16 +29,14 @@ package final class NodeStore: @unchecked Sendable {
     private let onHealth: @Sendable (StoreHealth) -> Void
     let onBlocks = Mutex<(@Sendable (BlockAdoption) -> Void)?>(nil)
     let state: Mutex<State>
-    /// The block list, which each request reads.
-    let stock: Mutex<BlockStock>
+    /// The block list, which each request reads, and all that is decided about keeping it.
+    let register: Mutex<BlockRegister>
     let queue = DispatchQueue(label: "claviger.store", qos: .utility)
     let writer: StoreWriter
     /// Of the list that was last read or written.
     var blockHead: BlockHead?
     /// A file's contents were taken over, of the file itself or of a copy.
     var hasAdopted = false
-    /// Changes of the block list that the marker has yet to count.
-    var dueMarker: UInt64?
 
     /// Opens the store of a state directory, which is made (0700) unless it is there. Blocks while the file is opened,
     /// checked and migrated; never fails: look at `health`.
@@ -64,7 +62,7 @@ package final class NodeStore: @unchecked Sendable {
         self.settings = settings
         self.onHealth = onHealth
         state = Mutex(State(memory: StoreMemory(settings)))
-        stock = Mutex(BlockStock(isClustered: isClustered))
+        register = Mutex(BlockRegister(isClustered: isClustered))
         writer = StoreWriter(directory: directory, settings: settings)
     }
 
@@ -149,7 +147,12 @@ package final class NodeStore: @unchecked Sendable {
     @discardableResult
     package func saved() async -> Bool {
         await withCheckedContinuation { continuation in
-            queue.async { [self] in continuation.resume(returning: flush(durable: true, evenIfEmpty: true)) }
+            queue.async { [self] in
+                let receipt = register.withLock { $0.receipt }
+                let isSaved =
+                    flush(durable: true, evenIfEmpty: true) && register.withLock { $0.isDurable(receipt) }
+                continuation.resume(returning: isSaved)
+            }
         }
     }
 
@@ -209,9 +212,9 @@ package final class NodeStore: @unchecked Sendable {
                 evenIfEmpty || !state.health.isOK
             )
         }
-        let (blocks, counted) = stock.withLock { stock in
-            if pruning { stock.change(now: Int64(now)) { _ = $0.prune(now: Int64(now)) } }
-            return (stock.take(), stock.changes)
+        let blocks = register.withLock { register in
+            if pruning { register.change(now: Int64(now)) { _ = $0.prune(now: Int64(now)) } }
+            return register.take()
         }
         guard !batch.isEmpty || !blocks.isEmpty || mustProve else { return }
         let keptDays = settings.keptDays
@@ -225,12 +228,12 @@ package final class NodeStore: @unchecked Sendable {
                 // Another process may have changed the list since it was last looked at. With the head of what is
                 // written now, that would never be noticed.
                 let isBehind = try BlockTables(db).head() != blockHead
-                written = try BlockTables(db).write(blocks, counted: counted)
+                written = try BlockTables(db).write(blocks)
                 if isBehind { missed = try BlockTables(db).contents() }
             }
         } catch {
             state.withLock { $0.memory.giveBack(batch) }
-            stock.withLock { $0.giveBack(blocks) }
+            register.withLock { $0.giveBack(blocks) }
             throw error
         }
         state.withLock { state in
@@ -238,9 +241,8 @@ package final class NodeStore: @unchecked Sendable {
             if pruning { state.prunedUnixSeconds = now }
         }
         guard let written else { return }
-        stock.withLock { $0.wrote(changes: written.changes) }
+        register.withLock { $0.wrote(blocks, changes: written.changes) }
         if let missed { adopt(missed, marker: .present(changes: nil)) } else { blockHead = written.head }
-        dueMarker = written.changes
         queue.async { [self] in countInMarker() }
     }
 
@@ -270,8 +272,8 @@ package final class NodeStore: @unchecked Sendable {
     }
 
     private func open() throws(StoreError) {
-        let stock = stock.withLock { $0 }
-        guard let (contents, marker) = try writer.open(beginning: stock.beginning) else { return }
+        let register = register.withLock { $0 }
+        guard let (contents, marker) = try writer.open(beginning: register.beginning) else { return }
         hasAdopted = true
         state.withLock { $0.memory.adopt(contents.rows) }
         adopt(contents.blocks, marker: marker)

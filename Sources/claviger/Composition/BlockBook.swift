@@ -11,7 +11,7 @@ import Synchronization
 import XKSService
 
 /// What this node does with its block list: carries out orders, tells peers and is told by them. The list itself is the
-/// store's.
+/// store's, and what is decided about it `BlockRegister`'s; here is what follows from it, and what people are told.
 final class BlockBook: BlockSource {
     /// How long peers are waited for after an order. Who is later gets the list by gossip.
     static let deliveryTime = Duration.seconds(600)
@@ -21,14 +21,14 @@ final class BlockBook: BlockSource {
     private struct State {
         var lastOrder: UInt64 = 0
         var orders: [UInt64: OrderProgress] = [:]
-        /// While the list is not known.
-        var join: BlockListJoin?
+        /// Looks for a whole list, while this node has none.
         var joining: Task<Void, Never>?
+        var isJoining = false
     }
 
     let store: NodeStore
     private let node: String
-    private let logger: Logger
+    let logger: Logger
     private let scope: @Sendable (BlockTarget) -> BlockScope
     private let cluster = Mutex<ClusterService?>(nil)
     private let state = Mutex(State())
@@ -54,16 +54,6 @@ final class BlockBook: BlockSource {
     func stop() { state.withLock { $0.joining }?.cancel() }
 
     func current() -> BlockList { store.blockList }
-
-    private func warn(of knowledge: BlockKnowledge) {
-        guard let reason = knowledge.doubt else { return }
-        logger.error(
-            "block list unknown: every request is refused",
-            metadata: [
-                "reason": "\(reason)",
-                "mend": "peers tell it; where no node has one: claviger cluster bootstrap",
-            ])
-    }
 
     // MARK: Orders
 
@@ -153,16 +143,16 @@ final class BlockBook: BlockSource {
 
     /// After a lost store: there are no other blocks than those that are known.
     private func confirm(by user: String) async -> AdminResult<BlockReceipt> {
-        guard let reason = current().unknown else { return .unknown("The block list is known: nothing to confirm.") }
-        makeKnown("block list confirmed", by: user, was: reason)
+        guard let reason = store.updateBlocks({ $0.confirm(unixSeconds: Self.now()) }) else {
+            return .unknown("The block list is known: nothing to confirm.")
+        }
+        becameKnown("block list confirmed", by: user, was: reason)
         return .done(
             await publish(
                 "The block list is now as `claviger blocks` shows it.", BlockPush(ids: [], isBlock: false)))
     }
 
-    private func makeKnown(_ message: Logger.Message, by user: String, was reason: String) {
-        store.changeBlocks { $0.confirm() }
-        state.withLock { $0.join = nil }
+    private func becameKnown(_ message: Logger.Message, by user: String, was reason: String) {
         logger.notice(message, metadata: ["by": "\(user)", "was": "\(reason)"])
         clusterNow?.factsChanged()
     }
@@ -213,10 +203,8 @@ final class BlockBook: BlockSource {
 
     /// Takes in what a peer tells; the answer is what is known here then.
     func merge(_ news: BlockNews, from peer: String) -> BlockList {
-        let (merge, list) = store.changeBlocks { list in
-            let merge = list.merge(news.entries, strayLifts: news.strayLifts, now: Self.now())
-            list.prune(now: Self.now())
-            return (merge, list)
+        let (merge, list) = store.updateBlocks { register in
+            (register.told(news.entries, strayLifts: news.strayLifts, now: Self.now()), register.list)
         }
         note(merge, by: "told by \(peer)", node: peer)
         if news.unreadable > 0 {
@@ -246,32 +234,6 @@ final class BlockBook: BlockSource {
         completeList()
     }
 
-    private func note(_ merge: BlockMerge, by source: String, node: String) {
-        let list = current()
-        for block in merge.newBlocks where list.lifts[block.id] == nil {
-            audit("blocked", block, by: "\(block.madeBy), \(source)")
-        }
-        for lift in merge.newLifts {
-            guard let block = list.blocks[lift.id] else { continue }
-            audit("unblocked", block, by: "\(lift.liftedBy), \(source)")
-        }
-        if merge.contradictions > 0 {
-            logger.error(
-                "a block list contradicts this one's: two blocks with one id",
-                metadata: ["node": "\(node)", "blocks": "\(merge.contradictions)"])
-        }
-        if merge.refused > 0 || merge.strayLifts > 0 {
-            logger.error(
-                "orders of a peer are refused: lifts of blocks that nobody has made, or more orders than a list holds",
-                metadata: ["node": "\(node)", "orders": "\(merge.refused)", "lifts": "\(merge.strayLifts)"])
-        }
-        if merge.forgotten > 0 {
-            logger.warning(
-                "the oldest lifted blocks are forgotten: the list is full of them",
-                metadata: ["blocks": "\(merge.forgotten)"])
-        }
-    }
-
     // MARK: Showing
 
     func listing() -> BlockListing {
@@ -283,16 +245,6 @@ final class BlockBook: BlockSource {
                     madeAtUnixSeconds: block.madeAt, expiresAtUnixSeconds: list.endsAt(id: block.id),
                     madeBy: block.madeBy)
             }, unknown: list.unknown)
-    }
-
-    /// The audit trail: who, when (the line's time), what and why.
-    private func audit(_ what: String, _ block: Block, by user: String) {
-        logger.notice(
-            "break glass",
-            metadata: [
-                "action": "\(what)", "target": "\(block.target.options)", "by": "\(user)", "reason": "\(block.reason)",
-                "block": "\(block.id)",
-            ])
     }
 
     private static func now() -> Int64 { Int64(time(nil)) }
@@ -315,90 +267,77 @@ extension BlockBook {
 
     /// Lists have been exchanged with a peer completely.
     func exchanged(with peer: String, isKnown: Bool) {
-        state.withLock { $0.join?.answered(peer, isKnown: isKnown, now: claviger_monotonic_nanoseconds()) }
+        store.updateBlocks { $0.exchanged(with: peer, isKnown: isKnown, now: claviger_monotonic_nanoseconds()) }
     }
 
-    /// As long as the list is not known, it is exchanged with every member until ``BlockListJoin`` takes it for whole.
+    /// As long as the list is not known, it is exchanged with members until `BlockRegister` takes it for whole.
     private func completeList() {
         guard current().unknown != nil, clusterNow != nil else { return }
         state.withLock { state in
-            guard state.join == nil else { return }
-            state.join = BlockListJoin(now: claviger_monotonic_nanoseconds())
+            guard !state.isJoining else { return }
+            state.isJoining = true
             state.joining = Task { await self.askPeers() }
         }
     }
 
     private func askPeers() async {
-        var asked: Set<String> = []
-        while !Task.isCancelled, let reason = current().unknown, let join = state.withLock({ $0.join }) {
-            let others = others
-            for member in others where join.missing(of: [member.name]) == [member.name] {
-                guard asked.insert(member.name).inserted, let cluster = clusterNow else { continue }
-                Task { await cluster.exchangeBlocks(with: member) }
+        while !Task.isCancelled {
+            let others = others ?? []
+            let completion = store.updateBlocks { register in
+                register.complete(
+                    members: others.map(\.name), now: claviger_monotonic_nanoseconds(), unixSeconds: Self.now())
             }
-            // Who did not answer is asked again.
-            if asked.isSuperset(of: others.map(\.name)) { asked = [] }
-            if join.isWhole(members: others.map(\.name), now: claviger_monotonic_nanoseconds()) {
-                makeKnown("block list known", by: "merged with every peer that answers", was: reason)
-                return
+            switch completion {
+            case .isKnown: return state.withLock { $0.isJoining = false }
+            case .completed(let reason):
+                state.withLock { $0.isJoining = false }
+                return becameKnown("block list known", by: "merged with every peer that answers", was: reason)
+            case .exchange(let names):
+                guard let cluster = clusterNow else { break }
+                // Those with whom it is under way are passed over there.
+                for member in others where names.contains(member.name) {
+                    Task { await cluster.exchangeBlocks(with: member) }
+                }
             }
             try? await Task.sleep(for: Self.joinInterval)
         }
-        state.withLock { $0.join = nil }
     }
 
-    private var others: [NodeIdentity] {
-        clusterNow?.members.filter { $0.liveness != .left && $0.identity.name != node }.map(\.identity) ?? []
+    /// The other nodes that have not left; `nil` where there is no cluster.
+    private var others: [NodeIdentity]? {
+        clusterNow?.members.filter { $0.liveness != .left && $0.identity.name != node }.map(\.identity)
     }
 
     /// An operator says that the cluster begins, or goes on, with the list that this node has: taken when no peer with
     /// a known list answers.
     func bootstrap(by user: String) async -> AdminAnswer {
         let begun = claviger_monotonic_nanoseconds()
-        while let reason = current().unknown {
-            let join = state.withLock { $0.join }
-            let now = claviger_monotonic_nanoseconds()
-            let isAlone = join?.isAlone(members: others.map(\.name), since: begun, now: now)
-            // Without a cluster there is nobody to ask.
-            guard isAlone ?? (clusterNow == nil && now >= begun + BlockListJoin.settling) else {
-                try? await Task.sleep(for: Self.joinInterval)
-                continue
+        while true {
+            let names = others?.map(\.name)
+            let step = store.updateBlocks { register in
+                register.bootstrap(
+                    orderedAt: begun, members: names, now: claviger_monotonic_nanoseconds(), unixSeconds: Self.now())
             }
-            let isNew = current().knowledge == .none
-            makeKnown("cluster bootstrapped", by: "\(user)@\(node)", was: reason)
-            let durable = await store.saved(within: .seconds(10)) { _ in }
-            guard durable == true else {
-                return .failed(
-                    "It holds until this node ends: its store could not be written. Mend the store, and say it again "
-                        + "after a restart")
+            switch step {
+            case .isKnown: return .done("This node has its block list: nothing has to be begun.")
+            case .wait: try? await Task.sleep(for: Self.joinInterval)
+            case .begun(let isNew, let reason):
+                becameKnown("cluster bootstrapped", by: "\(user)@\(node)", was: reason)
+                return await confirmBootstrap(isNew: isNew)
             }
-            return .done(
-                isNew
-                    ? "The cluster begins, with the blocks that `claviger blocks` shows. Its other nodes take the list "
-                        + "over."
-                    : "The block list counts as whole from now on, as `claviger blocks` shows it.")
         }
-        return .done("This node has its block list: nothing has to be begun.")
     }
-}
 
-extension NodeStore {
-    /// `saved()`, for whoever cannot wait for a slow disk: `nil` when it is not known after `limit`.
-    ///
-    /// - Parameter done: told in any case, once it is known.
-    func saved(within limit: Duration, done: @escaping @Sendable (Bool) -> Void) async -> Bool? {
-        let (results, result) = AsyncStream.makeStream(of: Bool?.self)
-        Task {
-            let durable = await saved()
-            done(durable)
-            result.yield(durable)
+    private func confirmBootstrap(isNew: Bool) async -> AdminAnswer {
+        guard await store.saved(within: .seconds(10), done: { _ in }) == true else {
+            return .failed(
+                "It holds until this node ends: its store could not be written. Mend the store, and say it again "
+                    + "after a restart")
         }
-        let timer = Task {
-            try? await Task.sleep(for: limit)
-            result.yield(nil)
-        }
-        defer { timer.cancel() }
-        for await first in results { return first }
-        return nil
+        return .done(
+            isNew
+                ? "The cluster begins, with the blocks that `claviger blocks` shows. Its other nodes take the list "
+                    + "over."
+                : "The block list counts as whole from now on, as `claviger blocks` shows it.")
     }
 }
