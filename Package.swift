@@ -80,7 +80,7 @@ let node: [Target] = [
     room(
         "Node", "XKSService",
         ["AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", crypto]),
-    room("Node", "NodeStore", ["AccessControl", grdb]),
+    room("Node", "NodeStore", ["AccessControl", "KeyProof", grdb]),
     room("Node", "NodeConfig", ["SecureMemory", "XKSProtocol", toml]),
     room("Node", "Observability", [logging]),
     room("Node", "ControlPlane", ["AdminProtocol", "HTTPServing", hummingbird, logging, nioCore]),

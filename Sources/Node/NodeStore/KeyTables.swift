@@ -204,10 +204,10 @@ extension NodeStore {
     }
 
     package func forgets() -> [StoredForget] {
-        known().forgets.values.values.sorted {
+        known().proof.forgets.sorted {
             ($0.label, $0.givenUnixSeconds, $0.author) < ($1.label, $1.givenUnixSeconds, $1.author)
         }
     }
 
-    package func runningSeconds() -> Int { known().runningSeconds }
+    package func runningSeconds() -> Int { known().proof.ranSeconds }
 }

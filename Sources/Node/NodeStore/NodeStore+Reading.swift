@@ -6,7 +6,7 @@ import GRDB
 extension NodeStore {
     /// The canaries, by label. While the store fails, those that memory knows; so do all readers.
     package func canaries() -> [StoredCanary] {
-        known().canaries.values.values.sorted { $0.label < $1.label }
+        known().proof.canaries.values.sorted { $0.label < $1.label }
     }
 
     package func hsms() -> [StoredHSM] {

@@ -148,9 +148,10 @@ package final class NodeStore: @unchecked Sendable {
     package func saved() async -> Bool {
         await withCheckedContinuation { continuation in
             queue.async { [self] in
-                let receipt = register.withLock { $0.receipt }
+                let (blocks, proof) = (register.withLock { $0.receipt }, state.withLock { $0.memory.proof.receipt })
                 let isSaved =
-                    flush(durable: true, evenIfEmpty: true) && register.withLock { $0.isDurable(receipt) }
+                    flush(durable: true, evenIfEmpty: true) && register.withLock { $0.isDurable(blocks) }
+                    && state.withLock { $0.memory.proof.isDurable(proof) }
                 continuation.resume(returning: isSaved)
             }
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import KeyProof
 
 /// The latest value for each name, and the names whose value the file does not have yet.
 struct LatestValues<Key: Hashable & Sendable, Value: Sendable>: Sendable {
@@ -85,16 +86,16 @@ struct KeyPlace: Hashable, Sendable {
     var hsm: String
 }
 
+/// Canaries, orders to forget some, and the running time, as rows.
+typealias KeptProof = ProofRegister<String, StoredCanary, StoredForget>
+
 /// What one transaction writes.
 struct StoreBatch: Sendable {
     var hsms: [StoredHSM] = []
     var transitions: [StoredTransition] = []
     var keys: [StoredKey] = []
     var nodes: [StoredNode] = []
-    var canaries: [StoredCanary] = []
-    var removedCanaries: [String] = []
-    var forgets: [StoredForget] = []
-    var runningSeconds: Int?
+    var proof = KeptProof.Batch()
     var drained: [DrainedRow] = []
     var undrained: [String] = []
     var peers: [StoredPeer] = []
@@ -107,20 +108,17 @@ struct StoreBatch: Sendable {
 
     /// What a loss of power must not take back once it was said to be saved.
     var mustLast: Bool {
-        !canaries.isEmpty || !removedCanaries.isEmpty || !forgets.isEmpty || !drained.isEmpty || !undrained.isEmpty
-            || !nodeForgets.isEmpty || !removedNodeForgets.isEmpty
+        proof.mustLast || !drained.isEmpty || !undrained.isEmpty || !nodeForgets.isEmpty || !removedNodeForgets.isEmpty
     }
 
     var isEmpty: Bool {
         hsms.isEmpty && transitions.isEmpty && keys.isEmpty && nodes.isEmpty && peers.isEmpty
-            && removedPeers.isEmpty && peerChanges.isEmpty && runningSeconds == nil && keyUses.isEmpty && !mustLast
+            && removedPeers.isEmpty && peerChanges.isEmpty && proof.isEmpty && keyUses.isEmpty && !mustLast
     }
 
     fileprivate var hsmNames: Set<String> = []
     fileprivate var keyPlaces: Set<KeyPlace> = []
     fileprivate var nodeIDs: Set<String> = []
-    fileprivate var canaryLabels: Set<String> = []
-    fileprivate var forgetOrders: Set<StoredForget> = []
     fileprivate var drainedNames: Set<String> = []
     fileprivate var transitionsUpTo = 0
     fileprivate var peerNames: Set<String> = []
@@ -128,15 +126,13 @@ struct StoreBatch: Sendable {
     fileprivate var countedNames: Set<String> = []
 }
 
-/// What the store knows besides the block list (`BlockStock`), whether or not the file can take it: bounded, and coalesced by name.
+/// What the store knows besides the block list (`BlockRegister`), whether or not the file can take it: bounded, and
+/// coalesced by name.
 struct StoreMemory: Sendable {
     private(set) var hsms = LatestValues<String, StoredHSM>()
     private(set) var keys = LatestValues<KeyPlace, StoredKey>()
     private(set) var nodes = LatestValues<String, StoredNode>()
-    private(set) var canaries = LatestValues<String, StoredCanary>()
-    private(set) var forgets = LatestValues<StoredForget, StoredForget>()
-    private(set) var runningSeconds = 0
-    private var runningIsUnsaved = false
+    private(set) var proof = KeptProof()
     private(set) var drained = LatestValues<String, DrainedRow>()
     private(set) var peers = LatestValues<String, StoredPeer>()
     private(set) var peerChanges = LatestValues<String, StoredPeerChanges>()
@@ -191,17 +187,13 @@ struct StoreMemory: Sendable {
         for name in nodeForgets.values.keys where !names.contains(name) { nodeForgets.remove(name) }
     }
 
-    mutating func record(_ canary: StoredCanary) { canaries.set(canary, for: canary.label) }
+    mutating func record(_ canary: StoredCanary) { proof.keep(canary, for: canary.label) }
 
-    mutating func record(_ order: StoredForget) { forgets.set(order, for: order) }
+    mutating func record(_ order: StoredForget) { proof.keep(order) }
 
-    /// Time never goes back.
-    mutating func record(runningSeconds seconds: Int) {
-        guard seconds > runningSeconds else { return }
-        (runningSeconds, runningIsUnsaved) = (seconds, true)
-    }
+    mutating func record(runningSeconds seconds: Int) { proof.noteRan(seconds: seconds) }
 
-    mutating func removeCanary(_ label: String) { canaries.remove(label) }
+    mutating func removeCanary(_ label: String) { proof.drop(label) }
 
     mutating func record(_ key: StoredKey) {
         let place = KeyPlace(label: key.label, hsm: key.hsm)
@@ -226,10 +218,7 @@ struct StoreMemory: Sendable {
         (batch.hsms, _, batch.hsmNames) = hsms.take()
         (batch.keys, _, batch.keyPlaces) = keys.take()
         (batch.nodes, _, batch.nodeIDs) = nodes.take()
-        (batch.canaries, batch.removedCanaries, batch.canaryLabels) = canaries.take()
-        (batch.forgets, _, batch.forgetOrders) = forgets.take()
-        if runningIsUnsaved { batch.runningSeconds = runningSeconds }
-        runningIsUnsaved = false
+        batch.proof = proof.take()
         (batch.drained, batch.undrained, batch.drainedNames) = drained.take()
         (batch.transitions, batch.transitionsUpTo) = transitions.unsaved()
         (batch.peers, batch.removedPeers, batch.peerNames) = peers.take()
@@ -239,16 +228,17 @@ struct StoreMemory: Sendable {
         return batch
     }
 
-    mutating func wrote(_ batch: StoreBatch) { transitions.saved(upTo: batch.transitionsUpTo) }
+    mutating func wrote(_ batch: StoreBatch) {
+        proof.wrote(batch.proof)
+        transitions.saved(upTo: batch.transitionsUpTo)
+    }
 
     /// The batch was not written. A value recorded since then is newer, and stays.
     mutating func giveBack(_ batch: StoreBatch) {
         hsms.giveBack(batch.hsmNames)
         keys.giveBack(batch.keyPlaces)
         nodes.giveBack(batch.nodeIDs)
-        canaries.giveBack(batch.canaryLabels)
-        forgets.giveBack(batch.forgetOrders)
-        if batch.runningSeconds != nil { runningIsUnsaved = true }
+        proof.giveBack(batch.proof)
         drained.giveBack(batch.drainedNames)
         peers.giveBack(batch.peerNames)
         peerChanges.giveBack(batch.countedNames)
@@ -264,10 +254,10 @@ struct StoreMemory: Sendable {
         keys.adopt(
             Dictionary(contents.keys, by: { KeyPlace(label: $0.label, hsm: $0.hsm) }), restoring: restoring)
         nodes.adopt(Dictionary(contents.nodes, by: \.id), restoring: restoring)
-        canaries.adopt(Dictionary(contents.canaries, by: \.label), restoring: restoring)
-        forgets.adopt(Dictionary(contents.forgets, by: { $0 }), restoring: restoring)
-        if restoring { runningIsUnsaved = true }
-        runningSeconds = max(runningSeconds, contents.runningSeconds)
+        let kept = KeptProof.File(
+            canaries: Dictionary(contents.canaries, by: \.label), forgets: Set(contents.forgets),
+            ranSeconds: contents.runningSeconds)
+        proof.adopt(kept, isAnother: restoring)
         drained.adopt(Dictionary(contents.drained, by: \.hsm), restoring: restoring)
         transitions.adopt(contents.transitions, restoring: restoring)
         peers.adopt(Dictionary(contents.peers, by: \.name), restoring: restoring)

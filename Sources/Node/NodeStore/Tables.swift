@@ -70,16 +70,16 @@ extension StoreBatch {
         for transition in transitions { try transition.insert(db) }
         for key in keys { try key.insert(db) }
         for node in nodes { try node.write(db) }
-        for canary in canaries {
+        for canary in proof.kept.values {
             try canary.insert(db)
             try CanaryHistoryRow(canary).insert(db)
         }
-        for label in removedCanaries {
+        for label in proof.dropped {
             try db.execute(sql: "DELETE FROM canary WHERE label = ?", arguments: [label])
             try db.execute(sql: "DELETE FROM canary_history WHERE label = ?", arguments: [label])
         }
-        for order in forgets { try order.insert(db) }
-        if let runningSeconds { try RunningTime.raise(db, to: runningSeconds) }
+        for order in proof.forgets { try order.insert(db) }
+        if let runningSeconds = proof.ranSeconds { try RunningTime.raise(db, to: runningSeconds) }
         for row in drained { try row.insert(db) }
         for hsm in undrained {
             try db.execute(sql: "DELETE FROM drained WHERE hsm = ?", arguments: [hsm])
