@@ -7,6 +7,9 @@
 /// lists are merged by uniting both. So lists that have seen the same orders are equal, in whatever order they came; a
 /// block that a lift did not know of survives it; and a merge takes nothing away.
 ///
+/// What orders change stands in BlockList+Orders.swift, what is told by others in BlockList+Merging.swift. How a list is kept,
+/// and becomes known, is ``BlockRegister``'s.
+///
 /// A node may have no list, or one that is not known to be whole. Then every request is refused until the node has
 /// merged with its peers (``BlockListJoin``) or an operator says that there are no other blocks.
 package struct BlockList: Sendable {
@@ -29,13 +32,13 @@ package struct BlockList: Sendable {
     /// By the id of what is lifted.
     package private(set) var lifts: [String: BlockLift] = [:]
     /// By id, of the blocks that have a duration.
-    package private(set) var terms: [String: BlockTerm] = [:]
+    package internal(set) var terms: [String: BlockTerm] = [:]
     /// Whether this is all there is.
     package private(set) var knowledge = BlockKnowledge.known
 
     /// Ids of what was added, changed or forgotten since ``takeTouched()``: what a store has to write.
-    private var touched: Set<String> = []
-    private var digestSum = DigestSum()
+    var touched: Set<String> = []
+    private(set) var digestSum = DigestSum()
     /// What verdicts are made from; `nil` while nothing is blocked.
     private var index: BlockIndex?
 
@@ -81,7 +84,7 @@ package struct BlockList: Sendable {
     /// Whether the block of this id holds here and now.
     package func isInForce(id: String, now: Int64) -> Bool { blocks[id].map { isInForce($0, now: now) } ?? false }
 
-    private func isInForce(_ block: Block, now: Int64) -> Bool {
+    func isInForce(_ block: Block, now: Int64) -> Bool {
         lifts[block.id] == nil && terms[block.id].map { now < $0.endsAt } ?? true
     }
 
@@ -117,176 +120,13 @@ package struct BlockList: Sendable {
         return block.map { BlockVerdict(cause: .block($0)) }
     }
 
-    // MARK: Orders
-
-    /// Blocks, from now on.
-    ///
-    /// - Parameters:
-    ///   - id: 32 digits made from random bytes.
-    ///   - now: Unix seconds.
-    ///   - expiresInSeconds: 1 to ``Block/longestExpiry``; `nil` for no end.
-    /// - Throws: ``BlockError`` when a value cannot be, or the list is full. It is never too full for `everything`.
-    @discardableResult
-    package mutating func block(
-        _ target: BlockTarget, id: String, reason: String, madeBy: String, now: Int64, expiresInSeconds: Int64? = nil
-    ) throws(BlockError) -> Block {
-        guard (0...Block.latestTime).contains(now) else { throw .timeForm(seconds: now) }
-        if let seconds = expiresInSeconds, !(1...Block.longestExpiry).contains(seconds) {
-            throw .expiryForm(seconds: seconds)
-        }
-        let block = Block(
-            id: id, target: target, reason: reason, madeAt: now,
-            expiresAt: expiresInSeconds.map { min(now + $0, Block.latestTime) }, madeBy: madeBy)
-        try block.validate()
-        guard blocks[id] == nil, lifts[id] == nil else { throw .repeatedID(id) }
-        if target != .everything { try requireRoom(for: block, now: now) }
-        var merge = BlockMerge()
-        add(block, &merge)
-        terms[id] = BlockTerm(origin: block)
-        reindex()
-        return block
-    }
-
-    /// What is over does not count: it could not be taken back by whoever needs the room.
-    private func requireRoom(for block: Block, now: Int64) throws(BlockError) {
-        guard blocks.count >= Self.mostBlocks || wireBytes + block.wireBytes > Self.mostOrderedBytes else { return }
-        let standing = blocks.values.filter { isInForce($0, now: now) }
-        let bytes = standing.reduce(block.wireBytes + Self.wireFrameBytes) { $0 + $1.wireBytes }
-        guard standing.count < Self.mostBlocks, bytes <= Self.mostOrderedBytes else {
-            throw .full(blocks: standing.count, bytes: bytes)
-        }
-    }
-
-    /// Lifts one block that is in force.
-    ///
-    /// - Parameter id: all 32 digits, or the first 8 or more where they name one block.
-    /// - Returns: what is lifted.
-    @discardableResult
-    package mutating func lift(id: String, by liftedBy: String, now: Int64) throws(BlockError) -> Block {
-        guard (Block.shortIDLength...32).contains(id.utf8.count), id.utf8.allSatisfy(Block.isDigit) else {
-            throw .idForm(id)
-        }
-        let found = inForce(now: now).filter { $0.id.hasPrefix(id) }
-        guard let block = found.first else { throw .noSuchBlock(id: id) }
-        guard found.count == 1 else { throw .ambiguousID(id, matches: found.count) }
-        try lift(found, by: liftedBy, now: now)
-        return block
-    }
-
-    /// Lifts every block of exactly this target that is in force, as this list knows them: one that was ordered
-    /// elsewhere at the same time stays.
-    ///
-    /// - Returns: what is lifted, at least one.
-    @discardableResult
-    package mutating func lift(_ target: BlockTarget, by liftedBy: String, now: Int64) throws(BlockError) -> [Block] {
-        let found = inForce(now: now).filter { $0.target == target }
-        guard !found.isEmpty else { throw .nothingToLift(target) }
-        try lift(found, by: liftedBy, now: now)
-        return found
-    }
-
-    private mutating func lift(_ found: [Block], by liftedBy: String, now: Int64) throws(BlockError) {
-        let new = found.map { BlockLift(id: $0.id, liftedAt: now, liftedBy: liftedBy) }
-        for lift in new { try lift.validate() }
-        var merge = BlockMerge()
-        for lift in new { add(lift, &merge) }
-        forgetOverflow(now: now, &merge)
-        reindex()
-    }
-
     /// From now on the list counts as whole: an operator says so, or every peer that answers has been merged with.
     package mutating func confirm() { knowledge = .known }
 
     /// The list may not be whole, and why. A store says so that has lost it; a peer cannot.
     package mutating func doubt(_ knowledge: BlockKnowledge) { self.knowledge = knowledge }
 
-    // MARK: Merging and pruning
-
-    /// Takes over what a peer, or a file, tells and this list lacks. Commutative, associative and idempotent as far as
-    /// bounds are not met. It says nothing on whether this list is whole.
-    ///
-    /// - Parameters:
-    ///   - strayLifts: lifts that came without their blocks. Those of blocks that are here are taken, others refused:
-    ///     so bounds refuse invented lifts and never true ones.
-    ///   - now: Unix seconds.
-    /// - Returns: what has changed, and what was refused.
-    @discardableResult
-    package mutating func merge(
-        _ entries: [BlockEntry], strayLifts: [BlockLift] = [], now: Int64
-    ) -> BlockMerge {
-        var merge = BlockMerge()
-        var room = Room(self, now: now)
-        for entry in entries { take(entry, now: now, &room, &merge) }
-        for lift in strayLifts {
-            if blocks[lift.id] == nil { merge.strayLifts += 1 } else { add(lift, &merge) }
-        }
-        guard merge.hasChanged else { return merge }
-        forgetOverflow(now: now, &merge)
-        reindex()
-        return merge
-    }
-
-    /// Takes over what another list has, as if its node had told it at this moment.
-    @discardableResult
-    package mutating func merge(_ other: BlockList, now: Int64) -> BlockMerge {
-        guard digestSum != other.digestSum || terms != other.terms else { return BlockMerge() }
-        let entries = other.blocks.keys.compactMap { other.entry(id: $0, now: now) }
-        return merge(entries, strayLifts: other.lifts.values.filter { other.blocks[$0.id] == nil }, now: now)
-    }
-
-    /// Takes over what a file of this node says: without bounds, and with this node's own terms.
-    ///
-    /// - Returns: what this list did not have.
-    package mutating func unite(withFile file: BlockList, now: Int64) -> BlockMerge {
-        var merge = BlockMerge()
-        for block in file.blocks.values {
-            let isOver = !file.isInForce(block, now: now)
-            if blocks[block.id] == nil, isOver, Self.isForgotten(block, now: now) { continue }
-            add(block, &merge)
-            guard let term = file.terms[block.id], blocks[block.id]?.expiresAt != nil else { continue }
-            if terms[block.id].map({ $0.endsAt < term.endsAt }) ?? true { terms[block.id] = term }
-        }
-        for lift in file.lifts.values {
-            if blocks[lift.id] == nil { merge.strayLifts += 1 } else { add(lift, &merge) }
-        }
-        reindex()
-        return merge
-    }
-
-    private mutating func take(_ entry: BlockEntry, now: Int64, _ room: inout Room, _ merge: inout BlockMerge) {
-        let block = entry.block
-        let duration = block.duration
-        let remaining = duration.map { duration in
-            min(max(entry.remaining ?? block.madeAt + duration - now, 0), duration)
-        }
-        let isStanding = entry.lift == nil && remaining != 0
-        if blocks[block.id] == nil {
-            // What everybody has forgotten is not taken in again, nor what there is no room for.
-            if !isStanding, Self.isForgotten(block, now: now) { return }
-            guard room.take(isStanding: isStanding, block.target) else {
-                merge.refused += 1
-                return
-            }
-        }
-        add(block, &merge)
-        if let duration, let remaining { note(block.id, remaining: remaining, duration: duration, now: now, &merge) }
-        if let lift = entry.lift, lift.id == block.id { add(lift, &merge) }
-    }
-
-    private mutating func note(
-        _ id: String, remaining: Int64, duration: Int64, now: Int64, _ merge: inout BlockMerge
-    ) {
-        // Of a contradicting block the other may be the one that stands.
-        guard let mine = blocks[id], mine.expiresAt != nil else { return terms[id] = nil }
-        guard var term = terms[id] else {
-            terms[id] = BlockTerm(firstSeen: now, remaining: remaining, duration: mine.duration ?? duration)
-            return
-        }
-        guard term.told(remaining: remaining, duration: mine.duration ?? duration, now: now) else { return }
-        terms[id] = term
-        touched.insert(id)
-        merge.prolonged += 1
-    }
+    // MARK: Forgetting
 
     /// Forgets blocks that ended here and whose origin and duration are 90 days past, with their lifts; they are not
     /// taken in again. Lifted blocks without a duration stay, with their lifts: forgetting those would resurrect.
@@ -300,7 +140,7 @@ package struct BlockList: Sendable {
         return old.count
     }
 
-    private static func isForgotten(_ block: Block, now: Int64) -> Bool {
+    static func isForgotten(_ block: Block, now: Int64) -> Bool {
         guard let end = block.expiresAt else { return false }
         let (oldest, overflow) = now.subtractingReportingOverflow(keptAfterExpiry)
         return !overflow && end < oldest
@@ -308,7 +148,7 @@ package struct BlockList: Sendable {
 
     /// What lifts have added to what is over, beyond the bound: the oldest go. A node that was away for as long would
     /// bring such a block back, which is the safe side.
-    private mutating func forgetOverflow(now: Int64, _ merge: inout BlockMerge) {
+    mutating func forgetOverflow(now: Int64, _ merge: inout BlockMerge) {
         guard lifts.count > Self.mostOver else { return }
         let old = lifts.values.sorted { ($0.liftedAt, $0.id) < ($1.liftedAt, $1.id) }
             .prefix(lifts.count - Self.mostOver)
@@ -327,7 +167,9 @@ package struct BlockList: Sendable {
         touched.insert(block.id)
     }
 
-    private mutating func add(_ block: Block, _ merge: inout BlockMerge) {
+    // MARK: Adding
+
+    mutating func add(_ block: Block, _ merge: inout BlockMerge) {
         guard let mine = blocks[block.id] else {
             blocks[block.id] = block
             digestSum.add(block.canonicalForm)
@@ -349,7 +191,7 @@ package struct BlockList: Sendable {
         merge.newBlocks.append(block)
     }
 
-    private mutating func add(_ lift: BlockLift, _ merge: inout BlockMerge) {
+    mutating func add(_ lift: BlockLift, _ merge: inout BlockMerge) {
         guard let mine = lifts[lift.id] else {
             lifts[lift.id] = lift
             digestSum.add(lift.canonicalForm)
@@ -369,7 +211,7 @@ package struct BlockList: Sendable {
         merge.newLifts.append(lift)
     }
 
-    private mutating func reindex() {
+    mutating func reindex() {
         let standing = blocks.values.filter { lifts[$0.id] == nil }
         index = BlockIndex(standing.map { ($0, terms[$0.id]?.endsAt) })
     }
@@ -388,63 +230,10 @@ package struct BlockList: Sendable {
     }
 }
 
-/// What is left of the bounds of a merge.
-private struct Room {
-    private var standing: Int
-    private var everything: Int
-    private var over: Int
-
-    init(_ list: BlockList, now: Int64) {
-        standing = 0
-        everything = 0
-        over = 0
-        for block in list.blocks.values {
-            guard list.isInForce(id: block.id, now: now) else {
-                over += 1
-                continue
-            }
-            standing += 1
-            if block.target == .everything { everything += 1 }
-        }
-    }
-
-    /// Whether an order that is not known here fits.
-    mutating func take(isStanding: Bool, _ target: BlockTarget) -> Bool {
-        guard isStanding else {
-            guard over < BlockList.mostOver else { return false }
-            over += 1
-            return true
-        }
-        let isSpecial = target == .everything && everything < BlockList.mostOfEverything
-        guard standing < BlockList.mostMerged || isSpecial else { return false }
-        standing += 1
-        if target == .everything { everything += 1 }
-        return true
-    }
-}
-
 /// Why a list is not known is for people, and no part of what it says; when a block ends by a node's clock is its own.
 extension BlockList: Equatable {
     package static func == (left: BlockList, right: BlockList) -> Bool {
         left.digestSum == right.digestSum && (left.knowledge == .known) == (right.knowledge == .known)
             && left.blocks == right.blocks && left.lifts == right.lifts
     }
-}
-
-/// What a merge has changed.
-package struct BlockMerge: Sendable, Equatable {
-    package var newBlocks: [Block] = []
-    package var newLifts: [BlockLift] = []
-    /// Blocks that end later here than they did before.
-    package var prolonged = 0
-    /// Ids that stand for one block here and for another there: somebody deceives.
-    package var contradictions = 0
-    /// Lifts without their blocks, and orders beyond what a list may hold: refused.
-    package var strayLifts = 0
-    package var refused = 0
-    /// Orders that are over and were forgotten to make room.
-    package var forgotten = 0
-
-    /// Whether there is something to be written down.
-    package var hasChanged: Bool { !newBlocks.isEmpty || !newLifts.isEmpty || prolonged > 0 || forgotten > 0 }
 }
