@@ -119,6 +119,7 @@ struct BlockDiskTests {
         var register = BlockRegister(isClustered: false)
         _ = disk.open(&register)
         #expect(register.list.knowledge == .known, "there never was a list")
+        #expect(!register.isDurable(register.receipt), "not even that nothing is blocked")
         let receipt = try order("a", &register)
         #expect(!register.isDurable(receipt))
         disk.isReadable = true
