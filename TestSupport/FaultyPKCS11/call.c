@@ -4,6 +4,7 @@
 #include "control.h"
 #include "faults.h"
 #include "operations.h"
+#include "watch.h"
 
 static _Atomic bool initialized;
 
@@ -26,13 +27,13 @@ static CK_RV strike(struct call *call, struct token *turns) {
 
 CK_RV call_on_library(struct call *call, enum function function) {
     *call = (struct call){.function = function};
-    control_poll();
+    watch_poll();
     return strike(call, NULL);
 }
 
 CK_RV call_on_slot(struct call *call, enum function function, CK_SLOT_ID slot) {
     *call = (struct call){.function = function};
-    control_poll();
+    watch_poll();
     if (!call_is_initialized()) return CKR_CRYPTOKI_NOT_INITIALIZED;
     call->token = token_in(slot);
     return strike(call, NULL);
@@ -49,7 +50,7 @@ static CK_RV condition(const struct session *session) {
 
 CK_RV call_on_session(struct call *call, enum function function, CK_SESSION_HANDLE handle) {
     *call = (struct call){.function = function};
-    control_poll();
+    watch_poll();
     if (!call_is_initialized()) return CKR_CRYPTOKI_NOT_INITIALIZED;
     call->session = session_acquire(handle);
     if (call->session == NULL) return CKR_SESSION_HANDLE_INVALID;
@@ -73,5 +74,5 @@ CK_RV call_end(struct call *call, CK_RV rv, CK_BYTE *output, const CK_ULONG *len
 }
 
 CK_RV call_resolve(const struct call *call, CK_OBJECT_HANDLE handle, CK_RV invalid, struct object_target *target) {
-    return object_resolve(call->session, handle, target) ? CKR_OK : invalid;
+    return object_resolve(session_view(call->session), handle, target) ? CKR_OK : invalid;
 }

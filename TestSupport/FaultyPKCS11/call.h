@@ -3,6 +3,7 @@
 #ifndef FAULTY_CALL_H
 #define FAULTY_CALL_H
 
+#include "calls.h"
 #include "counts.h"
 #include "functions.h"
 #include "objects.h"

@@ -12,7 +12,7 @@ static CK_RV begin(struct call *call, bool encrypts, CK_MECHANISM *mechanism, CK
     struct session *session = call->session;
     struct gcm_operation *operation = encrypts ? &session->encryption : &session->decryption;
     struct object_target target;
-    if (!object_resolve(session, key, &target)) return CKR_KEY_HANDLE_INVALID;
+    if (!object_resolve(session_view(session), key, &target)) return CKR_KEY_HANDLE_INVALID;
     if (real_init == NULL) return CKR_FUNCTION_NOT_SUPPORTED;
     const struct gcm_operation before = *operation;
     CK_MECHANISM given;

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules that hold now: the control file, watched.
+// The rules that hold now.
 #ifndef FAULTY_CONTROL_H
 #define FAULTY_CONTROL_H
 
 #include "rules.h"
 
-/// Reads the environment and the file for the first time. Once per process, before any other function here.
-LOCAL void control_start(void);
+/// Called for a rule that appears, or ends, while the rules are locked: it must not ask for rules.
+typedef void (*rule_change)(const struct rule *rule, bool appeared);
 
-/// Looks at the file if the last look is long enough ago. A look at the clock, unless it is time.
-LOCAL void control_poll(void);
+/// Puts the rules of `fresh` (NULL: the same ones stay) in place of those that hold, ends those whose time is over, and
+/// shows each change to `changed` before anybody sees the new rules. `now`: nanoseconds of CLOCK_MONOTONIC. Returns when
+/// the time of another rule is over, UINT64_MAX for never. One caller at a time.
+LOCAL uint64_t control_change(const struct rule_list *fresh, uint64_t now, rule_change changed);
 
 /// True while no rule stands in the file: nothing needs to be asked.
 LOCAL bool control_is_quiet(void);
@@ -33,10 +35,5 @@ LOCAL bool control_find_value(const char *token, const char *key, struct rule_fa
 
 /// Whether the rule of that id still holds.
 LOCAL bool control_holds(uint64_t id);
-
-/// Between these two calls no rule comes or goes, so that a session that is opened, or logs in, does so wholly before
-/// or wholly after the loss of the sessions of its token.
-LOCAL void control_freeze(void);
-LOCAL void control_thaw(void);
 
 #endif

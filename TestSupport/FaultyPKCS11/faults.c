@@ -3,6 +3,7 @@
 #include "chance.h"
 #include "clock.h"
 #include "control.h"
+#include "watch.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -87,7 +88,7 @@ struct strike faults_strike(enum function function, const char *label, struct to
     if (decision.delay > 0) sleep_until(start + decision.delay);
     while (decision.hang != 0 && control_holds(decision.hang)) {
         sleep_until(now_nanoseconds() + 2 * millisecond);
-        control_poll();
+        watch_poll();
     }
     if (decision.crashes) {
         (void)raise(SIGSEGV);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every function of PKCS#11, as a number that the rules speak of, and as this library's own version of it.
+// Every function of PKCS#11, as a number that the rules speak of.
 #ifndef FAULTY_FUNCTIONS_H
 #define FAULTY_FUNCTIONS_H
 
@@ -36,20 +36,6 @@ enum function {
     FUNCTION_COUNT,
     /// `*` in a rule.
     ANY_FUNCTION = FUNCTION_COUNT,
-};
-
-// faulty_C_Initialize and so on: what this library's function lists hold.
-#define X(name) LOCAL extern __typeof__(name) faulty_##name;
-FUNCTIONS_2_40(X)
-FUNCTIONS_3_0(X)
-#undef X
-
-/// CK_FUNCTION_LIST_3_0.
-struct function_list_3_0 {
-    CK_VERSION version;
-#define X(name) __typeof__(name) *name;
-    FUNCTIONS_2_40(X) FUNCTIONS_3_0(X)
-#undef X
 };
 
 /// The C_ name of a function; not for ANY_FUNCTION.

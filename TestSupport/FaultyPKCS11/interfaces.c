@@ -1,14 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the library exports: its function lists.
+#include "calls.h"
 #include "control.h"
+#include "counts.h"
 #include "real.h"
+#include "watch.h"
 
+#include <pthread.h>
 #include <string.h>
 
 static CK_FUNCTION_LIST list_2_40 = {
     .version = {2, 40},
 #define X(name) .name = faulty_##name,
     FUNCTIONS_2_40(X)
+#undef X
+};
+
+/// CK_FUNCTION_LIST_3_0.
+struct function_list_3_0 {
+    CK_VERSION version;
+#define X(name) __typeof__(name) *name;
+    FUNCTIONS_2_40(X) FUNCTIONS_3_0(X)
 #undef X
 };
 
@@ -26,9 +38,25 @@ static CK_INTERFACE interfaces[] = {{interface_name, &list_3_0, 0}, {interface_n
 
 enum { INTERFACE_COUNT = sizeof interfaces / sizeof interfaces[0] };
 
+static bool has_library;
+
+static void load(void) {
+    if (!real_load()) return;
+    watch_start();
+    counts_start();
+    has_library = true;
+}
+
+/// Whether the wrapped library is there; the first call loads it.
+static bool is_loaded(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, load);
+    return has_library;
+}
+
 /// Where the list begins: 3.0 is there only while a rule says so.
 static CK_INTERFACE *offered(CK_ULONG *count) {
-    control_poll();
+    watch_poll();
     bool has_3_0 = control_has_anywhere(RULE_MESSAGE_API);
     *count = has_3_0 ? INTERFACE_COUNT : INTERFACE_COUNT - 1;
     return has_3_0 ? interfaces : interfaces + 1;
@@ -36,14 +64,14 @@ static CK_INTERFACE *offered(CK_ULONG *count) {
 
 CK_RV faulty_C_GetFunctionList(CK_FUNCTION_LIST **list) {
     if (list == NULL) return CKR_ARGUMENTS_BAD;
-    if (!real_load()) return CKR_GENERAL_ERROR;
+    if (!is_loaded()) return CKR_GENERAL_ERROR;
     *list = &list_2_40;
     return CKR_OK;
 }
 
 CK_RV faulty_C_GetInterfaceList(CK_INTERFACE *list, CK_ULONG *count) {
     if (count == NULL) return CKR_ARGUMENTS_BAD;
-    if (!real_load()) return CKR_GENERAL_ERROR;
+    if (!is_loaded()) return CKR_GENERAL_ERROR;
     CK_ULONG available = *count;
     const CK_INTERFACE *first = offered(count);
     if (list == NULL) return CKR_OK;
@@ -54,7 +82,7 @@ CK_RV faulty_C_GetInterfaceList(CK_INTERFACE *list, CK_ULONG *count) {
 
 CK_RV faulty_C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **chosen, CK_FLAGS flags) {
     if (chosen == NULL) return CKR_ARGUMENTS_BAD;
-    if (!real_load()) return CKR_GENERAL_ERROR;
+    if (!is_loaded()) return CKR_GENERAL_ERROR;
     CK_ULONG count = 0;
     CK_INTERFACE *first = offered(&count);
     for (CK_INTERFACE *interface = first; interface < first + count; interface++) {

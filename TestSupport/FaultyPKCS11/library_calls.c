@@ -2,6 +2,7 @@
 // Calls on the library itself.
 #include "call.h"
 #include "control.h"
+#include "watch.h"
 
 /// NSS reads a longer structure: what others call pReserved it calls LibraryParameters, and its own pReserved, which
 /// must be NULL, stands behind.
@@ -31,14 +32,14 @@ CK_RV faulty_C_Finalize(CK_VOID_PTR reserved) {
     struct call call;
     CK_RV rv = call_on_library(&call, FN_C_Finalize);
     if (rv != CKR_OK) return rv;
-    control_freeze();
+    watch_freeze();
     rv = REAL(C_Finalize, reserved);
     if (rv == CKR_OK) {
         call_set_initialized(false);
         sessions_finalized();
         objects_finalized();
     }
-    control_thaw();
+    watch_thaw();
     return rv;
 }
 

@@ -6,7 +6,7 @@
 
 /// The caller's handle for a new object. CKR_OK, or the object is not to be seen: then the handle is 0.
 static void show(struct call *call, CK_RV rv, CK_OBJECT_HANDLE real_handle, CK_OBJECT_HANDLE *handle) {
-    if (rv == CKR_OK && handle != NULL) *handle = object_shown(call->session, real_handle);
+    if (rv == CKR_OK && handle != NULL) *handle = object_shown(session_view(call->session), real_handle);
 }
 
 CK_RV faulty_C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_ULONG count,
@@ -90,7 +90,7 @@ CK_RV faulty_C_SetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE obj
     if (rv == CKR_OK) rv = call_resolve(&call, object, CKR_OBJECT_HANDLE_INVALID, &target);
     if (rv == CKR_OK) {
         rv = REAL(C_SetAttributeValue, call.session->real, target.named, attributes, count);
-        if (rv == CKR_OK) object_relabel(call.session, object);
+        if (rv == CKR_OK) object_relabel(session_view(call.session), object);
     }
     return call_end(&call, rv, NULL, NULL);
 }

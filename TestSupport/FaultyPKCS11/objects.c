@@ -128,8 +128,8 @@ static CK_OBJECT_HANDLE find_real(CK_SESSION_HANDLE session, char *label, CK_OBJ
     return rv == CKR_OK && count == 1 ? found : 0;
 }
 
-CK_OBJECT_HANDLE object_shown(struct session *session, CK_OBJECT_HANDLE real_handle) {
-    struct token *token = session->token;
+CK_OBJECT_HANDLE object_shown(struct object_view view, CK_OBJECT_HANDLE real_handle) {
+    struct token *token = view.token;
     struct traits traits;
     pthread_mutex_lock(&lock);
     const struct object *known = with_real(token, real_handle);
@@ -140,13 +140,13 @@ CK_OBJECT_HANDLE object_shown(struct session *session, CK_OBJECT_HANDLE real_han
         traits.is_on_token = known->owner == 0;
     }
     pthread_mutex_unlock(&lock);
-    if (!is_known) read_traits(session->real, real_handle, &traits);
+    if (!is_known) read_traits(view.real, real_handle, &traits);
 
     struct rule_facts rule = {0};
     CK_OBJECT_HANDLE value = real_handle;
     if (control_find_key(token_label(token), traits.label, &rule)) {
         if (rule.kind == RULE_LOSE_KEY) return 0;
-        value = find_real(session->real, rule.other, real_handle);
+        value = find_real(view.real, rule.other, real_handle);
         // The label belongs to an object that is not there.
         if (value == 0) return 0;
     }
@@ -161,7 +161,7 @@ CK_OBJECT_HANDLE object_shown(struct session *session, CK_OBJECT_HANDLE real_han
     if (object == NULL && (object = add(token, real_handle)) != NULL) {
         object->target.value = value;
         object->swap = rule.id;
-        object->owner = traits.is_on_token ? 0 : session->handle;
+        object->owner = traits.is_on_token ? 0 : view.session;
         object->is_private = traits.is_private;
         strcpy(object->label, traits.label);
     }
@@ -170,12 +170,12 @@ CK_OBJECT_HANDLE object_shown(struct session *session, CK_OBJECT_HANDLE real_han
     return handle;
 }
 
-bool object_resolve(struct session *session, CK_OBJECT_HANDLE handle, struct object_target *target) {
+bool object_resolve(struct object_view view, CK_OBJECT_HANDLE handle, struct object_target *target) {
     char label[LABEL_LIMIT + 1];
     uint64_t swap = 0;
     pthread_mutex_lock(&lock);
     const struct object *object = with_handle(handle);
-    bool is_alive = object != NULL && object->token == session->token;
+    bool is_alive = object != NULL && object->token == view.token;
     if (is_alive) {
         *target = object->target;
         swap = object->swap;
@@ -183,22 +183,22 @@ bool object_resolve(struct session *session, CK_OBJECT_HANDLE handle, struct obj
     }
     pthread_mutex_unlock(&lock);
     if (!is_alive || (swap == 0 && control_is_quiet())) return is_alive;
-    const char *token = token_label(session->token);
+    const char *token = token_label(view.token);
     // A handle that was made in the moment that the rule came or went is as dead as the others.
     struct rule_facts rule = {0};
     (void)control_find_key(token, label, &rule);
     if (rule.id != swap || (rule.id != 0 && rule.kind == RULE_LOSE_KEY)) return false;
     // The value behind a handle that lives on. Without the other object the handle leads to nothing.
     if (!control_find_value(token, label, &rule)) return true;
-    target->value = find_real(session->real, rule.other, target->named);
+    target->value = find_real(view.real, rule.other, target->named);
     return target->value != 0;
 }
 
-void object_relabel(struct session *session, CK_OBJECT_HANDLE handle) {
+void object_relabel(struct object_view view, CK_OBJECT_HANDLE handle) {
     struct object_target target;
-    if (!object_resolve(session, handle, &target)) return;
+    if (!object_resolve(view, handle, &target)) return;
     struct traits traits;
-    read_traits(session->real, target.named, &traits);
+    read_traits(view.real, target.named, &traits);
     pthread_mutex_lock(&lock);
     struct object *object = with_handle(handle);
     if (object != NULL) strcpy(object->label, traits.label);

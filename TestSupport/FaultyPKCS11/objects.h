@@ -3,7 +3,15 @@
 #ifndef FAULTY_OBJECTS_H
 #define FAULTY_OBJECTS_H
 
-#include "sessions.h"
+#include "rules.h"
+#include "tokens.h"
+
+/// The session through which objects are seen.
+struct object_view {
+    struct token *token;
+    /// Its handle here, and in the wrapped library.
+    CK_SESSION_HANDLE session, real;
+};
 
 /// An object as the wrapped library knows it.
 struct object_target {
@@ -13,15 +21,15 @@ struct object_target {
     CK_OBJECT_HANDLE value;
 };
 
-/// This library's handle for an object of the wrapped library that the session sees; 0 when a rule hides it.
-/// The session must have no search under way in the wrapped library.
-LOCAL CK_OBJECT_HANDLE object_shown(struct session *session, CK_OBJECT_HANDLE real);
+/// This library's handle for an object of the wrapped library that the session sees; 0 when a rule hides
+/// it. The session must have no search under way in the wrapped library.
+LOCAL CK_OBJECT_HANDLE object_shown(struct object_view view, CK_OBJECT_HANDLE real);
 
 /// What a handle of this library stands for; false when it is dead or none.
-LOCAL bool object_resolve(struct session *session, CK_OBJECT_HANDLE handle, struct object_target *target);
+LOCAL bool object_resolve(struct object_view view, CK_OBJECT_HANDLE handle, struct object_target *target);
 
 /// The object's label may have changed.
-LOCAL void object_relabel(struct session *session, CK_OBJECT_HANDLE handle);
+LOCAL void object_relabel(struct object_view view, CK_OBJECT_HANDLE handle);
 
 /// The object is destroyed.
 LOCAL void object_forget(CK_OBJECT_HANDLE handle);

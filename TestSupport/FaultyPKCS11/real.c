@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "real.h"
-#include "control.h"
-#include "counts.h"
 #include "include/FaultyPKCS11.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 CK_FUNCTION_LIST *real;
 
-static void load(void) {
+bool real_load(void) {
     const char *path = getenv(FAULTY_PKCS11_MODULE);
     if (path == NULL || *path == 0) path = FAULTY_PKCS11_DEFAULT_MODULE;
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
         const char *reason = dlerror();
         fprintf(stderr, "FaultyPKCS11: %s\n", reason == NULL ? path : reason);
-        return;
+        return false;
     }
     CK_C_GetFunctionList get = NULL;
     void *symbol = dlsym(library, "C_GetFunctionList");
@@ -27,15 +24,8 @@ static void load(void) {
     CK_FUNCTION_LIST *list = NULL;
     if (get == NULL || get(&list) != CKR_OK || list == NULL) {
         fprintf(stderr, "FaultyPKCS11: %s is no PKCS#11 library\n", path);
-        return;
+        return false;
     }
-    control_start();
-    counts_start();
     real = list;
-}
-
-bool real_load(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, load);
-    return real != NULL;
+    return true;
 }

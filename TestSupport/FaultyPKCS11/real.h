@@ -5,7 +5,7 @@
 
 #include "cryptoki.h"
 
-/// Loads it, once per process. False when it cannot be loaded; why stands on standard error.
+/// Loads it. Once per process. False when it cannot be loaded; why stands on standard error.
 LOCAL bool real_load(void);
 
 /// Its functions. Only after real_load gave true.

@@ -46,7 +46,7 @@ static CK_RV search(struct session *session, CK_ATTRIBUTE *attributes, CK_ULONG 
         return rv;
     }
     for (CK_ULONG index = 0; index < found; index++) {
-        CK_OBJECT_HANDLE handle = object_shown(session, list[index]);
+        CK_OBJECT_HANDLE handle = object_shown(session_view(session), list[index]);
         if (handle != 0) list[shown++] = handle;
     }
     session->found = list;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls on sessions: their state, logins, PINs, random numbers.
 #include "chance.h"
-#include "control.h"
 #include "pass.h"
 #include "vendor.h"
+#include "watch.h"
 
 CK_RV faulty_C_CloseSession(CK_SESSION_HANDLE session) {
     struct call call;
@@ -14,12 +14,12 @@ CK_RV faulty_C_CloseSession(CK_SESSION_HANDLE session) {
 
 /// Like PASS, while no session of the token can be lost.
 static CK_RV log_in(struct call *call, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG pin_len) {
-    control_freeze();
+    watch_freeze();
     // The sessions may have been lost since the call began, and the login with them.
     CK_RV rv = atomic_load(&call->session->life) == SESSION_OPEN
                    ? REAL(C_Login, call->session->real, user, pin, pin_len)
                    : CKR_SESSION_HANDLE_INVALID;
-    control_thaw();
+    watch_thaw();
     return rv;
 }
 
@@ -43,10 +43,10 @@ CK_RV faulty_C_Logout(CK_SESSION_HANDLE session) {
     struct call call;
     CK_RV rv = call_on_session(&call, FN_C_Logout, session);
     if (rv == CKR_OK) {
-        control_freeze();
+        watch_freeze();
         rv = REAL(C_Logout, call.session->real);
         if (rv == CKR_OK) objects_logged_out(call.token->slot);
-        control_thaw();
+        watch_thaw();
     }
     return call_end(&call, rv, NULL, NULL);
 }

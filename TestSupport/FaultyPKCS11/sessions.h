@@ -3,7 +3,7 @@
 #ifndef FAULTY_SESSIONS_H
 #define FAULTY_SESSIONS_H
 
-#include "rules.h"
+#include "objects.h"
 #include "tokens.h"
 
 #include <stdatomic.h>
@@ -52,6 +52,10 @@ struct session {
     CK_OBJECT_HANDLE *found;
     CK_ULONG found_count, found_next;
 };
+
+static inline struct object_view session_view(const struct session *session) {
+    return (struct object_view){session->token, session->handle, session->real};
+}
 
 /// A new session with that handle in the wrapped library; NULL when there is no memory.
 LOCAL struct session *session_add(struct token *token, CK_SESSION_HANDLE real);

@@ -2,6 +2,7 @@
 // Calls on slots and tokens.
 #include "call.h"
 #include "control.h"
+#include "watch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -138,9 +139,9 @@ CK_RV faulty_C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR applicat
     if (rv != CKR_OK) return rv;
     if (call.token == NULL) return CKR_HOST_MEMORY;
     token_read(call.token);
-    control_freeze();
+    watch_freeze();
     rv = open_session(call.token, flags, application, notify, session);
-    control_thaw();
+    watch_thaw();
     return rv;
 }
 
@@ -148,8 +149,8 @@ CK_RV faulty_C_CloseAllSessions(CK_SLOT_ID slot) {
     struct call call;
     CK_RV rv = call_on_slot(&call, FN_C_CloseAllSessions, slot);
     if (rv != CKR_OK) return rv;
-    control_freeze();
+    watch_freeze();
     rv = sessions_close_all(slot);
-    control_thaw();
+    watch_thaw();
     return rv;
 }
