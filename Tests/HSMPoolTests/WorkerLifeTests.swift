@@ -39,8 +39,10 @@ private func withPool(
 
 private func member(_ directory: String) -> PoolMember {
     PoolMember(
-        name: "hsm-a", module: "/nowhere.so", token: .label("t"), pin: SecretBytes("1234".utf8), sessions: 2,
-        environment: ["MARK": directory], catalogueInterval: 1_000, probeInterval: 1_000, stuckAfter: 1_000_000_000)
+        worker: WorkerConfiguration(
+            name: "hsm-a", module: "/nowhere.so", token: .label("t"), pin: SecretBytes("1234".utf8), lanes: 2,
+            catalogueInterval: 1_000, probeInterval: 1_000),
+        environment: ["MARK": directory], traits: HSMTraits(stuckAfter: 1_000_000_000))
 }
 
 private func starts(_ directory: String) -> Int {
@@ -105,7 +107,7 @@ struct WorkerLifeTests {
             let change = pool.apply([member(directory)])
             #expect(change.retried.isEmpty && change.withRefusedPIN == ["hsm-a"])
             var corrected = member(directory)
-            corrected.pin = SecretBytes("4321".utf8)
+            corrected.worker.pin = SecretBytes("4321".utf8)
             #expect(pool.apply([corrected]).changed == ["hsm-a"])
             while starts(directory) < 2 { await Task.yield() }
             #expect(starts(directory) == 2)

@@ -41,8 +41,8 @@ struct WorkerHarness {
                 WorkerConfiguration(
                     name: "hsm-a", module: module, token: token, pin: pin.map { SecretBytes($0.utf8) },
                     initializeArguments: initializeArguments, profile: profile, lanes: UInt16(count),
-                    openLanes: openLanes.map { UInt16($0) }, catalogueInterval: catalogueInterval,
-                    probeInterval: probeInterval)))
+                    catalogueInterval: catalogueInterval, probeInterval: probeInterval),
+                openLanes: UInt16(openLanes ?? count)))
         if let offered { send(.offer(offered)) }
     }
 

@@ -90,6 +90,11 @@ package final class SecretBytes: @unchecked Sendable {
     }
 }
 
+extension SecretBytes: Equatable {
+    /// In constant time, so that a type that holds a secret can be `Equatable`.
+    package static func == (left: SecretBytes, right: SecretBytes) -> Bool { left.constantTimeEquals(right) }
+}
+
 extension SecretBytes: CustomStringConvertible, CustomReflectable {
     package var description: String { "SecretBytes(\(count) bytes)" }
     package var customMirror: Mirror { Mirror(self, children: [:]) }

@@ -22,8 +22,8 @@ extension PoolState {
     func inventory(of hsm: Int, now: UInt64) -> HSMInventory {
         let (condition, reason) = condition(of: hsm, now: now)
         return HSMInventory(
-            name: hsms[hsm].settings.name, module: hsms[hsm].settings.module, condition: condition, reason: reason,
-            failure: hsms[hsm].failure?.kind,
-            identity: hsms[hsm].identity, labels: proof.labels(hsm: hsm), complaints: hsms[hsm].complaints)
+            name: hsms[hsm].settings.name, module: hsms[hsm].settings.worker.module, condition: condition,
+            reason: reason, failure: hsms[hsm].failure?.kind, identity: hsms[hsm].identity,
+            labels: proof.labels(hsm: hsm), complaints: hsms[hsm].complaints)
     }
 }

@@ -27,12 +27,13 @@ extension HSMPool {
         let (member, told, beside) = state.withLock { state in
             (state.hsms[hsm].settings, state.hsms[hsm].identity?.sessionLimit ?? 0, state.sessionsBeside(hsm))
         }
+        let lanes = Int(member.worker.lanes)
         let limit = member.sessionLimit > 0 ? member.sessionLimit : Int(clamping: told)
         let grant = journal.claimLanes(
-            token: member.ledgerName, wanted: member.sessions + PoolMember.sessionsBesideLanes + beside,
+            token: member.ledgerName, wanted: lanes + PoolMember.sessionsBesideLanes + beside,
             floor: Self.fewestLanes + PoolMember.sessionsBesideLanes + beside, holding: holding + beside,
             limit: limit > 0 ? limit : nil)
-        return min(grant.granted - beside - PoolMember.sessionsBesideLanes, member.sessions)
+        return min(grant.granted - beside - PoolMember.sessionsBesideLanes, lanes)
     }
 
     /// Nobody here uses a token any more.

@@ -69,7 +69,7 @@ extension PoolState {
         case .vacant: return false
         case .retired(let before):
             hsms[place].role = .retired(successor: member)
-            return before.map { !$0.hasSameWorker(as: member) || !$0.hasSameTerms(as: member) } ?? true
+            return before != member
         case .outgoing(let new):
             if hsms[new].settings.hasSameWorker(as: member) { return changeTerms(new, to: member, now: now, &change) }
             change.effects += retire(new, now: now)
@@ -106,7 +106,7 @@ extension PoolState {
     private mutating func changeTerms(
         _ hsm: Int, to member: PoolMember, now: UInt64, _ change: inout Change
     ) -> Bool {
-        guard !hsms[hsm].settings.hasSameTerms(as: member) else { return false }
+        guard hsms[hsm].settings != member else { return false }
         change.effects += self.change(hsm, to: member, now: now)
         return true
     }

@@ -64,12 +64,12 @@ extension PoolState {
         let entry = hsms[hsm]
         let lanes = machine.lanes(of: hsm)
         var status = HSMStatus(
-            name: entry.settings.name, module: entry.settings.module, condition: entry.condition,
+            name: entry.settings.name, module: entry.settings.worker.module, condition: entry.condition,
             reason: condition(of: hsm, now: now).reason, since: entry.conditionSince)
         status.identity = entry.identity
         status.capabilities = entry.capabilities
-        status.tier = entry.settings.tier
-        status.weight = entry.settings.weight
+        status.tier = entry.settings.traits.tier
+        status.weight = entry.settings.traits.weight
         status.isDrained = machine.isDrained(hsm)
         status.latency = machine.latency(of: hsm).map {
             LatencySummary(p50: $0.p50 / 1_000, p95: $0.p95 / 1_000, p99: $0.p99 / 1_000)
@@ -114,11 +114,12 @@ extension PoolState {
             guard entry.worker != nil, awake(now) > entry.lastHeard else { return nil }
             let silence = awake(now) - entry.lastHeard
             let phase = machine.phase(of: hsm)
+            let stuckAfter = entry.settings.traits.stuckAfter
             let patience =
                 switch phase {
-                case .serving: 2 * UInt64(entry.settings.probeInterval) * 1_000_000 + entry.settings.stuckAfter
+                case .serving: 2 * UInt64(entry.settings.worker.probeInterval) * 1_000_000 + stuckAfter
                 // It is asked for a probe every few seconds.
-                case .probing: PoolMachine.longestProbePause + entry.settings.stuckAfter
+                case .probing: PoolMachine.longestProbePause + stuckAfter
                 case .starting, .down: machine.startPatience(of: hsm, longest: startPatience)
                 }
             guard silence > patience else { return nil }

@@ -69,7 +69,7 @@ extension PoolState {
     mutating func add(
         _ member: PoolMember, as role: HSMRole, to places: HSMSet, isDrained: Bool, now: UInt64
     ) -> Int? {
-        guard let hsm = machine.add(HSMTraits(member), to: places) else { return nil }
+        guard let hsm = machine.add(member.traits, to: places) else { return nil }
         var entry = HSMEntry(settings: member)
         entry.role = role
         if hsms.indices.contains(hsm) {
@@ -102,7 +102,7 @@ extension PoolState {
     mutating func change(_ hsm: Int, to member: PoolMember, now: UInt64) -> [PoolEffect] {
         let isOfferAnother = hsms[hsm].settings.offered != member.offered
         hsms[hsm].settings = member
-        machine.change(hsm, to: HSMTraits(member))
+        machine.change(hsm, to: member.traits)
         guard isOfferAnother else { return [] }
         hsms[hsm].absence.keepOnly(member.offered.contains)
         let effects = effects(of: proof.withdrawn(hsm: hsm, except: member.offered.contains, now: now), now: now)
@@ -167,32 +167,4 @@ extension HSMEntry {
 
     /// What begins in its place when it has gone.
     var successor: PoolMember? { if case .retired(let successor) = role { successor } else { nil } }
-}
-
-extension HSMTraits {
-    init(_ member: PoolMember) {
-        self.init(stuckAfter: member.stuckAfter, tier: member.tier, weight: member.weight, depth: member.depth)
-    }
-}
-
-extension PoolMember {
-    /// True when a worker started for one would do for the other.
-    func hasSameWorker(as other: PoolMember) -> Bool {
-        let hasSamePIN: Bool
-        switch (pin, other.pin) {
-        case (nil, nil): hasSamePIN = true
-        case (let mine?, let others?): hasSamePIN = mine.constantTimeEquals(others)
-        default: hasSamePIN = false
-        }
-        return hasSamePIN && name == other.name && module == other.module && token == other.token
-            && initializeArguments == other.initializeArguments && profile == other.profile
-            && sessions == other.sessions && environment == other.environment
-            && catalogueInterval == other.catalogueInterval && probeInterval == other.probeInterval
-    }
-
-    /// True when the rest is the same, too: what the node alone goes by.
-    func hasSameTerms(as other: PoolMember) -> Bool {
-        tier == other.tier && weight == other.weight && depth == other.depth && stuckAfter == other.stuckAfter
-            && sessionLimit == other.sessionLimit && offered == other.offered
-    }
 }

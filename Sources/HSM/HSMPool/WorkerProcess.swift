@@ -36,7 +36,7 @@ struct WorkerProcess {
         var workerEnds: [CInt] = []
         defer { for descriptor in workerEnds { close(descriptor) } }
         do throws(WorkerStartError) {
-            for _ in 0...settings.sessions {
+            for _ in 0...settings.worker.lanes {
                 let (node, worker) = try socketPair()
                 nodeEnds.append(node)
                 workerEnds.append(worker)
@@ -45,7 +45,7 @@ struct WorkerProcess {
             let process = WorkerProcess(
                 pid: pid, controlDescriptor: nodeEnds[0], laneDescriptors: Array(nodeEnds.dropFirst()))
             do throws(WorkerStartError) {
-                try process.configure(settings, openLanes: openLanes)
+                try process.configure(settings.worker, openLanes: openLanes)
             } catch {
                 kill(pid)
                 _ = waitpid(pid, nil, 0)
@@ -73,14 +73,9 @@ struct WorkerProcess {
 
     /// The configuration holds the PIN: it goes straight from its own memory into the socket, through no buffer that
     /// outlives it. It is far smaller than a socket's buffer, so this does not wait for the worker.
-    private func configure(_ settings: PoolMember, openLanes: Int) throws(WorkerStartError) {
-        let message = NodeMessage.configure(
-            WorkerConfiguration(
-                name: settings.name, module: settings.module, token: settings.token, pin: settings.pin,
-                initializeArguments: settings.initializeArguments, profile: settings.profile,
-                lanes: UInt16(clamping: settings.sessions), openLanes: UInt16(clamping: openLanes),
-                catalogueInterval: settings.catalogueInterval, probeInterval: settings.probeInterval)
-        ).encoded()
+    private func configure(_ worker: WorkerConfiguration, openLanes: Int) throws(WorkerStartError) {
+        let message = NodeMessage.configure(worker, openLanes: UInt16(clamping: min(openLanes, Int(worker.lanes))))
+            .encoded()
         let code = message.withUnsafeBytes { bytes -> CInt in
             var offset = 0
             while offset < bytes.count {

@@ -20,9 +20,10 @@ package enum HSMWorker {
         let doorbell = Doorbell()
         do {
             guard let first = try reader.next() else { _exit(0) }
-            guard case .configure(let configuration) = first else { _exit(2) }
+            guard case .configure(let configuration, let openLanes) = first else { _exit(2) }
             let keeper = Keeper(
-                configuration, firstLaneDescriptor: firstLaneDescriptor, control: control, doorbell: doorbell)
+                configuration, openLanes: openLanes, firstLaneDescriptor: firstLaneDescriptor, control: control,
+                doorbell: doorbell)
             guard startThread(name: "keeper", { keeper.run() }) else { _exit(3) }
             while let message = try reader.next() {
                 switch message {

@@ -12,14 +12,17 @@ struct Keeper {
     private static let turn: UInt64 = 50_000_000
 
     private let configuration: WorkerConfiguration
+    private let openLanes: UInt16
     private let firstLaneDescriptor: Int32
     private let control: ControlChannel
     private let doorbell: Doorbell
 
     init(
-        _ configuration: WorkerConfiguration, firstLaneDescriptor: Int32, control: ControlChannel, doorbell: Doorbell
+        _ configuration: WorkerConfiguration, openLanes: UInt16, firstLaneDescriptor: Int32, control: ControlChannel,
+        doorbell: Doorbell
     ) {
         self.configuration = configuration
+        self.openLanes = openLanes
         self.firstLaneDescriptor = firstLaneDescriptor
         self.control = control
         self.doorbell = doorbell
@@ -81,7 +84,7 @@ struct Keeper {
     private func startLanes(_ shared: SharedToken) throws(WorkerFailure) -> (opened: Int, shortage: String?) {
         let threads = shared.capabilities.allowsThreads
         let lanes = Int(configuration.lanes)
-        let wanted = min(max(Int(configuration.openLanes), 1), threads ? lanes : min(lanes, 1))
+        let wanted = min(max(Int(openLanes), 1), threads ? lanes : min(lanes, 1))
         var sessions: [Session] = []
         var shortage: String?
         while sessions.count < wanted, shortage == nil {

@@ -51,7 +51,7 @@ extension NodeMessage {
     package func encoded() -> SecretBytes {
         var writer = ControlWriter()
         switch self {
-        case .configure(let configuration):
+        case .configure(let configuration, let openLanes):
             writer.begin(kind: 1)
             writer.write(configuration.name)
             writer.write(configuration.module)
@@ -61,7 +61,7 @@ extension NodeMessage {
             writer.write(optional: configuration.initializeArguments)
             writer.write(optional: configuration.profile)
             writer.write(configuration.lanes)
-            writer.write(configuration.openLanes)
+            writer.write(openLanes)
             writer.write(configuration.catalogueInterval)
             writer.write(configuration.probeInterval)
         case .readCatalogue:
@@ -91,7 +91,7 @@ extension NodeMessage {
     package init(decoding message: SecretBytes) throws(MalformedControlMessage) {
         var reader = ControlReader(message)
         switch try reader.begin() {
-        case 1: self = .configure(try Self.configuration(from: &reader))
+        case 1: self = try Self.configure(from: &reader)
         case 2: self = .readCatalogue
         case 3: self = .probe
         case 4: self = .makeCanary(ticket: try reader.integer(), key: try reader.integer())
@@ -116,19 +116,23 @@ extension NodeMessage {
         return OfferedKeys(labels: labels, patterns: patterns, includesAll: includesAll)
     }
 
-    private static func configuration(
+    private static func configure(
         from reader: inout ControlReader
-    ) throws(MalformedControlMessage) -> WorkerConfiguration {
+    ) throws(MalformedControlMessage) -> NodeMessage {
         let name = try reader.text()
         let module = try reader.text()
         let token = try reader.tokenSelector()
         let hasPIN = try reader.integer(UInt8.self) != 0
         let pin = try reader.secret()
-        return WorkerConfiguration(
-            name: name, module: module, token: token, pin: hasPIN ? pin : nil,
-            initializeArguments: try reader.optionalText(), profile: try reader.optionalProfile(),
-            lanes: try reader.integer(), openLanes: try reader.integer(), catalogueInterval: try reader.integer(),
+        let initializeArguments = try reader.optionalText()
+        let profile = try reader.optionalProfile()
+        let lanes: UInt16 = try reader.integer()
+        let openLanes: UInt16 = try reader.integer()
+        let configuration = WorkerConfiguration(
+            name: name, module: module, token: token, pin: hasPIN ? pin : nil, initializeArguments: initializeArguments,
+            profile: profile, lanes: lanes, catalogueInterval: try reader.integer(),
             probeInterval: try reader.integer())
+        return .configure(configuration, openLanes: openLanes)
     }
 }
 

@@ -23,8 +23,8 @@ package enum TokenSelector: Sendable, Equatable {
     }
 }
 
-/// Everything a worker needs to begin. The first message, node to worker.
-package struct WorkerConfiguration: Sendable {
+/// What a worker is started with. Another value needs another worker.
+package struct WorkerConfiguration: Sendable, Equatable {
     /// The HSM's name in the configuration.
     package var name: String
     /// Path of the PKCS#11 library.
@@ -38,8 +38,6 @@ package struct WorkerConfiguration: Sendable {
     package var profile: GCMProfile?
     /// Number of lanes; their sockets are descriptors 4, 5, … of the worker.
     package var lanes: UInt16
-    /// How many of the lanes, the first ones, get a session at once. The others are parked until the node asks.
-    package var openLanes: UInt16
     /// How often the key catalogue is read anew, milliseconds.
     package var catalogueInterval: UInt32
     /// How often the known-answer probe runs, milliseconds.
@@ -47,8 +45,7 @@ package struct WorkerConfiguration: Sendable {
 
     package init(
         name: String, module: String, token: TokenSelector, pin: SecretBytes?, initializeArguments: String? = nil,
-        profile: GCMProfile? = nil, lanes: UInt16, openLanes: UInt16? = nil, catalogueInterval: UInt32,
-        probeInterval: UInt32
+        profile: GCMProfile? = nil, lanes: UInt16, catalogueInterval: UInt32, probeInterval: UInt32
     ) {
         self.name = name
         self.module = module
@@ -57,7 +54,6 @@ package struct WorkerConfiguration: Sendable {
         self.initializeArguments = initializeArguments
         self.profile = profile
         self.lanes = lanes
-        self.openLanes = min(openLanes ?? lanes, lanes)
         self.catalogueInterval = catalogueInterval
         self.probeInterval = probeInterval
     }
@@ -169,7 +165,9 @@ package struct WorkerReadiness: Sendable, Equatable {
 
 /// Node to worker.
 package enum NodeMessage: Sendable {
-    case configure(WorkerConfiguration)
+    /// The first message. `openLanes`: how many of the lanes, the first ones, get a session at once; the others are parked
+    /// until the node asks.
+    case configure(WorkerConfiguration, openLanes: UInt16)
     /// Which keys the key stores offer from now on. The worker lists nothing before the first.
     case offer(OfferedKeys)
     /// Read the key catalogue now.

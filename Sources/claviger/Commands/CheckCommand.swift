@@ -36,7 +36,7 @@ struct CheckCommand: AsyncParsableCommand {
         // Where a PIN could not be read, no login is tried without it.
         if findings.problems.isEmpty {
             for index in poolSettings.members.indices {
-                poolSettings.members[index].sessions = 1
+                poolSettings.members[index].worker.lanes = 1
                 // All keys are shown; those that are named are found however many there are.
                 let offered = keyStores.offered(by: poolSettings.members[index].name)
                 poolSettings.members[index].offered = offered.union(.all)

@@ -79,12 +79,17 @@ struct Translation {
             if let source = hsm.pin { pin = read(source, "hsm[\(index)].pin", &findings) }
             members.append(
                 PoolMember(
-                    name: hsm.name, module: hsm.module, token: selector(hsm.token), pin: pin,
-                    initializeArguments: hsm.initializeArguments,
-                    profile: hsm.profile == "auto" ? nil : GCMProfile(named: hsm.profile), sessions: hsm.sessions,
-                    depth: hsm.depth, sessionLimit: hsm.sessionLimit, tier: hsm.tier, weight: hsm.weight,
-                    environment: hsm.environment, catalogueInterval: milliseconds(hsm.catalogueInterval),
-                    probeInterval: milliseconds(hsm.probeInterval), stuckAfter: nanoseconds(hsm.stuckAfter)))
+                    worker: WorkerConfiguration(
+                        name: hsm.name, module: hsm.module, token: selector(hsm.token), pin: pin,
+                        initializeArguments: hsm.initializeArguments,
+                        profile: hsm.profile == "auto" ? nil : GCMProfile(named: hsm.profile),
+                        lanes: UInt16(clamping: hsm.sessions),
+                        catalogueInterval: milliseconds(hsm.catalogueInterval),
+                        probeInterval: milliseconds(hsm.probeInterval)),
+                    environment: hsm.environment,
+                    traits: HSMTraits(
+                        stuckAfter: nanoseconds(hsm.stuckAfter), tier: hsm.tier, weight: hsm.weight, depth: hsm.depth),
+                    sessionLimit: hsm.sessionLimit))
         }
         return PoolSettings(
             members: members,
