@@ -10,8 +10,8 @@ import LaneProtocol
 /// their answers back with their tickets. docs/internals/key-proof.md has the rules and the reasons.
 ///
 /// This file is the machine: events, questions, and what answers to checks mean. `KeyProofRecords` has what is known of a
-/// key, `KeyProofDecisions` which canary decides and what follows, `KeyProofSharing` what nodes tell each other, `KeyDecision`
-/// whether a key may be used.
+/// key, `KeyProof+Decisions` which canary decides and what follows, `KeyProof+Sharing` what nodes send each other,
+/// `KeyProof+Contests` what follows where they differ, `KeyDecision` whether a key may be used.
 package struct KeyProof: Sendable {
     /// One for each place that was ever taken; empty where it is nobody's.
     var names: [String] = []

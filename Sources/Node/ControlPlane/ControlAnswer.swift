@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
 import Foundation
+import Hummingbird
 
 /// What a listener answers to a request: the whole of it, without any network.
 struct ControlAnswer: Equatable {
@@ -108,5 +109,18 @@ private struct Health: Encodable {
         canForward = status.canForward
         blocksUnknown = status.blocksUnknown
         disagreements = status.disagreements.count
+    }
+}
+
+extension Response {
+    /// An answer as it goes out. `HEAD` gets the header fields alone.
+    init(_ answer: ControlAnswer, to method: String, allowed: String) {
+        self.init(
+            status: .init(code: answer.status),
+            headers: [
+                .contentType: answer.contentType, .cacheControl: "no-store", .contentLength: "\(answer.body.count)",
+            ],
+            body: method == "HEAD" ? .init() : .init(byteBuffer: ByteBuffer(bytes: answer.body)))
+        if answer.status == 405 { headers[.allow] = allowed }
     }
 }

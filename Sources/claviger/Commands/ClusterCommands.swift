@@ -68,3 +68,48 @@ struct ClusterStatusCommand: AsyncParsableCommand {
         json ? try JSONLine.text(health) : ClusterTable.text(health, nowUnixSeconds: Int64(time(nil)))
     }
 }
+
+/// `claviger cluster bootstrap`
+struct ClusterBootstrapCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bootstrap",
+        abstract: "Begin a new cluster: nobody has blocked anything yet.",
+        discussion: "Once, by a person, on one node of a new cluster; never by a script that runs at each start: after "
+            + "the loss of all disks it would say that nothing was blocked. Until then nodes without a list of blocks "
+            + "refuse every request. Taken when no peer with a list answers within five seconds; where the node has "
+            + "lost its list it says the same as unblock --confirm-unknown. Status 0: done, or not needed. Status 1: no "
+            + "node runs, or its disk cannot be written. Status 2: the configuration is wrong. "
+            + "docs/guides/three-sites.md.")
+
+    @OptionGroup var node: AdminOptions
+
+    func run() async throws {
+        try await node.tell { (client) throws(AdminClientError) in
+            try await client.bootstrap(BootstrapOrder(user: OrderingUser.name))
+        }
+    }
+}
+
+/// `claviger cluster forget NODE`
+struct ClusterForgetCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "forget",
+        abstract: "Count no longer on a node that is gone for good.",
+        discussion:
+            "Orders to block or to unblock wait for every node that has ever spoken to this one, until it says goodbye: a "
+            + "node that is cut off may still serve. One that was destroyed never says it, and is forgotten by this "
+            + "order. It is told to the other nodes, shown with who gave it, and void as soon as the node speaks. Make "
+            + "sure that the node does not run any more: it would not know of blocks. Status 0: done. Status 1: no node "
+            + "runs here, or the node answers. Status 2: there is no such node.")
+
+    @Argument(help: "The node's name (node.id).")
+    var name: String
+
+    @OptionGroup var node: AdminOptions
+
+    func run() async throws {
+        try await node.tell(naming: name) { (client) throws(AdminClientError) in
+            try await client.forget(node: name, user: OrderingUser.name)
+        }
+    }
+}

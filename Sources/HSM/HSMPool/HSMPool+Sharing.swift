@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Crypto
 import Glibc
 import KeyProof
 import LaneProtocol
@@ -112,54 +111,5 @@ extension PoolState {
             hsms.indices.filter {
                 hsms[$0].role.isMember && machine.phase(of: $0) == .serving && !machine.isDrained($0)
             })
-    }
-}
-
-/// The last summary of the keys, kept until something changes: it is asked for several times a second.
-struct KeySummaries: Sendable {
-    /// A summary is worked out anew after this time in any case, nanoseconds: requests take HSMs in and out of use
-    /// between two looks at their conditions.
-    static let longestKept: UInt64 = 500_000_000
-
-    private var summary: KeySummary?
-    /// Counts the changes: a summary that was begun before one must not be kept after it.
-    private(set) var edition: UInt64 = 0
-
-    func current(now: UInt64) -> KeySummary? {
-        summary.flatMap { now < $0.madeAt &+ Self.longestKept ? $0 : nil }
-    }
-
-    mutating func keep(_ new: KeySummary, of edition: UInt64) {
-        if edition == self.edition { summary = new }
-    }
-
-    mutating func forget() {
-        edition &+= 1
-        summary = nil
-    }
-}
-
-/// What peers are told of the keys as a whole.
-struct KeySummary: Sendable {
-    let canaries: String
-    let unserved: [KeyLabel]
-    let madeAt: UInt64
-
-    init(_ proof: KeyProof, usable: HSMSet, now: UInt64) {
-        var hash = SHA256()
-        for canary in proof.shared() {
-            for part in [
-                Array(canary.label.text.utf8), canary.sealed.initializationVector, canary.sealed.ciphertext,
-                canary.digest,
-            ] {
-                // With its length before it, no part can pass for another or for two.
-                hash.update(data: Array("\(part.count):".utf8))
-                hash.update(data: part)
-            }
-        }
-        let digits = Array("0123456789abcdef")
-        canaries = String(hash.finalize().prefix(16).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
-        unserved = proof.unserved(by: usable, limit: .max)
-        madeAt = now
     }
 }
