@@ -121,16 +121,16 @@ let virtualTime = Target.target(name: "VirtualTime", path: "TestSupport/VirtualT
 
 let roomTests: [Target] = [
     tests("SecureMemoryTests", ["SecureMemory"]),
-    tests("XKSProtocolTests", ["SecureMemory", "SeededRandom", "XKSProtocol"]),
-    tests("SigV4Tests", ["SecureMemory", "SeededRandom", "SigV4", "XKSProtocol", crypto]),
-    tests("AccessControlTests", ["AccessControl", "LaneProtocol", "SeededRandom"]),
+    tests("XKSProtocolTests", ["Chance", "SecureMemory", "SeededRandom", "XKSProtocol"]),
+    tests("SigV4Tests", ["Chance", "SecureMemory", "SeededRandom", "SigV4", "XKSProtocol", crypto]),
+    tests("AccessControlTests", ["AccessControl", "Chance", "LaneProtocol", "SeededRandom"]),
     tests("LaneProtocolTests", ["Chance", "LaneProtocol", "SecureMemory", "SeededRandom"]),
     tests("KeyProofTests", ["Chance", "KeyProof", "LaneProtocol", "SeededRandom"]),
     tests("RoutingTests", ["Chance", "LaneProtocol", "Routing", "SeededRandom"]),
-    tests("SimulationTests", ["Chance", "Gossip", "LaneProtocol", "Routing", "VirtualTime"]),
-    tests("NodeStoreTests", ["AccessControl", "NodeStore", "SeededRandom", grdb]),
+    tests("SimulationTests", ["Chance", "Gossip", "LaneProtocol", "Routing", "SeededRandom", "VirtualTime"]),
+    tests("NodeStoreTests", ["AccessControl", "Chance", "NodeStore", "SeededRandom", grdb]),
     tests("GossipTests", ["AccessControl", "Chance", "Gossip", "SeededRandom"]),
-    tests("ClusterSimulationTests", ["AccessControl", "Chance", "Gossip", "VirtualTime"]),
+    tests("ClusterSimulationTests", ["AccessControl", "Chance", "Gossip", "SeededRandom", "VirtualTime"]),
     tests(
         "ClusterTests",
         [
@@ -148,21 +148,25 @@ let roomTests: [Target] = [
     tests("ClusterCertificatesTests", ["ClusterCertificates", "SecureMemory", x509]),
     tests("PrivateFilesTests", ["PrivateFiles", "SecureMemory"]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),
-    tests("SecondOpinionTests", ["LaneProtocol", "SecondOpinion", "SeededRandom"]),
+    tests("SecondOpinionTests", ["Chance", "LaneProtocol", "SecondOpinion", "SeededRandom"]),
     tests(
         "HSMWorkerTests",
-        ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecondOpinion", "SecureMemory", "SeededRandom"]),
+        [
+            "CPlatform", "Chance", "HSMWorker", "LaneProtocol", "PKCS11", "SecondOpinion", "SecureMemory",
+            "SeededRandom",
+        ]),
     tests(
         "HSMPoolTests", ["HSMPool", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", logging, nioCore, nioPosix]),
     tests(
-        "XKSListenerTests", ["SecureMemory", "SeededRandom", "XKSListener", "XKSProtocol", logging, nioCore, nioPosix]),
+        "XKSListenerTests",
+        ["Chance", "SecureMemory", "SeededRandom", "XKSListener", "XKSProtocol", logging, nioCore, nioPosix]),
     tests(
         "XKSServiceTests",
         ["AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", "XKSService"]),
-    tests("ObservabilityTests", ["Observability", "SeededRandom", logging]),
+    tests("ObservabilityTests", ["Chance", "Observability", "SeededRandom", logging]),
     tests("ControlPlaneTests", ["AdminProtocol", "ControlPlane", logging]),
     tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", logging]),
-    tests("NodeConfigTests", ["LaneProtocol", "NodeConfig", "SecureMemory", "SeededRandom"]),
+    tests("NodeConfigTests", ["Chance", "LaneProtocol", "NodeConfig", "SecureMemory", "SeededRandom"]),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
     tests(
         "DevEnvironmentTests",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import Chance
 import SeededRandom
 import Testing
 
@@ -7,7 +8,7 @@ import Testing
 struct BlockDigestTests {
     @Test("equal exactly when the lists are")
     func equality() {
-        var random = SplitMix(seed: 0x6469)
+        var random = RandomChoice(seed: 0x6469)
         var byDigest: [String: BlockList] = [:]
         var equal = 0
         for _ in 0..<300 {
@@ -33,7 +34,7 @@ struct BlockDigestTests {
 
     @Test("whichever way a list came about, its digest is that of its content")
     func path() {
-        var random = SplitMix(seed: 0x7061)
+        var random = RandomChoice(seed: 0x7061)
         for _ in 0..<200 {
             var list = BlockList()
             for other in random.lists(4, contradicting: true) {

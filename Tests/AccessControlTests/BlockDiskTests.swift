@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import Chance
 import SeededRandom
 import Testing
 
@@ -152,7 +153,7 @@ struct BlockDiskTests {
         "what was confirmed blocks after a restart, or the node refuses; what a file says is taken over",
         arguments: 0..<40)
     func anyDisk(seed: UInt64) throws {
-        var random = SplitMix(seed: 0x6469_736b + seed)
+        var random = RandomChoice(seed: 0x6469_736b + seed)
         var disk = Disk()
         var register = started(&disk)
         var given: [(id: String, receipt: BlockRegister.Receipt)] = []

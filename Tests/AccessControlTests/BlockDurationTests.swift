@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
-import SeededRandom
+import Chance
 import Testing
 
 @Suite("Block list: durations between clocks that differ")
@@ -72,7 +72,7 @@ struct BlockDurationTests {
 
     @Test("whatever is told in whatever order, no end comes after the first sight and the duration")
     func random() {
-        var random = SplitMix(seed: 0x6475)
+        var random = RandomChoice(seed: 0x6475)
         for _ in 0..<300 {
             let duration = Int64.random(in: 1...500, using: &random)
             let block = Block(

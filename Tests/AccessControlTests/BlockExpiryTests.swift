@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
-import SeededRandom
+import Chance
 import Testing
 
 @Suite("Block list: expiry and pruning")
@@ -64,7 +64,7 @@ struct BlockExpiryTests {
 
     @Test("pruning here and not there changes no verdict, whatever is merged afterwards")
     func pruningIsInvisible() {
-        var random = SplitMix(seed: 0x7072)
+        var random = RandomChoice(seed: 0x7072)
         var pruned = 0
         for _ in 0..<300 {
             let lists = random.lists(2)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
-import SeededRandom
+import Chance
 import Testing
 
 @Suite("Block list: how targets and errors are written")
@@ -26,7 +26,7 @@ struct BlockFormTests {
 
     @Test("kind and value read as they were written; another kind, or a value that cannot be, does not")
     func columns() throws {
-        var random = SplitMix(seed: 0x6B69)
+        var random = RandomChoice(seed: 0x6B69)
         for _ in 0..<500 {
             let target = random.target()
             #expect(try BlockTarget(kind: target.kind, value: target.value) == target)
@@ -59,7 +59,7 @@ struct BlockFormTests {
         #expect(BlockTarget.keyStore("").options == "--keystore ''")
         #expect(BlockTarget.principal("arn:aws:iam::1:*").options == "--principal 'arn:aws:iam::1:*'")
         #expect(BlockTarget.key("it's").options == #"--key 'it'\''s'"#)
-        var random = SplitMix(seed: 0x7368)
+        var random = RandomChoice(seed: 0x7368)
         for _ in 0..<500 {
             let name = random.printable(length: 1...12)
             #expect(words(BlockTarget.key(name).options) == ["--key", name])

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import Chance
 import SeededRandom
 import Testing
 
@@ -79,7 +80,7 @@ struct BlockIndexTests {
 
     @Test("as a search through all that is in force would say")
     func agreesWithSearch() {
-        var random = SplitMix(seed: 0x696E)
+        var random = RandomChoice(seed: 0x696E)
         var found = 0
         for _ in 0..<600 {
             let list = random.lists(1, contradicting: true)[0]

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
-import SeededRandom
+import Chance
 import Testing
 
 @Suite("Block list: merging")
 struct BlockMergeTests {
     @Test("commutative, associative and idempotent, also where ids contradict each other", arguments: [false, true])
     func algebra(contradicting: Bool) {
-        var random = SplitMix(seed: 0x6D65)
+        var random = RandomChoice(seed: 0x6D65)
         for round in 0..<150 {
             let lists = random.lists(3, contradicting: contradicting).map { list in
                 var list = list
@@ -25,7 +25,7 @@ struct BlockMergeTests {
 
     @Test("a merge takes no block and no lift away")
     func union() {
-        var random = SplitMix(seed: 0x756E)
+        var random = RandomChoice(seed: 0x756E)
         for _ in 0..<150 {
             let lists = random.lists(2)
             let both = lists[0].merged(with: lists[1])
@@ -37,7 +37,7 @@ struct BlockMergeTests {
 
     @Test("what a merge says has changed is what has changed")
     func change() {
-        var random = SplitMix(seed: 0x6368)
+        var random = RandomChoice(seed: 0x6368)
         var unchanged = 0
         for _ in 0..<150 {
             let lists = random.lists(2, contradicting: true)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import Chance
 import Foundation
 import SeededRandom
 import Testing
@@ -25,7 +26,7 @@ struct BlockPageTests {
 
     @Test("all pages together are the list, each bounded, and none is needed twice")
     func whole() throws {
-        var random = SplitMix(seed: 0x7067)
+        var random = RandomChoice(seed: 0x7067)
         for round in 0..<4 {
             let blocks = (0..<(round * 700)).map { _ in
                 var block = random.block()
@@ -109,7 +110,7 @@ struct BlockPageTests {
         for digit in "abc" { try list.order(.key("k"), id: id(digit), for: 60) }
         try list.lift(id: id("c"), by: "m", now: blockTime)
         let text = try wire(list.page(after: "", now: blockTime))
-        var random = SplitMix(seed: 0x6870)
+        var random = RandomChoice(seed: 0x6870)
         var (taken, refused) = (0, 0)
         for _ in 0..<1_000 {
             var bytes = text
@@ -135,7 +136,7 @@ struct BlockPageTests {
     @Test("the form of version 1 holds what is in force first, and fits")
     func fitting() throws {
         var blocks: [Block] = []
-        var random = SplitMix(seed: 0x6669)
+        var random = RandomChoice(seed: 0x6669)
         for number in 0..<7_000 {
             blocks.append(
                 Block(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import Chance
 import SeededRandom
 import Testing
 
@@ -39,7 +40,7 @@ struct BlockPrincipalTests {
 
     @Test("as the obvious matcher says")
     func agreesWithTheObviousMatcher() throws {
-        var random = SplitMix(seed: 0x6172)
+        var random = RandomChoice(seed: 0x6172)
         var matched = 0
         for round in 0..<5_000 {
             let pattern = "arn:" + random.text(of: "ab*:*", length: 0...10)
@@ -67,7 +68,7 @@ struct BlockPrincipalTests {
     func hostileNames() throws {
         var list = BlockList()
         try list.order(.principal("arn:*e*"), id: id("a"))
-        var random = SplitMix(seed: 0x686F)
+        var random = RandomChoice(seed: 0x686F)
         for _ in 0..<500 {
             let bytes = (0..<Int.random(in: 0...200, using: &random)).map { _ in
                 UInt8.random(in: .min ... .max, using: &random)

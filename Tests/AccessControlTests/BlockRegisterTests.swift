@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
-import SeededRandom
+import Chance
 import Testing
 
 @Suite("Block list: what is adopted from a file")
@@ -167,7 +167,7 @@ struct BlockRegisterTests {
         "whatever is read, given and lost in whatever order: nothing that was in memory or in a file that was read goes"
     )
     func random() throws {
-        var random = SplitMix(seed: 0x7374)
+        var random = RandomChoice(seed: 0x7374)
         for _ in 0..<200 {
             var register = BlockRegister(isClustered: Bool.random(using: &random))
             var disk = BlockList(blocks: [], lifts: [], knowledge: .unknown("lost"))

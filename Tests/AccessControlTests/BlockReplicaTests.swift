@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import Chance
 import SeededRandom
 import Testing
 
@@ -14,14 +15,14 @@ private struct Replicas {
     }
 
     static let targets: [BlockTarget] = [.everything, .key("k"), .keyStore("/s")]
-    var random: SplitMix
+    var random: RandomChoice
     var nodes = Array(repeating: Node(), count: 4)
     /// Lists on their way, some of them for long.
     var messages: [(list: BlockList, blocks: Set<String>, lifts: Set<String>)] = []
     var now = blockTime
     var orders = 0
 
-    init(seed: UInt64) { random = SplitMix(seed: seed) }
+    init(seed: UInt64) { random = RandomChoice(seed: seed) }
 
     mutating func step() throws {
         now += Int64.random(in: 0...20, using: &random)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import Chance
 import Foundation
 import SeededRandom
 import Testing
@@ -11,7 +12,7 @@ let blockTime: Int64 = 1_790_000_000
 
 let day: Int64 = 86_400
 
-extension SplitMix {
+extension RandomChoice {
     mutating func chance(oneIn count: Int) -> Bool { Int.random(in: 0..<count, using: &self) == 0 }
 
     mutating func blockID() -> String { text(of: "0123456789abcdef", length: 32...32) }

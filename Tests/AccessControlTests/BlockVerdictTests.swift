@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
-import SeededRandom
+import Chance
 import Testing
 
 @Suite("Block list: what is said of a refusal")
@@ -52,7 +52,7 @@ struct BlockVerdictTests {
 
     @Test("what the API allows: fewer than 512 characters of printable ASCII, whatever the target")
     func bounds() throws {
-        var random = SplitMix(seed: 0x636C)
+        var random = RandomChoice(seed: 0x636C)
         var targets: [BlockTarget] = [
             .key(String(repeating: "🔑", count: 63)), .key(String(repeating: "\"", count: 255)),
             .principal("arn:" + String(repeating: "x", count: 508)),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import Chance
 import Foundation
 import SeededRandom
 import Testing
@@ -8,7 +9,7 @@ import Testing
 struct BlockWireTests {
     @Test("a list reads as it was written")
     func roundTrip() throws {
-        var random = SplitMix(seed: 0x7774)
+        var random = RandomChoice(seed: 0x7774)
         for _ in 0..<200 {
             let list = random.lists(1, contradicting: true)[0]
             let read = try readList(try wire(list))
@@ -41,7 +42,7 @@ struct BlockWireTests {
 
     @Test("a list's size is never told to be smaller than it is")
     func size() throws {
-        var random = SplitMix(seed: 0x737A)
+        var random = RandomChoice(seed: 0x737A)
         for _ in 0..<200 {
             let list = random.lists(1)[0]
             let bytes = try wire(list).count
@@ -147,7 +148,7 @@ struct BlockWireStrictnessTests {
 
     @Test("mutated and random bytes never trap; what is taken is a list of values that can be")
     func hostile() throws {
-        var random = SplitMix(seed: 0x6D75)
+        var random = RandomChoice(seed: 0x6D75)
         var taken = 0
         for _ in 0..<4_000 {
             var bytes = Array(list().utf8)

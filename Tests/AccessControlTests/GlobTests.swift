@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import Chance
 import SeededRandom
 import Testing
 
@@ -54,7 +55,7 @@ import Testing
     }
 
     @Test func agreesWithTheObviousMatcher() throws {
-        var random = SplitMix(seed: 0x6C6F_6221)
+        var random = RandomChoice(seed: 0x6C6F_6221)
         var matched = 0
         for round in 0..<20_000 {
             let pattern = random.text(of: "ab*?-*", length: 1...12)

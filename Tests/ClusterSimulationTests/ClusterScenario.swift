@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Chance
 import Gossip
+import SeededRandom
+
+let millisecond: UInt64 = 1_000_000
+let second: UInt64 = 1_000 * millisecond
 
 /// What goes wrong.
 enum ClusterFault: Equatable {

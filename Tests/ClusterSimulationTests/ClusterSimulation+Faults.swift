@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
 import Gossip
+import SeededRandom
 
 // What goes wrong, and how it ends.
 

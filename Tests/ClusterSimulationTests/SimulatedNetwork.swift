@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Chance
 import Gossip
+import SeededRandom
 
 /// What lies between the nodes: TCP with keep-alive connections that are made when none is free. A lost packet is not a
 /// lost message, but a delay: 200 ms, doubling, for data; 1 s, doubling, for the first packet of a connection (RFC 6298).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Gossip
-import SeededRandom
 import Testing
 
 /// Whatever a peer with a certificate sends: no trap, and no growth without bound.
@@ -13,18 +13,18 @@ struct HostileTests {
     ]
 
     /// Now and then: one bad value and the whole message is refused.
-    private func isNasty(_ numbers: inout SplitMix) -> Bool { Int.random(in: 0..<60, using: &numbers) == 0 }
+    private func isNasty(_ numbers: inout RandomChoice) -> Bool { Int.random(in: 0..<60, using: &numbers) == 0 }
 
-    private func number(_ numbers: inout SplitMix) -> UInt64 {
+    private func number(_ numbers: inout RandomChoice) -> UInt64 {
         isNasty(&numbers) ? Self.numbers.randomElement(using: &numbers) ?? 0 : numbers.next() >> 20
     }
 
-    private func text(_ numbers: inout SplitMix) -> String {
+    private func text(_ numbers: inout RandomChoice) -> String {
         isNasty(&numbers)
             ? Self.texts.randomElement(using: &numbers) ?? "" : "text-\(Int.random(in: 0..<9, using: &numbers))"
     }
 
-    private func identity(_ numbers: inout SplitMix) -> NodeIdentity {
+    private func identity(_ numbers: inout RandomChoice) -> NodeIdentity {
         guard !isNasty(&numbers) else {
             return NodeIdentity(
                 name: text(&numbers), address: text(&numbers), site: text(&numbers), incarnation: number(&numbers))
@@ -36,7 +36,7 @@ struct HostileTests {
             incarnation: [1, 2, 1 << 39, 1 << 53].randomElement(using: &numbers) ?? 1)
     }
 
-    private func facts(_ numbers: inout SplitMix) -> NodeFacts {
+    private func facts(_ numbers: inout RandomChoice) -> NodeFacts {
         NodeFacts(
             revision: number(&numbers), isDraining: Bool.random(using: &numbers), version: text(&numbers),
             configuration: text(&numbers), canaries: text(&numbers), blocks: text(&numbers), inFlight: .max,
@@ -50,7 +50,7 @@ struct HostileTests {
                 repeating: text(&numbers), count: Int.random(in: 0..<(isNasty(&numbers) ? 40 : 4), using: &numbers)))
     }
 
-    private func message(_ numbers: inout SplitMix) -> GossipMessage {
+    private func message(_ numbers: inout RandomChoice) -> GossipMessage {
         let kinds: [GossipMessage.Kind] = [.ping, .ack, .pingRequest, .nack, .exchange, .leave]
         let kind = kinds.randomElement(using: &numbers) ?? .ping
         return GossipMessage(
@@ -66,7 +66,7 @@ struct HostileTests {
 
     @Test("random messages, answers and times never trap, and what is sent keeps its bounds", arguments: 0..<4)
     func random(seed: Int) {
-        var numbers = SplitMix(seed: UInt64(seed))
+        var numbers = RandomChoice(seed: UInt64(seed))
         var own = machine(Gossip.NodeIdentity(name: "a", address: "a:7443", site: "here", incarnation: 1))
         var (now, ticket, taken) = (start, UInt64(0), 0)
         var open: [UInt64] = []

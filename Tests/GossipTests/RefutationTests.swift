@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Gossip
-import SeededRandom
 import Testing
 
 @Suite("Gossip: what is contradicted, and what is not")
@@ -47,7 +47,7 @@ struct RefutationTests {
 
     @Test("whatever is claimed, no incarnation contradicts twice, and none goes down")
     func order() throws {
-        var numbers = SplitMix(seed: 11)
+        var numbers = RandomChoice(seed: 11)
         var solo = try Solo(machine(identity("a")), peers: [identity("b")])
         for _ in 0..<500 {
             let liveness = Liveness.allCases.randomElement(using: &numbers) ?? .dead

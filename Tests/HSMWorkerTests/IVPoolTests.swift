@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import HSMWorker
 import LaneProtocol
 import PKCS11
-import SeededRandom
 import Testing
 
 @Suite("IVs from the HSM")
@@ -15,7 +15,7 @@ struct IVPoolTests {
         return (taken, iv)
     }
 
-    private func fill(_ target: UnsafeMutableRawBufferPointer, _ generator: inout SplitMix) -> CallResult {
+    private func fill(_ target: UnsafeMutableRawBufferPointer, _ generator: inout RandomChoice) -> CallResult {
         for index in target.indices { target[index] = .random(in: 0...255, using: &generator) }
         return CallResult(function: .generateRandom, code: .ok, length: target.count)
     }
@@ -24,7 +24,7 @@ struct IVPoolTests {
     func unique() throws {
         let history = IVHistory()
         let pools = [try #require(IVPool(history: history)), try #require(IVPool(history: history))]
-        var generator = SplitMix(seed: 1)
+        var generator = RandomChoice(seed: 1)
         var seen = Set<[UInt8]>()
         var refills = 0
         for round in 0..<20_000 {
@@ -47,7 +47,7 @@ struct IVPoolTests {
     @Test("One IV of zeroes among good ones is refused, too")
     func oneZero() throws {
         let pool = try #require(IVPool(history: IVHistory()))
-        var generator = SplitMix(seed: 2)
+        var generator = RandomChoice(seed: 2)
         let (taken, _) = take(pool) {
             let result = fill($0, &generator)
             for index in 120..<132 { $0[index] = 0 }
@@ -61,16 +61,16 @@ struct IVPoolTests {
         let history = IVHistory()
         let first = try #require(IVPool(history: history))
         let second = try #require(IVPool(history: history))
-        var generator = SplitMix(seed: 3)
+        var generator = RandomChoice(seed: 3)
         #expect(take(first, refill: { fill($0, &generator) }).0 == .taken)
-        generator = SplitMix(seed: 3)
+        generator = RandomChoice(seed: 3)
         #expect(take(second, refill: { fill($0, &generator) }).0 == .unusable)
     }
 
     @Test("A repetition within the remembered depth is found, however far back")
     func longCycle() throws {
         let history = IVHistory()
-        var generator = SplitMix(seed: 4)
+        var generator = RandomChoice(seed: 4)
         let cycle = (0..<IVHistory.depth * ivLength).map { _ in UInt8.random(in: 0...255, using: &generator) }
         #expect(cycle.withUnsafeBytes { history.admit($0) })
         #expect(cycle.suffix(ivLength).withUnsafeBytes { !history.admit($0) })

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Glibc
 import HSMWorker
 import LaneProtocol
 import PKCS11
-import SeededRandom
 import Testing
 
 @Suite("A lane on its socket")
@@ -157,7 +157,7 @@ struct LaneSocketTests {
 
     @Test("Mutated and random frames never trap: each gets an answer, or ends the lane", arguments: 0..<60)
     func hostile(seed: UInt64) throws {
-        var generator = SplitMix(seed: seed)
+        var generator = RandomChoice(seed: seed)
         let lane = try RunningLane()
         for _ in 0..<20 {
             let size = Int.random(in: 0...600, using: &generator)

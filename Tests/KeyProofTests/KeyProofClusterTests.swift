@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import KeyProof
 import LaneProtocol
-import SeededRandom
 import Testing
 
 /// Nodes, each with HSMs of its own, that tell each other their canaries.
 private struct ProofCluster {
     static let labels: [KeyLabel] = ["k0", "k1", "k2"]
-    var dice: SplitMix
+    var dice: RandomChoice
     var nodes: [ProofBench]
 
     /// Every HSM holds the same keys: `value` under each label.
     init(seed: UInt64, sizes: [Int], values: [UInt8]) {
-        dice = SplitMix(seed: seed)
+        dice = RandomChoice(seed: seed)
         nodes = sizes.enumerated().map { node, size in
             var bench = ProofBench((0..<size).map { "hsm-\(node)-\($0)" }, seed: seed &+ UInt64(node))
             // No two nodes make the same canary, nor at the same time.

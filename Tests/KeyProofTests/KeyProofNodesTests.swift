@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import KeyProof
 import LaneProtocol
-import SeededRandom
 import Testing
 
 /// Nodes whose HSMs may hold different keys under one label, that see each other or not, exchange canaries when they do,
 /// are given orders, end and begin again. HSMs may fail; nobody lies.
 private struct Nodes {
     static let labels: [KeyLabel] = ["k0", "k1"]
-    var dice: SplitMix
+    var dice: RandomChoice
     var nodes: [ProofBench]
     /// By pair: whether messages get through.
     var isCut: Set<Set<Int>> = []
@@ -18,7 +18,7 @@ private struct Nodes {
 
     /// - Parameter odd: how many of a hundred keys are another one.
     init(seed: UInt64, odd: Int) {
-        dice = SplitMix(seed: seed)
+        dice = RandomChoice(seed: seed)
         let count = Int.random(in: 2...3, using: &dice)
         nodes = []
         told = Array(repeating: Array(repeating: nil, count: count), count: count)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import KeyProof
 import LaneProtocol
-import SeededRandom
 import Testing
 
 /// A pool of HSMs whose keys come, go and are swapped while workers end, HSMs come and go, and the node restarts. HSMs
 /// may fail; they do not lie.
 private struct World {
     static let labels: [KeyLabel] = (0..<5).map { "key-\($0)" }
-    var dice: SplitMix
+    var dice: RandomChoice
     var bench: ProofBench
     /// By place; empty where it is nobody's.
     var names: [String]
@@ -23,7 +23,7 @@ private struct World {
     var readNews = 0
 
     init(seed: UInt64) {
-        dice = SplitMix(seed: seed)
+        dice = RandomChoice(seed: seed)
         names = (0..<Int.random(in: 1...5, using: &dice)).map { "hsm-\($0)" }
         bench = ProofBench(names, seed: seed)
         told = names.map { _ in [:] }

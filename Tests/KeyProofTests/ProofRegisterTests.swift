@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import KeyProof
-import SeededRandom
 import Testing
 
 private typealias Register = ProofRegister<String, Int, String>
@@ -89,7 +89,7 @@ struct ProofRegisterTests {
     /// Restarts, writes that fail or of which nothing is heard, files that are lost or put back.
     @Test("what was confirmed is there after a restart, unless the file was lost or put back", arguments: 0..<30)
     func anyDisk(seed: UInt64) {
-        var random = SplitMix(seed: 0x7072_6f6f + seed)
+        var random = RandomChoice(seed: 0x7072_6f6f + seed)
         var disk = Register.File()
         var register = adopted(disk)
         var copies: [Register.File] = []

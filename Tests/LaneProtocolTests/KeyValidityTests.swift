@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import LaneProtocol
-import SeededRandom
 import Testing
 
 @Suite("Key validity")
@@ -79,7 +79,7 @@ struct KeyValidityTests {
 
     @Test("whatever bytes and numbers come, nothing traps, and what is a day is one both ways")
     func hostile() {
-        var random = SplitMix(seed: 0x6B76)
+        var random = RandomChoice(seed: 0x6B76)
         var days = 0
         for _ in 0..<5_000 {
             let bytes = (0..<Int.random(in: 7...9, using: &random)).map { _ in

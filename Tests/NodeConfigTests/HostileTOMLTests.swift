@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Foundation
 import NodeConfig
-import SeededRandom
 import Testing
 
 /// Texts made to break the reader: none may end the process, and none may take long.
@@ -65,7 +65,7 @@ import Testing
     /// Random bytes, random tokens, and mutated files: always an answer, always with a line inside the text.
     @Test(arguments: 0..<8 as Range<UInt64>)
     func nothingTraps(seed: UInt64) {
-        var random = SplitMix(seed: seed)
+        var random = RandomChoice(seed: seed)
         for round in 0..<400 {
             let bytes =
                 switch round % 4 {
@@ -85,7 +85,7 @@ import Testing
     /// Where the text is TOML, the scan must have followed it: every key that the reader complains of has its line.
     @Test(arguments: 100..<104 as Range<UInt64>)
     func theScanFollowsWhatTheParserAccepts(seed: UInt64) {
-        var random = SplitMix(seed: seed)
+        var random = RandomChoice(seed: seed)
         for _ in 0..<400 {
             let (text, lines) = Self.keysEverywhere(&random)
             var found: [String: Int] = [:]
@@ -105,12 +105,12 @@ import Testing
         "1979-05-27T07:32:00Z", "07:32:00", "é", "\u{2028}", "\u{85}", "\u{0B}", "\u{0C}", "\u{FEFF}", "_", "pin",
     ]
 
-    private static func tokens(_ random: inout SplitMix) -> [UInt8] {
+    private static func tokens(_ random: inout RandomChoice) -> [UInt8] {
         (0..<Int.random(in: 0...60, using: &random))
             .flatMap { _ in Array((pieces.randomElement(using: &random) ?? "").utf8) }
     }
 
-    private static func mutated(_ random: inout SplitMix) -> [UInt8] {
+    private static func mutated(_ random: inout RandomChoice) -> [UInt8] {
         var bytes = Array(goodFile.utf8)
         for _ in 0..<Int.random(in: 1...6, using: &random) {
             let index = Int.random(in: 0..<bytes.count, using: &random)
@@ -127,7 +127,7 @@ import Testing
     }
 
     /// A TOML text with unknown keys at the top and in `[node]`, among values of every kind; and the keys' lines.
-    private static func keysEverywhere(_ random: inout SplitMix) -> (text: String, lines: [String: Int]) {
+    private static func keysEverywhere(_ random: inout RandomChoice) -> (text: String, lines: [String: Int]) {
         let values = [
             "1", "\"#\"", "'\"'", "\"\"\"\n[\n\"\"\"", "'''\n=\n\n'''", "[1, [2], # ]\n3]",
             "{ a = { b = '}' }, c.d = [] }", "[\n]",

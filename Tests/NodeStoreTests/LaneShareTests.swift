@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import NodeStore
-import SeededRandom
 import Testing
 
 @Suite("Lane shares")
@@ -71,7 +71,7 @@ struct LaneShareTests {
 
     @Test("Shares fit the limit, waste nothing, and are fair", arguments: 0..<300 as Range<UInt64>)
     func fairness(seed: UInt64) {
-        var random = SplitMix(seed: seed)
+        var random = RandomChoice(seed: seed)
         let limit = Int.random(in: 0...40, using: &random)
         let claimants = (0..<Int.random(in: 1...6, using: &random)).map { _ in
             let wanted = Int.random(in: 0...20, using: &random)
@@ -95,7 +95,7 @@ struct LaneShareTests {
 
     @Test("Whatever the order of events, what is held never exceeds the limit", arguments: 0..<200 as Range<UInt64>)
     func neverTooMany(seed: UInt64) {
-        var random = SplitMix(seed: seed)
+        var random = RandomChoice(seed: seed)
         let limit = Int.random(in: 1...24, using: &random)
         var processes: [Process] = []
         for _ in 0..<400 {
@@ -128,7 +128,7 @@ struct LaneShareTests {
         "When all ask again, a newcomer has its floor after two rounds, and all have their shares after three",
         arguments: 0..<200 as Range<UInt64>)
     func convergence(seed: UInt64) {
-        var random = SplitMix(seed: seed)
+        var random = RandomChoice(seed: seed)
         let floor = 2
         let count = Int.random(in: 2...5, using: &random)
         let limit = Int.random(in: (floor * count)...40, using: &random)
@@ -149,7 +149,7 @@ struct LaneShareTests {
     }
 
     /// Each asks once, in any order; who holds too many closes them and asks again.
-    private func round(_ processes: inout [Process], _ limit: Int, _ random: inout SplitMix) {
+    private func round(_ processes: inout [Process], _ limit: Int, _ random: inout RandomChoice) {
         for index in processes.indices.shuffled(using: &random) {
             ask(&processes, index, limit)
             let granted = processes[index].claimant.granted

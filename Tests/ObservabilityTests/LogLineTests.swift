@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Foundation
 import Logging
 import Observability
-import SeededRandom
 import Testing
 
 @Suite struct LogLineTests {
@@ -46,7 +46,7 @@ import Testing
     /// Bytes at random, read as UTF-8 with repairs: always valid JSON, and the same text.
     @Test(arguments: 0..<4 as Range<UInt64>)
     func randomTexts(seed: UInt64) throws {
-        var random = SplitMix(seed: seed)
+        var random = RandomChoice(seed: seed)
         for _ in 0..<300 {
             let bytes = (0..<Int.random(in: 0...64, using: &random)).map { _ in
                 UInt8.random(in: 0...255, using: &random)
@@ -86,7 +86,7 @@ import Testing
     }
 
     @Test func timestampsAgreeWithFoundation() {
-        var random = SplitMix(seed: 7)
+        var random = RandomChoice(seed: 7)
         let formatter = ISO8601DateFormatter()
         for _ in 0..<2000 {
             // From 1600 on: before, Foundation's calendar is the Julian one.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import LaneProtocol
 import SecondOpinion
-import SeededRandom
 import Testing
 
 @Suite("What an HSM says of a canary")
@@ -138,7 +138,7 @@ struct CanaryOpeningTests {
     /// Whatever an HSM answers, the wrong key is told only where known answers passed and the canary never opened.
     @Test("Over random HSMs, no key is wrong without proof", arguments: 0..<100)
     func randomHSMs(seed: UInt64) {
-        var generator = SplitMix(seed: seed)
+        var generator = RandomChoice(seed: seed)
         let codes: [ReturnCode] = [
             .generalError, .functionFailed, .encryptedDataInvalid, .ok, .deviceError, .sessionClosed, .keyHandleInvalid,
         ]

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import SecureMemory
 import SeededRandom
 import SigV4
@@ -27,7 +28,7 @@ import XKSProtocol
     }
 
     @Test func authorizationHeaders() {
-        var random = SplitMix(seed: 1)
+        var random = RandomChoice(seed: 1)
         let right = scenario.authorization
         for round in 0..<4_000 {
             var text = right
@@ -40,7 +41,7 @@ import XKSProtocol
 
     /// Elements cut, repeated and exchanged as wholes reach deeper than single bytes.
     @Test func authorizationParts() {
-        var random = SplitMix(seed: 2)
+        var random = RandomChoice(seed: 2)
         let parts = [
             "AWS4-HMAC-SHA256", " ", ",", ", ", "Credential=", "SignedHeaders=", "Signature=", "/", ";", "host",
             "x-amz-date", ":authority", "20231114", "eu-central-1", "kms-xks-proxy", "aws4_request",
@@ -59,7 +60,7 @@ import XKSProtocol
     }
 
     @Test func dates() {
-        var random = SplitMix(seed: 3)
+        var random = RandomChoice(seed: 3)
         let right = scenario.authorization
         for round in 0..<4_000 {
             var changed = scenario
@@ -77,7 +78,7 @@ import XKSProtocol
     }
 
     @Test func targets() {
-        var random = SplitMix(seed: 4)
+        var random = RandomChoice(seed: 4)
         let right = scenario.authorization
         for round in 0..<4_000 {
             var changed = scenario
@@ -90,7 +91,7 @@ import XKSProtocol
     }
 
     @Test func randomTargetsSignAndVerify() throws {
-        var random = SplitMix(seed: 5)
+        var random = RandomChoice(seed: 5)
         let signer = SigV4Signer(credential: try Scenario.credential(), region: "eu-central-1")
         for round in 0..<2_000 {
             var request = scenario.request(authorization: [])
@@ -103,7 +104,7 @@ import XKSProtocol
     }
 
     @Test func methodsHeadersAndBodies() {
-        var random = SplitMix(seed: 6)
+        var random = RandomChoice(seed: 6)
         let right = scenario.authorization
         for round in 0..<4_000 {
             var changed = scenario
@@ -128,7 +129,7 @@ import XKSProtocol
 
     /// Requests without sense of any kind: the only thing asked is an answer.
     @Test func nonsense() {
-        var random = SplitMix(seed: 7)
+        var random = RandomChoice(seed: 7)
         let names = ["Authorization", "x-amz-date", "host", "x-amz-content-sha256", ":authority", "", "é", "a b"]
         for round in 0..<2_000 {
             let headers = (0..<random.below(8)).map { _ in

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Crypto
 import SecureMemory
 import SeededRandom
@@ -110,7 +111,7 @@ func hex(_ bytes: some Sequence<UInt8>) -> String {
     return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
 }
 
-extension SplitMix {
+extension RandomChoice {
     /// One random change to `text`: a byte replaced, inserted, removed, or two exchanged.
     mutating func mutated(_ text: String) -> String {
         var bytes = Array(text.utf8)

@@ -3,6 +3,7 @@ import Chance
 import Gossip
 import LaneProtocol
 import Routing
+import SeededRandom
 import VirtualTime
 
 /// Pool machines under an open loop, in virtual time: one for each node, on the same HSMs or each on its own.

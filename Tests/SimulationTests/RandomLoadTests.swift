@@ -2,6 +2,7 @@
 import Chance
 import Foundation
 import Routing
+import SeededRandom
 import Testing
 
 private let wanted = ProcessInfo.processInfo.environment["CLAVIGER_SIM_SEEDS"].flatMap { UInt64($0) } ?? 24

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Chance
 import Routing
+import SeededRandom
 
 let millisecond: UInt64 = 1_000_000
-
-extension RandomChoice {
-    mutating func between(_ lowest: Int, _ highest: Int) -> Int { lowest + below(highest - lowest + 1) }
-
-    /// True in so many of a thousand cases.
-    mutating func chance(_ permille: Int) -> Bool { Int(next() % 1_000) < permille }
-}
 
 /// What goes wrong with one HSM for a while. Rates are per mille of its answers.
 enum FaultKind: Equatable {

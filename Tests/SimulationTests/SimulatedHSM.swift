@@ -2,6 +2,7 @@
 import Chance
 import LaneProtocol
 import Routing
+import SeededRandom
 
 /// A request on a lane.
 struct SimulatedFrame: Equatable {

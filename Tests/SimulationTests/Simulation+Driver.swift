@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 import Routing
+import SeededRandom
 
 // The node's side: clients, and what the machine decides.
 

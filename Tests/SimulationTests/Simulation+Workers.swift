@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 import Routing
+import SeededRandom
 
 // The other side: workers and HSMs, and what goes wrong with them.
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import SeededRandom
+import Chance
 import Testing
 import XKSListener
 import XKSProtocol
@@ -40,7 +40,7 @@ import XKSProtocol
         var configuration = loopback()
         configuration.timeouts.linger = 50
         try await withListener(configuration) { listener, port async throws in
-            var random = SplitMix(seed: seed)
+            var random = RandomChoice(seed: seed)
             for round in 0..<250 {
                 let client = try RawClient(port: port)
                 var rest = Self.stream(&random)[...]
@@ -63,7 +63,7 @@ import XKSProtocol
 
     @Test func randomNoiseIsRefused() async throws {
         try await withListener { _, port async throws in
-            var random = SplitMix(seed: 99)
+            var random = RandomChoice(seed: 99)
             for _ in 0..<100 {
                 let client = try RawClient(port: port)
                 client.send(bytes: (0..<500).map { _ in UInt8.random(in: 0...255, using: &random) })

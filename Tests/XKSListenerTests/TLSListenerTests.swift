@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Foundation
-import SeededRandom
 import Testing
 import XKSListener
 import XKSProtocol
@@ -228,7 +228,7 @@ import XKSProtocol
         let authority = try TestAuthority()
         try authority.issueServer()
         try await withListener(loopback(.tls(authority.material()))) { listener, port async throws in
-            var random = SplitMix(seed: 3)
+            var random = RandomChoice(seed: 3)
             for _ in 0..<100 {
                 let client = try RawClient(port: port)
                 client.send(bytes: [0x16, 3, 1] + (0..<300).map { _ in UInt8.random(in: 0...255, using: &random) })

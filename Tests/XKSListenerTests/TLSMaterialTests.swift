@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Foundation
-import SeededRandom
 import Testing
 import XKSListener
 
@@ -119,7 +119,7 @@ import XKSListener
     @Test func damagedFilesNeverTrap() throws {
         let authority = try TestAuthority()
         try authority.issueServer()
-        var random = SplitMix(seed: 5)
+        var random = RandomChoice(seed: 5)
         let der = authority.path("server.der")
         try authority.openssl(["x509", "-in", "server.pem", "-outform", "der", "-out", der])
         let good = [UInt8](try Data(contentsOf: URL(fileURLWithPath: der)))

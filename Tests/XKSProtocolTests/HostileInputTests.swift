@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import Foundation
 import SecureMemory
 import SeededRandom
@@ -43,7 +44,7 @@ import XKSProtocol
         return (accepted, nil)
     }
 
-    private func damage(_ bytes: inout [UInt8], _ generator: inout SplitMix) {
+    private func damage(_ bytes: inout [UInt8], _ generator: inout RandomChoice) {
         let place = generator.below(bytes.count)
         switch generator.below(7) {
         case 0 where !bytes.isEmpty: bytes[place] ^= UInt8(1 << generator.below(8))
@@ -58,7 +59,7 @@ import XKSProtocol
 
     /// 16 × 1,250 bodies, each read in four ways: 80,000 readings.
     @Test(arguments: 0..<16) func damagedBodies(seed: UInt64) {
-        var generator = SplitMix(seed: seed)
+        var generator = RandomChoice(seed: seed)
         var accepted = 0
         for round in 0..<1_250 {
             var bytes = Self.samples[generator.below(Self.samples.count)]
@@ -78,7 +79,7 @@ import XKSProtocol
 
     /// 8 × 1,250 texts, each read in four ways: 40,000 readings.
     @Test(arguments: 0..<8) func randomBytes(seed: UInt64) {
-        var generator = SplitMix(seed: seed)
+        var generator = RandomChoice(seed: seed)
         for round in 0..<1_250 {
             var bytes: [UInt8] = generator.below(2) == 0 ? [UInt8(ascii: "{")] : []
             for _ in 0..<generator.below(12) {
@@ -91,7 +92,7 @@ import XKSProtocol
     }
 
     @Test(arguments: 0..<4) func randomAnswersReadBack(seed: UInt64) throws {
-        var generator = SplitMix(seed: seed)
+        var generator = RandomChoice(seed: seed)
         let body = try EncryptedFields(
             ciphertext: SecretBytes(generator.bytes(40)), initializationVector: generator.bytes(12),
             authenticationTag: generator.bytes(16), ciphertextMetadata: CiphertextMetadata.current,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import SecureMemory
-import SeededRandom
 import XKSProtocol
 
 /// Writes one and the same value in many of the ways that JSON allows.
 struct RandomWriter {
-    var generator: SplitMix
+    var generator: RandomChoice
 
     /// A JSON string for `text`: each character plain or escaped, as JSON allows it.
     mutating func string(_ text: String) -> String {

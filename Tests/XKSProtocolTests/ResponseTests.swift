@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import SecureMemory
 import SeededRandom
 import Testing
@@ -89,7 +90,7 @@ import XKSProtocol
     }
 
     @Test(arguments: 0..<4) func readsBackWhatItWrote(seed: UInt64) throws {
-        var generator = SplitMix(seed: seed)
+        var generator = RandomChoice(seed: seed)
         for _ in 0..<250 {
             let written = EncryptedFields(
                 ciphertext: SecretBytes(generator.bytes(1 + generator.below(100))),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import SecureMemory
 import SeededRandom
 import Testing
@@ -7,7 +8,7 @@ import XKSProtocol
 /// What is written in any legal way is read as what it was.
 @Suite struct RoundTripTests {
     @Test(arguments: 0..<4) func encrypt(seed: UInt64) throws {
-        var writer = RandomWriter(generator: SplitMix(seed: seed))
+        var writer = RandomWriter(generator: RandomChoice(seed: seed))
         for _ in 0..<300 {
             let metadata = writer.metadata()
             let plaintext = writer.generator.bytes(1 + writer.generator.below(60))
@@ -28,7 +29,7 @@ import XKSProtocol
     }
 
     @Test(arguments: 0..<4) func decrypt(seed: UInt64) throws {
-        var writer = RandomWriter(generator: SplitMix(seed: seed))
+        var writer = RandomWriter(generator: RandomChoice(seed: seed))
         for _ in 0..<300 {
             let metadata = writer.metadata()
             let ciphertext = writer.generator.bytes(1 + writer.generator.below(60))
@@ -54,7 +55,7 @@ import XKSProtocol
     }
 
     @Test(arguments: 0..<4) func metadataAndHealth(seed: UInt64) throws {
-        var writer = RandomWriter(generator: SplitMix(seed: seed))
+        var writer = RandomWriter(generator: RandomChoice(seed: seed))
         for _ in 0..<300 {
             var metadata = writer.metadata()
             let body = writer.object([("requestMetadata", writer.json(metadata))])

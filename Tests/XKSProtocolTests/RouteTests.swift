@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import SeededRandom
+import Chance
 import Testing
 import XKSProtocol
 
@@ -86,7 +86,7 @@ import XKSProtocol
     }
 
     @Test(arguments: 0..<4) func survivesRandomTargets(seed: UInt64) {
-        var generator = SplitMix(seed: seed)
+        var generator = RandomChoice(seed: seed)
         let pieces = [
             "/", "kms", "xks", "v1", "keys", "health", "encrypt", "/kms/xks/v1", "/keys/foo/encrypt", "..", "%2f", "?",
             "é",
