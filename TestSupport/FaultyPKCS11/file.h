@@ -7,7 +7,7 @@
 
 #include <sys/stat.h>
 
-/// What tells one version of the file from the next.
+/// What distinguishes one version of the file from the next.
 struct file_version {
     bool exists;
     dev_t device;

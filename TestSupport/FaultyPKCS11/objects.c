@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/// A handle is the place in the table, counted from 1, and above that how often the place was used: no handle comes
-/// twice.
-enum { PLACE_BITS = 24, BUCKETS = 1024 };
-static const CK_ULONG place_mask = (1UL << PLACE_BITS) - 1;
+/// A handle is the position in the table, counted from 1, and above that how often the position was used: no handle
+/// comes twice.
+enum { POSITION_BITS = 24, BUCKETS = 1024 };
+static const CK_ULONG position_mask = (1UL << POSITION_BITS) - 1;
 
 struct object {
-    /// 0 in a free place.
+    /// 0 in a free position.
     CK_OBJECT_HANDLE handle;
     struct token *token;
     struct object_target target;
@@ -23,7 +23,7 @@ struct object {
     CK_SESSION_HANDLE owner;
     bool is_private;
     char label[LABEL_LIMIT + 1];
-    /// Place of the next in the same bucket, or of the next free one, counted from 1.
+    /// Position of the next in the same bucket, or of the next free one, counted from 1.
     size_t next;
 };
 
@@ -35,7 +35,7 @@ struct traits {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct object *table;
-static size_t places;
+static size_t positions;
 static size_t first_free;
 static size_t buckets[BUCKETS];
 static CK_ULONG uses;
@@ -46,15 +46,15 @@ static size_t *bucket_of(const struct token *token, CK_OBJECT_HANDLE real_handle
 
 /// Under the lock.
 static struct object *with_handle(CK_OBJECT_HANDLE handle) {
-    CK_ULONG place = handle & place_mask;
-    if (place == 0 || place > places || table[place - 1].handle != handle) return NULL;
-    return &table[place - 1];
+    CK_ULONG position = handle & position_mask;
+    if (position == 0 || position > positions || table[position - 1].handle != handle) return NULL;
+    return &table[position - 1];
 }
 
 /// Under the lock.
 static struct object *with_real(const struct token *token, CK_OBJECT_HANDLE real_handle) {
-    for (size_t place = *bucket_of(token, real_handle); place != 0; place = table[place - 1].next) {
-        struct object *object = &table[place - 1];
+    for (size_t position = *bucket_of(token, real_handle); position != 0; position = table[position - 1].next) {
+        struct object *object = &table[position - 1];
         if (object->token == token && object->target.named == real_handle) return object;
     }
     return NULL;
@@ -62,39 +62,39 @@ static struct object *with_real(const struct token *token, CK_OBJECT_HANDLE real
 
 /// Under the lock.
 static void drop(struct object *object) {
-    size_t place = (size_t)(object - table) + 1;
+    size_t position = (size_t)(object - table) + 1;
     size_t *link = bucket_of(object->token, object->target.named);
-    while (*link != place) link = &table[*link - 1].next;
+    while (*link != position) link = &table[*link - 1].next;
     *link = object->next;
     object->handle = 0;
     object->next = first_free;
-    first_free = place;
+    first_free = position;
 }
 
 /// Under the lock; NULL when there is no memory.
 static struct object *add(struct token *token, CK_OBJECT_HANDLE real_handle) {
     if (first_free == 0) {
-        if (places == place_mask) return NULL;
-        struct object *grown = realloc(table, (places + 1) * 2 * sizeof *grown);
+        if (positions == position_mask) return NULL;
+        struct object *grown = realloc(table, (positions + 1) * 2 * sizeof *grown);
         if (grown == NULL) return NULL;
         table = grown;
-        size_t room = (places + 1) * 2;
-        memset(table + places, 0, (room - places) * sizeof *table);
-        for (; places < room && places < place_mask; places++) {
-            table[places].next = first_free;
-            first_free = places + 1;
+        size_t room = (positions + 1) * 2;
+        memset(table + positions, 0, (room - positions) * sizeof *table);
+        for (; positions < room && positions < position_mask; positions++) {
+            table[positions].next = first_free;
+            first_free = positions + 1;
         }
     }
-    size_t place = first_free;
-    struct object *object = &table[place - 1];
+    size_t position = first_free;
+    struct object *object = &table[position - 1];
     first_free = object->next;
     memset(object, 0, sizeof *object);
-    object->handle = ++uses << PLACE_BITS | place;
+    object->handle = ++uses << POSITION_BITS | position;
     object->token = token;
     object->target = (struct object_target){real_handle, real_handle};
     size_t *bucket = bucket_of(token, real_handle);
     object->next = *bucket;
-    *bucket = place;
+    *bucket = position;
     return object;
 }
 
@@ -214,8 +214,8 @@ void object_forget(CK_OBJECT_HANDLE handle) {
 
 void objects_kill(const char *token, const char *key) {
     pthread_mutex_lock(&lock);
-    for (size_t place = 0; place < places; place++) {
-        struct object *object = &table[place];
+    for (size_t position = 0; position < positions; position++) {
+        struct object *object = &table[position];
         if (object->handle == 0 || strcmp(object->label, key) != 0) continue;
         const char *own = token_label(object->token);
         if (*token == 0 || (own != NULL && strcmp(own, token) == 0)) drop(object);
@@ -225,16 +225,16 @@ void objects_kill(const char *token, const char *key) {
 
 void objects_session_closed(CK_SESSION_HANDLE session) {
     pthread_mutex_lock(&lock);
-    for (size_t place = 0; place < places; place++) {
-        if (table[place].handle != 0 && table[place].owner == session) drop(&table[place]);
+    for (size_t position = 0; position < positions; position++) {
+        if (table[position].handle != 0 && table[position].owner == session) drop(&table[position]);
     }
     pthread_mutex_unlock(&lock);
 }
 
 void objects_logged_out(CK_SLOT_ID slot) {
     pthread_mutex_lock(&lock);
-    for (size_t place = 0; place < places; place++) {
-        struct object *object = &table[place];
+    for (size_t position = 0; position < positions; position++) {
+        struct object *object = &table[position];
         if (object->handle != 0 && object->token->slot == slot && object->is_private) drop(object);
     }
     pthread_mutex_unlock(&lock);
@@ -242,8 +242,8 @@ void objects_logged_out(CK_SLOT_ID slot) {
 
 void objects_finalized(void) {
     pthread_mutex_lock(&lock);
-    for (size_t place = 0; place < places; place++) {
-        if (table[place].handle != 0) drop(&table[place]);
+    for (size_t position = 0; position < positions; position++) {
+        if (table[position].handle != 0) drop(&table[position]);
     }
     pthread_mutex_unlock(&lock);
 }

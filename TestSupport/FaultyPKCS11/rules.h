@@ -42,7 +42,7 @@ enum { LABEL_LIMIT = 255 };
 /// A share of all, in parts per million.
 enum { WHOLE_SHARE = 1000000 };
 
-/// What a rule says, apart from its place in time; may be copied.
+/// What a rule says, apart from when it holds; may be copied.
 struct rule_facts {
     /// Different for every appearance of a line; never 0.
     uint64_t id;
@@ -84,7 +84,7 @@ struct rule_list {
     size_t count;
 };
 
-/// Reads the text of a control file. A line that cannot be read is told on standard error and left out.
+/// Reads the text of a control file. A line that cannot be read is reported on standard error and left out.
 LOCAL struct rule_list rules_parse(char *text);
 LOCAL void rule_free(struct rule *rule);
 

@@ -7,38 +7,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-/// A handle is the place in the table, counted from 1, and above that how often the place was used: no handle comes
-/// twice.
-enum { PLACE_BITS = 20 };
-static const CK_ULONG place_mask = (1UL << PLACE_BITS) - 1;
+/// A handle is the position in the table, counted from 1, and above that how often the position was used: no handle
+/// comes twice.
+enum { POSITION_BITS = 20 };
+static const CK_ULONG position_mask = (1UL << POSITION_BITS) - 1;
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
-/// Places are used again and never freed. `handle` is 0 in a free place.
+/// Positions are used again and never freed. `handle` is 0 in a free position.
 static struct session **table;
-static size_t places;
+static size_t positions;
 static CK_ULONG uses;
 
 struct session *session_add(struct token *token, CK_SESSION_HANDLE real_handle) {
     struct session *session = NULL;
     pthread_rwlock_wrlock(&lock);
-    size_t place = 0;
-    while (place < places && table[place]->handle != 0) place++;
-    if (place == places && place < place_mask) {
-        struct session **grown = realloc(table, (places + 1) * sizeof *grown);
+    size_t position = 0;
+    while (position < positions && table[position]->handle != 0) position++;
+    if (position == positions && position < position_mask) {
+        struct session **grown = realloc(table, (positions + 1) * sizeof *grown);
         if (grown != NULL) {
             table = grown;
-            if ((table[places] = calloc(1, sizeof **table)) != NULL) places++;
+            if ((table[positions] = calloc(1, sizeof **table)) != NULL) positions++;
         }
     }
-    if (place < places) {
-        session = table[place];
+    if (position < positions) {
+        session = table[position];
         free(session->found);
         memset(session, 0, sizeof *session);
         session->token = token;
         session->real = real_handle;
         atomic_store(&session->life, SESSION_OPEN);
         atomic_store(&session->is_open, true);
-        session->handle = ++uses << PLACE_BITS | (place + 1);
+        session->handle = ++uses << POSITION_BITS | (position + 1);
     }
     pthread_rwlock_unlock(&lock);
     return session;
@@ -47,19 +47,19 @@ struct session *session_add(struct token *token, CK_SESSION_HANDLE real_handle) 
 struct session *session_acquire(CK_SESSION_HANDLE handle) {
     struct session *session = NULL;
     pthread_rwlock_rdlock(&lock);
-    CK_ULONG place = handle & place_mask;
-    if (place > 0 && place <= places && table[place - 1]->handle == handle) {
-        session = table[place - 1];
+    CK_ULONG position = handle & position_mask;
+    if (position > 0 && position <= positions && table[position - 1]->handle == handle) {
+        session = table[position - 1];
         atomic_fetch_add(&session->users, 1);
     }
     pthread_rwlock_unlock(&lock);
     return session;
 }
 
-/// Gives the place back when nobody needs it any longer.
+/// Gives the position back when nobody needs it any longer.
 static void retire(CK_SESSION_HANDLE handle) {
     pthread_rwlock_wrlock(&lock);
-    struct session *session = table[(handle & place_mask) - 1];
+    struct session *session = table[(handle & position_mask) - 1];
     if (session->handle == handle && atomic_load(&session->users) == 0 &&
         atomic_load(&session->life) == SESSION_GONE && !atomic_load(&session->is_open)) {
         session->handle = 0;
@@ -75,7 +75,7 @@ static CK_RV close_real(CK_SESSION_HANDLE handle, CK_SESSION_HANDLE real_handle,
 }
 
 void session_release(struct session *session) {
-    // What is needed after the session is let go; under the lock its place cannot pass to another session.
+    // What is needed after the session is let go; under the lock its position cannot pass to another session.
     pthread_rwlock_rdlock(&lock);
     CK_SESSION_HANDLE handle = session->handle, real_handle = session->real;
     CK_SLOT_ID slot = session->token->slot;
@@ -101,8 +101,8 @@ static bool has_label(const struct session *session, const char *label) {
 
 CK_RV sessions_close_all(CK_SLOT_ID slot) {
     pthread_rwlock_rdlock(&lock);
-    for (size_t place = 0; place < places; place++) {
-        struct session *session = table[place];
+    for (size_t position = 0; position < positions; position++) {
+        struct session *session = table[position];
         if (session->handle == 0 || session->token->slot != slot) continue;
         atomic_store(&session->life, SESSION_GONE);
         atomic_store(&session->is_open, false);
@@ -117,8 +117,8 @@ CK_RV sessions_close_all(CK_SLOT_ID slot) {
 CK_ULONG sessions_open(CK_SLOT_ID slot) {
     CK_ULONG open = 0;
     pthread_rwlock_rdlock(&lock);
-    for (size_t place = 0; place < places; place++) {
-        const struct session *session = table[place];
+    for (size_t position = 0; position < positions; position++) {
+        const struct session *session = table[position];
         if (session->handle == 0 || session->token->slot != slot) continue;
         if (atomic_load(&session->life) == SESSION_OPEN) open++;
     }
@@ -128,8 +128,8 @@ CK_ULONG sessions_open(CK_SLOT_ID slot) {
 
 void sessions_kill(const char *label, enum session_life life) {
     pthread_rwlock_rdlock(&lock);
-    for (size_t place = 0; place < places; place++) {
-        struct session *session = table[place];
+    for (size_t position = 0; position < positions; position++) {
+        struct session *session = table[position];
         if (session->handle == 0 || !has_label(session, label)) continue;
         int open = SESSION_OPEN;
         if (atomic_compare_exchange_strong(&session->life, &open, life)) {
@@ -141,8 +141,8 @@ void sessions_kill(const char *label, enum session_life life) {
 
 void sessions_forget_removed(const char *label) {
     pthread_rwlock_rdlock(&lock);
-    for (size_t place = 0; place < places; place++) {
-        struct session *session = table[place];
+    for (size_t position = 0; position < positions; position++) {
+        struct session *session = table[position];
         if (session->handle == 0 || !has_label(session, label)) continue;
         int removed = SESSION_REMOVED;
         atomic_compare_exchange_strong(&session->life, &removed, SESSION_GONE);
@@ -150,12 +150,12 @@ void sessions_forget_removed(const char *label) {
     pthread_rwlock_unlock(&lock);
 }
 
-/// A dead session from that place on, acquired; its place in `*place`.
-static struct session *next_dead(size_t *place) {
+/// A dead session from that position on, acquired; its position in `*position`.
+static struct session *next_dead(size_t *position) {
     struct session *session = NULL;
     pthread_rwlock_rdlock(&lock);
-    for (; *place < places && session == NULL; ++*place) {
-        struct session *candidate = table[*place];
+    for (; *position < positions && session == NULL; ++*position) {
+        struct session *candidate = table[*position];
         if (candidate->handle == 0 || atomic_load(&candidate->life) == SESSION_OPEN) continue;
         session = candidate;
         atomic_fetch_add(&session->users, 1);
@@ -166,7 +166,7 @@ static struct session *next_dead(size_t *place) {
 
 void sessions_settle(void) {
     struct session *session;
-    for (size_t place = 0; (session = next_dead(&place)) != NULL;) {
+    for (size_t position = 0; (session = next_dead(&position)) != NULL;) {
         // With its sessions a token loses its login (PKCS#11 2.40, section 5.6, C_CloseSession).
         if (atomic_load(&session->is_open) && atomic_exchange(&session->token->logout_due, false)) {
             (void)REAL(C_Logout, session->real);
@@ -178,8 +178,8 @@ void sessions_settle(void) {
 
 void sessions_finalized(void) {
     pthread_rwlock_rdlock(&lock);
-    for (size_t place = 0; place < places; place++) {
-        struct session *session = table[place];
+    for (size_t position = 0; position < positions; position++) {
+        struct session *session = table[position];
         if (session->handle == 0) continue;
         atomic_store(&session->life, SESSION_GONE);
         atomic_store(&session->is_open, false);

@@ -50,7 +50,7 @@ bool value_share(const char *text, uint64_t *share) {
         number = number * 10 + (uint64_t)(*text - '0');
     }
     if (digits == 0 || decimals == 0 || strcmp(text, "%") != 0) return false;
-    for (int place = decimals < 0 ? 0 : decimals; place < DECIMALS; place++) number *= 10;
+    for (int position = decimals < 0 ? 0 : decimals; position < DECIMALS; position++) number *= 10;
     *share = number;
     return number > 0 && number <= WHOLE_SHARE;
 }

@@ -73,14 +73,14 @@ struct BlockCompletionTests {
         #expect(step == .begun(isNew: false, was: "lost"))
     }
 
-    @Test("orders that are told are taken in, and what has ended long ago goes by the way")
-    func told() throws {
+    @Test("orders that are reported are taken in, and what has ended long ago goes by the way")
+    func reported() throws {
         var register = lost()
         let old = Block(
             id: id("a"), target: .key("k"), reason: "r", madeAt: now - 200 * day, expiresAt: now - 100 * day,
             madeBy: "m")
         let new = Block(id: id("b"), target: .key("k"), reason: "r", madeAt: now, expiresAt: nil, madeBy: "m")
-        let merge = register.told([BlockEntry(block: old), BlockEntry(block: new)], now: now)
+        let merge = register.reported([BlockEntry(block: old), BlockEntry(block: new)], now: now)
         #expect(merge.newBlocks == [new])
         #expect(register.list.blocks.keys.sorted() == [id("b")])
         #expect(register.list.unknown == "lost", "nothing that is heard makes a list whole")

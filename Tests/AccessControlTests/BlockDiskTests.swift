@@ -190,7 +190,7 @@ struct BlockDiskTests {
             case 9: disk.copies += disk.file.map { [$0] } ?? []
             case 10:
                 guard disk.isReadable, let old = disk.copies.randomElement(using: &random) else { continue }
-                // What is no older than the marker says cannot be told from the truth.
+                // What is no older than the marker says cannot be distinguished from the truth.
                 if old.changes >= disk.counted { confirmed.formIntersection(old.list.blocks.keys) }
                 disk.file = old
                 // A store looks at the file before it writes.

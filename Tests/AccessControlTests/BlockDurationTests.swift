@@ -5,8 +5,8 @@ import Testing
 
 @Suite("Block list: durations between clocks that differ")
 struct BlockDurationTests {
-    /// What a node tells another, whose clock shows `there` when this one's shows `here`.
-    private func tell(_ list: BlockList, at here: Int64, to other: inout BlockList, at there: Int64) -> BlockMerge {
+    /// What a node sends another, whose clock shows `there` when this one's shows `here`.
+    private func send(_ list: BlockList, at here: Int64, to other: inout BlockList, at there: Int64) -> BlockMerge {
         other.merge(list.blocks.keys.compactMap { list.entry(id: $0, now: here) }, now: there)
     }
 
@@ -17,14 +17,14 @@ struct BlockDurationTests {
         for skew: Int64 in [-86_400, -240, 0, 240, 86_400] {
             var (here, there) = (BlockList(), BlockList())
             try here.order(.key("k"), id: id("a"), for: 180)
-            _ = tell(here, at: blockTime + 1, to: &there, at: blockTime + 1 + skew)
+            _ = send(here, at: blockTime + 1, to: &there, at: blockTime + 1 + skew)
             #expect(there.verdict(id: "k", at: blockTime + skew + 179) != nil, "skew \(skew)")
             #expect(there.verdict(id: "k", at: blockTime + skew + 181) == nil, "skew \(skew)")
             #expect(here.digest == there.digest, "when it ends by a node's clock is no part of what is compared")
         }
     }
 
-    @Test("the latest end that anybody tells holds, at most the duration from the first sight")
+    @Test("the latest end that anybody reports holds, at most the duration from the first sight")
     func latest() throws {
         var list = BlockList()
         let block = Block(
@@ -35,7 +35,7 @@ struct BlockDurationTests {
         #expect(list.endsAt(id: block.id) == blockTime + 65)
         #expect(!list.merge([BlockEntry(block: block, remaining: 20)], now: blockTime + 5).hasChanged, "not earlier")
         #expect(!list.merge([BlockEntry(block: block, remaining: 62)], now: blockTime + 5).hasChanged, "a way's time")
-        // Told again and again with an invented remainder, it ends all the same.
+        // Reported again and again with an invented remainder, it ends all the same.
         for second in Int64(0)..<200 {
             list.merge([BlockEntry(block: block, remaining: .max)], now: blockTime + second)
         }
@@ -44,7 +44,7 @@ struct BlockDurationTests {
             list.isInForce(id: block.id, now: blockTime + 99) && !list.isInForce(id: block.id, now: blockTime + 100))
     }
 
-    @Test("a node that does not tell a remainder tells the instant, by its own clock")
+    @Test("a node that gives no remainder reports the instant, by its own clock")
     func earlierVersion() {
         let block = Block(
             id: id("a"), target: .everything, reason: "r", madeAt: blockTime, expiresAt: blockTime + 100, madeBy: "m")
@@ -70,7 +70,7 @@ struct BlockDurationTests {
         #expect(list.verdict(at: late + 29) != nil && list.prune(now: late) == 0)
     }
 
-    @Test("whatever is told in whatever order, no end comes after the first sight and the duration")
+    @Test("whatever is reported in whatever order, no end comes after the first sight and the duration")
     func random() {
         var random = RandomChoice(seed: 0x6475)
         for _ in 0..<300 {

@@ -110,8 +110,8 @@ struct BlockFormTests {
             (.ambiguousID("aaaaaaaa", matches: 3), ["3 blocks", "aaaaaaaa", "32 digits"]),
             (.nothingToLift(.key("a b")), ["--key 'a b'", "claviger blocks"]),
         ]
-        for (error, parts) in errors {
-            for part in parts { #expect("\(error)".contains(part), "\(error)") }
+        for (error, fields) in errors {
+            for part in fields { #expect("\(error)".contains(part), "\(error)") }
             #expect("\(error)".hasSuffix("."))
         }
         #expect(Block.longestExpiry == 3_650 * day)

@@ -34,7 +34,7 @@ struct BlockIndexTests {
         #expect(list.verdict(keyStore: "", id: "", label: "", principal: "")?.block?.id == id("a"))
     }
 
-    @Test("a list that is not known refuses everything, until an operator confirms it or a peer tells its own")
+    @Test("a list that is not known refuses everything, until an operator confirms it or a peer reports its own")
     func unknown() throws {
         let verdict = try #require(BlockList.unknown("the disk is gone").verdict())
         #expect(verdict.cause == .unknownList(reason: "the disk is gone") && verdict.block == nil)
@@ -47,11 +47,11 @@ struct BlockIndexTests {
         left.confirm()
         #expect(left.verdict() == nil && left.unknown == nil && left.digest != BlockList().digest)
 
-        var told = BlockList.unknown("x")
-        told.merge(BlockList(), now: blockTime)
-        #expect(told.verdict() != nil, "a peer's list alone does not make it known")
-        told.confirm()
-        #expect(told.verdict() == nil && told == BlockList())
+        var reported = BlockList.unknown("x")
+        reported.merge(BlockList(), now: blockTime)
+        #expect(reported.verdict() != nil, "a peer's list alone does not make it known")
+        reported.confirm()
+        #expect(reported.verdict() == nil && reported == BlockList())
     }
 
     @Test("the same block answers while it holds: the widest, of these the oldest")

@@ -111,7 +111,7 @@ struct BlockMergeTests {
         #expect(there == here && there.digest == here.digest && there.verdict()?.block == endless)
     }
 
-    @Test("what is heard never decides whether a list is whole: neither a known nor an unknown one")
+    @Test("what is received never decides whether a list is whole: neither a known nor an unknown one")
     func unknown() throws {
         var known = BlockList()
         try known.order(.key("k"), id: id("a"))

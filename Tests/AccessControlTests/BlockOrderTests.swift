@@ -19,7 +19,7 @@ struct BlockOrderTests {
         #expect(block.shortID == "aaaaaaaa")
     }
 
-    @Test("those in force are told oldest first")
+    @Test("those in force are reported oldest first")
     func sorted() throws {
         var list = BlockList()
         for (digit, age) in [("b", 1), ("c", 3), ("a", 1), ("d", 2)] as [(Character, Int64)] {
@@ -67,9 +67,9 @@ struct BlockOrderTests {
     @Test("256 bytes of any script make a reason, also what only a later Unicode knows")
     func reasons() throws {
         var list = BlockList()
-        for (place, reason) in [String(repeating: "é", count: 128), "漢字 🔑", "a\u{378}b", "\u{1FADB}"].enumerated() {
+        for (position, reason) in [String(repeating: "é", count: 128), "漢字 🔑", "a\u{378}b", "\u{1FADB}"].enumerated() {
             let block = try list.block(
-                .everything, id: id(Character("\(place)")), reason: reason, madeBy: "m", now: blockTime)
+                .everything, id: id(Character("\(position)")), reason: reason, madeBy: "m", now: blockTime)
             #expect(block.reason == reason)
         }
     }

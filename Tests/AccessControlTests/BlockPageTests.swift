@@ -11,7 +11,7 @@ struct BlockPageTests {
         try JSONDecoder().decode(BlockPage.self, from: Data(text))
     }
 
-    /// What a list is told as, page by page, as it arrives.
+    /// What a list is sent as, page by page, as it arrives.
     private func pages(_ list: BlockList, first: [String] = [], now: Int64) throws -> [BlockPage] {
         var pages: [BlockPage] = []
         var cursor: String? = ""
@@ -37,19 +37,19 @@ struct BlockPageTests {
             let list = BlockList(blocks: blocks, lifts: lifts)
             var copy = BlockList()
             let pages = try pages(list, now: blockTime - 250 * day)
-            var told = 0
+            var reported = 0
             for page in pages {
                 #expect(try wire(page).count <= BlockPage.mostBytes + 1_024)
                 #expect(page.knowledge == .known && page.digest == list.digest && page.unreadable == 0)
-                told += page.entries.count
+                reported += page.entries.count
                 copy.merge(page.entries, now: blockTime - 250 * day)
             }
-            #expect(told == list.blocks.count && copy == list && copy.digest == list.digest)
+            #expect(reported == list.blocks.count && copy == list && copy.digest == list.digest)
             #expect(round < 3 || pages.count > 1, "\(pages.count)")
         }
     }
 
-    @Test("what orders hit is read where it is told, and costs nothing where it cannot be read")
+    @Test("what orders hit is read where it is reported, and costs nothing where it cannot be read")
     func hits() throws {
         var page = BlockList().page(after: nil, now: blockTime)
         #expect(try read(try wire(page)).hits.isEmpty)

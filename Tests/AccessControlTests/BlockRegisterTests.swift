@@ -115,8 +115,8 @@ struct BlockRegisterTests {
         #expect(register.list.knowledge == .unknown("locked"), "now there is a file, and it cannot be read")
     }
 
-    @Test("once whole, memory gives nothing up: a file that is older, lost or unknown is told")
-    func memoryTells() throws {
+    @Test("once whole, memory gives nothing up: a file that is older, lost or unknown is reported")
+    func memoryDecides() throws {
         var (register, _) = adopted(file(), .present(changes: 5))
         _ = try register.change(now: now) { list in try list.order(.everything, id: id("b")) }
         _ = register.take()

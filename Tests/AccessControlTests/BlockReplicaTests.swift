@@ -4,11 +4,11 @@ import Chance
 import SeededRandom
 import Testing
 
-/// Nodes that order, lift, tell each other and lose their stores, each beside a plain account of what it must know.
+/// Nodes that order, lift, send each other and lose their stores, each beside a plain record of what it must know.
 private struct Replicas {
     struct Node {
         var list = BlockList()
-        /// Ids of the blocks and lifts that it has heard of, and whether it knows that this is all.
+        /// Ids of the blocks and lifts that it has learnt of, and whether it knows that this is all.
         var blocks: Set<String> = []
         var lifts: Set<String> = []
         var isKnown = true
@@ -34,10 +34,10 @@ private struct Replicas {
             messages.append((nodes[at].list, nodes[at].blocks, nodes[at].lifts))
         case 60..<97:
             guard !messages.isEmpty else { return }
-            let place = Int.random(in: messages.indices, using: &random)
-            deliver(messages[place], to: at)
+            let position = Int.random(in: messages.indices, using: &random)
+            deliver(messages[position], to: at)
             // Some arrive twice, or out of turn.
-            if Bool.random(using: &random) { messages.remove(at: place) }
+            if Bool.random(using: &random) { messages.remove(at: position) }
         case 97..<99: nodes[at] = Node(list: .unknown("lost"), isKnown: false)
         default:
             nodes[at].list.confirm()
@@ -82,7 +82,7 @@ private struct Replicas {
         }
     }
 
-    /// Everybody has heard of everything, and an operator has said so.
+    /// Everybody has learnt of everything, and an operator has said so.
     mutating func heal() {
         for _ in 0..<2 {
             for from in nodes.indices {

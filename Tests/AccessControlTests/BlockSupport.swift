@@ -48,7 +48,7 @@ extension RandomChoice {
             liftedBy: text(of: "xyz", length: 1...2))
     }
 
-    /// Lists of nodes that have heard of some of the same orders. `contradicting`: some ids stand for two blocks.
+    /// Lists of nodes that have learnt of some of the same orders. `contradicting`: some ids stand for two blocks.
     mutating func lists(_ count: Int, contradicting: Bool = false) -> [BlockList] {
         let orders = (0..<10).map { _ in block() }
         return (0..<count).map { _ in

@@ -16,7 +16,7 @@ struct BlockVerdictTests {
                 keyStore: target.value, id: target.value, principal: target.value))
     }
 
-    @Test("the caller is told which block it is and what is blocked, and not why or by whom")
+    @Test("the caller is informed which block it is and what is blocked, and not why or by whom")
     func client() throws {
         let texts: [(BlockTarget, String)] = [
             (.everything, "all keys"), (.key("payments"), "key \"payments\""),
@@ -42,7 +42,7 @@ struct BlockVerdictTests {
                 "--all, by alice@fra-1, until 1790000001: "))
     }
 
-    @Test("a lost list is told to the caller without the reason, and to the log with it")
+    @Test("a lost list is reported to the caller without the reason, and to the log with it")
     func unknown() throws {
         let verdict = try #require(BlockList.unknown("/var/lib/claviger is corrupt").verdict())
         #expect(verdict.block == nil)

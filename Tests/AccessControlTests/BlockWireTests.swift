@@ -40,7 +40,7 @@ struct BlockWireTests {
                 + #""lifts":[{"id":"\#(id("c"))","liftedAt":3,"liftedBy":"l"}],"version":1}"#)
     }
 
-    @Test("a list's size is never told to be smaller than it is")
+    @Test("a list's size is never reported to be smaller than it is")
     func size() throws {
         var random = RandomChoice(seed: 0x737A)
         for _ in 0..<200 {
@@ -158,12 +158,12 @@ struct BlockWireStrictnessTests {
                 }
             }
             for _ in 0..<Int.random(in: 0...3, using: &random) where !bytes.isEmpty {
-                let place = Int.random(in: bytes.indices, using: &random)
+                let position = Int.random(in: bytes.indices, using: &random)
                 switch Int.random(in: 0..<4, using: &random) {
-                case 0: bytes[place] = UInt8.random(in: .min ... .max, using: &random)
-                case 1: bytes.remove(at: place)
-                case 2: bytes.insert(bytes[Int.random(in: bytes.indices, using: &random)], at: place)
-                default: bytes[place] = UInt8(ascii: "9")
+                case 0: bytes[position] = UInt8.random(in: .min ... .max, using: &random)
+                case 1: bytes.remove(at: position)
+                case 2: bytes.insert(bytes[Int.random(in: bytes.indices, using: &random)], at: position)
+                default: bytes[position] = UInt8(ascii: "9")
                 }
             }
             guard let list = try? readList(bytes) else { continue }

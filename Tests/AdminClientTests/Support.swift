@@ -4,10 +4,10 @@ import Foundation
 import Synchronization
 import Testing
 
-/// A node that does what it is told, and keeps what that was.
+/// A node that does what it is asked, and keeps what that was.
 final class ScriptedNode: NodeAdministration {
     private let answer: AdminAnswer
-    private let told = Mutex<[String]>([])
+    private let reported = Mutex<[String]>([])
     private let shown: AdminStatus
 
     init(_ answer: AdminAnswer = .done("done"), status: AdminStatus = Example.status) {
@@ -15,7 +15,7 @@ final class ScriptedNode: NodeAdministration {
         shown = status
     }
 
-    var commands: [String] { told.withLock { $0 } }
+    var commands: [String] { reported.withLock { $0 } }
 
     func status() -> AdminStatus { shown }
 
@@ -58,7 +58,7 @@ final class ScriptedNode: NodeAdministration {
     }
 
     private func note(_ command: String) -> AdminAnswer {
-        told.withLock { $0.append(command) }
+        reported.withLock { $0.append(command) }
         return answer
     }
 }

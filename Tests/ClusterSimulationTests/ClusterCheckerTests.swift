@@ -36,7 +36,7 @@ struct ClusterCheckerTests {
         switch sabotage {
         case .silencesNodeZero: break
         case .forgetsIncarnations:
-            // It contradicts twice; then all who have heard it forget it, and it contradicts once more.
+            // It contradicts twice; then all who have received it forget it, and it contradicts once more.
             scenario = ClusterScenario(seed: seed, nodes: 4, length: 60 * second)
             scenario.faults = [(5 * second, .freeze(1, for: 4 * second)), (15 * second, .freeze(1, for: 4 * second))]
             scenario.faults += (0..<4).map { (25 * second, .kill($0)) }

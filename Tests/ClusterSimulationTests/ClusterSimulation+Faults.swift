@@ -117,14 +117,14 @@ extension ClusterSimulation {
             .key("key-\(dice.below(3))"), id: id, reason: "simulated", madeBy: "someone@\(nodes[node].name)", now: 1)
         guard block != nil else { return }
         check.blocks.insert(id)
-        tellBlocks(node)
+        sendBlocks(node)
     }
 
     private mutating func lift(at node: Int) {
         guard nodes[node].isUp, let block = nodes[node].blocks.inForce(now: 2).first else { return }
         guard (try? nodes[node].blocks.lift(id: block.id, by: "someone", now: 2)) != nil else { return }
         check.lifts.insert(block.id)
-        tellBlocks(node)
+        sendBlocks(node)
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Gossip
 
-// How a large cluster begins without the storm of a thousand nodes that join at once: each is told of all others before
+// How a large cluster begins without the storm of a thousand nodes that join at once: each is given all others before
 // anything happens, page by page, as a newcomer is.
 
 extension ClusterSimulation {
@@ -13,7 +13,7 @@ extension ClusterSimulation {
             var first = 0
             while first < everybody.count {
                 let page = everybody[first..<min(first + GossipMessage.mostExchanged, everybody.count)]
-                tell(index, Array(page), number: first)
+                send(index, Array(page), number: first)
                 first += GossipMessage.mostExchanged
             }
             discoverSeeds(index)
@@ -21,7 +21,7 @@ extension ClusterSimulation {
     }
 
     /// The node finds an address that answers with the page, and with the name of the next node.
-    private mutating func tell(_ index: Int, _ page: [MemberUpdate], number: Int) {
+    private mutating func send(_ index: Int, _ page: [MemberUpdate], number: Int) {
         let guide = nodes[(index + 1) % nodes.count]
         let address = "page-\(number):1"
         var rest = nodes[index].machine.discovered(addresses: [address], now: now)

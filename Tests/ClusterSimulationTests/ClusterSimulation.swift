@@ -10,7 +10,7 @@ enum ClusterSabotage: CaseIterable {
     case silencesNodeZero
     /// Raised incarnations are not stored, although the node says that they are.
     case forgetsIncarnations
-    /// Nobody hears of a partition's end.
+    /// Nobody learns of a partition's end.
     case neverHeals
     /// Block lists are not exchanged.
     case ignoresBlocks
@@ -123,7 +123,7 @@ struct ClusterSimulation {
         guard join.isWhole(members: members, now: now) else { return }
         nodes[index].join = nil
         nodes[index].blocks.confirm()
-        tellBlocks(index)
+        sendBlocks(index)
     }
 
     mutating func perform(_ actions: GossipActions, of index: Int) {
@@ -178,11 +178,11 @@ struct ClusterSimulation {
         if sabotage == .overwritesBlocks { nodes[to].blocks = list } else { nodes[to].blocks.merge(list, now: 2) }
         let sender = nodes[from].name
         nodes[to].join?.answered(sender, isKnown: list.knowledge == .known, now: now)
-        tellBlocks(to)
+        sendBlocks(to)
         if !isAnswer { carryBlocks(from: to, to: from, isAnswer: true) }
     }
 
-    mutating func tellBlocks(_ index: Int) {
+    mutating func sendBlocks(_ index: Int) {
         var facts = nodes[index].machine.facts
         facts.blocks = nodes[index].blocks.digest
         step(index) { $0.setFacts(facts, now: $1) }

@@ -72,7 +72,7 @@ struct ClusterTableTests {
         var (first, all): ([UInt64], [UInt64]) = ([], [])
         for number in 0..<count {
             let victim = (3 + number * 3 + Int(seed)) % nodes
-            // Stopped, so that nothing tells of it: no connection is refused.
+            // Stopped, so that nothing shows it: no connection is refused.
             guard let times = simulation.detect({ .freeze($0, for: 3_600 * second) }, of: victim, limit: 120 * second)
             else { break }
             first.append(times.first)
@@ -109,8 +109,8 @@ struct ClusterTableTests {
     private func seconds(_ times: [UInt64], _ percentile: Int) -> String {
         let sorted = times.sorted()
         guard !sorted.isEmpty else { return "–" }
-        let place = max(0, (sorted.count * percentile + 99) / 100 - 1)
-        return String(format: "%.2f", Double(sorted[min(place, sorted.count - 1)]) / Double(second))
+        let position = max(0, (sorted.count * percentile + 99) / 100 - 1)
+        return String(format: "%.2f", Double(sorted[min(position, sorted.count - 1)]) / Double(second))
     }
 
     private func pad(_ text: String, _ width: Int) -> String {

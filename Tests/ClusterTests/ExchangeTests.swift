@@ -93,13 +93,15 @@ struct ExchangeTests {
             b.delegate.set { $0.hits[.key("k")] = BlockHits(keyStores: 2, keys: 1) }
             try block("k", in: a.delegate)
             let order = BlockPush(ids: Array(a.delegate.blocks().blocks.keys), isBlock: true)
-            var told: [String: BlockHits] = [:]
-            for await delivery in a.service.push(order, timeout: .seconds(10)) { told[delivery.node] = delivery.hits }
-            #expect(told == ["b": BlockHits(keyStores: 2, keys: 1), "c": BlockHits(keyStores: 0, keys: 0)])
+            var reported: [String: BlockHits] = [:]
+            for await delivery in a.service.push(order, timeout: .seconds(10)) {
+                reported[delivery.node] = delivery.hits
+            }
+            #expect(reported == ["b": BlockHits(keyStores: 2, keys: 1), "c": BlockHits(keyStores: 0, keys: 0)])
         }
     }
 
-    /// Before, what a peer had said was told half a second later: this node's own disk was waited for first.
+    /// Before, what a peer had said was reported half a second later: this node's own disk was waited for first.
     @Test("a disk of this node that never answers does not hold up what others say of theirs")
     func ownDisk() async throws {
         try await withCluster { cluster in
@@ -183,18 +185,18 @@ struct ExchangeTests {
         try await withCluster { cluster in
             var young = canary("young")
             (young.isProvisional, young.provers) = (true, ["serial-1"])
-            let told = young
+            let reported = young
             let order = SharedForget(
                 label: "gone", canaries: [Array(repeating: 7, count: 32)], givenAt: 9, author: "node a")
             let a = try await cluster.start("a")
             a.delegate.set { state in
-                (state.canaries, state.forgets) = ([canary("old"), told], [order])
+                (state.canaries, state.forgets) = ([canary("old"), reported], [order])
                 state.facts.canaries = "of a"
             }
             let b = try await cluster.start("b", seeds: [a.service.address])
             try await eventually("b has heard all, and knows that it has") {
                 b.delegate.get { state in
-                    state.offers["a"]?.contains(told) == true && state.offers["a"]?.contains(canary("old")) == true
+                    state.offers["a"]?.contains(reported) == true && state.offers["a"]?.contains(canary("old")) == true
                         && state.forgetOffers["a"]?.contains(order) == true && state.exchanged["a"] != nil
                 }
             }

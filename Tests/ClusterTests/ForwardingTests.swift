@@ -57,7 +57,7 @@ struct ForwardingTests {
         }
     }
 
-    @Test("what is more than a node can do goes to a peer that tells of room, and says so; it may refuse it")
+    @Test("what is more than a node can do goes to a peer that reports room, and says so; it may refuse it")
     func surplus() async throws {
         try await withCluster { cluster in
             let a = try await cluster.start("a")

@@ -59,7 +59,7 @@ struct ListenerTests {
             func dropped(_ reason: ClusterDrop) -> UInt64 { a.service.statistics.dropped[reason] ?? 0 }
 
             #expect(try curl.post(gossip, try message(from: "evil", to: "a", sequence: 1), to: a.service) == "200")
-            // It is not taken in; its sender is told that the number was used before.
+            // It is not taken in; its sender is informed that the number was used before.
             #expect(try curl.post(gossip, try message(from: "evil", to: "a", sequence: 1), to: a.service) == "200")
             #expect(dropped(.replayed) == 1)
             #expect(try curl.post(gossip, try message(from: "evil", to: "z", sequence: 2), to: a.service) == "400")

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Cluster: who is there", .timeLimit(.minutes(2)))
 struct MembershipTests {
-    @Test("nodes find each other by one seed, and tell each other of themselves")
+    @Test("nodes find each other by one seed, and exchange what they know of themselves")
     func meet() async throws {
         try await withCluster { cluster in
             let a = try await cluster.start("a")
@@ -52,7 +52,7 @@ struct MembershipTests {
     }
 
     // Orders waited for nobody but members of this run: who was cut off during a restart was missed.
-    @Test("who was away while a node left believes it from those who heard it, and waits for whoever did not leave")
+    @Test("who was away while a node left believes it from those who received it, and waits for whoever did not leave")
     func relayedFarewell() async throws {
         try await withCluster { cluster in
             let a = try await cluster.start("a")
@@ -74,7 +74,7 @@ struct MembershipTests {
                 again.service.awaited.map(\.identity.name) == ["a", "d"]
             }
             #expect(again.service.liveness(of: "c") == .left && again.service.liveness(of: "d") == .dead)
-            // Ended, and destroyed: an operator says so, and all are told.
+            // Ended, and destroyed: an operator says so, and all are informed.
             try await eventually("a knows that d is dead") { a.service.liveness(of: "d") == .dead }
             #expect(await again.service.forget("a", by: "me@b", unixSeconds: 1) == .isLive)
             #expect(await again.service.forget("d", by: "me@b", unixSeconds: 1) == nil)
@@ -103,7 +103,7 @@ struct MembershipTests {
         }
     }
 
-    @Test("two nodes of one name are told so")
+    @Test("two nodes of one name are reported so")
     func twins() async throws {
         try await withCluster { cluster in
             let a = try await cluster.start("a")
@@ -112,27 +112,27 @@ struct MembershipTests {
             try await eventually("b is there") { a.service.liveness(of: "b") == .alive }
             let other = try TestCluster()
             let second = try await other.start("b", seeds: [a.service.address, first.service.address], files: files)
-            func isTold(_ node: ScriptedNode) -> Bool {
+            func isAnnounced(_ node: ScriptedNode) -> Bool {
                 node.get { $0.events.contains { if case .twin = $0 { true } else { false } } }
             }
-            try await eventually("one of them says so") { isTold(first.delegate) || isTold(second.delegate) }
+            try await eventually("one of them says so") { isAnnounced(first.delegate) || isAnnounced(second.delegate) }
             await other.stop()
         }
     }
 
-    @Test("drift of the configuration is told, and its end")
+    @Test("drift of the configuration is reported, and its end")
     func drift() async throws {
         try await withCluster { cluster in
             let a = try await cluster.start("a")
             let b = try await cluster.start("b", seeds: [a.service.address])
             try await eventually("they are there") { a.service.liveness(of: "b") == .alive }
             b.delegate.set { $0.facts.configuration = "other" }
-            func isTold(_ differs: Bool) -> Bool {
+            func isAnnounced(_ differs: Bool) -> Bool {
                 a.delegate.get { $0.events.contains(.configurationDiffers(peer: "b", differs)) }
             }
-            try await eventually("it differs") { isTold(true) }
+            try await eventually("it differs") { isAnnounced(true) }
             b.delegate.set { $0.facts.configuration = "same" }
-            try await eventually("it is alike again") { isTold(false) }
+            try await eventually("it is alike again") { isAnnounced(false) }
         }
     }
 }

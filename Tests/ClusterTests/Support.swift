@@ -32,7 +32,7 @@ final class ScriptedNode: ClusterDelegate {
         var offers: [String: [SharedCanary]] = [:]
         var forgets: [SharedForget] = []
         var forgetOffers: [String: [SharedForget]] = [:]
-        /// The version that was told in the last exchange of keys that came to its end.
+        /// The version that was sent in the last exchange of keys that came to its end.
         var exchanged: [String: UInt64] = [:]
         var events: [GossipEvent] = []
         var tlsChanges: [ClusterTLSChange] = []

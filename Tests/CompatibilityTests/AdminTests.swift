@@ -11,12 +11,12 @@ struct AdminTests {
         try JSONDecoder().decode(type, from: try Recording.file("admin/\(name).json"))
     }
 
-    @Test("its status is read; what it does not tell is told as such")
+    @Test("its status is read; what it does not report is reported as such")
     func status() throws {
-        let told = try read(AdminStatus.self, "status.200")
-        let status = told.status
-        #expect(status.node == "node-2" && status.version == "0.1.0" && !status.draining && told.running)
-        #expect(told.asOfUnixSeconds == 1_795_993_311 && word(told.verdict) == "ACTIVE")
+        let reported = try read(AdminStatus.self, "status.200")
+        let status = reported.status
+        #expect(status.node == "node-2" && status.version == "0.1.0" && !status.draining && reported.running)
+        #expect(reported.asOfUnixSeconds == 1_795_993_311 && word(reported.verdict) == "ACTIVE")
         #expect(status.canForward && status.disagreements.isEmpty && status.blocksUnknown == nil && status.store == .ok)
         #expect(status.overload == nil)
         let hsm = try #require(status.hsms.first)
@@ -31,7 +31,7 @@ struct AdminTests {
         #expect(cells == ["proven", "unprovable", "unprovable", "proven", "unprovable"])
         #expect(status.keys.map(\.canaryBy) == ["hsm-1", nil, nil, "hsm-1", nil])
         #expect(status.keys.allSatisfy { $0.complaints == nil && $0.encrypts == nil && $0.disputed == nil })
-        #expect(told.transitions.map(\.hsm) == ["hsm-1"] && told.transitions.map { word($0.to) } == ["active"])
+        #expect(reported.transitions.map(\.hsm) == ["hsm-1"] && reported.transitions.map { word($0.to) } == ["active"])
     }
 
     @Test("its orders: a receipt, how far one has come, and what is blocked")
@@ -67,8 +67,8 @@ struct AdminTests {
         #expect(unknown.name == "hsm-9" && unknown.known == ["hsm-1"] && unknown.message == nil)
     }
 
-    /// It tells of a node neither `unservedCount` nor `isAwaited`; `claviger cluster status` says that the answer may be of
-    /// another version.
+    /// It reports of a node neither `unservedCount` nor `isAwaited`; `claviger cluster status` says that the answer may
+    /// be of another version.
     @Test(
         "its view of the cluster has fewer members than the command line of today needs",
         arguments: [

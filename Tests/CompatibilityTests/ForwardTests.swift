@@ -20,7 +20,7 @@ struct ForwardTests {
         try await TodaysNode.with(
             "node-3", change: { $0.answer = ProxyResponse(status: status, body: SecretBytes(recorded.body)) }
         ) { node, _ in
-            let reply = try await node.hears(recording, from: "node-1")
+            let reply = try await node.receives(recording, from: "node-1")
             #expect(reply.status == 200 && reply.fields["claviger-status"] == "\(status)")
             #expect(reply.body == recorded.body)
             let forwarded = try #require(node.rooms.get(\.forwarded).first)
@@ -71,7 +71,7 @@ struct ForwardTests {
         strange.body = Data(size) + text + strange.body.dropFirst(4 + length)
         #expect(Version16631be.ForwardedRequest(strange.body)?.head.method == "POST")
         try await TodaysNode.with("node-3") { node, _ in
-            let reply = try await node.hears(strange, from: "node-1")
+            let reply = try await node.receives(strange, from: "node-1")
             #expect(reply.fields["claviger-status"] == "500")
             #expect(node.rooms.get(\.forwarded).first?.request.method == "POST")
         }

@@ -102,7 +102,7 @@ struct GossipTests {
         let request = try recording.read(GossipMessage.self)
         let recorded = try message("\(name).answer")
         try await TodaysNode.with(recorded.sender.name) { node, _ in
-            let reply = try await node.hears(recording, from: request.sender.name)
+            let reply = try await node.receives(recording, from: request.sender.name)
             #expect(reply.status == 200)
             let answer = try reply.read(Version16631be.GossipMessage.self)
             #expect(Version16631be.takes(answer))
@@ -135,7 +135,7 @@ struct GossipTests {
             object["updates"] = updates
         }
         try await TodaysNode.with(recorded.receiver ?? "node-3") { node, _ in
-            let reply = try await node.hears(recording, from: recorded.sender.name)
+            let reply = try await node.receives(recording, from: recorded.sender.name)
             #expect(reply.status == 200)
             #expect(try reply.read(Version16631be.GossipMessage.self).kind == .ack)
             let member = try #require(node.service.members.first { $0.identity.name == recorded.sender.name })
@@ -145,17 +145,17 @@ struct GossipTests {
         }
     }
 
-    @Test("a message that was said before is answered so that it reads it, and is told to take a new incarnation")
+    @Test("a message that was said before is answered so that it reads it, and is reported to take a new incarnation")
     func replay() async throws {
         try await TodaysNode.with("node-1") { node, _ in
             let recording = try Recording("gossip-ping.request")
             let (first, second) = (
-                try await node.hears(recording, from: "node-3"), try await node.hears(recording, from: "node-3")
+                try await node.receives(recording, from: "node-3"), try await node.receives(recording, from: "node-3")
             )
             #expect(try first.read(GossipMessage.self).isReplay == false)
             #expect(second.status == 200)
-            let told = try second.read(GossipMessage.self)
-            #expect(told.isReplay)
+            let reported = try second.read(GossipMessage.self)
+            #expect(reported.isReplay)
             let read = try second.read(Version16631be.GossipMessage.self)
             #expect(Version16631be.takes(read) && read.kind == .ack)
         }

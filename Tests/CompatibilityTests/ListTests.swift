@@ -37,7 +37,7 @@ struct ListTests {
         var durable: Bool
     }
 
-    @Test("its list is read, with all targets, an end and a lift; and makes the digest that it tells of it")
+    @Test("its list is read, with all targets, an end and a lift; and makes the digest that it reports of it")
     func blockValues() throws {
         let request = try Recording("blocks.request")
         #expect(request.path == "/cluster/v1/blocks")
@@ -47,30 +47,30 @@ struct ListTests {
             #expect(list.blocks == blocks && list.lifts == lifts && list.knowledge == .known)
             #expect(list.blocks[key]?.duration == 315_360_000)
             #expect(Set(list.inForce(now: now).map(\.id)) == [key, principal, keyStore])
-            let told = try Recording("gossip-drained.request").read(GossipMessage.self).facts.blocks
-            #expect(list.digest == told)
+            let reported = try Recording("gossip-drained.request").read(GossipMessage.self).facts.blocks
+            #expect(list.digest == reported)
         }
         let empty = try Recording("gossip-contact.request").read(GossipMessage.self).facts.blocks
         #expect(BlockList().digest == empty)
     }
 
-    @Test("today's node takes in its list, and tells the union in the form that it reads")
+    @Test("today's node takes in its list, and reports the union in the form that it reads")
     func blockAnswer() async throws {
         let own = Block(
             id: String(repeating: "a", count: 32), target: .key("foo"), reason: "own", madeAt: 1_795_993_400,
             expiresAt: 2_111_353_400, madeBy: "me@node-1")
         try await TodaysNode.with("node-1", change: { $0.blocks = BlockList(blocks: [own], lifts: [], unknown: nil) }) {
             node, _ in
-            let reply = try await node.hears(try Recording("blocks.request"), from: "node-2")
+            let reply = try await node.receives(try Recording("blocks.request"), from: "node-2")
             #expect(reply.status == 200)
-            let told = try reply.read(Version16631be.BlockReply.self)
-            #expect(told.durable && told.list.isKnown)
-            #expect(Set(told.list.blocks.keys) == [all, key, principal, keyStore, own.id])
-            #expect(told.list.blocks[key]?.expiresAt == 2_111_353_307)
-            #expect(told.list.blocks[own.id]?.expiresAt == 2_111_353_400)
+            let reported = try reply.read(Version16631be.BlockReply.self)
+            #expect(reported.durable && reported.list.isKnown)
+            #expect(Set(reported.list.blocks.keys) == [all, key, principal, keyStore, own.id])
+            #expect(reported.list.blocks[key]?.expiresAt == 2_111_353_307)
+            #expect(reported.list.blocks[own.id]?.expiresAt == 2_111_353_400)
             let role = "arn:aws:iam::111122223333:role/example-*"
-            #expect(told.list.blocks[principal]?.target == .init("principal", role))
-            #expect(told.list.lifts[all]?.liftedBy == "bob@node-2")
+            #expect(reported.list.blocks[principal]?.target == .init("principal", role))
+            #expect(reported.list.lifts[all]?.liftedBy == "bob@node-2")
             let here = node.rooms.blocks()
             #expect(here.blocks == blocks.merging([own.id: own]) { $1 } && here.lifts == lifts)
             #expect(node.rooms.get(\.exchanged) == ["node-2": true])
@@ -78,7 +78,7 @@ struct ListTests {
         }
     }
 
-    /// Half of an order could mean another one: such a list costs itself, and is told so.
+    /// Half of an order could mean another one: such a list costs itself, and is reported so.
     @Test("a list of the first form with a member that is not known is refused, on either side")
     func unknownInBlocks() async throws {
         let strange = try Recording("blocks.request").changed { object in
@@ -88,10 +88,10 @@ struct ListTests {
         }
         #expect(throws: DecodingError.self) { try strange.read(Version16631be.BlockList.self) }
         try await TodaysNode.with("node-1") { node, _ in
-            let refused = try await node.hears(strange, from: "node-2")
+            let refused = try await node.receives(strange, from: "node-2")
             #expect(refused.status == 400)
             #expect(node.rooms.blocks() == BlockList())
-            let plain = try await node.hears(try Recording("blocks.request"), from: "node-2")
+            let plain = try await node.receives(try Recording("blocks.request"), from: "node-2")
             #expect(plain.status == 200)
         }
     }
@@ -115,7 +115,7 @@ struct ListTests {
             114, 186, 103, 238, 221, 52, 9,
         ], maker: "hsm-1", node: "node-1", madeAt: 1_795_993_306, isTrusted: true)
 
-    @Test("its canaries are read; who has opened them it does not tell")
+    @Test("its canaries are read; who has opened them it does not report")
     func canaryValues() throws {
         let first = try Recording("canaries.request")
         #expect(first.path == "/cluster/v1/canaries")
@@ -140,17 +140,17 @@ struct ListTests {
         return SharedKeys(canaries: [full, provisional], forgets: [forget])
     }
 
-    @Test("today's node takes in its canaries, and tells in the form that it reads those that decide, and no others")
+    @Test("today's node takes in its canaries, and reports in the form that it reads those that decide, and no others")
     func canaryAnswer() async throws {
         try await TodaysNode.with("node-1", change: { $0.keys = keys }) { node, _ in
-            let reply = try await node.hears(try Recording("canaries-trusted.request"), from: "node-3")
+            let reply = try await node.receives(try Recording("canaries-trusted.request"), from: "node-3")
             #expect(reply.status == 200)
-            let told = try reply.read(Version16631be.CanaryPage.self)
-            #expect(told.isWithinBounds && told.after == nil && told.canaries.map(\.label) == ["bar"])
-            #expect(told.canaries.first?.digest == trustedBar.digest && told.canaries.first?.isTrusted == true)
-            let heard = node.rooms.get(\.offered)
+            let reported = try reply.read(Version16631be.CanaryPage.self)
+            #expect(reported.isWithinBounds && reported.after == nil && reported.canaries.map(\.label) == ["bar"])
+            #expect(reported.canaries.first?.digest == trustedBar.digest && reported.canaries.first?.isTrusted == true)
+            let received = node.rooms.get(\.offered)
             let recorded = try Recording("canaries-trusted.request").read(Page.self).canaries
-            #expect(heard == recorded && heard.count == 2)
+            #expect(received == recorded && received.count == 2)
             try expectToday("canaries-answer", try JSON.object(reply.body))
         }
     }
@@ -162,7 +162,7 @@ struct ListTests {
         }
         #expect(try strange.read(Version16631be.CanaryPage.self).canaries.count == 2)
         try await TodaysNode.with("node-1") { node, _ in
-            let taken = try await node.hears(strange, from: "node-3")
+            let taken = try await node.receives(strange, from: "node-3")
             #expect(taken.status == 200)
             #expect(node.rooms.get(\.offered).map(\.label) == ["bar", "foo"])
         }

@@ -24,8 +24,8 @@ struct Recording {
         start = lines[0]
         fields = Dictionary(
             lines.dropFirst().map { line in
-                let parts = line.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
-                return (parts[0].lowercased(), parts.count > 1 ? parts[1] : "")
+                let pieces = line.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+                return (pieces[0].lowercased(), pieces.count > 1 ? pieces[1] : "")
             }, uniquingKeysWith: { first, _ in first })
         body = Data(bytes[end.upperBound...])
         try #require(fields["content-length"] == "\(body.count)", "\(name) is not whole")

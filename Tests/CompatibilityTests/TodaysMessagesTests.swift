@@ -170,7 +170,7 @@ struct TodaysMessagesTests {
         for (kind, name) in [("exchange", "gossip-contact"), ("ping", "gossip-ping"), ("leave", "gossip-leave")] {
             let request = try #require(try messages(earlier, kind).first, "\(kind)")
             var object = try Self.steady(request)
-            // What it tells of the other's list changes while lists are exchanged.
+            // What it reports of the other's list changes while lists are exchanged.
             var facts = object["facts"] as? [String: Any] ?? [:]
             #expect(facts["blocks"] is String)
             facts["blocks"] = "of the list"

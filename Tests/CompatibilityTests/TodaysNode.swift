@@ -149,7 +149,7 @@ final class TodaysNode {
     /// Has the node of this name say what was recorded, by curl.
     ///
     /// - Parameter budget: microseconds in place of those that were recorded: a busy machine needs more.
-    func hears(_ recording: Recording, from name: String, budget: String = "30000000") async throws -> Reply {
+    func receives(_ recording: Recording, from name: String, budget: String = "30000000") async throws -> Reply {
         let files = try Self.files(name, authority, directory)
         var words = [
             "--silent", "--include", "--max-time", "30", "--cacert", files.ca, "--cert", files.certificate, "--key",
@@ -161,8 +161,8 @@ final class TodaysNode {
         let end = try #require(bytes.range(of: Data("\r\n\r\n".utf8)), "no answer")
         let lines = String(decoding: bytes[..<end.lowerBound], as: UTF8.self).components(separatedBy: "\r\n")
         let fields = lines.dropFirst().map { line in
-            let parts = line.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
-            return (parts[0].lowercased(), parts.count > 1 ? parts[1] : "")
+            let pieces = line.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+            return (pieces[0].lowercased(), pieces.count > 1 ? pieces[1] : "")
         }
         return Reply(
             status: lines[0].split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0,

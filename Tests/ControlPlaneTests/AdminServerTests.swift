@@ -22,9 +22,9 @@ import Testing
     {
         let text = "\(line) HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\(headers)\r\n"
         let answer = try await RawConnection.exchange(Array(text.utf8), socket: socketPath)
-        let parts = answer.components(separatedBy: "\r\n\r\n")
+        let fields = answer.components(separatedBy: "\r\n\r\n")
         let status = answer.split(separator: " ").dropFirst().first.map(String.init) ?? ""
-        return (status, parts.first ?? "", parts.dropFirst().joined(separator: "\r\n\r\n"))
+        return (status, fields.first ?? "", fields.dropFirst().joined(separator: "\r\n\r\n"))
     }
 
     private func mode(_ path: String) throws -> Int {

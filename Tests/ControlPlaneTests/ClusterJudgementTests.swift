@@ -45,7 +45,7 @@ import Testing
         #expect(result.reasons == ["node iad-1 (site iad) is dead, for 34 s"] && result.notes.isEmpty)
     }
 
-    // Shown nowhere before: the node served by an old list until it reached a peer, and nobody was told.
+    // Shown nowhere before: the node served by an old list until it reached a peer, and nobody was informed.
     @Test func aNodeThatWasPutBackIsNamed() {
         let result = judge { nodes in
             nodes[1].restored = .init(
@@ -89,16 +89,16 @@ import Testing
     }
 
     @Test func whoIsOnlySpokenOfCountsForNothing() {
-        func told(for seconds: Int64) -> ClusterJudgement {
+        func reported(for seconds: Int64) -> ClusterJudgement {
             judge { nodes in
                 nodes[1].liveness = .unconfirmed
                 nodes[1].sinceUnixSeconds = Scene.now - seconds
                 unavailable(&nodes[1])
             }
         }
-        #expect(told(for: 5) == ClusterJudgement(verdict: .active, reasons: [], notes: []))
+        #expect(reported(for: 5) == ClusterJudgement(verdict: .active, reasons: [], notes: []))
         #expect(
-            told(for: 31).reasons == [
+            reported(for: 31).reasons == [
                 "node fra-1 hears of fra-2 from others and cannot reach it: nothing is passed on to it"
             ])
     }

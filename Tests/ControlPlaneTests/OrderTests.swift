@@ -31,12 +31,12 @@ import Testing
     private func ask(_ line: String, _ body: String) async throws -> (status: String, body: String) {
         let head = "\(line) HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
         let answer = try await RawConnection.exchange(Array((head + body).utf8), socket: directory.path + "/admin.sock")
-        let parts = answer.components(separatedBy: "\r\n\r\n")
+        let fields = answer.components(separatedBy: "\r\n\r\n")
         let status = answer.split(separator: " ").dropFirst().first.map(String.init) ?? ""
-        return (status, parts.dropFirst().joined(separator: "\r\n\r\n"))
+        return (status, fields.dropFirst().joined(separator: "\r\n\r\n"))
     }
 
-    /// Where each failure was told alike, the second one was "Nothing has changed", with new HSMs in use.
+    /// Where each failure was reported alike, the second one was "Nothing has changed", with new HSMs in use.
     @Test func aReloadThatFailedHalfWayIsNotToldAsNothing() {
         let whole = ReloadFailure(changed: [], cause: "line 3 is no TOML")
         #expect(whole.answer == .refused("Nothing has changed. line 3 is no TOML"))
@@ -94,9 +94,9 @@ import Testing
             let plain = try await ask("POST /blocks/outlook", #"{"key":"k","reason":"r","user":"u"}"#)
             #expect(plain.status == "200" && plain.body == "{\"unable\":[]}\n")
             let body = #"{"key":"k","reason":"r","expiresInSeconds":60,"user":"u"}"#
-            let told = try await ask("POST /blocks/outlook", body)
+            let reported = try await ask("POST /blocks/outlook", body)
             #expect(
-                told.body == #"{"coarser":"without --expires","unable":[{"node":"old","version":"0.1"}]}"# + "\n")
+                reported.body == #"{"coarser":"without --expires","unable":[{"node":"old","version":"0.1"}]}"# + "\n")
             #expect(try await ask("POST /blocks/outlook", #"{"key":"k"}"#).status == "400")
             #expect(try await ask("GET /blocks/outlook", "").status == "405")
         }

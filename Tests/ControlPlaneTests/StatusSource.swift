@@ -26,14 +26,14 @@ func hsm(_ state: HSMStatus.State) -> HSMStatus {
         learned: .init(callMicroseconds: 880, usefulCalls: 12))
 }
 
-/// A node that does what it is told, and keeps what that was.
+/// A node that does what it is asked, and keeps what that was.
 final class ScriptedNode: NodeAdministration {
     private let answer: AdminAnswer
-    private let told = Mutex<[String]>([])
+    private let reported = Mutex<[String]>([])
 
     init(_ answer: AdminAnswer = .done("done")) { self.answer = answer }
 
-    var commands: [String] { told.withLock { $0 } }
+    var commands: [String] { reported.withLock { $0 } }
 
     func status() -> AdminStatus {
         AdminStatus(
@@ -82,7 +82,7 @@ final class ScriptedNode: NodeAdministration {
     }
 
     private func note(_ command: String) -> AdminAnswer {
-        told.withLock { $0.append(command) }
+        reported.withLock { $0.append(command) }
         return answer
     }
 }

@@ -87,8 +87,8 @@ import Testing
         }
         let lost = AdminStatus(
             status: node { $0.blocksUnknown = "lost" }, transitions: [], asOfUnixSeconds: 7)
-        let told = try JSONDecoder().decode(AdminStatus.self, from: try JSONEncoder().encode(lost))
-        #expect(told == lost && told.verdict == .unavailable)
+        let reported = try JSONDecoder().decode(AdminStatus.self, from: try JSONEncoder().encode(lost))
+        #expect(reported == lost && reported.verdict == .unavailable)
         let ended = AdminStatus(status: node { _ in }, transitions: [], running: false, asOfUnixSeconds: 7)
         #expect(ended.verdict == .unavailable)
     }

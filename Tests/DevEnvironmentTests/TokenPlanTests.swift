@@ -39,8 +39,8 @@ import Testing
         for _ in 0..<20_000 {
             var mutated = bytes
             for _ in 0..<Int.random(in: 1...4, using: &generator) {
-                let place = Int.random(in: mutated.indices, using: &generator)
-                mutated[place] = .random(in: .min ... .max, using: &generator)
+                let position = Int.random(in: mutated.indices, using: &generator)
+                mutated[position] = .random(in: .min ... .max, using: &generator)
             }
             if TokenPlan(decoding: SecretBytes(mutated)) == nil { refused += 1 }
         }

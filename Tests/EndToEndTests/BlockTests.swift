@@ -69,7 +69,7 @@ extension EndToEnd {
             try expect(Self.blocked, on: ["node-3"])
         }
 
-        @Test("a node whose store was destroyed refuses everything until a peer tells it the list")
+        @Test("a node whose store was destroyed refuses everything until a peer sends it the list")
         func lostStore() throws {
             #expect(try trio.op("node-1").call("block", "--key", "bar", "--reason", "drill 3").isSuccess)
             for name in Trio.names {
@@ -141,7 +141,7 @@ extension EndToEnd {
                 try trio.report("node-1").liveness(of: "node-2") == "alive"
                     && trio.report("node-2").liveness(of: "node-1") == "alive"
             }
-            // What each has heard of the other by then must not change it.
+            // What each has learnt of the other by then must not change it.
             let until = ContinuousClock.now + .seconds(4)
             repeat {
                 for name in ["node-1", "node-2"] {
@@ -193,7 +193,7 @@ extension EndToEnd {
 
     @Suite("two processes on one state directory", .devTokens(1))
     struct SharedState {
-        /// Of two processes of 16631be only the one that was told refused.
+        /// Of two processes of 16631be only the one that received it refused.
         @Test("a block that is given to one of them is enforced by the other, too, and so is its end")
         func both() throws {
             var first = try ServeConfiguration(from: try sharedNode())

@@ -80,7 +80,7 @@ extension EndToEnd {
             #expect(try check(configuration).end == .exited(0))
         }
 
-        @Test("all that is wrong is told at once")
+        @Test("all that is wrong is reported at once")
         func everythingAtOnce() throws {
             var configuration = try configuration()
             configuration.set("lissten", "\"127.0.0.1:1\"", in: "[xks]")

@@ -76,7 +76,7 @@ extension EndToEnd {
             #expect(hits.output.components(separatedBy: "hits 1 key of 1 key store").count == 4, "\(hits.output)")
         }
 
-        // 16631be: nothing is told, and the node serves by the old list until it reaches a peer.
+        // 16631be: nothing is said, and the node serves by the old list until it reaches a peer.
         @Test("a node whose state directory was put back is shown as restored, also by a peer that was restarted")
         func restored() throws {
             let (directory, manager) = (try trio.stateDirectory("node-3"), FileManager.default)
@@ -86,7 +86,7 @@ extension EndToEnd {
             for key in ["a", "b", "c"] {
                 #expect(try trio.op("node-3").call("block", "--key", key, "--reason", "test").isSuccess)
             }
-            // A node that ends in good order has told all.
+            // A node that ends in good order has informed all.
             #expect(try trio.node("node-3").stop() == .exited(0))
             try manager.removeItem(atPath: directory)
             try manager.moveItem(atPath: directory + "-copy", toPath: directory)

@@ -25,7 +25,7 @@ extension EndToEnd {
             try eventually("the fleet has three nodes") {
                 try Trio.names.allSatisfy { try health($0).contains(#""xksProxyFleetSize":3"#) }
             }
-            // Two tokens, though six places of configuration name them: a serial number counts once.
+            // Two tokens, though six entries of configuration name them: a serial number counts once.
             #expect(try health("node-1").components(separatedBy: #""healthStatus":"ACTIVE""#).count == 3)
 
             trio.node("node-3").process.kill(SIGKILL)
@@ -84,8 +84,8 @@ extension EndToEnd {
             #expect(try trio.report("node-1").liveness(of: "node-3") == "left")
         }
 
-        /// Otherwise its peers refuse all that it says as said before, for as long as that life was. A node of 16631be, which
-        /// nobody could tell better here, took the incarnation of its last life once more.
+        /// Otherwise its peers refuse all that it says as said before, for as long as that life was. A node of 16631be,
+        /// which nobody knew better here, took the incarnation of its last life once more.
         @Test("a node whose store was put back to before its last life does not take that life's incarnation again")
         func putBack() throws {
             let directory = try trio.stateDirectory("node-3")
@@ -102,7 +102,7 @@ extension EndToEnd {
             try eventually("the time is beyond the last incarnation", every: 0.05) {
                 Int(Date().timeIntervalSince1970) > last
             }
-            // Nobody tells it now what it was.
+            // Nobody informs it now what it was.
             for name in ["node-1", "node-2"] { try Processes.stop(trio.node(name).pid) }
             defer { for name in ["node-1", "node-2"] { Processes.resume(trio.node(name).pid) } }
             try trio.restart("node-3")

@@ -4,7 +4,7 @@ import Glibc
 import Testing
 
 extension EndToEnd {
-    /// Who gives an order must not be told by a stranger that it was carried out.
+    /// Who gives an order must not be informed by a stranger that it was carried out.
     @Suite("an admin socket that is somebody else's")
     struct ForeignSocket {
         /// The user of the stranger; only root can start a process of another user.

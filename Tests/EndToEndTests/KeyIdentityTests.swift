@@ -44,8 +44,8 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
         }
 
-        /// A node of 16631be refused all ten encryptions with 400, and told nobody.
-        @Test("a copy that may not encrypt leaves that to the other one, and people are told")
+        /// A node of 16631be refused all ten encryptions with 400, and informed nobody.
+        @Test("a copy that may not encrypt leaves that to the other one, and people are informed")
         func usage() throws {
             let key = "decrypt_only_key"
             let configuration = try configuration("[\"\(key)\"]")
@@ -96,7 +96,7 @@ extension EndToEnd {
 
         /// A node of 16631be did not notice: in 10 s it called 400 of 1,120 good ciphertexts invalid, and of what it encrypted
         /// meanwhile some did not open afterwards.
-        @Test("it is noticed with the next look at the token, and told with the time in between")
+        @Test("it is noticed with the next look at the token, and reported with the time in between")
         func swapped() throws {
             let configuration = try ServeConfiguration(with: faults)
             try faults.clear()

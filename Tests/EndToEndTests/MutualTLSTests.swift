@@ -25,7 +25,7 @@ extension EndToEnd {
             #expect(reply.status == 0)
         }
 
-        /// Over HTTP/2, too, where a client sends several pieces before it hears of the refusal.
+        /// Over HTTP/2, too, where a client sends several pieces before it learns of the refusal.
         @Test(
             "a certificate of another CA ends in the handshake, though it bears the right name, and the client hears why",
             arguments: ["--http1.1", "--http2"])

@@ -156,7 +156,7 @@ extension EndToEnd {
             for (name, vendor) in zip(names, vendors) {
                 let result = try Probe(faults).run(name)
                 #expect(result.isSuccess, "\(result.errors)")
-                let found = try Probe.Finding.read(result)
+                let found = try Probe.Outcome.read(result)
                 #expect(found.profile == vendor.profile)
                 #expect(found.wrongTag == vendor.wrongTag)
             }
@@ -183,12 +183,12 @@ extension EndToEnd {
 
 /// `claviger hsm probe` on the tokens of the suite.
 private struct Probe {
-    struct Finding: Decodable {
+    struct Outcome: Decodable {
         var profile: String?
         var wrongTag: String?
 
-        static func read(_ result: CommandResult) throws -> Finding {
-            try JSONDecoder().decode(Finding.self, from: Data(result.output.utf8))
+        static func read(_ result: CommandResult) throws -> Outcome {
+            try JSONDecoder().decode(Outcome.self, from: Data(result.output.utf8))
         }
     }
 

@@ -48,7 +48,7 @@ extension EndToEnd {
         /// Once the HSMs are well, bad ciphertext is called so, and good ciphertext opens.
         private func expectWell(_ made: [Encrypted], _ node: Node, _ client: XKSClient, hsms: Int) throws {
             try faults.clear()
-            // Some of their last answers were failures, which is told until there are enough good ones.
+            // Some of their last answers were failures, which is reported until there are enough good ones.
             try eventually("the HSMs serve", within: 30) {
                 let serving = try node.health().hsms.filter { ["active", "degraded"].contains($0.state) }.map(\.name)
                 return Set(serving).isSuperset(of: Self.hsms.prefix(hsms))

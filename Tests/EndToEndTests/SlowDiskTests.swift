@@ -4,7 +4,8 @@ import Glibc
 import Testing
 
 extension EndToEnd {
-    /// Whoever gives an order is told at once what is so by now; a disk that takes its time delays its own word only.
+    /// Whoever gives an order is informed at once what is so by now; a disk that takes its time delays its own word
+    /// only.
     @Suite("break glass while a disk takes its time", .devTokens(2))
     struct SlowDisks {
         private static let blocked = "400 InvalidStateException"
@@ -35,7 +36,7 @@ extension EndToEnd {
         }
 
         /// Nodes of 16631be said of node-2, which refused by then, that it had not answered yet.
-        @Test("a peer's disk takes 3 s: it is told of at once, as in force and not on its disk, then as confirmed")
+        @Test("a peer's disk takes 3 s: it is reported at once, as in force and not on its disk, then as confirmed")
         func peers() throws {
             let disk = try SlowDisk()
             let trio = try Trio(from: try sharedNode(), environments: ["node-2": disk.environment])

@@ -33,8 +33,8 @@ extension EndToEnd {
             #expect(try answer("node-1") == Self.blocked)
         }
 
-        /// Nodes of 16631be took the 36,000 lifts, and an order then ended with "1 of 3 nodes have it on disk. NOT CONFIRMED:
-        /// node-2, node-3", which both served on; no line of the log told of the lifts.
+        /// Nodes of 16631be took the 36,000 lifts, and an order then ended with "1 of 3 nodes have it on disk. NOT
+        /// CONFIRMED: node-2, node-3", which both served on; no line of the log reported the lifts.
         @Test("lifts of blocks that nobody has made are refused and logged, and orders go on reaching everybody")
         func lifts() throws {
             for _ in 0..<4 {

@@ -111,7 +111,7 @@ extension EndToEnd {
                     }
                 }
             }
-            // Neither node hears anything else later.
+            // Neither node learns anything else later.
             for _ in 0..<5 {
                 for name in Pair.names {
                     let cells = try pair.op(name).status().key("foo")?.cells

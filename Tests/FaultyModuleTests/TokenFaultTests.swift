@@ -80,7 +80,7 @@ struct TokenFaultTests {
         }
     }
 
-    @Test("session-limit: told, and kept")
+    @Test("session-limit: reported, and kept")
     func sessionLimit() async {
         await #expect(processExitsWith: .success) {
             let hsm = try FaultyHSM(control: "[hsm-1]\nsession-limit 2\n")

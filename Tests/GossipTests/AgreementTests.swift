@@ -18,16 +18,16 @@ struct AgreementTests {
         own: String? = "same"
     ) -> Member {
         Member(
-            identity: identity(name), liveness: liveness, facts: facts(), since: 0, lastHeard: hasSpoken ? 0 : nil,
+            identity: identity(name), liveness: liveness, facts: facts(), since: 0, lastReceived: hasSpoken ? 0 : nil,
             isRemembered: isRemembered, ownConfiguration: own)
     }
 
-    @Test("all who may serve have told the same: what is not offered here is offered nowhere")
+    @Test("all who may serve have reported the same: what is not offered here is offered nowhere")
     func whole() {
         let members = [member("b"), member("c", .suspect), member("d", .left, own: "other")]
         #expect(agreement(members).isWhole && agreement(members).doubt == nil)
         #expect(agreement([], isSought: false).isWhole, "a node that stands alone")
-        // Others tell of it; it may be made up, and it counts for nothing.
+        // Others report it; it may be made up, and it counts for nothing.
         #expect(agreement([member("x", hasSpoken: false, own: nil)]).isWhole)
     }
 
@@ -57,13 +57,13 @@ struct AgreementTests {
     @Test("only a node's own word on its configuration counts")
     func ownWord() throws {
         var solo = try Solo(machine(identity("a")))
-        try solo.hear(from: identity("b"), facts: facts(revision: 3, configuration: "other"))
+        try solo.receive(from: identity("b"), facts: facts(revision: 3, configuration: "other"))
         func own() -> String? { solo.own.member(named: "b")?.ownConfiguration }
         #expect(own() == "other")
         let hearsay = MemberUpdate(identity: identity("b"), liveness: .alive, facts: facts(revision: 9))
-        try solo.hear(from: identity("c"), updates: [hearsay])
+        try solo.receive(from: identity("c"), updates: [hearsay])
         #expect(solo.own.member(named: "b")?.facts?.configuration == "same" && own() == "other")
-        try solo.hear(from: identity("b"), facts: facts(revision: 10))
+        try solo.receive(from: identity("b"), facts: facts(revision: 10))
         #expect(own() == "same")
     }
 }

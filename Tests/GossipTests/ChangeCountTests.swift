@@ -6,9 +6,9 @@ import Testing
 @Suite("Gossip: a count of changes that goes back")
 struct ChangeCountTests {
     private func counted(_ changes: UInt64?, revision: UInt64 = 1, blocks: String = "") -> NodeFacts {
-        var told = facts(revision: revision, blocks: blocks)
-        told.blockChanges = changes
-        return told
+        var reported = facts(revision: revision, blocks: blocks)
+        reported.blockChanges = changes
+        return reported
     }
 
     private func restored(_ solo: Solo) -> [GossipEvent] {
@@ -17,40 +17,40 @@ struct ChangeCountTests {
 
     private func count(_ solo: Solo) -> ChangeCount? { solo.own.member(named: "b")?.blockChanges }
 
-    @Test("it is told once, with both counts, and shown until the count is reached again")
+    @Test("it is reported once, with both counts, and shown until the count is reached again")
     func goesBack() throws {
         var solo = try Solo(machine(identity("a")))
-        try solo.hear(from: identity("b"), facts: counted(7))
+        try solo.receive(from: identity("b"), facts: counted(7))
         #expect(solo.events.contains { $0.event == .counted(peer: "b") })
-        try solo.hear(from: identity("b", incarnation: 2), facts: counted(3))
-        #expect(restored(solo) == [.restored(peer: "b", remembered: 7, told: 3)])
-        #expect(count(solo)?.highest == 7 && count(solo)?.restored?.told == 3)
-        try solo.hear(from: identity("b", incarnation: 2), facts: counted(4, revision: 2))
-        #expect(restored(solo).count == 1 && count(solo)?.restored?.told == 4)
-        try solo.hear(from: identity("b", incarnation: 2), facts: counted(7, revision: 3))
+        try solo.receive(from: identity("b", incarnation: 2), facts: counted(3))
+        #expect(restored(solo) == [.restored(peer: "b", remembered: 7, reported: 3)])
+        #expect(count(solo)?.highest == 7 && count(solo)?.restored?.reported == 3)
+        try solo.receive(from: identity("b", incarnation: 2), facts: counted(4, revision: 2))
+        #expect(restored(solo).count == 1 && count(solo)?.restored?.reported == 4)
+        try solo.receive(from: identity("b", incarnation: 2), facts: counted(7, revision: 3))
         #expect(count(solo)?.restored == nil && count(solo)?.highest == 7)
     }
 
     @Test("a node that does not count, or does not know its list, says nothing; nor does an earlier message")
     func silence() throws {
         var solo = try Solo(machine(identity("a")))
-        try solo.hear(from: identity("b"), facts: counted(7, revision: 5))
-        try solo.hear(from: identity("b"), facts: counted(6, revision: 4))
-        try solo.hear(from: identity("b", incarnation: 2), facts: counted(nil))
+        try solo.receive(from: identity("b"), facts: counted(7, revision: 5))
+        try solo.receive(from: identity("b"), facts: counted(6, revision: 4))
+        try solo.receive(from: identity("b", incarnation: 2), facts: counted(nil))
         #expect(restored(solo).isEmpty && count(solo)?.highest == 7)
     }
 
     // With what others pass on taken: one certificate could show every node as restored.
-    @Test("what others say of a node's count is not heard")
+    @Test("what others say of a node's count is not received")
     func hearsay() throws {
         var solo = try Solo(machine(identity("a")))
-        try solo.hear(from: identity("b"), facts: counted(7))
+        try solo.receive(from: identity("b"), facts: counted(7))
         let lie = MemberUpdate(identity: identity("b"), liveness: .alive, facts: counted(1, revision: 50))
-        try solo.hear(from: identity("c"), updates: [lie])
+        try solo.receive(from: identity("c"), updates: [lie])
         #expect(restored(solo).isEmpty && count(solo)?.highest == 7)
         var endless = counted(1 << 60)
         endless.revision = 51
-        #expect(throws: GossipRefusal.malformed) { try solo.hear(from: identity("c"), facts: endless) }
+        #expect(throws: GossipRefusal.malformed) { try solo.receive(from: identity("c"), facts: endless) }
     }
 
     @Test("a day later it ends, where its list is like this node's again")
@@ -58,13 +58,13 @@ struct ChangeCountTests {
         for blocks in ["", "other"] {
             var solo = try Solo(machine(identity("a")))
             solo.react = { _ in .silence }
-            try solo.hear(from: identity("b"), facts: counted(7))
-            try solo.hear(from: identity("b", incarnation: 2), facts: counted(3))
+            try solo.receive(from: identity("b"), facts: counted(7))
+            try solo.receive(from: identity("b", incarnation: 2), facts: counted(3))
             solo.now += 24 * 3_600 * second - millisecond
-            try solo.hear(from: identity("b", incarnation: 2), facts: counted(3, revision: 2, blocks: blocks))
+            try solo.receive(from: identity("b", incarnation: 2), facts: counted(3, revision: 2, blocks: blocks))
             #expect(count(solo)?.restored != nil)
             solo.now += millisecond
-            try solo.hear(from: identity("b", incarnation: 2), facts: counted(3, revision: 3, blocks: blocks))
+            try solo.receive(from: identity("b", incarnation: 2), facts: counted(3, revision: 3, blocks: blocks))
             #expect((count(solo)?.restored == nil) == blocks.isEmpty)
             #expect(count(solo)?.highest == (blocks.isEmpty ? 3 : 7))
         }
@@ -74,15 +74,15 @@ struct ChangeCountTests {
     func gone() throws {
         var solo = try Solo(machine(identity("a")))
         solo.react = { _ in .silence }
-        try solo.hear(from: identity("b"), facts: counted(7))
-        try solo.hear(.leave, from: identity("b"), facts: counted(7))
+        try solo.receive(from: identity("b"), facts: counted(7))
+        try solo.receive(.leave, from: identity("b"), facts: counted(7))
         for _ in 0..<2 {
             solo.now += 3_600 * second
             solo.step { machine, now, _ in machine.tick(now: now) }
         }
         #expect(solo.own.member(named: "b") == nil && solo.own.changes == ["b": 7])
-        try solo.hear(from: identity("b", incarnation: 9), facts: counted(6))
-        #expect(restored(solo) == [.restored(peer: "b", remembered: 7, told: 6)] && solo.own.changes == ["b": 7])
+        try solo.receive(from: identity("b", incarnation: 9), facts: counted(6))
+        #expect(restored(solo) == [.restored(peer: "b", remembered: 7, reported: 6)] && solo.own.changes == ["b": 7])
     }
 
     @Test("what was remembered from an earlier run of this node counts")
@@ -91,7 +91,7 @@ struct ChangeCountTests {
             GossipMachine(
                 identity: identity("a"), facts: facts(), remembered: [identity("b")], changes: ["b": 7], seed: 7,
                 now: start))
-        try solo.hear(from: identity("b", incarnation: 9), facts: counted(6))
-        #expect(restored(solo) == [.restored(peer: "b", remembered: 7, told: 6)])
+        try solo.receive(from: identity("b", incarnation: 9), facts: counted(6))
+        #expect(restored(solo) == [.restored(peer: "b", remembered: 7, reported: 6)])
     }
 }

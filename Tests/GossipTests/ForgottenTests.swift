@@ -14,13 +14,13 @@ struct ForgottenTests {
     }
 
     // Without: after the restart nobody knew of the order, and who had been cut off went on waiting for c.
-    @Test("a restarted node still knows the order, tells it, and waits for nobody")
+    @Test("a restarted node still knows the order, reports it, and waits for nobody")
     func survives() throws {
         var solo = try restarted(remembered: [identity("c"), identity("d")])
         let member = try #require(solo.own.member(named: "c"))
         #expect(member.forgotten == order && member.liveness == .left && !member.isAwaited)
         #expect(solo.own.member(named: "d")?.isAwaited == true)
-        let page = try #require(try solo.hear(.exchange, from: identity("b")).replies.first?.message.updates)
+        let page = try #require(try solo.receive(.exchange, from: identity("b")).replies.first?.message.updates)
         #expect(page.contains { $0.identity.name == "c" && $0.forgotten == order })
         var silent = solo
         silent.react = { _ in .silence }
@@ -32,7 +32,7 @@ struct ForgottenTests {
     @Test("it is void when the node speaks")
     func void() throws {
         var solo = try restarted()
-        try solo.hear(from: identity("c"))
+        try solo.receive(from: identity("c"))
         let member = try #require(solo.own.member(named: "c"))
         #expect(member.forgotten == nil && member.liveness == .alive && member.isAwaited)
     }
@@ -41,13 +41,13 @@ struct ForgottenTests {
     func newcomers() throws {
         let update = MemberUpdate(identity: identity("c"), liveness: .left, forgotten: order)
         var young = try Solo(machine(identity("n")), peers: [identity("b")])
-        try young.hear(from: identity("b"), updates: [update])
+        try young.receive(from: identity("b"), updates: [update])
         #expect(young.own.member(named: "c")?.forgotten == order && young.own.liveCount == 2)
-        let page = try #require(try young.hear(.exchange, from: identity("b")).replies.first?.message.updates)
+        let page = try #require(try young.receive(.exchange, from: identity("b")).replies.first?.message.updates)
         #expect(page.contains { $0.identity.name == "c" && $0.forgotten == order })
         var old = try Solo(machine(identity("n")), peers: [identity("b")])
         old.run(61 * second)
-        try old.hear(from: identity("b"), updates: [update])
+        try old.receive(from: identity("b"), updates: [update])
         #expect(old.own.member(named: "c") == nil)
     }
 

@@ -12,7 +12,7 @@ struct ForwardingChoiceTests {
         change(&own)
         return Member(
             identity: identity(name, site: site), liveness: liveness, facts: own, roundTrip: roundTrip, since: 0,
-            lastHeard: 0)
+            lastReceived: 0)
     }
 
     private func order(_ members: [Member], key: String = "k") -> [String] {
@@ -46,7 +46,7 @@ struct ForwardingChoiceTests {
         #expect(!choice.canServe("k") && choice.canServe("other") && choice.canServeAny)
     }
 
-    @Test("what a node cannot do goes to those that tell of room, are alike, serve the key, and are not suspected")
+    @Test("what a node cannot do goes to those that report room, are alike, serve the key, and are not suspected")
     func roomy() {
         func room(_ perSecond: UInt32, _ milliseconds: UInt32 = 5) -> NodeRoom {
             NodeRoom(perSecond: perSecond, callMicroseconds: milliseconds * 1_000)
@@ -77,7 +77,7 @@ struct ForwardingChoiceTests {
         let silent = Member(identity: identity("b"), liveness: .alive, since: 0)
         #expect(order([silent]).isEmpty)
         var praised = member("b")
-        praised.lastHeard = nil
+        praised.lastReceived = nil
         #expect(order([praised]).isEmpty, "others praise it, and it has said nothing here")
     }
 }

@@ -16,13 +16,13 @@ struct HearsayTests {
     func ends() throws {
         var solo = try trio()
         for incarnation: UInt64 in [1, 2, 1 << 53] {
-            try solo.hear(
+            try solo.receive(
                 from: identity("b"),
                 updates: [MemberUpdate(identity: identity("c", incarnation: incarnation), liveness: .left)])
             #expect(solo.own.member(named: "c")?.isAwaited == true && solo.liveness(of: "c") == .alive)
         }
         for liveness: Liveness in [.alive, .suspect, .dead] {
-            try solo.hear(
+            try solo.receive(
                 from: identity("b"),
                 updates: [
                     MemberUpdate(
@@ -36,26 +36,26 @@ struct HearsayTests {
         solo.run(second)
         #expect(solo.sent.contains { $0.send.destination.name == "c" })
         #expect(solo.own.member(named: "c")?.unconfirmedIncarnation == nil, "it has spoken, and knows nothing of it")
-        try solo.hear(from: identity("c", incarnation: 2))
+        try solo.receive(from: identity("c", incarnation: 2))
         #expect(solo.own.member(named: "c")?.identity.incarnation == 2, "its own word still counts")
     }
 
     @Test("its own farewell is believed from whoever passes it on, for that life only")
     func farewells() throws {
         var solo = try trio()
-        try solo.hear(from: identity("c", incarnation: 5))
-        try solo.hear(from: identity("b"), updates: [farewell(of: identity("c", incarnation: 4))])
+        try solo.receive(from: identity("c", incarnation: 5))
+        try solo.receive(from: identity("b"), updates: [farewell(of: identity("c", incarnation: 4))])
         #expect(solo.liveness(of: "c") == .alive, "an earlier life")
         var other = farewell(of: identity("c", incarnation: 5))
         other.farewell?.name = "d"
-        try solo.hear(from: identity("b"), updates: [other])
+        try solo.receive(from: identity("b"), updates: [other])
         #expect(solo.liveness(of: "c") == .alive, "another node's")
-        try solo.hear(from: identity("b"), updates: [farewell(of: identity("c", incarnation: 5))])
+        try solo.receive(from: identity("b"), updates: [farewell(of: identity("c", incarnation: 5))])
         #expect(solo.liveness(of: "c") == .left && solo.own.member(named: "c")?.isAwaited == false)
         // Passed on with what proves it.
-        let page = try #require(try solo.hear(.exchange, from: identity("b")).replies.first?.message.updates)
+        let page = try #require(try solo.receive(.exchange, from: identity("b")).replies.first?.message.updates)
         #expect(page.contains { $0.identity.name == "c" && $0.farewell?.incarnation == 5 })
-        try solo.hear(from: identity("c", incarnation: 6))
+        try solo.receive(from: identity("c", incarnation: 6))
         #expect(solo.liveness(of: "c") == .alive)
     }
 
@@ -64,7 +64,7 @@ struct HearsayTests {
         var solo = try trio()
         let order = ForgetNodeOrder(author: "mallory@b", givenAt: 1)
         let update = MemberUpdate(identity: identity("c"), liveness: .left, forgotten: order)
-        try solo.hear(from: identity("b"), updates: [update])
+        try solo.receive(from: identity("b"), updates: [update])
         #expect(solo.liveness(of: "c") == .alive)
         func refusal(_ name: String) -> ForgetRefusal? {
             if case .failure(let refusal) = solo.own.forget(name, by: order, now: solo.now) { refusal } else { nil }
@@ -76,7 +76,7 @@ struct HearsayTests {
         }
         solo.run(10 * second)
         #expect(solo.liveness(of: "c") == .dead && refusal("x") == .unknown(known: ["c"]))
-        try solo.hear(from: identity("b"), updates: [update])
+        try solo.receive(from: identity("b"), updates: [update])
         #expect(solo.own.member(named: "c")?.forgotten == order && refusal("c") == .hasLeft)
     }
 
@@ -90,7 +90,7 @@ struct HearsayTests {
             for liveness: Liveness in [.dead, .alive] {
                 var me = identity("a", incarnation: claimed)
                 me.address = "elsewhere:1"
-                try solo.hear(from: identity("b"), updates: [MemberUpdate(identity: me, liveness: liveness)])
+                try solo.receive(from: identity("b"), updates: [MemberUpdate(identity: me, liveness: liveness)])
             }
             solo.run(6 * second)
         }
@@ -117,14 +117,14 @@ struct HearsayTests {
         #expect(a.member(named: "b")?.identity.incarnation == 2)
     }
 
-    /// Without it a third node knew of no twins, and called orders confirmed that one of the two had not heard.
+    /// Without it a third node knew of no twins, and called orders confirmed that one of the two had not received.
     @Test("two nodes of one name are seen by a third, by their addresses and by their own word")
     func twins() throws {
         var solo = try trio()
         let here = identity("c")
         var there = identity("c", incarnation: 1)
         there.address = "other:7443"
-        try solo.hear(from: there)
+        try solo.receive(from: there)
         #expect(solo.own.twins == ["c": "other:7443"], "two addresses in one life")
         solo.run(70 * second) { _ in false }
         #expect(solo.own.twins.isEmpty)
@@ -132,18 +132,18 @@ struct HearsayTests {
         for (life, node) in [(2, there), (3, here), (4, there)] {
             var speaker = node
             speaker.incarnation = UInt64(life)
-            try solo.hear(from: speaker)
+            try solo.receive(from: speaker)
             solo.run(5 * second)
         }
         #expect(solo.own.twins.keys.sorted() == ["c"])
-        var told = facts(revision: 9)
-        told.twinAddress = "second:1"
-        try solo.hear(from: identity("b"), facts: told)
+        var reported = facts(revision: 9)
+        reported.twinAddress = "second:1"
+        try solo.receive(from: identity("b"), facts: reported)
         #expect(solo.own.twins["b"] == "second:1")
         // And its own.
         var me = identity("a")
         me.address = "elsewhere:1"
-        try solo.hear(from: me)
+        try solo.receive(from: me)
         #expect(solo.own.twins["a"] == "elsewhere:1" && solo.own.facts.twinAddress == "elsewhere:1")
     }
 }

@@ -128,7 +128,7 @@ struct HostileTests {
             Gossip.NodeIdentity(name: "b", address: "b:7443", site: "here", incarnation: 1),
             Gossip.NodeIdentity(name: "c", address: "c:7443", site: "here", incarnation: 1)
         )
-        func tell(_ identity: Gossip.NodeIdentity, _ liveness: Liveness, _ sequence: UInt64) throws {
+        func report(_ identity: Gossip.NodeIdentity, _ liveness: Liveness, _ sequence: UInt64) throws {
             _ = try own.received(
                 GossipMessage(
                     kind: .ping, sender: b, receiver: "a", sequence: sequence, facts: NodeFacts(revision: 1),
@@ -136,17 +136,17 @@ struct HostileTests {
                 now: start
             ).get()
         }
-        try tell(c, .alive, 1)
+        try report(c, .alive, 1)
         var absurd = c
         absurd.incarnation = 1 << 53
-        try tell(absurd, .dead, 2)
+        try report(absurd, .dead, 2)
         #expect(own.member(named: "c")?.liveness == .alive)
         var me = own.identity
         me.incarnation = 1 << 53
-        try tell(me, .dead, 3)
+        try report(me, .dead, 3)
         #expect(own.identity.incarnation == 1)
         me.incarnation = 1
-        try tell(me, .dead, 4)
+        try report(me, .dead, 4)
         #expect(own.identity.incarnation == 2)
     }
 }

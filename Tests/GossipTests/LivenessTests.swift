@@ -34,11 +34,11 @@ struct LivenessTests {
         wire.run(3 * second) { wire in ["a", "b"].allSatisfy { wire.liveness(of: "c", at: $0) == .dead } }
         #expect(["a", "b"].allSatisfy { wire.liveness(of: "c", at: $0) == .dead })
         #expect(wire.now - began <= 3 * second)
-        let told = wire.events["a"]?.compactMap { event -> Liveness? in
+        let reported = wire.events["a"]?.compactMap { event -> Liveness? in
             if case .changed(let member, _, _) = event, member.identity.name == "c" { return member.liveness }
             return nil
         }
-        #expect(told == [.alive, .suspect, .dead])
+        #expect(reported == [.alive, .suspect, .dead])
     }
 
     @Test("a node of another site is given more time")
@@ -65,7 +65,7 @@ struct LivenessTests {
         #expect(wire.machines["a"]?.counters.suspicions == 0)
     }
 
-    @Test("a suspect that hears of it contradicts with a greater incarnation, and lives")
+    @Test("a suspect that learns of it contradicts with a greater incarnation, and lives")
     func refutation() {
         var wire = trio()
         silence("c", in: &wire)
@@ -82,7 +82,7 @@ struct LivenessTests {
         #expect(!refuted.isEmpty && Set(refuted).count == refuted.count, "never twice with one incarnation")
     }
 
-    @Test("a suspect is told in every message to it (Lifeguard's buddy notice)")
+    @Test("a suspect is reported in every message to it (Lifeguard's buddy notice)")
     func buddy() throws {
         var own = machine(identity("a"))
         _ = try own.received(message(from: identity("b"), to: "a", sequence: 1), from: "b", ticket: 1, now: start).get()

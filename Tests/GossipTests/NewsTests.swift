@@ -8,12 +8,12 @@ struct NewsTests {
         actions.events.filter { if case .changed = $0 { false } else { true } }
     }
 
-    private func hear(
-        _ own: inout GossipMachine, _ told: NodeFacts, _ sequence: UInt64, at now: UInt64 = start
+    private func receive(
+        _ own: inout GossipMachine, _ reported: NodeFacts, _ sequence: UInt64, at now: UInt64 = start
     ) throws -> [GossipEvent] {
         events(
             try own.received(
-                message(from: identity("b"), to: "a", sequence: sequence, facts: told), from: "b", ticket: sequence,
+                message(from: identity("b"), to: "a", sequence: sequence, facts: reported), from: "b", ticket: sequence,
                 now: now
             ).get())
     }
@@ -21,45 +21,45 @@ struct NewsTests {
     @Test("later facts hold, earlier ones do not come back")
     func revisions() throws {
         var own = machine(identity("a"))
-        _ = try hear(&own, facts(revision: 5, states: [.active]), 1)
-        _ = try hear(&own, facts(revision: 4, states: [.unavailable]), 2)
+        _ = try receive(&own, facts(revision: 5, states: [.active]), 1)
+        _ = try receive(&own, facts(revision: 4, states: [.unavailable]), 2)
         #expect(own.member(named: "b")?.facts?.hsms.first?.state == .active)
-        _ = try hear(&own, facts(revision: 6, states: [.unavailable]), 3)
+        _ = try receive(&own, facts(revision: 6, states: [.unavailable]), 3)
         #expect(own.member(named: "b")?.facts?.hsms.first?.state == .unavailable)
     }
 
-    @Test("drift of the configuration is told once for each change")
+    @Test("drift of the configuration is reported once for each change")
     func drift() throws {
         var own = machine(identity("a"))
-        #expect(try hear(&own, facts(revision: 1), 1).isEmpty)
+        #expect(try receive(&own, facts(revision: 1), 1).isEmpty)
         #expect(
-            try hear(&own, facts(revision: 2, configuration: "other"), 2)
+            try receive(&own, facts(revision: 2, configuration: "other"), 2)
                 == [.configurationDiffers(peer: "b", true)])
-        #expect(try hear(&own, facts(revision: 3, configuration: "third"), 3).isEmpty)
-        #expect(try hear(&own, facts(revision: 4), 4) == [.configurationDiffers(peer: "b", false)])
+        #expect(try receive(&own, facts(revision: 3, configuration: "third"), 3).isEmpty)
+        #expect(try receive(&own, facts(revision: 4), 4) == [.configurationDiffers(peer: "b", false)])
         // Our own may change, too.
         let actions = own.setFacts(facts(configuration: "new"), now: start)
         #expect(events(actions) == [.configurationDiffers(peer: "b", true)])
     }
 
-    @Test("lists of blocks and canaries that differ are told at once, then with a pause")
+    @Test("lists of blocks and canaries that differ are reported at once, then with a pause")
     func digests() throws {
         var own = machine(identity("a"))
         let peer = GossipDestination(name: "b", address: "b:7443")
         let other = facts(revision: 1, canaries: "c", blocks: "b")
-        #expect(try hear(&own, other, 1) == [.blocksDiffer(peer: peer), .canariesDiffer(peer: peer)])
-        #expect(try hear(&own, other, 2, at: start + 300 * millisecond).isEmpty)
+        #expect(try receive(&own, other, 1) == [.blocksDiffer(peer: peer), .canariesDiffer(peer: peer)])
+        #expect(try receive(&own, other, 2, at: start + 300 * millisecond).isEmpty)
         #expect(
-            try hear(&own, other, 3, at: start + 1_100 * millisecond)
+            try receive(&own, other, 3, at: start + 1_100 * millisecond)
                 == [.blocksDiffer(peer: peer), .canariesDiffer(peer: peer)])
-        #expect(try hear(&own, facts(revision: 2), 4, at: start + 3 * second).isEmpty)
+        #expect(try receive(&own, facts(revision: 2), 4, at: start + 3 * second).isEmpty)
     }
 
     @Test("what changes at one node is soon known at all, through others where need be")
     func spreading() {
         var wire = Wire(["a", "b", "c", "d"].map { identity($0) })
         wire.run(5 * second)
-        // a and d do not hear each other directly.
+        // a and d do not reach each other directly.
         wire.isOpen = { !(($0 == "a" && $1 == "d") || ($0 == "d" && $1 == "a")) }
         wire.step("a") { $0.setFacts(facts(states: [.unavailable]), now: $1) }
         let isKnown = { (wire: Wire) in

@@ -2,7 +2,7 @@
 import Gossip
 import Testing
 
-/// What a node's own parts tell it to say comes from HSMs and files. It must not make peers drop its messages.
+/// What a node's own components give it to say comes from HSMs and files. It must not make peers drop its messages.
 @Suite("Gossip: what a node says of itself is within the bounds")
 struct OwnFactsTests {
     private func wild(_ text: String) -> NodeFacts {
@@ -34,11 +34,11 @@ struct OwnFactsTests {
 
     @Test("whatever the parts say, others take it", arguments: OwnFactsTests.texts.indices)
     func taken(index: Int) throws {
-        let told = wild(Self.texts[index])
-        var first = machine(identity("a"), facts: told)
+        let reported = wild(Self.texts[index])
+        var first = machine(identity("a"), facts: reported)
         #expect(try isTaken(&first), "from the beginning")
         var later = machine(identity("a"))
-        _ = later.setFacts(told, now: start)
+        _ = later.setFacts(reported, now: start)
         #expect(try isTaken(&later), "later")
         #expect(later.facts.hsms.count == NodeFacts.mostHSMs)
         #expect(later.facts.unservedKeys.count == NodeFacts.mostUnservedKeys)
@@ -46,12 +46,12 @@ struct OwnFactsTests {
 
     @Test("what is within the bounds is said as it is")
     func untouched() {
-        var told = facts(configuration: "abc", canaries: "d", blocks: "e", states: HSMFact.State.known)
-        told.unservedKeys = ["clé", "鍵"]
+        var reported = facts(configuration: "abc", canaries: "d", blocks: "e", states: HSMFact.State.known)
+        reported.unservedKeys = ["clé", "鍵"]
         var own = machine(identity("a"))
-        _ = own.setFacts(told, now: start)
-        told.revision = 2
-        #expect(own.facts == told)
+        _ = own.setFacts(reported, now: start)
+        reported.revision = 2
+        #expect(own.facts == reported)
     }
 
     @Test("the revision is the machine's own: it grows with each change, and with nothing else")

@@ -2,7 +2,7 @@
 import Gossip
 import Testing
 
-/// Those times that docs and settings promise, to the nanosecond. How it goes in a cluster is told in `LivenessTests`.
+/// Those times that docs and settings promise, to the nanosecond. How it goes in a cluster stands in `LivenessTests`.
 @Suite("Gossip: probes and their times")
 struct ProbeTests {
     /// b is silent, c answers; about b it says what is given.
@@ -36,7 +36,7 @@ struct ProbeTests {
             solo.run(5 * second) { $0.liveness(of: "b") == .suspect }
             let suspect = solo.now
             let update = MemberUpdate(identity: identity("b"), liveness: .suspect, accuser: accuser)
-            try solo.hear(from: identity("c"), updates: [update])
+            try solo.receive(from: identity("c"), updates: [update])
             solo.run(5 * second) { $0.liveness(of: "b") == .dead }
             #expect(solo.now - suspect == GossipTiming.lan.suspicion * factor, "\(accuser)")
         }
@@ -44,12 +44,12 @@ struct ProbeTests {
 
     @Test("a missing nack speaks against the asker, one that came does not")
     func nacks() throws {
-        var told = try silentB(aboutB: .answer(.nack))
-        told.run(5 * second) { $0.liveness(of: "b") == .suspect }
-        #expect(told.liveness(of: "b") == .suspect && told.own.counters.healthScore == 0)
-        var untold = try silentB(aboutB: .silence)
-        untold.run(5 * second) { $0.liveness(of: "b") == .suspect }
-        #expect(untold.liveness(of: "b") == .suspect && untold.own.counters.healthScore == 1)
+        var reported = try silentB(aboutB: .answer(.nack))
+        reported.run(5 * second) { $0.liveness(of: "b") == .suspect }
+        #expect(reported.liveness(of: "b") == .suspect && reported.own.counters.healthScore == 0)
+        var unreported = try silentB(aboutB: .silence)
+        unreported.run(5 * second) { $0.liveness(of: "b") == .suspect }
+        #expect(unreported.liveness(of: "b") == .suspect && unreported.own.counters.healthScore == 1)
     }
 
     @Test("a ping through another passes the probe")
@@ -66,7 +66,7 @@ struct ProbeTests {
         var solo = try silentB(aboutB: .answer(.nack))
         for _ in 0..<100 {
             solo.run(200 * millisecond)
-            try solo.hear(from: identity("b"))
+            try solo.receive(from: identity("b"))
         }
         #expect(solo.liveness(of: "b") == .alive && solo.own.counters.failedProbes == 0)
     }

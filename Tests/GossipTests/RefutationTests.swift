@@ -21,7 +21,7 @@ struct RefutationTests {
     func once(liveness: Liveness) throws {
         var solo = try Solo(machine(identity("a", incarnation: 5)), peers: [identity("b")])
         let accuser = liveness == .left ? nil : "x"
-        for _ in 0..<3 { try solo.hear(from: identity("b"), updates: [claim(liveness, 5, accuser: accuser)]) }
+        for _ in 0..<3 { try solo.receive(from: identity("b"), updates: [claim(liveness, 5, accuser: accuser)]) }
         #expect(refutations(solo) == [.refuted(incarnation: 6, accuser: accuser ?? "b")])
         #expect(solo.own.identity.incarnation == 6 && solo.own.counters.refutations == 1)
     }
@@ -29,16 +29,16 @@ struct RefutationTests {
     @Test("claims of earlier incarnations, and that it lives, need no answer")
     func needless() throws {
         var solo = try Solo(machine(identity("a", incarnation: 5)), peers: [identity("b")])
-        try solo.hear(from: identity("b"), updates: [claim(.dead, 4), claim(.suspect, 1), claim(.alive, 5)])
+        try solo.receive(from: identity("b"), updates: [claim(.dead, 4), claim(.suspect, 1), claim(.alive, 5)])
         #expect(solo.own.identity.incarnation == 5 && refutations(solo).isEmpty)
     }
 
-    @Test("the answer to the accusation already contradicts it, and others hear of it at once")
+    @Test("the answer to the accusation already contradicts it, and others learn of it at once")
     func atOnce() throws {
         var solo = try Solo(machine(identity("a")), peers: [identity("b"), identity("c")])
         solo.run(second)
         solo.sent = []
-        let actions = try solo.hear(from: identity("b"), updates: [claim(.suspect, 1)])
+        let actions = try solo.receive(from: identity("b"), updates: [claim(.suspect, 1)])
         #expect(actions.replies.map(\.message.sender.incarnation) == [2])
         solo.run(GossipSettings().courierGap)
         #expect(Set(solo.sent.compactMap(\.send.destination.name)) == ["b", "c"])
@@ -51,7 +51,7 @@ struct RefutationTests {
         var solo = try Solo(machine(identity("a")), peers: [identity("b")])
         for _ in 0..<500 {
             let liveness = Liveness.allCases.randomElement(using: &numbers) ?? .dead
-            try solo.hear(
+            try solo.receive(
                 from: identity("b"), updates: [claim(liveness, UInt64.random(in: 0..<300, using: &numbers))])
         }
         let raised = refutations(solo).compactMap { event -> UInt64? in
@@ -67,28 +67,28 @@ struct RefutationTests {
         let most = GossipBounds.highestNumber
         var solo = try Solo(machine(identity("a", incarnation: .max)), peers: [identity("b")])
         #expect(solo.own.identity.incarnation == most)
-        try solo.hear(from: identity("b"), updates: [claim(.dead, most)])
+        try solo.receive(from: identity("b"), updates: [claim(.dead, most)])
         #expect(solo.own.identity.incarnation == most && refutations(solo).isEmpty)
     }
 
     @Test("a suspect that speaks in the same incarnation stays one; a greater incarnation ends it")
     func suspect() throws {
         var solo = try Solo(machine(identity("a")), peers: [identity("b"), identity("c")])
-        try solo.hear(from: identity("c"), updates: [claim(.suspect, 1, of: "b", accuser: "c")])
-        try solo.hear(from: identity("b"))
+        try solo.receive(from: identity("c"), updates: [claim(.suspect, 1, of: "b", accuser: "c")])
+        try solo.receive(from: identity("b"))
         #expect(solo.liveness(of: "b") == .suspect)
-        try solo.hear(from: identity("c"), updates: [claim(.alive, 1, of: "b")])
+        try solo.receive(from: identity("c"), updates: [claim(.alive, 1, of: "b")])
         #expect(solo.liveness(of: "b") == .suspect, "only b itself can contradict")
-        try solo.hear(from: identity("b", incarnation: 2))
+        try solo.receive(from: identity("b", incarnation: 2))
         #expect(solo.liveness(of: "b") == .alive)
-        try solo.hear(from: identity("c"), updates: [claim(.suspect, 1, of: "b", accuser: "c")])
+        try solo.receive(from: identity("c"), updates: [claim(.suspect, 1, of: "b", accuser: "c")])
         #expect(solo.liveness(of: "b") == .alive, "what was said of an earlier incarnation holds no more")
     }
 
-    @Test("who speaks in an earlier life is told first what is known of it", arguments: [true, false])
+    @Test("who speaks in an earlier life is informed first of what is known of it", arguments: [true, false])
     func earlier(isExchange: Bool) throws {
         var solo = try Solo(machine(identity("a")), peers: [identity("b", incarnation: 9), identity("c")])
-        let actions = try solo.hear(isExchange ? .exchange : .ping, from: identity("b", incarnation: 3))
+        let actions = try solo.receive(isExchange ? .exchange : .ping, from: identity("b", incarnation: 3))
         let reply = try #require(actions.replies.first?.message)
         #expect(reply.kind == (isExchange ? .exchange : .ack))
         #expect(reply.updates.first == claim(.alive, 9, of: "b"))
@@ -98,13 +98,13 @@ struct RefutationTests {
     @Test("one that has left comes back with a greater incarnation only")
     func comesBack() throws {
         var solo = try Solo(machine(identity("a")), peers: [identity("b"), identity("c")])
-        try solo.hear(.leave, from: identity("b"))
+        try solo.receive(.leave, from: identity("b"))
         #expect(solo.liveness(of: "b") == .left && solo.own.liveCount == 2)
-        let actions = try solo.hear(from: identity("b"))
+        let actions = try solo.receive(from: identity("b"))
         #expect(actions.replies.first?.message.updates.first == claim(.left, 1, of: "b"), "so it can contradict")
-        try solo.hear(from: identity("c"), updates: [claim(.dead, 1, of: "b", accuser: "c")])
+        try solo.receive(from: identity("c"), updates: [claim(.dead, 1, of: "b", accuser: "c")])
         #expect(solo.liveness(of: "b") == .left)
-        try solo.hear(from: identity("b", incarnation: 2))
+        try solo.receive(from: identity("b", incarnation: 2))
         #expect(solo.liveness(of: "b") == .alive && solo.own.liveCount == 3)
     }
 
@@ -119,7 +119,7 @@ struct RefutationTests {
         #expect(solo.own.hasLeft)
         solo.run(second)
         solo.sent = []
-        let actions = try solo.hear(from: identity("n1"), updates: [claim(.dead, 1)])
+        let actions = try solo.receive(from: identity("n1"), updates: [claim(.dead, 1)])
         #expect(actions.replies.map(\.message.kind) == [.ack])
         solo.run(10 * second)
         #expect(solo.sent.isEmpty && refutations(solo).isEmpty && solo.own.identity.incarnation == 1)

@@ -47,7 +47,7 @@ struct RejoinTests {
         solo.run(60 * second)
         func awaited() -> [String] { solo.own.members.filter(\.isAwaited).map(\.identity.name) }
         #expect(awaited() == ["b", "c", "d", "e"])
-        try solo.hear(from: identity("e", incarnation: 2), updates: [farewell(of: identity("b"))])
+        try solo.receive(from: identity("e", incarnation: 2), updates: [farewell(of: identity("b"))])
         #expect(awaited() == ["c", "d", "e"])
         let order = ForgetNodeOrder(author: "alice@a", givenAt: 1)
         solo.step { machine, now, _ in
@@ -56,7 +56,7 @@ struct RejoinTests {
         #expect(awaited() == ["d", "e"])
         #expect(solo.own.member(named: "c")?.forgotten == order)
         // Whoever was forgotten, and speaks, is there again.
-        try solo.hear(from: identity("c"))
+        try solo.receive(from: identity("c"))
         #expect(awaited() == ["c", "d", "e"] && solo.own.member(named: "c")?.forgotten == nil)
     }
 
@@ -70,7 +70,7 @@ struct RejoinTests {
         #expect(own.member(named: "b")?.identity == moved)
     }
 
-    @Test("a node that has lost its store is told its earlier incarnation, and goes beyond it")
+    @Test("a node that has lost its store is informed of its earlier incarnation, and goes beyond it")
     func lostStore() {
         var wire = Wire([identity("a"), identity("b", incarnation: 50)])
         wire.run(3 * second)
@@ -95,18 +95,18 @@ struct RejoinTests {
         for observer in ["a", "b", "c", "d"] { #expect(wire.machines[observer]?.liveCount == 4, "\(observer)") }
     }
 
-    @Test("two nodes of one name are told so, and do not outdo each other without end")
+    @Test("two nodes of one name are reported so, and do not outdo each other without end")
     func twins() {
         var own = machine(identity("a"))
         let twin = NodeIdentity(name: "a", address: "other:7443", site: "here", incarnation: 9)
-        var told = 0
+        var reported = 0
         for round: UInt64 in 0..<200 {
             let now = start + round * 100 * millisecond
             let actions = own.received(
                 message(from: twin, to: "a", sequence: round + 1), from: "a", ticket: round, now: now)
-            told += (try? actions.get())?.events.count { if case .twin = $0 { true } else { false } } ?? 0
+            reported += (try? actions.get())?.events.count { if case .twin = $0 { true } else { false } } ?? 0
         }
-        #expect((2...6).contains(told), "\(told) times in 20 s")
+        #expect((2...6).contains(reported), "\(reported) times in 20 s")
         #expect(own.identity.incarnation < 30)
     }
 

@@ -11,7 +11,7 @@ struct RelayTests {
         solo.run(500 * millisecond)
         solo.react = { $0.destination.name == "c" ? reaction : Solo.properly($0) }
         solo.replies = []
-        try solo.hear(.pingRequest, from: identity("b"), target: target)
+        try solo.receive(.pingRequest, from: identity("b"), target: target)
         return (solo, solo.now)
     }
 
@@ -30,7 +30,7 @@ struct RelayTests {
         #expect(reply.reply.ticket == 3 && reply.reply.message.sequence == 3 && reply.reply.message.receiver == "b")
     }
 
-    @Test("who hears nothing says so after the relay's timeout, by the nearer of the two sites")
+    @Test("who learns nothing says so after the relay's timeout, by the nearer of the two sites")
     func silent() throws {
         for site in ["here", "there"] {
             var (solo, asked) = try asked(site: site, .silence)
@@ -52,7 +52,7 @@ struct RelayTests {
     @Test("one that is itself the target answers for itself")
     func itself() throws {
         var solo = try Solo(machine(identity("a")), peers: [identity("b")])
-        let actions = try solo.hear(.pingRequest, from: identity("b"), target: identity("a"))
+        let actions = try solo.receive(.pingRequest, from: identity("b"), target: identity("a"))
         #expect(actions.replies.map(\.message.kind) == [.ack])
     }
 
@@ -62,19 +62,19 @@ struct RelayTests {
         var elsewhere = identity("c")
         elsewhere.address = "192.0.2.9:22"
         solo.sent = []
-        try solo.hear(.pingRequest, from: identity("b"), target: elsewhere)
+        try solo.receive(.pingRequest, from: identity("b"), target: elsewhere)
         #expect(solo.sent.contains { $0.send.destination == GossipDestination(name: "c", address: "c:7443") })
         #expect(!solo.sent.contains { $0.send.destination.address == elsewhere.address })
     }
 
-    @Test("no more than 64 are under way; the next is told so at once")
+    @Test("no more than 64 are under way; the next is refused at once")
     func bound() throws {
         var solo = try Solo(machine(identity("a")), peers: [identity("b"), identity("c")])
         solo.react = { _ in .silence }
         for _ in 0..<64 {
-            #expect(try solo.hear(.pingRequest, from: identity("b"), target: identity("c")).replies.isEmpty)
+            #expect(try solo.receive(.pingRequest, from: identity("b"), target: identity("c")).replies.isEmpty)
         }
-        let refused = try solo.hear(.pingRequest, from: identity("b"), target: identity("c"))
+        let refused = try solo.receive(.pingRequest, from: identity("b"), target: identity("c"))
         #expect(refused.replies.map(\.message.kind) == [.nack])
         solo.run(second)
         #expect(Set(solo.replies.map(\.reply.ticket)).count == solo.replies.count, "each ticket is answered once")

@@ -31,7 +31,7 @@ struct SeedTests {
         solo.run(100 * second)
         #expect(Set(contacts(solo).map(\.send.destination.address)) == ["b:7443"])
         #expect((3...5).contains(contacts(solo).count), "\(contacts(solo).count)")
-        try solo.hear(from: identity("b"))
+        try solo.receive(from: identity("b"))
         solo.sent = []
         solo.run(100 * second)
         #expect(contacts(solo).isEmpty)
@@ -67,7 +67,7 @@ struct SeedTests {
         discover(["alias:1"], in: &solo)
         solo.run(100 * millisecond)
         #expect(solo.liveness(of: "b") == .alive)
-        try solo.hear(from: identity("b"))
+        try solo.receive(from: identity("b"))
         solo.sent = []
         solo.run(100 * second)
         #expect(contacts(solo).isEmpty)

@@ -38,7 +38,7 @@ struct Solo {
 
     init(_ own: GossipMachine, peers: [NodeIdentity] = []) throws {
         self.own = own
-        for peer in peers { try hear(from: peer) }
+        for peer in peers { try receive(from: peer) }
     }
 
     static func properly(_ send: GossipSend) -> Reaction {
@@ -50,14 +50,15 @@ struct Solo {
 
     /// A request comes in from a peer.
     @discardableResult
-    mutating func hear(
+    mutating func receive(
         _ kind: GossipMessage.Kind = .ping, from peer: NodeIdentity, target: NodeIdentity? = nil,
-        facts told: NodeFacts = facts(), updates: [MemberUpdate] = []
+        facts reported: NodeFacts = facts(), updates: [MemberUpdate] = []
     ) throws -> GossipActions {
         sequence += 1
         peers[peer.address] = peer
         let message = message(
-            kind, from: peer, to: own.identity.name, sequence: sequence, target: target, facts: told, updates: updates)
+            kind, from: peer, to: own.identity.name, sequence: sequence, target: target, facts: reported,
+            updates: updates)
         var result = GossipActions()
         try step { machine, now, ticket in
             result = try machine.received(message, from: peer.name, ticket: ticket, now: now).get()

@@ -2,26 +2,26 @@
 import Gossip
 import Testing
 
-@Suite("Gossip: members that others tell of")
+@Suite("Gossip: members that others report")
 struct StrangerTests {
     private func choice(_ solo: Solo) -> ForwardingChoice {
         ForwardingChoice(members: solo.own.members, node: "a", site: "here", configuration: "same")
     }
 
-    @Test("whom another tells of is contacted at once, and counts when it has spoken itself")
+    @Test("whom another reports is contacted at once, and counts when it has spoken itself")
     func introduction() throws {
         var solo = try Solo(machine(identity("a")), peers: [identity("b")])
         solo.own = machine(identity("a"))
         solo.react = { _ in .silence }
         let update = MemberUpdate(identity: identity("c"), liveness: .alive, facts: facts())
-        try solo.hear(from: identity("b"), updates: [update])
+        try solo.receive(from: identity("b"), updates: [update])
         #expect(solo.sent.contains { $0.at == solo.now && $0.send.destination.name == "c" })
         let stranger = try #require(solo.own.member(named: "c"))
         #expect(stranger.isLive && !stranger.hasSpoken && stranger.facts?.canServe == true)
         #expect(choice(solo).members(for: "k").map(\.identity.name) == ["b"])
 
         let edition = solo.own.edition
-        try solo.hear(from: identity("c"), facts: facts(revision: 2, states: [.active, .active]))
+        try solo.receive(from: identity("c"), facts: facts(revision: 2, states: [.active, .active]))
         #expect(solo.own.member(named: "c")?.hasSpoken == true)
         #expect(choice(solo).members(for: "k").count == 2)
         #expect(solo.own.edition != edition, "whoever chooses a peer must look again")
@@ -35,7 +35,7 @@ struct StrangerTests {
             let updates = (0..<8).map {
                 MemberUpdate(identity: identity("x\(page * 8 + $0)"), liveness: .alive, facts: nil)
             }
-            try solo.hear(from: identity("b"), updates: updates)
+            try solo.receive(from: identity("b"), updates: updates)
         }
         solo.sent = []
         solo.run(100 * millisecond)
@@ -47,8 +47,8 @@ struct StrangerTests {
     func editions() throws {
         var solo = try Solo(machine(identity("a")), peers: [identity("b")])
         solo.react = { _ in .silence }
-        func edition(after told: NodeFacts) throws -> UInt64 {
-            try solo.hear(from: identity("b"), facts: told)
+        func edition(after reported: NodeFacts) throws -> UInt64 {
+            try solo.receive(from: identity("b"), facts: reported)
             return solo.own.edition
         }
         let before = solo.own.edition

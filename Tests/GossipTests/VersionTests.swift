@@ -33,7 +33,7 @@ struct VersionTests {
     @Test("what is written is read as it was")
     func roundTrip() throws { #expect(try read(full) { _ in } == full) }
 
-    // Until now the whole message was refused: a node of the next version could not tell this one of a block.
+    // Until now the whole message was refused: a node of the next version could not inform this one of a block.
     @Test("a kind, a state, a member's liveness and fields of a later version cost nothing but themselves")
     func later() throws {
         let message = try read(full) { object in
@@ -124,13 +124,13 @@ struct VersionTests {
                 try JSONDecoder().decode(LabelFilter.self, from: JSONEncoder().encode(text))
             }
         }
-        var told = facts()
-        told.unservedKeys = ["a"]
-        told.unservedFilter = LabelFilter([Array("a".utf8), Array("z".utf8)])
-        #expect(told.service(of: "a") == .doesNot && told.service(of: "z") == .hardly)
-        #expect(told.service(of: "b") == .serves)
-        let members = [("b", told), ("c", facts())].map { name, facts in
-            Member(identity: identity(name), liveness: .alive, facts: facts, roundTrip: 1, since: 0, lastHeard: 0)
+        var reported = facts()
+        reported.unservedKeys = ["a"]
+        reported.unservedFilter = LabelFilter([Array("a".utf8), Array("z".utf8)])
+        #expect(reported.service(of: "a") == .doesNot && reported.service(of: "z") == .hardly)
+        #expect(reported.service(of: "b") == .serves)
+        let members = [("b", reported), ("c", facts())].map { name, facts in
+            Member(identity: identity(name), liveness: .alive, facts: facts, roundTrip: 1, since: 0, lastReceived: 0)
         }
         let choice = ForwardingChoice(members: members, node: "n", site: "here", configuration: "same")
         #expect(choice.members(for: "z").map(\.identity.name) == ["c", "b"])

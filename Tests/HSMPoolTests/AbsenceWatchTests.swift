@@ -24,7 +24,7 @@ struct AbsenceWatchTests {
         return watch
     }
 
-    @Test("a worker can deny a key once it has told the whole token, and never one that it has listed before")
+    @Test("a worker can deny a key once it has listed the whole token, and never one that it has listed before")
     func denying() {
         var watch = AbsenceWatch()
         watch.workerStarted()
@@ -36,7 +36,7 @@ struct AbsenceWatchTests {
         watch.listed(["bar"], extent: .whole, isToHaveKeys: true, now: 0)
         #expect(watch.canDeny("foo"))
         watch.listed([], extent: .whole, isToHaveKeys: true, now: 0)
-        // Without: true, and KMS is told KeyNotFoundException for a key that the library has lost sight of.
+        // Without: true, and KMS receives KeyNotFoundException for a key that the library has lost sight of.
         #expect(!watch.canDeny("bar"))
         #expect(watch.missing == ["bar"])
     }

@@ -40,14 +40,14 @@ struct FrameBuffersTests {
     @Test("in the steady state no memory is taken")
     func reuse() {
         var buffers = FrameBuffers()
-        var places: Set<UInt> = []
+        var positions: Set<UInt> = []
         for _ in 0..<100 {
             for _ in 0..<3 {
                 let frame = buffers.add { $0.writeRepeatingByte(1, count: 200) }
-                places.insert(frame.withUnsafeReadableBytes { UInt(bitPattern: $0.baseAddress) })
+                positions.insert(frame.withUnsafeReadableBytes { UInt(bitPattern: $0.baseAddress) })
             }
             for _ in 0..<3 { _ = buffers.removeOldest() }
         }
-        #expect(places.count == 3)
+        #expect(positions.count == 3)
     }
 }

@@ -10,7 +10,7 @@ struct KeyUseTests {
     private let quarter = KeyUseLimit.encrypts / 4
 
     /// Without what earlier processes have counted nothing was reached: a node that is restarted each month never was there.
-    @Test("earlier processes count, each use is told once, and each quarter of the limit is news")
+    @Test("earlier processes count, each use is reported once, and each quarter of the limit is news")
     func noted() {
         var noted = NotedUses(earlier: ["k": KeyUses(encrypts: quarter - 5, decrypts: 7)])
         let first = noted.note(["k": KeyUses(encrypts: 4, decrypts: 1), "other": KeyUses(encrypts: 1)])

@@ -128,7 +128,7 @@ struct WorkerLifeTests {
         }
     }
 
-    @Test("a worker that hangs before it has said anything is killed, and its silence is told")
+    @Test("a worker that hangs before it has said anything is killed, and its silence is reported")
     func hangsAtStart() async throws {
         try await withPool(script: "exec sleep 600", startPatience: 300_000_000) { pool, _ in
             await pool.started()

@@ -118,7 +118,7 @@ struct CanaryTests {
         #expect(other.open() == .refused(.failed, CallResult(function: .decrypt, code: .userNotLoggedIn)))
     }
 
-    @Test("The wrong key is told only with known answers before and after, all on the session that failed")
+    @Test("The wrong key is reported only with known answers before and after, all on the session that failed")
     func wrongKey() throws {
         var bench = try CanaryBench()
         bench.script.decrypt = [.aeadDecryptFailed]
@@ -138,7 +138,7 @@ struct CanaryTests {
         #expect(bench.open() == .opened(CanaryBench.block))
     }
 
-    @Test("Any other failure is tried once more on a new session, and then told")
+    @Test("Any other failure is tried once more on a new session, and then reported")
     func failing() throws {
         var bench = try CanaryBench()
         bench.script.decrypt = [.hostMemory]

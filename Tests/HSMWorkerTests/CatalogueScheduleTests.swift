@@ -77,20 +77,20 @@ struct CatalogueScheduleTests {
         #expect(schedule.next == 0)
     }
 
-    @Test("what a long first round has read is told after a second, and more and more rarely")
-    func telling() {
+    @Test("what a long first round has read is reported after a second, and more and more rarely")
+    func reporting() {
         var schedule = CatalogueSchedule(interval: 5 * second)
         schedule.begin(now: 0)
-        var told: [UInt64] = []
-        for now in stride(from: 0, through: 200 * second, by: Int(second)) where schedule.isTimeToTell(now) {
-            told.append(now / second)
+        var reported: [UInt64] = []
+        for now in stride(from: 0, through: 200 * second, by: Int(second)) where schedule.isTimeToReport(now) {
+            reported.append(now / second)
         }
-        #expect(told == [1, 3, 7, 15, 31, 61, 91, 121, 151, 181])
+        #expect(reported == [1, 3, 7, 15, 31, 61, 91, 121, 151, 181])
         // Begun anew, after a failure: it goes on.
         schedule.begin(now: 200 * second)
-        if schedule.isTimeToTell(201 * second) { Issue.record("told once more") }
+        if schedule.isTimeToReport(201 * second) { Issue.record("told once more") }
         schedule.end(now: 202 * second, isComplete: true, jitter: 0)
         schedule.begin(now: 300 * second)
-        if schedule.isTimeToTell(400 * second) { Issue.record("told once more") }
+        if schedule.isTimeToReport(400 * second) { Issue.record("told once more") }
     }
 }

@@ -34,7 +34,7 @@ private final class IVMaker: LaneSession {
     func close() {}
     func restoreLogin() -> CallResult { .ok }
     func loginStands() -> Bool { true }
-    func place(ofKey reference: UInt32) -> KeyPlace { .at(ObjectHandle(rawValue: UInt(reference))) }
+    func handle(ofKey reference: UInt32) -> KeyHandle { .at(ObjectHandle(rawValue: UInt(reference))) }
     func catalogueIsStale() {}
     func generatorIsBroken() { brokenGenerators += 1 }
     func now() -> UInt64 { 1 }
@@ -115,7 +115,7 @@ struct HSMMadeIVTests {
         #expect(maker.brokenGenerators == 1)
     }
 
-    @Test("An HSM that left the buffer zero is told as broken, one that refused the call is not")
+    @Test("An HSM that left the buffer zero is reported as broken, one that refused the call is not")
     func leftZero() throws {
         let maker = IVMaker([counter(1)])
         maker.refusals = [.brokenGenerator, CallResult(function: .encrypt, code: .functionFailed)]

@@ -84,7 +84,7 @@ struct IVPoolTests {
         #expect(take(pool, refill: { _ in failed }).0 == .failed(failed))
     }
 
-    @Test("With a broken generator nothing is encrypted, and the worker is told")
+    @Test("With a broken generator nothing is encrypted, and the worker is reported")
     func brokenGenerator() throws {
         var bench = try Bench()
         bench.script.random = { target, _ in

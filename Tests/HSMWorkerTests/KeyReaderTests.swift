@@ -34,14 +34,14 @@ private struct ScriptedToken {
         _ reader: inout KeyReader, _ offered: OfferedKeys, rereadsAll: Bool = false, again: Int = .max,
         at seconds: UInt64 = 0,
         each: (KeyReader) -> Void = { _ in }
-    ) -> KeyFindings {
+    ) -> KeySearchResults {
         (reads, searches) = ([], [])
         reader.begin(offered, rereadsAll: rereadsAll, now: seconds * 1_000_000_000)
         while let step = reader.next(mayReadAgain: reads.count < again) {
             each(reader)
             answer(step, &reader)
         }
-        return reader.findings
+        return reader.results
     }
 
     mutating func answer(_ step: KeyReader.Step, _ reader: inout KeyReader) {
@@ -71,7 +71,7 @@ struct KeyReaderTests {
         OfferedKeys(labels: labels, patterns: patterns.compactMap { LabelPattern($0) })
     }
 
-    private func labels(_ findings: KeyFindings) -> [KeyLabel] { findings.keys.compactMap(\.label).sorted() }
+    private func labels(_ results: KeySearchResults) -> [KeyLabel] { results.keys.compactMap(\.label).sorted() }
 
     @Test("Named keys are searched by label: ten thousand others cost nothing")
     func byLabel() {
@@ -85,7 +85,7 @@ struct KeyReaderTests {
         #expect(!found.isCut)
     }
 
-    @Test("With a pattern all keys are looked at once; only offered ones are told")
+    @Test("With a pattern all keys are looked at once; only offered ones are reported")
     func byPattern() {
         var token = ScriptedToken((0..<1_000).map { KeyLabel("other-\($0)") } + ["app-1", "foo", "app-2"])
         var reader = KeyReader()
@@ -107,12 +107,12 @@ struct KeyReaderTests {
         var reader = KeyReader()
         var readBefore: Int?
         _ = token.round(&reader, offering(["foo"], "app-*")) { reader in
-            if reader.hasReadLabels, readBefore == nil { readBefore = reader.findings.keys.count }
+            if reader.hasReadLabels, readBefore == nil { readBefore = reader.results.keys.count }
         }
         #expect(readBefore == 1)
     }
 
-    @Test("What a token shows in part only is told as cut, and named keys are found all the same")
+    @Test("What a token shows in part only is reported as cut, and named keys are found all the same")
     func cut() {
         var token = ScriptedToken((0..<10_052).map { KeyLabel("app-\($0)") } + ["foo"])
         token.mostHandles = 10_000
@@ -185,7 +185,7 @@ struct KeyReaderTests {
         #expect(labels(token.round(&reader, offered)) == ["new-1", "new-2"])
     }
 
-    @Test("What comes to be offered is read; what is offered no more is told no more")
+    @Test("What comes to be offered is read; what is offered no more is reported no more")
     func reload() {
         var token = ScriptedToken(["foo", "bar", "app-1"])
         var reader = KeyReader()

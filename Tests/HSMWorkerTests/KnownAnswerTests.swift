@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Refused ciphertext and known answers on a lane")
 struct KnownAnswerTests {
-    @Test("a refused ciphertext is told as it is, after one call: the node decides what it means")
+    @Test("a refused ciphertext is reported as it is, after one call: the node decides what it means")
     func refusedCiphertext() throws {
         var bench = try Bench()
         bench.script.decrypt = [.functionFailed]
@@ -16,7 +16,7 @@ struct KnownAnswerTests {
         #expect(bench.script.calls == [.decrypt])
     }
 
-    @Test("a known answer that comes is done; one that does not is told with function and code")
+    @Test("a known answer that comes is done; one that does not is reported with function and code")
     func knownAnswer() throws {
         var bench = try Bench()
         #expect(bench.engine.answerKnown(deadline: .max).status == .done)

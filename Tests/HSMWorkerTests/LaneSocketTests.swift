@@ -167,8 +167,8 @@ struct LaneSocketTests {
                 data: (0..<size).map { _ in .random(in: 0...255, using: &generator) })
             for _ in 0..<Int.random(in: 0...3, using: &generator) {
                 // Lengths and the fixed part are where harm could be done.
-                let place = Int.random(in: 0..<min(bytes.count, 48), using: &generator)
-                bytes[place] = .random(in: 0...255, using: &generator)
+                let position = Int.random(in: 0..<min(bytes.count, 48), using: &generator)
+                bytes[position] = .random(in: 0...255, using: &generator)
             }
             if Int.random(in: 0...9, using: &generator) == 0 { bytes.removeLast(min(bytes.count, 9)) }
             lane.send(bytes)

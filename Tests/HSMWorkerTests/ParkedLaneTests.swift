@@ -32,7 +32,7 @@ struct ParkedLaneTests {
         #expect(!bench.engine.sessionIsOpen)
     }
 
-    @Test("A login that cannot be restored is told as such")
+    @Test("A login that cannot be restored is reported as such")
     func refusedLogin() throws {
         var bench = try Bench(isOpen: false)
         bench.script.restoreLogin = [.pinLocked]

@@ -24,7 +24,7 @@ final class RunningLane {
         let ended = ended
         let started = Started()
         Thread.detachNewThread {
-            started.tell((try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self")) ?? "")
+            started.report((try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self")) ?? "")
             if let channel = LaneChannel(descriptor: far, profile: profile), let ivs = IVPool(history: IVHistory()) {
                 let session = ScriptedSession(script: script)
                 var lane = Lane(
@@ -118,15 +118,15 @@ func frame(
 /// Hands a thread's name under /proc to whoever started it.
 private final class Started: Sendable {
     private let name = Mutex("")
-    private let isTold = DispatchSemaphore(value: 0)
+    private let isAnnounced = DispatchSemaphore(value: 0)
 
-    func tell(_ thread: String) {
+    func report(_ thread: String) {
         name.withLock { $0 = thread }
-        isTold.signal()
+        isAnnounced.signal()
     }
 
     func thread() -> String {
-        isTold.wait()
+        isAnnounced.wait()
         return name.withLock { $0 }
     }
 }

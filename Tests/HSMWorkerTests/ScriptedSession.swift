@@ -27,7 +27,7 @@ final class Script: @unchecked Sendable {
     var makesIVs = false
     /// The HSM spoils what it encrypts.
     var flipsBits = false
-    var keys: [UInt32: KeyPlace] = [1: .at(ObjectHandle(rawValue: 17)), 3: .moved]
+    var keys: [UInt32: KeyHandle] = [1: .at(ObjectHandle(rawValue: 17)), 3: .moved]
     /// Advances with each call into the HSM by `callDuration`.
     var clock: UInt64 = 1_000
     var callDuration: UInt64 = 10
@@ -102,7 +102,7 @@ struct ScriptedSession: LaneSession {
         return script.loginStands
     }
 
-    func place(ofKey reference: UInt32) -> KeyPlace { script.keys[reference] ?? .gone }
+    func handle(ofKey reference: UInt32) -> KeyHandle { script.keys[reference] ?? .gone }
     func catalogueIsStale() { script.noteStale() }
     func generatorIsBroken() { script.noteBroken() }
     func now() -> UInt64 { script.clock }

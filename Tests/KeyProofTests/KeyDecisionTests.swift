@@ -9,7 +9,7 @@ struct KeyDecisionTests {
 
     @Test("a key that was proven and that no live HSM lists is unknown, never absent")
     func proven() {
-        // Without the canary's word each of these is `.absent`, which KMS is told as KeyNotFoundException.
+        // Without the canary's word each of these is `.absent`, which KMS receives as KeyNotFoundException.
         var bench = ProofBench(["a"], canaries: [oldCanary("k", 1, maker: "far")])
         bench.list(0)
         #expect(bench.decision("never", .encrypt) == .absent(nil))
@@ -39,20 +39,20 @@ struct KeyDecisionTests {
         for hsm in 0..<2 { bench.list(hsm) }
         #expect(bench.decision("never", .encrypt) == .absent(nil))
         #expect(isUnknown(bench.decision("never", .encrypt, doubtful: [1])))
-        #expect(isUnknown(bench.decision("never", .encrypt, heard: [])))
-        #expect(bench.decision("never", .encrypt, heard: [0]) == .absent(nil))
+        #expect(isUnknown(bench.decision("never", .encrypt, responding: [])))
+        #expect(bench.decision("never", .encrypt, responding: [0]) == .absent(nil))
         // What an HSM listed last is worth waiting for while it is away.
         bench.put("k", 1, on: 1)
         bench.list(1)
         bench.run()
         bench.end(1)
-        guard case .wait([1], _) = bench.decision("k", .encrypt, heard: [0]) else {
-            Issue.record("\(bench.decision("k", .encrypt, heard: [0]))")
+        guard case .wait([1], _) = bench.decision("k", .encrypt, responding: [0]) else {
+            Issue.record("\(bench.decision("k", .encrypt, responding: [0]))")
             return
         }
     }
 
-    @Test("one copy without CKA_ENCRYPT refuses Encrypt on itself only, and people are told")
+    @Test("one copy without CKA_ENCRYPT refuses Encrypt on itself only, and people are informed")
     func usage() {
         // With one usage for all holders: `.forbidden(.decrypt)`, which is InvalidKeyUsageException for every Encrypt.
         var bench = ProofBench(["a", "b"], canaries: [oldCanary("k", 1, maker: "a")])
@@ -102,7 +102,7 @@ struct KeyDecisionTests {
         var bench = ProofBench(["a", "b"])
         bench.put("k", 1, on: 0)
         bench.settle()
-        let witnesses = KeyWitnesses(heard: [0, 1], members: [0, 1])
+        let witnesses = KeyWitnesses(responding: [0, 1], members: [0, 1])
         let decision = bench.proof.decision(on: "k", for: .encrypt, on: [1], witnesses: witnesses)
         #expect(isUnknown(decision), "it is proven, elsewhere")
         #expect(bench.proof.decision(on: "x", for: .encrypt, on: [], witnesses: witnesses) != .absent(nil))
@@ -166,9 +166,9 @@ struct YoungKeyTests {
     func otherNodes() throws {
         var bench = bench([1, 2], up: [0])
         bench.know(["n2"])
-        var told = try #require(bench.proof.told().first)
-        told.history.provers = ["far-1"]
-        bench.exchange([told], with: "n2")
+        var announced = try #require(bench.proof.announced().first)
+        announced.history.provers = ["far-1"]
+        bench.exchange([announced], with: "n2")
         bench.list(1)
         bench.run()
         #expect(bench.holders("k") == [0] && bench.verdicts("k")[1] == .different(than: "h0"))

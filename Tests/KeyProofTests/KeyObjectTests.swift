@@ -19,7 +19,7 @@ struct KeyObjectTests {
         return bench
     }
 
-    @Test("another value under the same handle is noticed with the catalogue that tells another check value")
+    @Test("another value under the same handle is noticed with the catalogue that reports another check value")
     func checkValue() {
         // Without comparing identities: b goes on serving, and no alarm says since when.
         var bench = pool()
@@ -82,7 +82,7 @@ struct KeyObjectTests {
         #expect(checks > 60 && busy / 220 <= 0.051)
     }
 
-    @Test("a second object under a proven key's label changes nothing, and is told")
+    @Test("a second object under a proven key's label changes nothing, and is reported")
     func second() {
         // With a label that is there twice taken for one that is gone no HSM served the key.
         var bench = pool()
@@ -115,7 +115,7 @@ struct KeyObjectTests {
         }
     }
 
-    @Test("where none of several opens it, or no canary tells which is meant, the key is unknown, not absent")
+    @Test("where none of several opens it, or no canary reports which is meant, the key is unknown, not absent")
     func ambiguous() {
         var none = ProofBench(["a"], canaries: [oldCanary("k", 1, maker: "a")])
         none.put("k", 2, on: 0)

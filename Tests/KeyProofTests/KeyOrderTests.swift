@@ -21,24 +21,24 @@ struct KeyOrderTests {
         bench.unixSeconds += 10
     }
 
-    private func tell(_ from: ProofBench, _ to: inout ProofBench) {
+    private func announce(_ from: ProofBench, _ to: inout ProofBench) {
         to.take(to.proof.forget(from.proof.forgetOrders(), now: to.now))
-        to.exchange(from.proof.told(), with: "n")
+        to.exchange(from.proof.announced(), with: "n")
         to.run()
     }
 
     @Test("a trust that corrects another one wins on every node, though it is the younger")
     func corrected() throws {
-        // Where the older of two orders won, the second one was undone as soon as it had been told and come back.
+        // Where the older of two orders won, the second one was undone as soon as it had been reported and come back.
         var (one, other) = (node(), node())
         try trust(0, in: &one)
-        tell(one, &other)
+        announce(one, &other)
         #expect(other.holders("k") == [0])
         try trust(1, in: &one)
         #expect(one.holders("k") == [1])
         for _ in 0..<2 {
-            tell(one, &other)
-            tell(other, &one)
+            announce(one, &other)
+            announce(other, &one)
         }
         #expect(one.holders("k") == [1] && other.holders("k") == [1])
         #expect(one.proof.canary(of: "k")?.sealed == other.proof.canary(of: "k")?.sealed)
@@ -52,8 +52,8 @@ struct KeyOrderTests {
         try trust(0, in: &one)
         try trust(1, in: &other)
         for _ in 0..<2 {
-            tell(one, &other)
-            tell(other, &one)
+            announce(one, &other)
+            announce(other, &one)
         }
         for bench in [one, other] {
             #expect(bench.holders("k").isEmpty && bench.stored["k"]?.dispute?.contains("two orders") == true)
@@ -68,8 +68,8 @@ struct KeyOrderTests {
         #expect(later.holders("k").isEmpty)
         try trust(1, in: &later)
         for _ in 0..<2 {
-            tell(later, &other)
-            tell(other, &later)
+            announce(later, &other)
+            announce(other, &later)
         }
         #expect(later.holders("k") == [1] && other.holders("k") == [1])
     }
@@ -88,9 +88,9 @@ struct KeyOrderTests {
         }
         one.take(try one.proof.forget("gone", author: "me", now: one.now, unixSeconds: one.unixSeconds).get())
         #expect(one.decision("gone", .encrypt) == .absent(nil) && one.stored["gone"] == nil)
-        tell(other, &one)
+        announce(other, &one)
         #expect(one.decision("gone", .encrypt) == .absent(nil), "the other node has not heard of it yet")
-        tell(one, &other)
+        announce(one, &other)
         #expect(other.decision("gone", .decrypt) == .absent(nil) && other.forgets.count == 1)
         var later = ProofBench(["x"], canaries: [oldCanary("gone", 1, maker: "far")], forgets: other.forgets)
         later.list(0)
@@ -102,7 +102,7 @@ struct KeyOrderTests {
         #expect(later.holders("gone") == [0])
     }
 
-    @Test("a key that an HSM holds is not forgotten: neither where the order is given, nor where it is told")
+    @Test("a key that an HSM holds is not forgotten: neither where the order is given, nor where it is reported")
     func held() throws {
         var one = ProofBench(["x"], canaries: [oldCanary("k", 1, maker: "x")])
         one.put("k", 1, on: 0)
@@ -114,9 +114,9 @@ struct KeyOrderTests {
         other.list(0)
         other.take(try other.proof.forget("k", author: "", now: other.now, unixSeconds: other.unixSeconds).get())
         #expect(other.decision("k", .encrypt) == .absent(nil))
-        tell(other, &one)
+        announce(other, &one)
         #expect(one.holders("k") == [0] && one.stored["k"] != nil)
-        tell(one, &other)
+        announce(one, &other)
         guard case .unknown = other.decision("k", .encrypt) else {
             Issue.record("\(other.decision("k", .encrypt)): the key is there, at the other node")
             return
@@ -125,7 +125,7 @@ struct KeyOrderTests {
         one.keys[0] = [:]
         one.list(0)
         one.take(try one.proof.forget("k", author: "", now: one.now, unixSeconds: one.unixSeconds).get())
-        tell(one, &other)
+        announce(one, &other)
         #expect(one.decision("k", .encrypt) == .absent(nil) && other.decision("k", .encrypt) == .absent(nil))
     }
 

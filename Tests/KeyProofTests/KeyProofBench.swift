@@ -27,9 +27,9 @@ struct ProofBench {
     var forgets: [ForgetOrder] = []
     /// Names of the HSMs to begin with.
     let names: [String]
-    /// Nodes that were ever heard; kept by the node's store.
+    /// Nodes that have ever spoken to this one; kept by the node's store.
     var hasKnown: Set<String> = []
-    var granted: Set<KeyPlacement> = []
+    var granted: Set<KeyHolding> = []
     /// Every ticket ever issued.
     var tickets: Set<UInt64> = []
     var lastNonce: UInt32 = 0
@@ -84,11 +84,11 @@ struct ProofBench {
         for label in actions.dropped { stored[label] = nil }
         forgets += actions.forgets
         // What is granted or revoked may be Encrypt only: what may be opened is what is kept here.
-        for placement in actions.granted + actions.revoked {
-            if proof.holders(of: placement.label).contains(placement.hsm) {
-                granted.insert(placement)
+        for holding in actions.granted + actions.revoked {
+            if proof.holders(of: holding.label).contains(holding.hsm) {
+                granted.insert(holding)
             } else {
-                granted.remove(placement)
+                granted.remove(holding)
             }
         }
     }
@@ -164,7 +164,7 @@ struct ProofBench {
         #expect(checks.isEmpty)
     }
 
-    /// An HSM without keys comes to a place.
+    /// An HSM without keys comes to a position.
     mutating func join(_ hsm: Int, name: String) {
         if hsm == keys.count { keys.append([:]) }
         proof.joined(hsm: hsm, name: name)
@@ -177,7 +177,7 @@ struct ProofBench {
         keys[hsm] = [:]
     }
 
-    /// A peer tells canaries.
+    /// A peer sends canaries.
     mutating func offer(_ canaries: [Canary], by node: String) {
         take(proof.offered(canaries, by: node, now: now))
     }
@@ -196,7 +196,7 @@ struct ProofBench {
     /// A peer proves its keys as this node does.
     mutating func agree(with node: String) { take(proof.agreed(with: node, now: now)) }
 
-    /// A peer tells all it knows in one exchange, both ways.
+    /// A peer sends all it knows in one exchange, both ways.
     mutating func exchange(_ canaries: [Canary], with node: String) {
         _ = proof.exchangeBegan(with: node)
         offer(canaries, by: node)
@@ -209,14 +209,14 @@ struct ProofBench {
         run()
     }
 
-    /// What is decided on a key, where every HSM is heard that has listed its keys.
+    /// What is decided on a key, where every HSM answers that has listed its keys.
     func decision(
-        _ label: KeyLabel, _ purpose: KeyPurpose, heard: HSMSet? = nil, doubtful: HSMSet = []
+        _ label: KeyLabel, _ purpose: KeyPurpose, responding: HSMSet? = nil, doubtful: HSMSet = []
     ) -> KeyDecision {
         let all = HSMSet(keys.indices)
         return proof.decision(
             on: label, for: purpose, on: all,
-            witnesses: KeyWitnesses(heard: heard ?? all, members: all, doubtful: doubtful))
+            witnesses: KeyWitnesses(responding: responding ?? all, members: all, doubtful: doubtful))
     }
 
     /// True when this canary is stored for its label, whatever has become of it since it was made.

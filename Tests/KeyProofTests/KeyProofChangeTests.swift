@@ -40,7 +40,7 @@ struct KeyProofChangeTests {
         #expect(bench.holders("k").isEmpty && bench.verdicts("k") == [.different(than: "hsm-0")])
     }
 
-    @Test("a key swapped under its label is revoked with the catalogue that tells it, before any check")
+    @Test("a key swapped under its label is revoked with the catalogue that reports it, before any check")
     func swapped() {
         var bench = pool([1, 1])
         bench.put("k", 2, on: 1)

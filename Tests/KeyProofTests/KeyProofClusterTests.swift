@@ -4,7 +4,7 @@ import KeyProof
 import LaneProtocol
 import Testing
 
-/// Nodes, each with HSMs of its own, that tell each other their canaries.
+/// Nodes, each with HSMs of its own, that send each other their canaries.
 private struct ProofCluster {
     static let labels: [KeyLabel] = ["k0", "k1", "k2"]
     var dice: RandomChoice
@@ -25,16 +25,16 @@ private struct ProofCluster {
         }
     }
 
-    mutating func tell(from: Int, to: Int) {
-        nodes[to].exchange(nodes[from].proof.told(), with: "node-\(from)")
+    mutating func announce(from: Int, to: Int) {
+        nodes[to].exchange(nodes[from].proof.announced(), with: "node-\(from)")
         nodes[to].know(nodes.indices.filter { $0 != to }.map { "node-\($0)" })
     }
 
-    /// Everybody tells everybody, and every check is done.
+    /// Everybody sends to everybody, and every check is done.
     mutating func exchange(rounds: Int = 3) {
         for _ in 0..<rounds {
             for from in nodes.indices {
-                for to in nodes.indices where to != from { tell(from: from, to: to) }
+                for to in nodes.indices where to != from { announce(from: from, to: to) }
             }
             for node in nodes.indices { nodes[node].run() }
         }
@@ -61,7 +61,7 @@ private struct ProofCluster {
         case 60..<62: nodes[node].wait(3_000)
         case 62..<75: nodes[node].list(hsm)
         case 75..<79: nodes[node].end(hsm)
-        case 79..<97: tell(from: Int.random(in: nodes.indices, using: &dice), to: node)
+        case 79..<97: announce(from: Int.random(in: nodes.indices, using: &dice), to: node)
         case 97..<98:
             let label = Self.labels[Int.random(in: Self.labels.indices, using: &dice)]
             if case .success(let actions) = nodes[node].proof.trust(label, hsm: hsm, now: nodes[node].now) {
@@ -128,12 +128,12 @@ struct KeyProofClusterTests {
         #expect(cluster.nodes.allSatisfy { $0.proof.disagreements().count == 3 && $0.holders("k0") == [0] })
     }
 
-    @Test("a node that joins with a wrong key is told before it can make up its mind")
+    @Test("a node that joins with a wrong key is reported before it can make up its mind")
     func newcomer() {
         var cluster = ProofCluster(seed: 2, sizes: [2, 1], values: [1, 2])
         cluster.nodes[0].settle()
         cluster.nodes[0].wait(11)
-        cluster.tell(from: 0, to: 1)
+        cluster.announce(from: 0, to: 1)
         cluster.nodes[1].settle()
         #expect(cluster.nodes[1].holders("k0").isEmpty && cluster.nodes[1].alarms.count == 3)
         #expect(cluster.nodes[1].alarms.first == .differs(label: "k0", hsm: "hsm-1-0", maker: "hsm-0-0"))
@@ -146,8 +146,8 @@ struct KeyProofClusterTests {
         var cluster = ProofCluster(seed: 3, sizes: [1, 1, 1], values: [1, 1, 1])
         cluster.nodes[0].settle()
         cluster.nodes[0].wait(11)
-        cluster.tell(from: 0, to: 1)
-        cluster.tell(from: 1, to: 2)
+        cluster.announce(from: 0, to: 1)
+        cluster.announce(from: 1, to: 2)
         for node in 1..<3 {
             cluster.nodes[node].settle()
             #expect(cluster.nodes[node].holders("k2") == [0])

@@ -148,24 +148,24 @@ struct KeyProofClusterSightTests {
         return bench
     }
 
-    @Test("a key that is new serves when another node has been told, or after ten seconds alone")
+    @Test("a key that is new serves when another node has been informed, or after ten seconds alone")
     func waiting() {
-        // Without the wait it served before any other node had been told.
+        // Without the wait it served before any other node had been informed.
         var bench = fresh()
-        #expect(bench.holders("k").isEmpty && bench.proof.told().map(\.label) == ["k"] && bench.stored.isEmpty)
-        #expect(bench.proof.told().first?.history.isProvisional == true && bench.proof.shared().isEmpty)
+        #expect(bench.holders("k").isEmpty && bench.proof.announced().map(\.label) == ["k"] && bench.stored.isEmpty)
+        #expect(bench.proof.announced().first?.history.isProvisional == true && bench.proof.shared().isEmpty)
         bench.wait(9.9)
         #expect(bench.holders("k").isEmpty)
         bench.wait(0.1)
         #expect(bench.holders("k") == [0] && bench.log.contains(.decidedAlone(label: "k")))
         #expect(bench.proof.word(onCiphertextOf: "k") == .invalid, "no member is known")
 
-        var told = fresh()
-        told.know(["n2"], exchanged: [])
-        #expect(told.holders("k").isEmpty)
-        told.exchange([], with: "n2")
-        told.know(["n2"])
-        #expect(told.holders("k") == [0] && !told.log.contains(.decidedAlone(label: "k")))
+        var announced = fresh()
+        announced.know(["n2"], exchanged: [])
+        #expect(announced.holders("k").isEmpty)
+        announced.exchange([], with: "n2")
+        announced.know(["n2"])
+        #expect(announced.holders("k") == [0] && !announced.log.contains(.decidedAlone(label: "k")))
 
         #expect(fresh(isSought: false).holders("k") == [0], "there is no other node")
     }
@@ -202,9 +202,9 @@ struct KeyProofClusterSightTests {
         var nodes = [fresh(1), fresh(2)]
         for node in 0..<2 { nodes[node].know(["n\(1 - node)"], exchanged: []) }
         for _ in 0..<3 {
-            let told = nodes.map { $0.proof.told() }
+            let announced = nodes.map { $0.proof.announced() }
             for node in 0..<2 {
-                nodes[node].exchange(told[1 - node], with: "n\(1 - node)")
+                nodes[node].exchange(announced[1 - node], with: "n\(1 - node)")
                 nodes[node].know(["n\(1 - node)"])
                 nodes[node].run()
             }

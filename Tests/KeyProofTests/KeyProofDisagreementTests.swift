@@ -32,7 +32,7 @@ struct KeyProofDisagreementTests {
             ])
     }
 
-    @Test("what was refused is not tried again, nor told as new, also when another node says it")
+    @Test("what was refused is not tried again, nor reported as new, also when another node says it")
     func remembered() {
         var bench = pool()
         bench.offer([theirs], by: "n2")
@@ -88,7 +88,7 @@ struct KeyProofDisagreementTests {
     }
 
     @Test("who has refused it, and turns out to hold another key or is gone, is no witness any more")
-    func recanted() {
+    func trialsDiscarded() {
         for event in 0..<3 {
             var bench = pool()
             // Another key has got under a's label, and nobody has noticed.

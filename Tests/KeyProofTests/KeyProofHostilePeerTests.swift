@@ -28,7 +28,7 @@ struct KeyProofHostilePeerTests {
         #expect(bench.isStored(good))
     }
 
-    @Test("a peer cannot fill the memory with labels that no HSM has; those that one has are always heard")
+    @Test("a peer cannot fill the memory with labels that no HSM has; those that one has are always received")
     func labels() {
         var bench = ProofBench(["a"], limits: ProofLimits(unlisted: 10))
         bench.put("mine", 1, on: 0)
@@ -44,12 +44,12 @@ struct KeyProofHostilePeerTests {
     @Test("no time that a peer says traps, also after a restart")
     func times() {
         for madeAt in [Int64.min, -1, 0, 1_800_000_000, .max] {
-            var told = oldCanary("k", 1, maker: "far")
-            told.madeAt = madeAt
+            var announced = oldCanary("k", 1, maker: "far")
+            announced.madeAt = madeAt
             var bench = ProofBench(["a"])
-            bench.offer([told], by: "n2")
+            bench.offer([announced], by: "n2")
             #expect(bench.stored["k"]?.madeAt == madeAt, "the same on all nodes: it decides which canary is better")
-            var stored = told
+            var stored = announced
             stored.madeAt = madeAt
             var later = ProofBench(["a"], canaries: [stored])
             later.put("k", 1, on: 0)
@@ -80,14 +80,14 @@ struct KeyProofHostilePeerTests {
         }
         bench.settle()
         for round in 0..<2_000 {
-            let told = (0..<random.below(4)).map { _ in
+            let announced = (0..<random.below(4)).map { _ in
                 var canary = oldCanary(
                     "k\(random.below(6))", UInt8(random.below(3)), maker: random.below(2) == 0 ? "a" : "far",
                     age: Int64(random.below(9_000)) - 100, nonce: UInt32(random.below(1_000)))
                 if random.below(8) == 0 { canary.digest[random.below(32)] ^= 1 }
                 return canary
             }
-            bench.offer(told, by: "n\(random.below(3))")
+            bench.offer(announced, by: "n\(random.below(3))")
             if random.below(3) == 0 { bench.wait(Double(random.below(400))) }
             if random.below(4) == 0 { bench.run(failing: random.below(5) == 0 ? [0] : []) }
             for key in 0..<4 where bench.holders("k\(key)") != [0, 1] {

@@ -33,7 +33,7 @@ struct KeyProofJoiningTests {
         #expect(bench.alarms == [.differs(label: "k", hsm: "late", maker: "a")])
     }
 
-    @Test("keys seen for the first time wait for one that has just come, until it tells its keys or is gone")
+    @Test("keys seen for the first time wait for one that has just come, until it reports its keys or is gone")
     func firstSight() {
         for isGone in [false, true] {
             var bench = ProofBench(["a"])
@@ -49,14 +49,14 @@ struct KeyProofJoiningTests {
         }
     }
 
-    @Test("a place is given once, without a gap, and there are 64 of them")
-    func places() {
+    @Test("a position is given once, without a gap, and there are 64 of them")
+    func positions() {
         var bench = ProofBench(["a"], canaries: [oldCanary("k", 1, maker: "a")])
         bench.put("k", 1, on: 0)
         bench.settle()
-        for place in [Int.min, -1, 0, 2, 64, .max] { bench.proof.joined(hsm: place, name: "x") }
+        for position in [Int.min, -1, 0, 2, 64, .max] { bench.proof.joined(hsm: position, name: "x") }
         #expect(bench.verdicts("k") == [.proven], "a stays, and nobody else has come")
-        for place in 1..<64 { bench.join(place, name: "h\(place)") }
+        for position in 1..<64 { bench.join(position, name: "h\(position)") }
         bench.proof.joined(hsm: 64, name: "x")
         #expect(bench.verdicts("k").count == 64)
         bench.put("k", 1, on: 63)
@@ -68,23 +68,23 @@ struct KeyProofJoiningTests {
         #expect(many.verdicts("k").count == 64)
     }
 
-    @Test("what was due before stays due when places are added, each at its own time")
+    @Test("what was due before stays due when positions are added, each at its own time")
     func due() {
         var bench = ProofBench(["a", "b"])
         for key in 0..<40 {
             for hsm in 0..<2 { bench.put("k\(key)", 1, on: hsm) }
         }
         bench.settle()
-        var asked: [KeyPlacement: Int] = [:]
+        var asked: [KeyHolding: Int] = [:]
         for minute in 0..<60 {
             if minute % 20 == 5 { bench.join(bench.keys.count, name: "late-\(minute)") }
             bench.wait(60)
-            for check in bench.checks { asked[KeyPlacement(label: check.label, hsm: check.hsm), default: 0] += 1 }
+            for check in bench.checks { asked[KeyHolding(label: check.label, hsm: check.hsm), default: 0] += 1 }
             while !bench.checks.isEmpty {
                 let earlier = bench.checks.count
                 bench.answer(bench.checks.removeFirst())
                 for check in bench.checks.dropFirst(earlier - 1) {
-                    asked[KeyPlacement(label: check.label, hsm: check.hsm), default: 0] += 1
+                    asked[KeyHolding(label: check.label, hsm: check.hsm), default: 0] += 1
                 }
             }
         }
@@ -93,7 +93,7 @@ struct KeyProofJoiningTests {
         #expect(bench.alarms.isEmpty && bench.holders("k7") == [0, 1])
     }
 
-    @Test("what was waited for is waited for no longer when a place is added meanwhile")
+    @Test("what was waited for is waited for no longer when a position is added meanwhile")
     func timers() {
         for isYoung in [false, true] {
             var bench = ProofBench(["a", "b"])
@@ -125,7 +125,7 @@ struct KeyProofJoiningTests {
         bench.list(0)
         bench.answer(bench.checks.removeFirst())
         #expect(bench.checks.map(\.hsm) == [0], "a is to open what it has made")
-        // The same HSM with new settings comes beside the old one, and tells the key meanwhile.
+        // The same HSM with new settings comes beside the old one, and lists the key meanwhile.
         bench.join(1, name: "a")
         bench.put("k", 1, on: 1)
         bench.list(1)

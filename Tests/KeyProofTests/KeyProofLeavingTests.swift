@@ -16,7 +16,7 @@ struct KeyProofLeavingTests {
     func gone() {
         var bench = pool()
         bench.remove(0)
-        #expect(bench.holders("k") == [1] && bench.granted == [KeyPlacement(label: "k", hsm: 1)])
+        #expect(bench.holders("k") == [1] && bench.granted == [KeyHolding(label: "k", hsm: 1)])
         #expect(bench.alarms.isEmpty && bench.verdicts("k") == [nil, .proven])
         bench.remove(1)
         #expect(bench.proof.standing(of: "k") == .unlisted && bench.granted.isEmpty && bench.alarms.isEmpty)
@@ -30,7 +30,7 @@ struct KeyProofLeavingTests {
         #expect(bench.checks.isEmpty, "nobody is asked any more")
     }
 
-    @Test("whoever comes to its place has everything to prove, whatever its name")
+    @Test("whoever comes to its position has everything to prove, whatever its name")
     func proofsAreForgotten() {
         for name in ["a", "new"] {
             var bench = pool()
@@ -82,7 +82,7 @@ struct KeyProofLeavingTests {
         }
     }
 
-    @Test("a label that only it told, and that has no canary, is forgotten; its number serves another label")
+    @Test("a label that only it reported, and that has no canary, is forgotten; its number serves another label")
     func labels() {
         var bench = ProofBench(["a", "b"])
         bench.put("only-a", 1, on: 0)

@@ -12,8 +12,8 @@ private struct Nodes {
     var nodes: [ProofBench]
     /// By pair: whether messages get through.
     var isCut: Set<Set<Int>> = []
-    /// The version that a node told another in the last exchange of both lives.
-    var told: [[UInt64?]]
+    /// The version that a node sent another in the last exchange of both lives.
+    var announced: [[UInt64?]]
     var violations: [String] = []
 
     /// - Parameter odd: how many of a hundred keys are another one.
@@ -21,7 +21,7 @@ private struct Nodes {
         dice = RandomChoice(seed: seed)
         let count = Int.random(in: 2...3, using: &dice)
         nodes = []
-        told = Array(repeating: Array(repeating: nil, count: count), count: count)
+        announced = Array(repeating: Array(repeating: nil, count: count), count: count)
         for node in 0..<count {
             var bench = ProofBench((0..<Int.random(in: 1...3, using: &dice)).map { "h\(node)-\($0)" }, seed: seed)
             // No two nodes make the same canary.
@@ -40,25 +40,25 @@ private struct Nodes {
 
     mutating func know(_ node: Int) {
         let others = nodes.indices.filter { $0 != node }
-        let known = others.filter { told[node][$0] != nil || nodes[node].hasKnown.contains(name($0)) }
+        let known = others.filter { announced[node][$0] != nil || nodes[node].hasKnown.contains(name($0)) }
         let peers = known.map { other in
             ProofPeer(
-                name: name(other), isLive: !isCut.contains([node, other]), exchanged: told[node][other])
+                name: name(other), isLive: !isCut.contains([node, other]), exchanged: announced[node][other])
         }
         nodes[node].hasKnown.formUnion(known.map(name))
         nodes[node].take(
             nodes[node].proof.cluster(ProofCluster(peers: peers, isSought: true), now: nodes[node].now))
     }
 
-    /// Both tell each other everything.
+    /// Both send each other everything.
     mutating func exchange(_ one: Int, _ other: Int) {
         guard one != other, !isCut.contains([one, other]) else { return }
         for (from, to) in [(one, other), (other, one)] {
             let version = nodes[to].proof.exchangeBegan(with: name(from))
             nodes[to].take(nodes[to].proof.forget(nodes[from].proof.forgetOrders(), now: nodes[to].now))
-            nodes[to].offer(nodes[from].proof.told(), by: name(from))
+            nodes[to].offer(nodes[from].proof.announced(), by: name(from))
             nodes[to].take(nodes[to].proof.exchangeEnded(with: name(from), now: nodes[to].now))
-            told[to][from] = version
+            announced[to][from] = version
             know(to)
         }
     }
@@ -76,7 +76,7 @@ private struct Nodes {
             forgets: fresh.forgets, now: fresh.now, ran: nodes[node].proof.ran(now: fresh.now),
             unixSeconds: fresh.unixSeconds, seed: dice.next())
         nodes[node] = fresh
-        for other in nodes.indices { (told[node][other], told[other][node]) = (nil, nil) }
+        for other in nodes.indices { (announced[node][other], announced[other][node]) = (nil, nil) }
         for other in nodes.indices { know(other) }
     }
 

@@ -12,7 +12,7 @@ struct KeyProofPartTests {
     }
 
     @Test("what a part does not name has not vanished; what the whole list lacks has")
-    func parts() {
+    func partialLists() {
         var bench = ProofBench(["a"])
         for label in ["k", "l"] as [KeyLabel] { bench.put(label, 7, on: 0) }
         bench.settle()
@@ -66,7 +66,7 @@ struct KeyProofPartTests {
         bench.put("k", 8, on: 1)
         bench.list(0)
         bench.take(bench.proof.listed(hsm: 1, entries: [], extent: .growing, now: bench.now))
-        // Without: a makes the canary at once, and nobody hears that b disagrees.
+        // Without: a makes the canary at once, and nobody learns that b disagrees.
         #expect(bench.checks.isEmpty)
         bench.list(1)
         #expect(!bench.checks.isEmpty)

@@ -142,7 +142,7 @@ struct KeyProofSharingTests {
                 oldCanary("disputed", 1, maker: "a", dispute: "a and b"), oldCanary("young", 1, maker: "a", age: 1),
             ])
         #expect(bench.proof.shared().map(\.label) == ["a", "b", "c"])
-        #expect(bench.proof.told().map(\.label) == ["a", "b", "c", "young"])
+        #expect(bench.proof.announced().map(\.label) == ["a", "b", "c", "young"])
         bench.wait(10)
         #expect(bench.proof.shared().map(\.label) == ["a", "b", "c", "young"])
     }
@@ -151,9 +151,9 @@ struct KeyProofSharingTests {
     func version() throws {
         var bench = ProofBench(["a"])
         func isChanged(_ body: (inout ProofBench) throws -> Void) rethrows -> Bool {
-            let before = (bench.proof.told(), bench.proof.sharedVersion)
+            let before = (bench.proof.announced(), bench.proof.sharedVersion)
             try body(&bench)
-            #expect((bench.proof.told() != before.0) == (bench.proof.sharedVersion != before.1))
+            #expect((bench.proof.announced() != before.0) == (bench.proof.sharedVersion != before.1))
             return bench.proof.sharedVersion != before.1
         }
         bench.put("k", 1, on: 0)

@@ -10,10 +10,10 @@ private struct World {
     static let labels: [KeyLabel] = (0..<5).map { "key-\($0)" }
     var dice: RandomChoice
     var bench: ProofBench
-    /// By place; empty where it is nobody's.
+    /// By position; empty where it is nobody's.
     var names: [String]
     /// What each HSM's last catalogue said, while its worker lives.
-    var told: [[KeyLabel: ProofBench.Key]]
+    var announced: [[KeyLabel: ProofBench.Key]]
     /// What was first stored for a label and not replaced by an operator's word.
     var canaries: [KeyLabel: SealedCanary] = [:]
     /// Labels that are disputed, until an operator's word is carried out.
@@ -26,7 +26,7 @@ private struct World {
         dice = RandomChoice(seed: seed)
         names = (0..<Int.random(in: 1...5, using: &dice)).map { "hsm-\($0)" }
         bench = ProofBench(names, seed: seed)
-        told = names.map { _ in [:] }
+        announced = names.map { _ in [:] }
         for hsm in names.indices {
             for label in Self.labels where Int.random(in: 0..<4, using: &dice) > 0 { put(label, on: hsm) }
         }
@@ -34,25 +34,25 @@ private struct World {
 
     func isThere(_ hsm: Int) -> Bool { !names[hsm].isEmpty }
 
-    /// Another HSM comes to a place that is nobody's, or to a new one; with other keys than the one before.
+    /// Another HSM comes to a position that is nobody's, or to a new one; with other keys than the one before.
     mutating func come() {
-        let place = names.firstIndex(of: "") ?? names.count
-        guard place < 7 else { return }
-        let name = "hsm-\(place)-\(Int.random(in: 0..<1_000, using: &dice))"
-        if place == names.count {
+        let position = names.firstIndex(of: "") ?? names.count
+        guard position < 7 else { return }
+        let name = "hsm-\(position)-\(Int.random(in: 0..<1_000, using: &dice))"
+        if position == names.count {
             names.append(name)
-            told.append([:])
+            announced.append([:])
         } else {
-            names[place] = name
+            names[position] = name
         }
-        bench.join(place, name: name)
-        for label in Self.labels where Bool.random(using: &dice) { put(label, on: place) }
+        bench.join(position, name: name)
+        for label in Self.labels where Bool.random(using: &dice) { put(label, on: position) }
     }
 
     mutating func go(_ hsm: Int) {
         guard isThere(hsm), names.contains(where: { !$0.isEmpty && $0 != names[hsm] }) else { return }
         names[hsm] = ""
-        told[hsm] = [:]
+        announced[hsm] = [:]
         bench.remove(hsm)
     }
 
@@ -69,12 +69,12 @@ private struct World {
     }
 
     mutating func list(_ hsm: Int) {
-        told[hsm] = bench.keys[hsm]
+        announced[hsm] = bench.keys[hsm]
         bench.list(hsm)
     }
 
     mutating func end(_ hsm: Int) {
-        told[hsm] = [:]
+        announced[hsm] = [:]
         bench.end(hsm)
     }
 
@@ -84,7 +84,7 @@ private struct World {
         bench.granted = []
         bench.tickets = []
         trusted = trusted.filter { bench.stored[$0]?.isTrusted == true }
-        told = names.map { _ in [:] }
+        announced = names.map { _ in [:] }
         bench.proof = KeyProof(
             hsms: names, canaries: stored, now: bench.now, unixSeconds: bench.unixSeconds, seed: dice.next())
         for hsm in names.indices where !isThere(hsm) { bench.take(bench.proof.removed(hsm: hsm, now: bench.now)) }
@@ -138,13 +138,15 @@ private struct World {
             }
             canaries[label] = canary.sealed
         }
-        var served: Set<KeyPlacement> = []
+        var served: Set<KeyHolding> = []
         for label in Self.labels {
             let value = bench.proof.canary(of: label)?.sealed.ciphertext.first
             for hsm in bench.holders(label) {
-                served.insert(KeyPlacement(label: label, hsm: hsm))
-                if told[hsm][label] == nil { violations.append("\(label): served by \(hsm), which does not list it") }
-                if told[hsm][label]?.value != value { violations.append("\(label): \(hsm) serves another key") }
+                served.insert(KeyHolding(label: label, hsm: hsm))
+                if announced[hsm][label] == nil {
+                    violations.append("\(label): served by \(hsm), which does not list it")
+                }
+                if announced[hsm][label]?.value != value { violations.append("\(label): \(hsm) serves another key") }
                 if bench.stored[label] == nil { violations.append("\(label): served before its canary was stored") }
             }
             if disputed.contains(label), !bench.proof.holders(of: label).isEmpty {
@@ -204,7 +206,7 @@ struct KeyProofSimulationTests {
         }
     }
 
-    @Test("the same seed tells the same story")
+    @Test("the same seed reports the same story")
     func replay() {
         var runs: [([ProofNews], Int)] = []
         for _ in 0..<2 {

@@ -167,7 +167,7 @@ struct KeyProofFirstSightTests {
         #expect(bench.holders("k") == [0, 1])
     }
 
-    @Test("keys whose usage forbids the proof are told so, and never served")
+    @Test("keys whose usage forbids the proof are reported so, and never served")
     func unprovable() {
         var bench = ProofBench(["a", "b"])
         bench.put("write-only", 1, on: 0, usage: .encrypt)

@@ -55,7 +55,7 @@ struct ProofRegisterTests {
         #expect(again.kept == ["a": 2, "c": 3] && again.dropped == ["b"] && again.forgets == ["forget"])
     }
 
-    @Test("of the same file, what another process has taken away goes; another file is told what it lacks")
+    @Test("of the same file, what another process has taken away goes; another file is informed of what it lacks")
     func adopting() {
         let file = Register.File(canaries: ["a": 1], forgets: ["old"], ranSeconds: 50)
         var same = adopted(file)
@@ -86,15 +86,15 @@ struct ProofRegisterTests {
         #expect(register.take().ranSeconds == 11)
     }
 
-    /// Restarts, writes that fail or of which nothing is heard, files that are lost or put back.
+    /// Restarts, writes that fail or of which nothing is received, files that are lost or put back.
     @Test("what was confirmed is there after a restart, unless the file was lost or put back", arguments: 0..<30)
     func anyDisk(seed: UInt64) {
         var random = RandomChoice(seed: 0x7072_6f6f + seed)
         var disk = Register.File()
         var register = adopted(disk)
         var copies: [Register.File] = []
-        /// What each label was told to be, and whether that was confirmed.
-        var told: [(label: String, canary: Int?, receipt: Register.Receipt)] = []
+        /// What each label was reported to be, and whether that was confirmed.
+        var announced: [(label: String, canary: Int?, receipt: Register.Receipt)] = []
         var confirmed: [String: Int?] = [:]
         for step in 0..<200 {
             switch random.below(10) {
@@ -103,8 +103,8 @@ struct ProofRegisterTests {
                 let canary = random.below(4) == 0 ? nil : step
                 if let canary { register.keep(canary, for: label) } else { register.drop(label) }
                 confirmed[label] = nil
-                told.removeAll { $0.label == label }
-                told.append((label, canary, register.receipt))
+                announced.removeAll { $0.label == label }
+                announced.append((label, canary, register.receipt))
             case 3, 4, 5:
                 let batch = register.take()
                 switch random.below(3) {
@@ -114,24 +114,26 @@ struct ProofRegisterTests {
                     register.wrote(batch)
                 default:
                     disk.write(batch)
-                    (register, told) = (adopted(disk), [])
+                    (register, announced) = (adopted(disk), [])
                 }
-            case 6: (register, told) = (adopted(disk), [])
+            case 6: (register, announced) = (adopted(disk), [])
             case 7: copies.append(disk)
             case 8:
-                // The running process tells the other file what it lacks.
+                // The running process reports the other file what it lacks.
                 disk = copies.randomElement(using: &random) ?? Register.File()
                 let before = register.canaries
                 register.adopt(disk, isAnother: true)
                 #expect(Set(before.keys).isSubset(of: register.canaries.keys))
                 confirmed = [:]
-                told = []
+                announced = []
             default: register.adopt(disk, isAnother: false)
             }
-            for entry in told where register.isDurable(entry.receipt) { confirmed[entry.label] = .some(entry.canary) }
+            for entry in announced where register.isDurable(entry.receipt) {
+                confirmed[entry.label] = .some(entry.canary)
+            }
             let restarted = adopted(disk)
             for (label, canary) in confirmed { #expect(restarted.canaries[label] == canary) }
-            for entry in told { #expect(register.canaries[entry.label] == entry.canary) }
+            for entry in announced { #expect(register.canaries[entry.label] == entry.canary) }
         }
     }
 }

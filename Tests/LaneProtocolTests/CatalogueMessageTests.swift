@@ -46,14 +46,14 @@ struct CatalogueMessageTests {
             for checkValue in values {
                 for uniqueID in values {
                     for id in values {
-                        var told = entry("a", KeyValidity())
+                        var reported = entry("a", KeyValidity())
                         let identity = KeyIdentity(checkValue: checkValue, uniqueID: uniqueID, id: id)
-                        told.identity = identity == KeyIdentity() ? nil : identity
-                        let message = WorkerMessage.catalogue(KeyListing([told], extent: extent, others: 10_051))
+                        reported.identity = identity == KeyIdentity() ? nil : identity
+                        let message = WorkerMessage.catalogue(KeyListing([reported], extent: extent, others: 10_051))
                         let bytes = body(message)
                         #expect(try read(bytes) == message)
                         // Version, kind, extent, others, two counts.
-                        #expect(bytes.count == told.encodedLength + 15)
+                        #expect(bytes.count == reported.encodedLength + 15)
                     }
                 }
             }
@@ -61,7 +61,7 @@ struct CatalogueMessageTests {
     }
 
     @Test("an extent that nobody knows, and attributes that nobody knows, are refused")
-    func unknownParts() {
+    func unknownFields() {
         let bytes = body(.catalogue(KeyListing([entry("a", KeyValidity())])))
         for extent: UInt8 in [0, 4, .max] {
             #expect(throws: MalformedControlMessage.self) { try read(bytes[..<2] + [extent] + bytes[3...]) }

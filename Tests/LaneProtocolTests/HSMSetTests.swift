@@ -15,10 +15,10 @@ struct HSMSetTests {
     func capacity() {
         #expect(HSMSet.capacity == 64 && HSMSet.all.count == 64 && members(.all) == Array(0..<64))
         var set = HSMSet()
-        for place in [Int.min, -1, 64, 65, 128, .max] {
-            set.insert(place)
-            set.remove(place)
-            #expect(set.isEmpty && !set.contains(place) && !HSMSet.all.contains(place), "\(place)")
+        for position in [Int.min, -1, 64, 65, 128, .max] {
+            set.insert(position)
+            set.remove(position)
+            #expect(set.isEmpty && !set.contains(position) && !HSMSet.all.contains(position), "\(position)")
         }
         #expect(HSMSet([-1, 0, 63, 64]) == [0, 63] && members([0, 63]) == [0, 63])
         set.insert(63)
@@ -61,7 +61,7 @@ struct HSMSetTests {
             #expect(left.intersection(right) == HSMSet(one.intersection(other)))
             #expect(left.subtracting(right) == HSMSet(one.subtracting(other)))
             #expect((left == right) == (one == other))
-            for place in 0..<64 { #expect(left.contains(place) == one.contains(place)) }
+            for position in 0..<64 { #expect(left.contains(position) == one.contains(position)) }
         }
     }
 }

@@ -47,7 +47,7 @@ struct CapabilityReportTests {
         }
     }
 
-    @Test("An HSM that makes the IV is told as such, with what it means")
+    @Test("An HSM that makes the IV is reported as such, with what it means")
     func ivByHSM() async {
         await #expect(processExitsWith: .success) {
             let faulty = try FaultyHSM(faults: "vendor iv buffer\nvendor bad-tag CKR_FUNCTION_FAILED")
@@ -62,7 +62,7 @@ struct CapabilityReportTests {
         }
     }
 
-    @Test("A token that makes no session key is told as such")
+    @Test("A token that makes no session key is reported as such")
     func noKey() async {
         await #expect(processExitsWith: .success) {
             let faulty = try FaultyHSM(faults: "return CKR_MECHANISM_INVALID C_GenerateKey")

@@ -7,7 +7,7 @@ import PKCS11
 import SecureMemory
 import Testing
 
-/// What a worker tells of a real token's keys. Each test in a child process with a token of its own.
+/// What a worker reports of a real token's keys. Each test in a child process with a token of its own.
 @Suite("A worker's catalogue", .serialized)
 struct CatalogueWorkerTests {
     private static func offered(_ labels: Set<KeyLabel>, _ patterns: [String] = []) -> OfferedKeys {
@@ -21,7 +21,7 @@ struct CatalogueWorkerTests {
         try session.close()
     }
 
-    @Test("Only offered keys are told; another offer takes effect at once; nothing is told before the first")
+    @Test("Only offered keys are reported; another offer takes effect at once; nothing is reported before the first")
     func offers() async {
         await #expect(processExitsWith: .success) {
             let others = (0..<12 as Range<UInt8>).map { SoftHSM.key("other-\($0)", id: [$0]) }
@@ -78,7 +78,7 @@ struct CatalogueWorkerTests {
         }
     }
 
-    @Test("A key with an attribute that cannot be read is out by itself, and told; the others come and serve")
+    @Test("A key with an attribute that cannot be read is out by itself, and reported; the others come and serve")
     func oddObject() async {
         await #expect(processExitsWith: .success) {
             let hsm = try SoftHSM(keys: [SoftHSM.key("foo")])
@@ -210,7 +210,7 @@ struct CatalogueWorkerTests {
             try faulty.set("")
             worker.send(.offer(Self.offered(["foo", "bar", "late"])))
             var listing = try worker.listing()
-            // Whatever was told meanwhile, no key was told as gone, and none got another number.
+            // Whatever was reported meanwhile, no key was reported as gone, and none got another number.
             while !listing.entries.contains(where: { $0.label == "late" }) || !listing.complaints.isEmpty {
                 #expect(Set(listing.entries.map(\.label)).isSuperset(of: ["foo", "bar"]))
                 listing = try worker.listing()

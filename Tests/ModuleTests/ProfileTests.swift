@@ -191,9 +191,9 @@ struct ProfileTests {
         let directory = FileManager.default.temporaryDirectory.appending(path: "claviger-generator-\(UUID())")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
-        let place = directory.path
-        await #expect(processExitsWith: .exitCode(1)) { [faults = faults as String, place = place as String] in
-            setenv("TMPDIR", place, 1)
+        let folder = directory.path
+        await #expect(processExitsWith: .exitCode(1)) { [faults = faults as String, folder = folder as String] in
+            setenv("TMPDIR", folder, 1)
             let vendor = faults.split(separator: "\n").first.map(String.init) ?? ""
             let faulty = try FaultyHSM(keys: [SoftHSM.key("foo")], faults: vendor)
             let worker = try WorkerHarness(module: FaultyHSM.library)

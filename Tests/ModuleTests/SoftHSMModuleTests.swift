@@ -102,7 +102,7 @@ struct SoftHSMModuleTests {
         }
     }
 
-    @Test("A wrong PIN is told as such, and tried once")
+    @Test("A wrong PIN is reported as such, and tried once")
     func wrongPIN() async {
         await #expect(processExitsWith: .success) {
             let hsm = try SoftHSM()
@@ -123,7 +123,7 @@ struct SoftHSMModuleTests {
         }
     }
 
-    @Test("A library that is none, and a token that is not there, are told with what was found")
+    @Test("A library that is none, and a token that is not there, are reported with what was found")
     func notFound() async {
         await #expect(processExitsWith: .success) {
             let hsm = try SoftHSM()

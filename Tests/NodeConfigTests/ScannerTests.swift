@@ -4,7 +4,7 @@ import Testing
 
 /// The lines in messages, for every way in which TOML can say the same thing.
 @Suite struct ScannerTests {
-    /// The line that is told for an unknown key `x`, wherever it stands.
+    /// The line that is reported for an unknown key `x`, wherever it stands.
     private func linesOfX(_ text: String) -> [String: Int] {
         var lines: [String: Int] = [:]
         for problem in problems(text) where problem.path.hasSuffix("x") { lines[problem.path] = problem.line }
@@ -36,7 +36,7 @@ import Testing
     func theLineIsFound(_ text: String, path: String, line: Int) {
         let found = linesOfX(text)
         if path.isEmpty {
-            // Not TOML: told by the parser, with its own line.
+            // Not TOML: reported by the parser, with its own line.
             #expect(problems(text).map(\.message).first?.hasPrefix("is not valid TOML") == true)
             #expect(problems(text).first?.line == 3)
         } else {

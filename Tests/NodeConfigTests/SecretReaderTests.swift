@@ -87,7 +87,7 @@ import Testing
         let memory = try #require(getenv("CLAVIGER_TEST_PIN"))
         let reader = SecretReader(taking: ["CLAVIGER_TEST_PIN"])
         #expect(getenv("CLAVIGER_TEST_PIN") == nil)
-        // The old place is overwritten too: `/proc/PID/environ` shows it for the life of the process.
+        // The old memory is overwritten too: `/proc/PID/environ` shows it for the life of the process.
         #expect(memory.pointee == 0)
         #expect(try reader.read(.environment("CLAVIGER_TEST_PIN")).text == "hunter2")
         #expect(try reader.read(.environment("CLAVIGER_TEST_PIN")).text == "hunter2")

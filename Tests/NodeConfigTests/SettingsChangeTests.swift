@@ -166,10 +166,10 @@ import Testing
     @Test(arguments: changes.keys.sorted())
     func aChangeIsNamedWhenItNeedsARestart(key: String) throws {
         let (present, other, effect) = try #require(Self.changes[key])
-        let parts = Self.file.components(around: present)
-        try #require(parts.count == 2, "\(present) must stand in the file once")
+        let fields = Self.file.components(around: present)
+        try #require(fields.count == 2, "\(present) must stand in the file once")
         let old = try parse(Self.file)
-        let new = try parse(parts.joined(separator: other))
+        let new = try parse(fields.joined(separator: other))
         #expect(old.restartOnly(changedFrom: old).isEmpty)
         #expect(old != new)
         let named = new.restartOnly(changedFrom: old)
@@ -208,7 +208,7 @@ import Testing
 }
 
 extension String {
-    /// What stands before, between and after the places of `text`.
+    /// What stands before, between and after the occurrences of `text`.
     fileprivate func components(around text: String) -> [String] {
         split(separator: text, omittingEmptySubsequences: false).map(String.init)
     }

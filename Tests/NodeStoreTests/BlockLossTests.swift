@@ -114,7 +114,7 @@ struct BlockLossTests {
         let events = HealthEvents()
         let other = try scratch.connection(keepsReadersOut: true)
         try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN EXCLUSIVE; ROLLBACK") }
-        let store = scratch.open(onHealth: events.told)
+        let store = scratch.open(onHealth: events.reported)
         #expect(store.health.reason?.contains("another process keeps it locked") == true)
         #expect(store.blocks() == Self.list)
         #expect(await store.keep(blocks: Sample.list([Sample.block(3)], .unknown("not read"))) == false)
@@ -135,7 +135,7 @@ struct BlockLossTests {
         let events = HealthEvents()
         let other = try scratch.connection()
         try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN EXCLUSIVE") }
-        let store = scratch.open(onHealth: events.told)
+        let store = scratch.open(onHealth: events.reported)
         #expect(await store.confirmBlocks() == false)
         #expect(store.blocks() == Sample.list([]))
         try await other.writeWithoutTransaction { try $0.execute(sql: "ROLLBACK") }
@@ -165,7 +165,7 @@ struct BlockLossTests {
         let scratch = try Scratch()
         let events = HealthEvents()
         try #require(FileManager.default.createFile(atPath: scratch.directory, contents: Data()))
-        let store = scratch.open(onHealth: events.told)
+        let store = scratch.open(onHealth: events.reported)
         #expect(store.blocks().doubt?.contains("Not a directory") == true)
         try #require(unlink(scratch.directory) == 0)
         await events.recovered()

@@ -26,18 +26,18 @@ struct BlockOwnerTests {
             let events = HealthEvents()
             let holder = open(scratch.directory, O_RDONLY | O_DIRECTORY)
             try #require(flock(holder, LOCK_EX) == 0)
-            let told = Mutex<[BlockAdoption]>([])
+            let reported = Mutex<[BlockAdoption]>([])
             // A copy can be read while the directory is held: here it cannot.
             Scratch.hide(scratch.file)
-            let store = scratch.open(onHealth: events.told)
-            store.whenBlocksAreAdopted { adoption in told.withLock { $0.append(adoption) } }
+            let store = scratch.open(onHealth: events.reported)
+            store.whenBlocksAreAdopted { adoption in reported.withLock { $0.append(adoption) } }
             #expect(store.blockList.unknown?.contains("lock the state directory") == true)
             if confirms { store.changeBlocks { $0.confirm() } }
             Scratch.show(scratch.file)
             close(holder)
             await events.recovered()
             #expect(store.blockList.knowledge == .known && store.blockList.inForce(now: Int64(Sample.now)).count == 2)
-            #expect(told.withLock { $0.contains { $0.merge.newBlocks.count == 3 } })
+            #expect(reported.withLock { $0.contains { $0.merge.newBlocks.count == 3 } })
             store.close()
         }
     }
@@ -65,7 +65,7 @@ struct BlockOwnerTests {
         try await filled(scratch)
         let filler = fill(scratch.directory)
         let events = HealthEvents()
-        let store = scratch.open(onHealth: events.told)
+        let store = scratch.open(onHealth: events.reported)
         #expect(store.health.reason?.contains("the disk is full") == true, "\(store.health)")
         #expect(store.blockList.knowledge == .known && store.blockList.blocks.count == 3)
         #expect(await store.keep(blocks: Sample.list([Sample.block(3)])) == false)
@@ -111,16 +111,16 @@ struct BlockOwnerTests {
         store.close()
     }
 
-    @Test("What another process on the same directory is told is enforced here, too")
+    @Test("What another process on the same directory is reported is enforced here, too")
     func twoProcesses() async throws {
         // Without the look at what others have written it was in the file, and never in the other's memory.
         let scratch = try Scratch()
         let (one, two) = (scratch.open(), scratch.open())
-        let told = Mutex(0)
-        two.whenBlocksAreAdopted { adoption in told.withLock { $0 += adoption.merge.newBlocks.count } }
+        let reported = Mutex(0)
+        two.whenBlocksAreAdopted { adoption in reported.withLock { $0 += adoption.merge.newBlocks.count } }
         #expect(await one.keep(blocks: Sample.list([Sample.block(1)])))
         #expect(await eventually { two.blockList.blocks.count == 1 })
-        #expect(await eventually { told.withLock { $0 } == 1 })
+        #expect(await eventually { reported.withLock { $0 } == 1 })
         one.changeBlocks { list in _ = try? list.lift(.key("key-1"), by: "me", now: Int64(Sample.now)) }
         #expect(await eventually { two.blockList.lifts.count == 1 })
         one.close()

@@ -50,7 +50,7 @@ struct BlockStoreTests {
     func notWritten() async throws {
         let scratch = try Scratch()
         let events = HealthEvents()
-        let store = scratch.open(onHealth: events.told)
+        let store = scratch.open(onHealth: events.reported)
         let other = try scratch.connection()
         try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN EXCLUSIVE") }
         #expect(await store.keep(blocks: Sample.list([Sample.block(1)])) == false)
@@ -133,7 +133,7 @@ struct BlockStoreTests {
         third.close()
     }
 
-    @Test("The list's changes are counted over restarts, and told while the list is known")
+    @Test("The list's changes are counted over restarts, and reported while the list is known")
     func changes() async throws {
         let scratch = try Scratch()
         let store = NodeStore.open(directory: scratch.directory, isClustered: true, settings: Scratch.settings())

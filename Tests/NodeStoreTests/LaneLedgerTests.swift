@@ -11,7 +11,7 @@ struct LaneLedgerTests {
     private let me = ProcessIdentity.current
     private let other = ProcessIdentity(pid: 1, startTicks: 0)
 
-    @Test("A process is told from another of the same number, and from one that is gone")
+    @Test("A process is reported from another of the same number, and from one that is gone")
     func identities() {
         #expect(me.pid == getpid())
         #expect(me.startTicks > 0)

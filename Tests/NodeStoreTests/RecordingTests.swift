@@ -118,7 +118,7 @@ struct RecordingTests {
         store.close()
     }
 
-    @Test("What is older than thirty days is deleted when the store opens, and when it is told to")
+    @Test("What is older than thirty days is deleted when the store opens, and when it is reported to")
     func pruning() async throws {
         let scratch = try Scratch()
         let store = scratch.open()

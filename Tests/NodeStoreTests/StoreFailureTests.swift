@@ -14,7 +14,7 @@ struct StoreFailureTests {
         scratch.open().close()
         let other = try scratch.connection()
         try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN EXCLUSIVE") }
-        let store = scratch.open(onHealth: events.told)
+        let store = scratch.open(onHealth: events.reported)
         #expect(await events.failed().contains("another process keeps it locked"))
         guard case .failing(_, let since) = store.health else {
             Issue.record("It does not say that it fails.")
@@ -52,7 +52,7 @@ struct StoreFailureTests {
         let scratch = try Scratch()
         let events = HealthEvents()
         try #require(FileManager.default.createFile(atPath: scratch.directory, contents: Data()))
-        let store = scratch.open(onHealth: events.told)
+        let store = scratch.open(onHealth: events.reported)
         #expect(store.health.reason?.contains("Not a directory") == true)
         store.record(canary: Sample.canary())
         #expect(store.canaries() == [Sample.canary()])
@@ -110,7 +110,7 @@ struct StoreFailureTests {
         first.close()
         try #require(Scratch.freeze(scratch.file, true))
         let events = HealthEvents()
-        let store = scratch.open(onHealth: events.told)
+        let store = scratch.open(onHealth: events.reported)
         #expect(store.health.reason?.contains("read-only") == true)
         #expect(store.canaries() == [Sample.canary("old")])
         store.record(canary: Sample.canary("new"))
@@ -127,7 +127,7 @@ struct StoreFailureTests {
     func full() async throws {
         let scratch = try Scratch()
         let events = HealthEvents()
-        let store = scratch.open({ $0.maximumBytes = 200_000 }, onHealth: events.told)
+        let store = scratch.open({ $0.maximumBytes = 200_000 }, onHealth: events.reported)
         #expect(store.health == .ok)
         let other = try scratch.connection()
         try await other.write {
@@ -148,7 +148,7 @@ struct StoreFailureTests {
         await #expect(processExitsWith: .success) {
             let scratch = try Scratch()
             let events = HealthEvents()
-            let store = scratch.open(onHealth: events.told)
+            let store = scratch.open(onHealth: events.reported)
             store.record(canary: Sample.canary("before"))
             #expect(await store.saved())
             signal(SIGXFSZ, SIG_IGN)
@@ -180,7 +180,7 @@ struct StoreFailureTests {
         let small = try SmallFileSystem(at: scratch.directory, kilobytes: 512)
         defer { small.remove() }
         let events = HealthEvents()
-        let store = scratch.open(onHealth: events.told)
+        let store = scratch.open(onHealth: events.reported)
         store.record(canary: Sample.canary("before"))
         #expect(await store.saved())
         let filler = scratch.directory + "/filler"

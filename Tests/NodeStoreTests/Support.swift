@@ -158,15 +158,15 @@ enum Sample {
         id: "fra-1", incarnation: 3, pid: 5, processStart: 6, startedUnixSeconds: now, version: "1.0")
 }
 
-/// What `onHealth` was told, to wait for.
+/// What `onHealth` was called with, to wait for.
 struct HealthEvents: Sendable {
     let stream: AsyncStream<StoreHealth>
-    let told: @Sendable (StoreHealth) -> Void
+    let reported: @Sendable (StoreHealth) -> Void
 
     init() {
         let (stream, continuation) = AsyncStream.makeStream(of: StoreHealth.self)
         self.stream = stream
-        told = { continuation.yield($0) }
+        reported = { continuation.yield($0) }
     }
 
     /// Returns when the store says that it is well; the test's time limit is the bound.

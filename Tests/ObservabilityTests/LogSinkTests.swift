@@ -53,18 +53,18 @@ import Testing
         #expect(pipe.read(stuffing).count == stuffing)
         // One notice, or several where the writer was quicker than the loop above.
         var kept = 0
-        var told = 0
-        while kept < 10 || told < 15 {
+        var reported = 0
+        while kept < 10 || reported < 15 {
             let lines = pipe.lines(1)
-            try #require(!lines.isEmpty, "kept \(kept), told \(told)")
+            try #require(!lines.isEmpty, "kept \(kept), told \(reported)")
             for text in lines where text + "\n" != line {
                 let notice = try object(text)
                 #expect(notice["level"] == "warning")
-                told += try #require(notice["dropped"].flatMap { Int($0) })
+                reported += try #require(notice["dropped"].flatMap { Int($0) })
             }
             kept += lines.count { $0 + "\n" == line }
         }
-        #expect(kept == 10 && told == 15)
+        #expect(kept == 10 && reported == 15)
         // And on it goes.
         #expect(sink.flush(within: 10_000))
         append(line, to: sink)
@@ -120,13 +120,13 @@ import Testing
             group.addTask {
                 var next = [Int](repeating: 0, count: writers)
                 for line in pipe.lines(writers * each) {
-                    let parts = line.split(separator: " ", omittingEmptySubsequences: false)
-                    guard parts.count == 3, let writer = Int(parts[0]), next.indices.contains(writer) else {
+                    let fields = line.split(separator: " ", omittingEmptySubsequences: false)
+                    guard fields.count == 3, let writer = Int(fields[0]), next.indices.contains(writer) else {
                         Issue.record("a broken line: \(line)")
                         continue
                     }
                     // The lines of one writer keep their order.
-                    #expect(parts[1] == "\(next[writer])" && parts[2].count == next[writer] % 300)
+                    #expect(fields[1] == "\(next[writer])" && fields[2].count == next[writer] % 300)
                     next[writer] += 1
                 }
                 #expect(next == [Int](repeating: each, count: writers))

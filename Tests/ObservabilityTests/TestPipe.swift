@@ -2,7 +2,7 @@
 import Foundation
 import Testing
 
-/// A pipe whose reader reads only when told to.
+/// A pipe whose reader reads only when asked to.
 /// `@unchecked Sendable`: only descriptors, which do not change.
 final class TestPipe: @unchecked Sendable {
     let reading: Int32
@@ -21,7 +21,7 @@ final class TestPipe: @unchecked Sendable {
         close(writing)
     }
 
-    /// Fills the pipe, so that the next write stalls; tells how many bytes went in.
+    /// Fills the pipe, so that the next write stalls; reports how many bytes went in.
     func stall() -> Int {
         let flags = fcntl(writing, F_GETFL)
         _ = fcntl(writing, F_SETFL, flags | O_NONBLOCK)

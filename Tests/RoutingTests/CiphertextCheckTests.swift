@@ -134,7 +134,7 @@ struct CiphertextCheckTests {
             self.outcome(&silent, holders: [0], terms: terms, hsms: [honest, honest]).outcome?.isUnavailable == true)
     }
 
-    @Test("of many at once all are told, one after the other")
+    @Test("of many at once all are informed, one after the other")
     func flood() throws {
         var bench = Bench(hsms: 1, lanes: 4)
         var (open, finished) = ([Dispatch](), [OperationOutcome]())

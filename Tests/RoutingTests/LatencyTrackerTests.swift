@@ -25,7 +25,7 @@ struct LatencyTrackerTests {
         var tracker = LatencyTracker()
         for now in 0..<200 as Range<UInt64> { tracker.record(latency, now: now) }
         let known = try #require(tracker.known)
-        // Times are told in microseconds.
+        // Times are reported in microseconds.
         #expect(known.p50 + 1_000 >= latency && known.p50 <= latency + latency / 3 + 1_000)
         #expect(known.p50 == known.p99)
     }

@@ -125,7 +125,7 @@ struct OverloadTests {
         #expect(loop.bench.machine.counters.retries < loop.bench.machine.counters.operations / 50)
     }
 
-    /// It was told 429, though the second HSM was back before half of its time was over.
+    /// It received 429, though the second HSM was back before half of its time was over.
     @Test("while a worker is on its way back, what is more than the others can do waits for it")
     func reinforced() throws {
         var bench = Bench(hsms: 2, lanes: 4)
@@ -160,7 +160,7 @@ struct OverloadTests {
 
 @Suite("Load gauge")
 struct LoadGaugeTests {
-    @Test("the figures of the last second with refusals are told until ten seconds after them")
+    @Test("the figures of the last second with refusals are reported until ten seconds after them")
     func figures() throws {
         var loop = Bench(hsms: 1, lanes: 1, limits: PoolLimits(waiting: 0))
         #expect(loop.machine.load.overload(now: loop.now) == nil)
@@ -171,8 +171,8 @@ struct LoadGaugeTests {
             _ = loop.machine.answered(busy.lane, generation: busy.generation, disposition: .done, now: loop.now)
             loop.now += 500 * millisecond
         }
-        let told = try #require(loop.machine.load.overload(now: loop.now))
-        #expect(told.asked == 5 && told.done == 1)
+        let reported = try #require(loop.machine.load.overload(now: loop.now))
+        #expect(reported.asked == 5 && reported.done == 1)
         #expect(loop.machine.load.overload(now: loop.now + 11_000 * millisecond) == nil)
     }
 }

@@ -296,16 +296,16 @@ struct PoolMachineSilenceTests {
     @Test("what was on a dead worker's lanes moves to the others")
     func death() throws {
         var bench = Bench(hsms: 2, lanes: 4)
-        var placed: [OperationID: Int] = [:]
+        var assigned: [OperationID: Int] = [:]
         for _ in 0..<6 {
             let dispatch = try bench.send([0, 1])
-            placed[dispatch.operation] = dispatch.lane.hsm
+            assigned[dispatch.operation] = dispatch.lane.hsm
         }
-        let onDead = placed.values.count { $0 == 0 }
+        let onDead = assigned.values.count { $0 == 0 }
         let free = 4 - (6 - onDead)
         let moved = bench.machine.ended(0, returning: true, now: bench.now)
         #expect(moved.finishes.isEmpty)
-        #expect(moved.dispatches.allSatisfy { $0.lane.hsm == 1 && placed[$0.operation] == 0 })
+        #expect(moved.dispatches.allSatisfy { $0.lane.hsm == 1 && assigned[$0.operation] == 0 })
         #expect(moved.dispatches.count == min(free, onDead))
         #expect(bench.machine.unfinished == 6)
         let back = bench.start(0, lanes: 4).flatMap(\.dispatches)

@@ -45,7 +45,7 @@ struct PoolMachineWorkerTests {
             #expect(actions.starts == [WorkerStart(hsm: hsm, pause: 0)])
             bench.machine.starting(hsm, now: bench.now)
         }
-        // They hold the key no more as far as the proof knows: it is what they told before.
+        // They hold the key no more as far as the proof knows: it is what they reported before.
         for _ in 0..<16 {
             let (_, actions) = bench.machine.submit(
                 .decrypt, holders: [], hopeful: all, deadline: bench.now + 200 * millisecond, group: 0, now: bench.now)
@@ -100,7 +100,7 @@ struct PoolMachineWorkerTests {
         _ = bench.start(0, lanes: 1)
         let (atWork, _) = bench.submit([0])
         let (waiting, _) = bench.submit([0])
-        // What was on the lane is told at once, as are new ones; what stood in the line at the next tick.
+        // What was on the lane is reported at once, as are new ones; what stood in the line at the next tick.
         #expect(end(0, of: &bench).finishes.map(\.operation) == [atWork])
         #expect(bench.tick(after: 5).finishes.map(\.operation) == [waiting])
         #expect(bench.submit([0]).1.finishes.first?.outcome.isUnavailable == true)
@@ -153,7 +153,7 @@ struct PoolMachineWorkerTests {
 
     // MARK: Requests that end workers
 
-    /// A worker ends, and its lane tells that it was at this call.
+    /// A worker ends, and its lane reports that it was at this call.
     private func end(_ dispatch: Dispatch, of bench: inout Bench) -> [PoolActions] {
         [
             end(dispatch.lane.hsm, of: &bench),

@@ -4,11 +4,12 @@ import LaneProtocol
 import Routing
 import Testing
 
-/// HSMs come and go at random while operations are under way. Each HSM that ever came is another, whatever its place.
+/// HSMs come and go at random while operations are under way. Each HSM that ever came is another, whatever its
+/// position.
 private struct World {
     struct Operation {
         var deadline: UInt64
-        /// Which HSMs it may be given to, by place.
+        /// Which HSMs it may be given to, by position.
         var permitted: [Int: Int] = [:]
     }
 
@@ -17,7 +18,7 @@ private struct World {
     var random: RandomChoice
     var machine: PoolMachine
     var now: UInt64 = 1_000 * millisecond
-    /// The HSM in each place, and whether it is one.
+    /// The HSM in each position, and whether it is one.
     var hsms: [(number: Int, membership: Membership)] = []
     var lastNumber = 0
     var open: [OperationID: Operation] = [:]
@@ -38,16 +39,16 @@ private struct World {
 
     mutating func take(_ actions: PoolActions) {
         for dispatch in actions.dispatches {
-            let place = dispatch.lane.hsm
+            let position = dispatch.lane.hsm
             guard let operation = open[dispatch.operation] else {
                 violations.append("a finished operation is sent")
                 continue
             }
-            if hsms[place].membership != .member {
-                violations.append("sent to \(place), which is \(hsms[place].membership)")
+            if hsms[position].membership != .member {
+                violations.append("sent to \(position), which is \(hsms[position].membership)")
             }
-            if operation.permitted[place] != hsms[place].number {
-                violations.append("sent to another HSM in place \(place)")
+            if operation.permitted[position] != hsms[position].number {
+                violations.append("sent to another HSM in place \(position)")
             }
             if frames.contains(where: { $0.lane == dispatch.lane }) { violations.append("two frames on one lane") }
             frames.append(dispatch)
@@ -63,26 +64,26 @@ private struct World {
     }
 
     mutating func step() {
-        let place = hsms.isEmpty ? 0 : random.below(hsms.count)
+        let position = hsms.isEmpty ? 0 : random.below(hsms.count)
         switch random.below(100) {
         case 0..<35: submit()
         case 35..<65: answer()
         case 65..<75:
             now += UInt64(1 + random.below(10)) * millisecond
             take(machine.tick(now: now))
-        case 75..<83: start(place)
+        case 75..<83: start(position)
         case 83..<85:
-            frames.removeAll { $0.lane.hsm == place }
-            take(machine.ended(place, returning: random.below(2) == 0, now: now))
+            frames.removeAll { $0.lane.hsm == position }
+            take(machine.ended(position, returning: random.below(2) == 0, now: now))
         case 85..<88: add()
         case 88..<91:
-            guard hsms.indices.contains(place), hsms[place].membership == .member else { return }
-            hsms[place].membership = .retired
-            take(machine.retire(place, now: now))
-        case 91..<95: free(place)
+            guard hsms.indices.contains(position), hsms[position].membership == .member else { return }
+            hsms[position].membership = .retired
+            take(machine.retire(position, now: now))
+        case 91..<95: free(position)
         case 95..<97:
-            take(machine.drain(place, random.below(2) == 0, now: now))
-        default: join(place)
+            take(machine.drain(position, random.below(2) == 0, now: now))
+        default: join(position)
         }
     }
 
@@ -107,48 +108,50 @@ private struct World {
                 frame.lane, generation: frame.generation, disposition: words[random.below(words.count)], now: now))
     }
 
-    private mutating func start(_ place: Int) {
-        guard hsms.indices.contains(place), hsms[place].membership != .vacant else { return }
-        frames.removeAll { $0.lane.hsm == place }
-        take(machine.ready(place, openLanes: 1 + random.below(3), lanes: 3, now: now))
-        if random.below(4) > 0 { take(machine.probed(place, passed: true, now: now)) }
+    private mutating func start(_ position: Int) {
+        guard hsms.indices.contains(position), hsms[position].membership != .vacant else { return }
+        frames.removeAll { $0.lane.hsm == position }
+        take(machine.ready(position, openLanes: 1 + random.below(3), lanes: 3, now: now))
+        if random.below(4) > 0 { take(machine.probed(position, passed: true, now: now)) }
     }
 
     private mutating func add() {
-        let places = HSMSet((0..<8).filter { _ in random.below(2) == 0 })
-        let vacant = hsms.indices.first { places.contains($0) && hsms[$0].membership == .vacant }
-        let expected = vacant ?? (places.contains(hsms.count) ? hsms.count : nil)
-        let place = machine.add(Self.traits, to: places)
-        if place != expected { violations.append("place \(place ?? -1) instead of \(expected ?? -1)") }
-        guard let place else { return }
+        let positions = HSMSet((0..<8).filter { _ in random.below(2) == 0 })
+        let vacant = hsms.indices.first { positions.contains($0) && hsms[$0].membership == .vacant }
+        let expected = vacant ?? (positions.contains(hsms.count) ? hsms.count : nil)
+        let position = machine.add(Self.traits, to: positions)
+        if position != expected { violations.append("place \(position ?? -1) instead of \(expected ?? -1)") }
+        guard let position else { return }
         lastNumber += 1
-        if place == hsms.count { hsms.append((lastNumber, .member)) } else { hsms[place] = (lastNumber, .member) }
+        if position == hsms.count { hsms.append((lastNumber, .member)) } else { hsms[position] = (lastNumber, .member) }
     }
 
-    private mutating func free(_ place: Int) {
-        guard hsms.indices.contains(place), hsms[place].membership != .vacant else { return }
-        hsms[place].membership = .vacant
-        frames.removeAll { $0.lane.hsm == place }
-        for id in open.keys { open[id]?.permitted[place] = nil }
-        take(machine.free(place, now: now))
+    private mutating func free(_ position: Int) {
+        guard hsms.indices.contains(position), hsms[position].membership != .vacant else { return }
+        hsms[position].membership = .vacant
+        frames.removeAll { $0.lane.hsm == position }
+        for id in open.keys { open[id]?.permitted[position] = nil }
+        take(machine.free(position, now: now))
     }
 
-    private mutating func join(_ place: Int) {
-        guard hsms.indices.contains(place), hsms[place].membership != .vacant,
+    private mutating func join(_ position: Int) {
+        guard hsms.indices.contains(position), hsms[position].membership != .vacant,
             let id = open.keys.min(by: { $0.number < $1.number })
         else { return }
-        open[id]?.permitted[place] = hsms[place].number
-        take(machine.joined(place, holdersOf: id, now: now))
+        open[id]?.permitted[position] = hsms[position].number
+        take(machine.joined(position, holdersOf: id, now: now))
     }
 
     mutating func check() {
         if machine.unfinished != open.count { violations.append("an operation was lost") }
-        for place in hsms.indices {
-            let lanes = machine.lanes(of: place)
-            let count = frames.filter { $0.lane.hsm == place }.count
-            if lanes.busy != count { violations.append("place \(place): \(lanes.busy) busy, \(count) frames") }
-            let isAwaited = frames.contains { $0.lane.hsm == place && open[$0.operation] != nil }
-            if machine.isNeeded(place) != isAwaited { violations.append("place \(place): needed is not \(isAwaited)") }
+        for position in hsms.indices {
+            let lanes = machine.lanes(of: position)
+            let count = frames.filter { $0.lane.hsm == position }.count
+            if lanes.busy != count { violations.append("place \(position): \(lanes.busy) busy, \(count) frames") }
+            let isAwaited = frames.contains { $0.lane.hsm == position && open[$0.operation] != nil }
+            if machine.isNeeded(position) != isAwaited {
+                violations.append("place \(position): needed is not \(isAwaited)")
+            }
         }
     }
 }

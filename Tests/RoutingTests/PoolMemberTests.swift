@@ -21,8 +21,8 @@ struct PoolMemberJoiningTests {
         #expect(try bench.send([0, 1]).lane.hsm <= 1)
     }
 
-    @Test("it gets the first vacant place that it may have, and else the next new one")
-    func places() {
+    @Test("it gets the first vacant position that it may have, and else the next new one")
+    func positions() {
         var machine = PoolMachine([traits, traits, traits], groups: 1, limits: PoolLimits(), seed: 1)
         #expect(machine.add(traits, to: [0, 1, 2]) == nil, "none of them is vacant")
         #expect(machine.add(traits, to: [7]) == nil, "it would leave a gap")
@@ -33,7 +33,7 @@ struct PoolMemberJoiningTests {
         #expect(machine.add(traits, to: []) == nil)
     }
 
-    @Test("there are 64 places, those on their way out included")
+    @Test("there are 64 positions, those on their way out included")
     func capacity() {
         var machine = PoolMachine(Array(repeating: traits, count: 70), groups: 1, limits: PoolLimits(), seed: 1)
         #expect(machine.add(traits) == nil)
@@ -43,8 +43,8 @@ struct PoolMemberJoiningTests {
         #expect(machine.add(traits) == 63 && machine.add(traits) == nil)
     }
 
-    @Test("nothing of the one before is left in a place: phase, lanes, drain, faults, times")
-    func freshPlace() throws {
+    @Test("nothing of the one before is left in a position: phase, lanes, drain, faults, times")
+    func freshPosition() throws {
         var bench = Bench(hsms: 2, lanes: 2)
         try bench.teach(0)
         _ = try bench.failSoftly(0)
@@ -146,8 +146,8 @@ struct PoolMemberLeavingTests {
         }
     }
 
-    @Test("no operation takes the next one in its place for it")
-    func nextInPlace() throws {
+    @Test("no operation takes the next one in its position for it")
+    func nextInPosition() throws {
         var bench = Bench(hsms: 2, lanes: 1)
         let (first, second) = (try bench.send([0]), try bench.send([1]))
         let (waiting, _) = bench.submit([0, 1])
@@ -159,7 +159,7 @@ struct PoolMemberLeavingTests {
         #expect(next.operation == waiting && next.lane.hsm == 1)
     }
 
-    @Test("what one said that is gone does not count against the next one in its place")
+    @Test("what one said that is gone does not count against the next one in its position")
     func forgotten() throws {
         var bench = Bench(hsms: 2, lanes: 1)
         let first = try bench.send([0])
@@ -174,7 +174,7 @@ struct PoolMemberLeavingTests {
         #expect(bench.answer(third, .done).finishes.first?.outcome == .done)
     }
 
-    @Test("a worker's events in a place that is nobody's bring no requests there")
+    @Test("a worker's events in a position that is nobody's bring no requests there")
     func vacant() throws {
         var bench = Bench(hsms: 2, lanes: 1)
         _ = bench.machine.free(0, now: bench.now)

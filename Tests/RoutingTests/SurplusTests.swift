@@ -25,7 +25,7 @@ struct SurplusTests {
     }
 
     @Test("what can be taken is what the HSMs could do beside what is asked here, and nothing while that is too much")
-    func told() throws {
+    func reported() throws {
         var bench = Bench(hsms: 1, lanes: 4)
         // Before a call, by what the probe took: half a millisecond for each.
         #expect(bench.machine.room(now: bench.now) == SpareRoom(perSecond: 7_600, call: millisecond / 2))

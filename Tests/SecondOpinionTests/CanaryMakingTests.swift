@@ -56,7 +56,7 @@ struct CanaryMakingTests {
         #expect(lost.calls == [.drawBlock, .mend] + Self.round)
     }
 
-    @Test("A key that is gone is told at once")
+    @Test("A key that is gone is reported at once")
     func gone() {
         let invalid = CallResult(function: .encryptInit, code: .keyHandleInvalid)
         #expect(make([.seal: [.failed(invalid)]]).verdict == .refused(.keyGone, invalid))
@@ -64,7 +64,7 @@ struct CanaryMakingTests {
         #expect(make([.open: [.unavailable]]).verdict == .refused(.keyGone, .ok))
     }
 
-    @Test("Where no other session can be had, the first failure is told")
+    @Test("Where no other session can be had, the first failure is reported")
     func unmended() {
         let full = CallResult(function: .encrypt, code: .deviceMemory)
         let made = make([.seal: [.failed(full)], .mend: [failed(.login, .pinLocked)]])

@@ -18,7 +18,7 @@ struct CanaryOpeningTests {
     }
 
     @Test(
-        "The wrong key is told only with known answers before and after",
+        "The wrong key is reported only with known answers before and after",
         arguments: [
             ReturnCode.encryptedDataInvalid, .encryptedDataLenRange, .aeadDecryptFailed, .generalError, .functionFailed,
         ])
@@ -44,7 +44,7 @@ struct CanaryOpeningTests {
     }
 
     @Test(
-        "Without a known answer nothing is known about the key; where there can be none, that is told",
+        "Without a known answer nothing is known about the key; where there can be none, that is reported",
         arguments: [
             ReturnCode.encryptedDataInvalid, .generalError,
         ])
@@ -90,7 +90,7 @@ struct CanaryOpeningTests {
         #expect(hsm.verdict() == .opened)
     }
 
-    @Test("Any other failure is tried once more on a new session, and then told")
+    @Test("Any other failure is tried once more on a new session, and then reported")
     func failing() {
         var hsm = ScriptedOpening([], then: .hostMemory)
         #expect(hsm.verdict() == refused(.failed, .hostMemory))
@@ -101,7 +101,7 @@ struct CanaryOpeningTests {
         #expect(stuck.calls == [.open, .mend])
     }
 
-    @Test("A key that is gone is told at once, also while a wrong key is being looked into")
+    @Test("A key that is gone is reported at once, also while a wrong key is being looked into")
     func gone() {
         for position in 0..<5 {
             var hsm = ScriptedOpening([ReturnCode](repeating: .generalError, count: position), then: .keyHandleInvalid)
@@ -135,7 +135,7 @@ struct CanaryOpeningTests {
         #expect(opening.next == .verdict(.opened))
     }
 
-    /// Whatever an HSM answers, the wrong key is told only where known answers passed and the canary never opened.
+    /// Whatever an HSM answers, the wrong key is reported only where known answers passed and the canary never opened.
     @Test("Over random HSMs, no key is wrong without proof", arguments: 0..<100)
     func randomHSMs(seed: UInt64) {
         var generator = RandomChoice(seed: seed)

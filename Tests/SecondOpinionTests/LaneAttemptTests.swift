@@ -39,7 +39,7 @@ struct LaneAttemptTests {
     }
 
     @Test(
-        "A refused ciphertext is told as it is, after one call: the node decides what it means",
+        "A refused ciphertext is reported as it is, after one call: the node decides what it means",
         arguments: [
             ReturnCode.generalError, .functionFailed, .dataInvalid, .dataLenRange, .argumentsBad, .encryptedDataInvalid,
             .aeadDecryptFailed,
@@ -136,7 +136,7 @@ struct KnownAnswerTrialTests {
         return (end, calls)
     }
 
-    @Test("One that comes is done; one that does not is told with function and code")
+    @Test("One that comes is done; one that does not is reported with function and code")
     func plain() {
         #expect(end([.passed]).end == LaneEnd(.done, .ok))
         let failed = CallResult(function: .decrypt, code: .functionFailed)

@@ -40,9 +40,9 @@ import XKSProtocol
     }
 
     /// Elements cut, repeated and exchanged as wholes reach deeper than single bytes.
-    @Test func authorizationParts() {
+    @Test func authorizationFields() {
         var random = RandomChoice(seed: 2)
-        let parts = [
+        let fields = [
             "AWS4-HMAC-SHA256", " ", ",", ", ", "Credential=", "SignedHeaders=", "Signature=", "/", ";", "host",
             "x-amz-date", ":authority", "20231114", "eu-central-1", "kms-xks-proxy", "aws4_request",
             scenario.signature, String(repeating: "0", count: 64), scenario.credentialElement,
@@ -50,7 +50,7 @@ import XKSProtocol
         ]
         for round in 0..<4_000 {
             var text = random.below(4) == 0 ? "" : "AWS4-HMAC-SHA256 "
-            for _ in 0..<random.below(12) { text += parts[random.below(parts.count)] }
+            for _ in 0..<random.below(12) { text += fields[random.below(fields.count)] }
             // The forged ones lack the right signature under its own header list, unless all three came up.
             if isAccepted(scenario.request(authorization: [text])) {
                 #expect(text.contains(scenario.signature), "round \(round): \(text)")

@@ -118,14 +118,14 @@ extension Simulation {
         case .timedOut:
             if now < request.deadline { check.report(.late, name) }
             checkNeed(request, name)
-            checkTold(request, name)
+            checkReported(request, name)
         case .unavailable:
             checkNeed(request, name)
             checkPatience(request, name)
-            checkTold(request, name)
+            checkReported(request, name)
         case .callersFault, .overloaded, .crowded:
             checkNeed(request, name)
-            checkTold(request, name)
+            checkReported(request, name)
         }
     }
 
@@ -156,7 +156,7 @@ extension Simulation {
     }
 
     /// Bad ciphertext is called invalid where every HSM that holds the key is well, and fast enough for five calls.
-    private mutating func checkTold(_ request: SimulatedRequest, _ name: String) {
+    private mutating func checkReported(_ request: SimulatedRequest, _ name: String) {
         guard request.work.isBad, !request.isCrowded, request.deadline >= request.submittedAt + Self.patience,
             !request.holders.isEmpty
         else { return }

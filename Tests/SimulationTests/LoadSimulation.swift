@@ -15,8 +15,8 @@ struct LoadSimulation {
         case probe(node: Int, hsm: Int)
         /// A request reaches a node to which another has passed it on.
         case passed(Int, to: Int)
-        /// What a node tells of its room reaches the others.
-        case told(node: Int)
+        /// What a node reports of its room reaches the others.
+        case reported(node: Int)
     }
 
     private struct Request {
@@ -48,7 +48,7 @@ struct LoadSimulation {
     /// Until when an HSM that makes one call at a time is at those that it has.
     private var busyUntil: [UInt64]
     private var lastTick: [UInt64]
-    /// What each node was last heard to have room for, and what each has given to the others.
+    /// What room each node was last reported to have, and what each has given to the others.
     private var room: [SpareRoom?]
     private var shares: [SurplusShares]
     private(set) var result: LoadResult
@@ -91,7 +91,7 @@ struct LoadSimulation {
         }
         for node in 0..<scenario.nodes {
             queue.add(.tick(node: node), at: UInt64(node) * millisecond)
-            if scenario.passesOn { queue.add(.told(node: node), at: dice.next() % Self.gossipInterval) }
+            if scenario.passesOn { queue.add(.reported(node: node), at: dice.next() % Self.gossipInterval) }
             for hsm in scenario.hsms.indices where scenario.all(of: node).contains(hsm) {
                 queue.add(.probe(node: node, hsm: hsm), at: dice.next() % (5_000 * millisecond))
             }
@@ -113,7 +113,7 @@ struct LoadSimulation {
         case .passed(let request, let node):
             requests[request].passedTo = node
             submit(request, now: now)
-        case .told(let node):
+        case .reported(let node):
             queue.add(event, at: now + Self.gossipInterval)
             room[node] = machines[node].room(now: clock)
             for other in 0..<scenario.nodes { machines[other].detour = detour(from: other) }

@@ -4,9 +4,10 @@ import Routing
 import VirtualTime
 
 /// What the router is measured against: one dispatcher for all nodes that knows each HSM's true mean and line, and
-/// sends each request where the expected delay is shortest (JSED). It stands in no line that cannot be answered in time.
+/// sends each request where the expected delay is shortest (JSED). It stands in no line that cannot be answered in
+/// time.
 ///
-/// With `isHedging`, what outlasts the usual is done once more in a free place, and the first answer counts.
+/// With `isHedging`, what outlasts the usual is done once more on a free lane, and the first answer counts.
 struct ModelDispatcher {
     private enum Event {
         case arrival(Int)
@@ -46,7 +47,7 @@ struct ModelDispatcher {
         }
         while let (now, event) = queue.next(until: .max) {
             switch event {
-            case .arrival(let request): place(request, isFirst: false, now: now)
+            case .arrival(let request): assign(request, isFirst: false, now: now)
             case .returned(let hsm, let request): returned(request, hsm: hsm, now: now)
             case .hedge(let request, let hsm): hedge(request, now: now, besides: hsm)
             }
@@ -59,7 +60,7 @@ struct ModelDispatcher {
         return (isHedging ? law.usual : law.mean) * scenario.hsms[hsm].spells.factor(at: now)
     }
 
-    private mutating func place(_ request: Int, isFirst: Bool, now: UInt64) {
+    private mutating func assign(_ request: Int, isFirst: Bool, now: UInt64) {
         var best: (hsm: Int, delay: Double)?
         var lowestTier = Int.max
         for hsm in scenario.hsms.indices {
@@ -111,7 +112,7 @@ struct ModelDispatcher {
             let arrival = requests[request].arrival
             requests[request].callsLeft -= 1
             if requests[request].callsLeft > 0 {
-                place(request, isFirst: true, now: now)
+                assign(request, isFirst: true, now: now)
             } else {
                 requests[request].isAnswered = true
                 let isInTime = now <= arrival.at + LoadScenario.deadline

@@ -33,8 +33,8 @@ extension LoadScenario {
         let seconds = min(max(5_000 / asked, 3), 12)
         scenario.warmUp = UInt64(seconds / 3 * 1e9)
         scenario.length = UInt64(seconds * 1e9)
-        let parts = scenario.loads.reduce(0) { $0 + $1.perSecond }
-        for index in scenario.loads.indices { scenario.loads[index].perSecond *= asked / parts }
+        let total = scenario.loads.reduce(0) { $0 + $1.perSecond }
+        for index in scenario.loads.indices { scenario.loads[index].perSecond *= asked / total }
         if dice.chance(200) {
             let from = scenario.warmUp + dice.next() % (scenario.length - scenario.warmUp)
             let burst = Spell(from: from, until: from + UInt64(dice.between(100, 800)) * millisecond, factor: 2)

@@ -52,7 +52,7 @@ struct Character: Equatable {
     var weight: Int
     var stuckAfter: UInt64
     var probeInterval: UInt64
-    /// Its worker can tell a bad ciphertext from a sick HSM.
+    /// Its worker can distinguish a bad ciphertext from a sick HSM.
     var hasClearCode: Bool
 }
 

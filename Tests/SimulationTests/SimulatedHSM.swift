@@ -60,7 +60,7 @@ struct SimulatedHSM {
     var life = 0
     var lanes: [MirroredLane] = []
     var faults: [FaultKind] = []
-    var lastHeard: UInt64 = 0
+    var lastReceived: UInt64 = 0
     /// What a worker that died of itself was at.
     var lastCalls: [SimulatedFrame] = []
     /// What returns as soon as a hang is over.
@@ -185,10 +185,10 @@ struct SimulatedRequest {
     var attempts = 0
     /// Where it has frames under way.
     var flights: [Int] = []
-    /// How often its ciphertext was refused, and how often a canary was opened on its account.
+    /// How often its ciphertext was refused, and how often a canary was opened because of it.
     var refusals = 0
     var openings = 0
-    /// How often a canary was not opened on its account.
+    /// How often a canary was not opened because of it.
     var refusedCanaries = 0
     /// Another bad ciphertext was under way with it: few are looked into at a time.
     var isCrowded = false

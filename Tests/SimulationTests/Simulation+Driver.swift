@@ -104,9 +104,9 @@ extension Simulation {
         guard sabotage == .believesOneWord, case .unavailable = finish.outcome,
             requests[finish.operation]?.refusals ?? 0 > 0
         else { return finish }
-        var told = finish
-        told.outcome = .callersFault(.ciphertextIsInvalid)
-        return told
+        var reported = finish
+        reported.outcome = .callersFault(.ciphertextIsInvalid)
+        return reported
     }
 
     /// What a broken driver does, it does to every twentieth operation.
@@ -145,7 +145,7 @@ extension Simulation {
 
     // MARK: Supervision
 
-    /// A worker that nobody has heard of for too long is replaced.
+    /// A worker from which nothing has come for too long is replaced.
     mutating func watch() {
         queue.add(.watch, at: now + 500 * millisecond)
         for hsm in hsms.indices where hsms[hsm].worker != .none {
@@ -153,8 +153,8 @@ extension Simulation {
                 hsms[hsm].worker == .up
                 ? 2 * hsms[hsm].character.probeInterval + hsms[hsm].character.stuckAfter
                 : machine.startPatience(of: hsm, longest: Self.startPatience)
-            guard now > hsms[hsm].lastHeard + patience else { continue }
-            hsms[hsm].lastHeard = now
+            guard now > hsms[hsm].lastReceived + patience else { continue }
+            hsms[hsm].lastReceived = now
             step(.silence(hsm: hsm)) { $0.fellSilent(hsm, reason: "silent", now: $1) }
         }
     }
@@ -162,7 +162,7 @@ extension Simulation {
     mutating func startWorker(_ hsm: Int) {
         hsms[hsm].life += 1
         hsms[hsm].worker = .starting
-        hsms[hsm].lastHeard = now
+        hsms[hsm].lastReceived = now
         trace.note(.starting, at: now, hsm)
         step(.starting(hsm: hsm)) { machine, now in
             machine.starting(hsm, now: now)

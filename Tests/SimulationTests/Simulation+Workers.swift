@@ -33,8 +33,8 @@ extension Simulation {
         trace.note(.faultEnds, at: now, index, fault.hsm)
         let hsm = fault.hsm
         noteTroubles()
-        guard let place = hsms[hsm].faults.firstIndex(of: fault.kind) else { return }
-        hsms[hsm].faults.remove(at: place)
+        guard let position = hsms[hsm].faults.firstIndex(of: fault.kind) else { return }
+        hsms[hsm].faults.remove(at: position)
         switch fault.kind {
         case .hang where !hsms[hsm].isHanging:
             let stalled = hsms[hsm].stalled
@@ -86,7 +86,7 @@ extension Simulation {
         let character = hsms[hsm].character
         let open = min(character.openAtStart, hsms[hsm].sessionLimit)
         hsms[hsm].worker = .up
-        hsms[hsm].lastHeard = now
+        hsms[hsm].lastReceived = now
         hsms[hsm].softInARow = 0
         hsms[hsm].failedProbes = 0
         hsms[hsm].wrongRefusals = 0
@@ -113,7 +113,7 @@ extension Simulation {
     mutating func probeReturns(_ hsm: Int, _ event: SimulationEvent) {
         guard !hsms[hsm].isHanging else { return hsms[hsm].stalled.append(event) }
         let passed = hsms[hsm].passesProbe(&dice)
-        hsms[hsm].lastHeard = now
+        hsms[hsm].lastReceived = now
         trace.note(.probed, at: now, hsm, passed ? 1 : 0)
         step(.probe(hsm: hsm, passed: passed)) {
             $0.probed(hsm, passed: passed, latency: millisecond, now: $1)
@@ -144,9 +144,9 @@ extension Simulation {
         default: break
         }
         if sabotage == .forgetsLateAnswers, requests[id] == nil { return }
-        let told = misunderstood(word)
+        let reported = misunderstood(word)
         step(.answer(hsm: hsm, word)) {
-            $0.answered(LaneID(hsm: hsm, lane: lane), generation: generation, disposition: told, now: $1)
+            $0.answered(LaneID(hsm: hsm, lane: lane), generation: generation, disposition: reported, now: $1)
         }
     }
 
@@ -196,8 +196,8 @@ extension Simulation {
 
     /// A frame is over, whatever became of it.
     private mutating func land(_ frame: SimulatedFrame, on hsm: Int) {
-        guard let place = requests[frame.operation]?.flights.firstIndex(of: hsm) else { return }
-        requests[frame.operation]?.flights.remove(at: place)
+        guard let position = requests[frame.operation]?.flights.firstIndex(of: hsm) else { return }
+        requests[frame.operation]?.flights.remove(at: position)
     }
 
     mutating func forgetLanes(of hsm: Int) {

@@ -8,11 +8,11 @@ import VirtualTime
 enum Sabotage: CaseIterable {
     /// Ticks come every 50 ms.
     case sleepsThroughTicks
-    /// A finished request's caller is not told.
+    /// A finished request's caller is not informed.
     case swallowsFinishes
-    /// A caller is told twice.
+    /// A caller is informed twice.
     case finishesTwice
-    /// The machine hears of an answer while the call still goes on.
+    /// The machine is given an answer while the call still goes on.
     case answersEarly
     /// Successes are reported as faults of the HSM.
     case slanders
@@ -26,7 +26,7 @@ enum Sabotage: CaseIterable {
     case dropsFrames
     /// Answers that nobody waits for are not reported.
     case forgetsLateAnswers
-    /// The machine is told that a worker is not replaced, though it is.
+    /// The machine is informed that a worker is not replaced, though it is.
     case givesUpWorkers
     /// Nobody restarts workers.
     case ignoresRestarts

@@ -35,7 +35,7 @@ struct SurplusTests {
         #expect(seen.passed * 50 <= seen.asked[0], "\(seen.passed) of \(seen.asked)")
     }
 
-    /// Both full ones hear of the same room.
+    /// Both full ones learn of the same room.
     @Test("of two nodes fills a third up to what it can do, and takes nothing from those who ask there")
     func oneHelper() {
         var scenario = scenario(capacities: [100, 100, 600], perSecond: 1_200)

@@ -128,7 +128,7 @@ import XKSProtocol
         }
     }
 
-    /// Each of these, read by two programs, could end at two places, or is not HTTP/1.
+    /// Each of these, read by two programs, could end at two positions, or is not HTTP/1.
     static let ambiguous: [String] = [
         "POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\na",
         "POST / HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 1\r\n\r\na",

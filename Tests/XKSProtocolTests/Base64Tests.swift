@@ -42,12 +42,12 @@ import XKSProtocol
     @Test func refusesEveryByteOutsideTheAlphabetAtEveryPlace() {
         let alphabet = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
         for byte in UInt8.min...UInt8.max {
-            for place in 0..<8 {
+            for position in 0..<8 {
                 var text = Array("AAAAAAAA".utf8)
-                text[place] = byte
-                // An `=` in the last place is padding.
-                let isGood = alphabet.contains(byte) || (byte == UInt8(ascii: "=") && place == 7)
-                #expect((text.withUnsafeBytes { Base64.decode($0) } != nil) == isGood, "byte \(byte) at \(place)")
+                text[position] = byte
+                // An `=` in the last position is padding.
+                let isGood = alphabet.contains(byte) || (byte == UInt8(ascii: "=") && position == 7)
+                #expect((text.withUnsafeBytes { Base64.decode($0) } != nil) == isGood, "byte \(byte) at \(position)")
             }
         }
     }

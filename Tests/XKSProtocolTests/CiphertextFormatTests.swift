@@ -187,9 +187,9 @@ import XKSProtocol
             ciphertext: SecretBytes([1]), initializationVector: [2], authenticationTag: [3], ciphertextMetadata: nil)
         var empty = fields
         empty.ciphertextMetadata = []
-        for parts in [fields, empty] {
+        for contents in [fields, empty] {
             for aad in [nil, SecretBytes()] {
-                let pieces = collect { IntegrityValue.feed(additionalAuthenticatedData: aad, fields: parts, to: $0) }
+                let pieces = collect { IntegrityValue.feed(additionalAuthenticatedData: aad, fields: contents, to: $0) }
                 #expect(pieces == [[2], [1], [3]])
             }
         }

@@ -45,14 +45,15 @@ import XKSProtocol
     }
 
     private func damage(_ bytes: inout [UInt8], _ generator: inout RandomChoice) {
-        let place = generator.below(bytes.count)
+        let position = generator.below(bytes.count)
         switch generator.below(7) {
-        case 0 where !bytes.isEmpty: bytes[place] ^= UInt8(1 << generator.below(8))
-        case 1 where !bytes.isEmpty: bytes[place] = UInt8(truncatingIfNeeded: generator.next())
-        case 2 where !bytes.isEmpty: bytes.remove(at: place)
-        case 3: bytes.insert(contentsOf: Self.pieces[generator.below(Self.pieces.count)], at: place)
-        case 4: bytes.removeSubrange(place..<min(bytes.count, place + generator.below(20)))
-        case 5: bytes.insert(contentsOf: bytes[place..<min(bytes.count, place + generator.below(60))], at: place)
+        case 0 where !bytes.isEmpty: bytes[position] ^= UInt8(1 << generator.below(8))
+        case 1 where !bytes.isEmpty: bytes[position] = UInt8(truncatingIfNeeded: generator.next())
+        case 2 where !bytes.isEmpty: bytes.remove(at: position)
+        case 3: bytes.insert(contentsOf: Self.pieces[generator.below(Self.pieces.count)], at: position)
+        case 4: bytes.removeSubrange(position..<min(bytes.count, position + generator.below(20)))
+        case 5:
+            bytes.insert(contentsOf: bytes[position..<min(bytes.count, position + generator.below(60))], at: position)
         default: bytes.removeLast(generator.below(min(bytes.count, 4) + 1))
         }
     }

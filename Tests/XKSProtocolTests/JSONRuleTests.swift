@@ -112,14 +112,14 @@ import XKSProtocol
         }
     }
 
-    /// Each byte that ends or breaks a string is found at each place of a word of eight.
+    /// Each byte that ends or breaks a string is found at each position in a word of eight.
     @Test func findsSpecialBytesAtEveryPlace() {
         for byte in UInt8.min...UInt8.max {
-            for place in 0..<17 {
+            for position in 0..<17 {
                 var string = [UInt8](repeating: 0x21, count: 17)
-                string[place] = byte
+                string[position] = byte
                 let isGood = (0x20...0x7f).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
-                #expect((value(of: health(string: string)) != nil) == isGood, "byte \(byte) at \(place)")
+                #expect((value(of: health(string: string)) != nil) == isGood, "byte \(byte) at \(position)")
             }
         }
     }

@@ -110,8 +110,8 @@ import XKSProtocol
     @Test func readingBackFollowsTheBytesAndNotTheirOrigin() throws {
         let body = try fields(30).body()
         var altered = body.array
-        let place = try #require(altered.firstIndex(of: UInt8(ascii: "A")))
-        altered[place] = UInt8(ascii: "B")
+        let position = try #require(altered.firstIndex(of: UInt8(ascii: "A")))
+        altered[position] = UInt8(ascii: "B")
         #expect(try EncryptedFields(readingBack: SecretBytes(altered)).ciphertext.array != fields(30).ciphertext.array)
         for broken in [Array(body.array.dropLast()), [], Array("{}".utf8), Array(#"{"ciphertext":"AAAA"}"#.utf8)] {
             let refused = #expect(throws: XKSError.self) { try EncryptedFields(readingBack: SecretBytes(broken)) }

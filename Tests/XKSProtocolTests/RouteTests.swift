@@ -96,7 +96,7 @@ import XKSProtocol
             let target = (0..<generator.below(8)).map { _ in pieces[generator.below(pieces.count)] }.joined()
             switch route(target) {
             case .success(let route):
-                // What was accepted is exactly what its parts spell.
+                // What was accepted is exactly what its segments spell.
                 let end = route.externalKeyID.map { "keys/\($0)/\(word(route.operation))" } ?? "health"
                 #expect(target == "\(route.prefix)/kms/xks/v1/\(end)")
             case .failure(let error):

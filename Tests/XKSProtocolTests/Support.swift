@@ -86,7 +86,7 @@ enum Sample {
         "{" + fields.map { "\"\($0.0)\": \($0.1)" }.joined(separator: ", ") + "}"
     }
 
-    /// The fields with one value put in the place of another; `nil` takes the field out.
+    /// The fields with one value put in place of another; `nil` takes the field out.
     static func fields(_ fields: [(String, String)], _ name: String, _ value: String?) -> [(String, String)] {
         var changed = fields.filter { $0.0 != name }
         if let value { changed.append((name, value)) }

@@ -223,7 +223,7 @@ struct NeighbourTests {
         #expect(peer.watched == nil)
     }
 
-    @Test("the pool is told that what a peer passes on is more than that peer can do")
+    @Test("the pool is reported that what a peer passes on is more than that peer can do")
     func surplusFromPeer() throws {
         let bench = try ServiceBench { _ in encrypted }
         _ = try bench.post(keyPath + "/encrypt", encryptBody, forwardedBy: "fra-2", isSurplus: true)

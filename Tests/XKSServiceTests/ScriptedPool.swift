@@ -14,7 +14,7 @@ final class ScriptedPool: KeyOperationPool {
     typealias Script = @Sendable (KeyOperation) -> OperationResult
 
     private let script: Script
-    private let told: KeyDecision
+    private let reported: KeyDecision
     private let word: CiphertextWord
     private let hsms: [HSMStatus]
     private let seen = Mutex<[(operation: KeyOperation, terms: OperationTerms)]>([])
@@ -23,7 +23,7 @@ final class ScriptedPool: KeyOperationPool {
         decision: KeyDecision, word: CiphertextWord = .invalid, hsms: [HSMStatus] = [], script: @escaping Script
     ) {
         self.word = word
-        told = decision
+        reported = decision
         self.hsms = hsms
         self.script = script
     }
@@ -41,9 +41,9 @@ final class ScriptedPool: KeyOperationPool {
         completion(script(operation))
     }
 
-    /// What the test says, but for what the usage that it tells forbids.
+    /// What the test says, but for what the usage that it reports forbids.
     func decision(on label: KeyLabel, for purpose: KeyPurpose, on hsms: HSMSet) -> KeyDecision {
-        guard case .use(_, let terms) = told, !terms.usage.isSuperset(of: purpose.needed) else { return told }
+        guard case .use(_, let terms) = reported, !terms.usage.isSuperset(of: purpose.needed) else { return reported }
         return .forbidden(terms.usage)
     }
 
@@ -52,7 +52,7 @@ final class ScriptedPool: KeyOperationPool {
     func status() -> [HSMStatus] { hsms }
 }
 
-/// Keeps what it is told.
+/// Keeps what it is given.
 final class TraceKeeper: RequestObserver {
     private let kept = Mutex<[RequestTrace]>([])
     var traces: [RequestTrace] { kept.withLock { $0 } }

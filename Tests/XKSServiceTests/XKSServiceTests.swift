@@ -167,7 +167,7 @@ struct XKSServiceTests {
         #expect(text.contains("s11") && text.contains("firmware 1.2"))
     }
 
-    @Test("GetKeyMetadata tells the key's usage")
+    @Test("GetKeyMetadata reports the key's usage")
     func keyMetadata() throws {
         let bench = try ServiceBench(decision: .usable([.encrypt, .decrypt, .wrap])) { _ in encrypted }
         let (status, text) = try bench.post(
@@ -176,7 +176,7 @@ struct XKSServiceTests {
         #expect(text == #"{"keySpec":"AES_256","keyUsage":["ENCRYPT","DECRYPT","WRAP"],"keyStatus":"ENABLED"}"#)
     }
 
-    @Test("no refusal and no trace tells plaintext, ciphertext or signatures")
+    @Test("no refusal and no trace reports plaintext, ciphertext or signatures")
     func nothingSecret() throws {
         let bench = try ServiceBench { _ in OperationResult(outcome: .unavailable("x"), attempts: 1) }
         let answers = [

@@ -13,7 +13,7 @@ package struct HTTPServerLimits: Sendable {
     package var headerBytes: Int
     /// How long a connection may be silent.
     package var idleTime: TimeAmount
-    /// How long requests in flight may take once the server has been told to stop.
+    /// How long requests in flight may take once the server has been asked to stop.
     package var drainTime: Duration
 
     package init(

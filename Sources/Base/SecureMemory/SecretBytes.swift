@@ -74,7 +74,7 @@ package final class SecretBytes: @unchecked Sendable {
         try body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(storage)[0..<count]))
     }
 
-    /// Compares without telling by its duration where the first difference is. The lengths are not secret.
+    /// Compares without showing by its duration where the first difference is. The lengths are not secret.
     package func constantTimeEquals(_ other: SecretBytes) -> Bool {
         withUnsafeBytes { mine in other.withUnsafeBytes { SecureMemory.constantTimeEquals(mine, $0) } }
     }

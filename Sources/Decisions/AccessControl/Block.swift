@@ -63,7 +63,8 @@ package struct BlockTerm: Sendable, Hashable {
         self.init(firstSeen: block.madeAt, endsAt: end)
     }
 
-    /// Terms that differ by less are alike, seconds: a remainder is told in whole seconds, and takes its time to arrive.
+    /// Terms that differ by less are alike, seconds: a remainder is reported in whole seconds, and takes its time to
+    /// arrive.
     static let tolerance: Int64 = 2
 
     /// The block is seen for the first time.
@@ -71,10 +72,10 @@ package struct BlockTerm: Sendable, Hashable {
         self.init(firstSeen: now, endsAt: now + min(max(remaining, 0), duration))
     }
 
-    /// Somebody tells how long it still holds there: the latest end that anybody tells is this node's, too.
+    /// Somebody reports how long it still holds there: the latest end that anybody reports is this node's, too.
     ///
     /// - Returns: whether that is later than what was known.
-    mutating func told(remaining: Int64, duration: Int64, now: Int64) -> Bool {
+    mutating func reported(remaining: Int64, duration: Int64, now: Int64) -> Bool {
         let end = min(now + min(max(remaining, 0), duration), firstSeen + duration)
         guard end > endsAt + Self.tolerance else { return false }
         endsAt = end
@@ -102,7 +103,7 @@ package struct BlockEntry: Sendable, Equatable {
     package var block: Block
     package var lift: BlockLift?
     /// Seconds for which it still holds where it comes from, 0 when it has ended there; `nil` for a block without a
-    /// duration, and from a node that does not tell.
+    /// duration, and from a node that does not say.
     package var remaining: Int64?
 
     package init(block: Block, lift: BlockLift? = nil, remaining: Int64? = nil) {
@@ -117,7 +118,7 @@ package enum BlockKnowledge: Sendable, Equatable {
     /// The node is new in its cluster and has never had a list.
     case none
     case known
-    /// It had a list, and cannot tell whether this is all of it. Says why, in words for an operator.
+    /// It had a list, and does not know whether this is all of it. Says why, in words for an operator.
     case unknown(String)
 
     /// Why a node without a list refuses requests.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Which nodes can enforce an order as it is given: nodes of two versions form one cluster during an upgrade, and an
-/// earlier one may not know what a later one can order. Nothing is translated on the way; who gives the order is told.
+/// earlier one may not know what a later one can order. Nothing is translated on the way; whoever gives the order is
+/// informed.
 ///
-/// A node tells the latest form of orders that it reads (`FormatVersions.blocks` of gossip):
+/// A node announces the latest form of orders that it reads (`FormatVersions.blocks` of gossip):
 ///
 /// | form | orders |
 /// |---|---|

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How much a block hits on one node. Each node tells it of itself with its confirmation: a name that is written wrongly
-/// hits nothing anywhere, and a key may be offered by some nodes only.
+/// How much a block hits on one node. Each node reports it of itself with its confirmation: a name that is written
+/// wrongly hits nothing anywhere, and a key may be offered by some nodes only.
 package struct BlockHits: Sendable, Equatable, Codable {
     /// Key stores of which it hits a key that is there; of a block of key stores, principals or everything: the key
     /// stores, whatever keys are there.

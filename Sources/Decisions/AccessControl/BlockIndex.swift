@@ -58,7 +58,7 @@ final class BlockIndex: Sendable {
 /// Matching with `*` for any characters, none included. Everything else stands for itself, byte for byte.
 enum PrincipalPattern {
     /// Goes back to the last star only: what an earlier star has swallowed never needs to change, since the part
-    /// between the two stars has been found at its first place.
+    /// between the two stars has been found at its first position.
     static func matches(_ pattern: [UInt8], _ name: UnsafeBufferPointer<UInt8>) -> Bool {
         var (patternAt, nameAt) = (0, 0)
         var afterStar: Int?

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What peers, and files of this node, tell a list.
+// What peers, and files of this node, report a list.
 extension BlockList {
-    /// Takes over what a peer, or a file, tells and this list lacks. Commutative, associative and idempotent as far as
-    /// bounds are not met. It says nothing on whether this list is whole.
+    /// Takes over what a peer, or a file, reports and this list lacks. Commutative, associative and idempotent as far
+    /// as bounds are not met. It says nothing on whether this list is whole.
     ///
     /// - Parameters:
     ///   - strayLifts: lifts that came without their blocks. Those of blocks that are here are taken, others refused:
@@ -26,7 +26,7 @@ extension BlockList {
         return merge
     }
 
-    /// Takes over what another list has, as if its node had told it at this moment.
+    /// Takes over what another list has, as if its node had reported it at this moment.
     @discardableResult
     package mutating func merge(_ other: BlockList, now: Int64) -> BlockMerge {
         guard digestSum != other.digestSum || terms != other.terms else { return BlockMerge() }
@@ -82,7 +82,7 @@ extension BlockList {
             terms[id] = BlockTerm(firstSeen: now, remaining: remaining, duration: mine.duration ?? duration)
             return
         }
-        guard term.told(remaining: remaining, duration: mine.duration ?? duration, now: now) else { return }
+        guard term.reported(remaining: remaining, duration: mine.duration ?? duration, now: now) else { return }
         terms[id] = term
         touched.insert(id)
         merge.prolonged += 1

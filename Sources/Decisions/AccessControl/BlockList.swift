@@ -7,8 +7,8 @@
 /// lists are merged by uniting both. So lists that have seen the same orders are equal, in whatever order they came; a
 /// block that a lift did not know of survives it; and a merge takes nothing away.
 ///
-/// What orders change stands in BlockList+Orders.swift, what is told by others in BlockList+Merging.swift. How a list is kept,
-/// and becomes known, is ``BlockRegister``'s.
+/// What orders change stands in BlockList+Orders.swift, what is reported by others in BlockList+Merging.swift. How a
+/// list is kept, and becomes known, is ``BlockRegister``'s.
 ///
 /// A node may have no list, or one that is not known to be whole. Then every request is refused until the node has
 /// merged with its peers (``BlockListJoin``) or an operator says that there are no other blocks.
@@ -17,7 +17,7 @@ package struct BlockList: Sendable {
     package static let mostBlocks = 10_000
     /// Most bytes that blocks in force, made by orders, take in the wire form of version 1.
     package static let mostOrderedBytes = mostWireBytes / 2
-    /// Most blocks in force to which merges make a list grow: what two sides of a partition were told fits together.
+    /// Most blocks in force to which merges make a list grow: what two sides of a partition were given fits together.
     package static let mostMerged = 2 * mostBlocks
     /// Most blocks of `everything` in force beyond `mostMerged`: more of them would block nothing more.
     package static let mostOfEverything = 64
@@ -91,7 +91,7 @@ package struct BlockList: Sendable {
     /// When the block of this id ends here; `nil` when it does not end by itself.
     package func endsAt(id: String) -> Int64? { terms[id]?.endsAt }
 
-    /// The order of this id, as it is told to others.
+    /// The order of this id, as it is sent to others.
     package func entry(id: String, now: Int64) -> BlockEntry? {
         guard let block = blocks[id] else { return nil }
         let remaining = terms[id].map { max($0.endsAt.subtractingReportingOverflow(now).partialValue, 0) }

@@ -7,7 +7,7 @@
 package struct BlockListJoin: Sendable {
     /// How long peers are waited for that do not answer, from the first answer of a peer whose list is known.
     package static let patience: UInt64 = 5_000_000_000
-    /// Where all have answered: how long further ones may turn up, since one who joins hears of the others one by one.
+    /// Where all have answered: how long further ones may turn up, since one who joins learns of the others one by one.
     package static let settling: UInt64 = 1_000_000_000
 
     private let startedAt: UInt64

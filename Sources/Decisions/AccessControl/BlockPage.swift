@@ -7,10 +7,10 @@
 //      "after": "0:…", "last": true, "order": ["…"], "inForce": ["…"], "disk": "written",
 //      "hits": {"…": {"keyStores": 1, "keys": 3}}}
 //
-// `block` and `lift` are as in version 1 (BlockWire.swift). `after` in a request says where the other side's pages go on
-// ("": the first; absent: none is wanted), in an answer that there are more. `last`: the sender has told all. `order`: the orders that somebody waits
-// for; `inForce` in the answer: those of them that hold there; `hits`: how much these hit there, left out by a node that
-// does not tell. `disk`: whether the answering node has all of it on disk.
+// `block` and `lift` are as in version 1 (BlockWire.swift). `after` in a request says where the other side's pages go
+// on ("": the first; absent: none is wanted), in an answer that there are more. `last`: the sender has sent all.
+// `order`: the orders that somebody waits for; `inForce` in the answer: those of them that hold there; `hits`: how much
+// these hit there, left out by a node that does not say. `disk`: whether the answering node has all of it on disk.
 //
 // An entry that cannot be read, because a later version made it or because it is no order, is left out and counted; it
 // never costs the rest of the page. Half of an entry is never taken: a member that is not named here may change what a
@@ -24,10 +24,10 @@ package struct BlockPage: Sendable, Equatable {
     /// Most entries that are read from a page, and most orders that are waited for.
     package static let mostEntries = 4_096
     package static let mostOrders = 256
-    /// Most orders of which it is told what they hit: that takes a look at every key.
+    /// Most orders of which what they hit is said: that takes a look at every key.
     package static let mostHits = 4
 
-    /// Whether the answering node has on its disk what it was told.
+    /// Whether the answering node has on its disk what it received.
     package enum Disk: String, Sendable, Codable {
         case written
         /// It is on its way there.
@@ -81,7 +81,7 @@ package struct BlockPage: Sendable, Equatable {
     }
 }
 
-/// Where an order stands in the sequence in which a list is told: what is in force first, everything before the rest;
+/// Where an order stands in the sequence in which a list is sent: what is in force first, everything before the rest;
 /// then what is lifted, then what has ended; within each the latest first.
 struct BlockPosition: Comparable {
     let rank: Int
@@ -101,7 +101,7 @@ struct BlockPosition: Comparable {
 }
 
 extension BlockList {
-    /// All orders in the sequence in which they are told.
+    /// All orders in the sequence in which they are sent.
     func ordered(now: Int64) -> [BlockPosition] {
         blocks.values.map { block in
             if let lift = lifts[block.id] {
@@ -115,7 +115,7 @@ extension BlockList {
     /// A page of this list.
     ///
     /// - Parameters:
-    ///   - cursor: the page begins behind it, the first for ""; `nil` tells no orders.
+    ///   - cursor: the page begins behind it, the first for ""; `nil` sends no orders.
     ///   - first: orders that stand before all others on the first page.
     ///   - now: Unix seconds.
     package func page(after cursor: String?, first: [String] = [], now: Int64) -> BlockPage {
@@ -126,10 +126,10 @@ extension BlockList {
             page.entries = first.prefix(BlockPage.mostOrders).compactMap { entry(id: $0, now: now) }
             bytes = page.entries.reduce(0) { $0 + $1.wireBytes }
         }
-        let told = Set(page.entries.map(\.block.id))
+        let reported = Set(page.entries.map(\.block.id))
         var last = cursor
         for position in ordered(now: now) where position.cursor > cursor {
-            if told.contains(position.id) { continue }
+            if reported.contains(position.id) { continue }
             guard let entry = entry(id: position.id, now: now) else { continue }
             bytes += entry.wireBytes
             guard page.entries.isEmpty || bytes <= BlockPage.mostBytes, page.entries.count < BlockPage.mostEntries

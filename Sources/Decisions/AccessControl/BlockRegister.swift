@@ -39,22 +39,22 @@ package struct BlockFile: Sendable {
     }
 }
 
-/// The block list of one node: the value that decides, and everything that is decided about keeping it. What is known of
-/// the list, what a file that was found means, what is written first, and when a change may be confirmed as durable.
+/// The block list of one node: the value that decides, and everything that is decided about keeping it. What is known
+/// of the list, what a file that was found means, what is written first, and when a change may be confirmed as durable.
 ///
 /// It does nothing itself. Whoever drives it
 ///
-/// 1. tells what was found at the start: `adopt` for a file, `failed` where there was none that could be read;
-/// 2. changes the list by `change`, `told`, `complete`, `bootstrap` and `confirm`: in force at once, in memory;
-/// 3. writes what `take` gives, in one transaction, one batch at a time, and says `wrote` or `giveBack`. Only then has the
-///    marker beside the file to count `markerDue`, late or never; then `counted`;
+/// 1. reports what was found at the start: `adopt` for a file, `failed` where there was none that could be read;
+/// 2. changes the list by `change`, `reported`, `complete`, `bootstrap` and `confirm`: in force at once, in memory;
+/// 3. writes what `take` gives, in one transaction, one batch at a time, and says `wrote` or `giveBack`. Only then has
+///    the marker beside the file to count `markerDue`, late or never; then `counted`;
 /// 4. confirms a change when `isDurable` says so of the `receipt` that was taken after it;
 /// 5. calls `adopt` for each further file: one that could not be read before, was replaced or put back, or that another
 ///    process has written. Memory gives nothing up; what the file lacks is in the next batch.
 ///
-/// A process that ends loses the value and keeps file and marker; the next one begins with a new value. So a simulation needs
-/// a `BlockFile?` and a `BlockMarker` for a disk, and may write them late (`BlockFile.write`), lose them or put old ones
-/// back at any moment.
+/// A process that ends loses the value and keeps file and marker; the next one begins with a new value. So a simulation
+/// needs a `BlockFile?` and a `BlockMarker` for a disk, and may write them late (`BlockFile.write`), lose them or put
+/// old ones back at any moment.
 package struct BlockRegister: Sendable {
     /// What goes by requests. Before any file was read it is unknown, unless there is none that could be read.
     package private(set) var list: BlockList
@@ -83,11 +83,11 @@ package struct BlockRegister: Sendable {
     private var onItsWay: Batch?
     /// Counts the files that were adopted: a batch goes to the file that it was made for.
     private var fileNumber: UInt64 = 0
-    /// While the list is not known, and members are looked for that tell theirs.
+    /// While the list is not known, and members are looked for that report theirs.
     private var join: BlockListJoin?
 
-    /// What peers are told of the changes, by which they notice a state that was put back; `nil` while nothing was read,
-    /// or the list is not known.
+    /// What peers are sent of the changes, by which they notice a state that was put back; `nil` while nothing was
+    /// read, or the list is not known.
     package var toldChanges: UInt64? { isRead && list.knowledge == .known ? changes : nil }
 
     /// Nothing has been read yet.
@@ -160,7 +160,7 @@ package struct BlockRegister: Sendable {
             merge: merge, knowledge: before == list.knowledge ? nil : list.knowledge)
     }
 
-    /// Memory that knows the list tells a file that does not.
+    /// Memory that knows the list reports a file that does not.
     private mutating func adoptKnowledge(_ file: BlockFile, _ marker: BlockMarker, behind: String) {
         guard !isWhole else { return }
         var knowledge = file.list.knowledge
@@ -198,10 +198,10 @@ package struct BlockRegister: Sendable {
         return try body(&list)
     }
 
-    /// A peer has told orders. What has ended long ago goes by the way.
+    /// A peer has reported orders. What has ended long ago goes by the way.
     ///
     /// - Parameter now: Unix seconds.
-    package mutating func told(_ entries: [BlockEntry], strayLifts: [BlockLift] = [], now: Int64) -> BlockMerge {
+    package mutating func reported(_ entries: [BlockEntry], strayLifts: [BlockLift] = [], now: Int64) -> BlockMerge {
         change(now: now) { list in
             let merge = list.merge(entries, strayLifts: strayLifts, now: now)
             list.prune(now: now)
@@ -265,7 +265,7 @@ package struct BlockRegister: Sendable {
     package enum Bootstrap: Sendable, Equatable {
         /// The list is known: nothing has to be begun.
         case isKnown
-        /// A peer may yet tell a list: `bootstrap` is to be asked again soon, with the same `orderedAt`.
+        /// A peer may yet report a list: `bootstrap` is to be asked again soon, with the same `orderedAt`.
         case wait
         /// From now on the list counts as whole. `isNew`: this node never had one.
         case begun(isNew: Bool, was: String)

@@ -4,9 +4,9 @@
 package struct BlockVerdict: Sendable, Equatable {
     package enum Cause: Sendable, Equatable {
         case block(Block)
-        /// The node is new in its cluster: it cannot tell yet what is blocked.
+        /// The node is new in its cluster: it does not know yet what is blocked.
         case noList
-        /// The node has lost its list: it cannot tell what is blocked.
+        /// The node has lost its list: it does not know what is blocked.
         case unknownList(reason: String)
     }
 

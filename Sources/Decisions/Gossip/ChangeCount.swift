@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How many durable changes a node's list of blocks has seen, as that node tells, and whether it has gone back: then the
-/// node's state directory was put back to an earlier state, which the node itself cannot know where all of it was.
+/// How many durable changes a node's list of blocks has seen, as that node reports, and whether it has gone back: then
+/// the node's state directory was put back to an earlier state, which the node itself cannot know where all of it was.
 ///
 /// Times are nanoseconds of a monotonic clock.
 package struct ChangeCount: Sendable, Equatable {
     /// A count that has gone back.
     package struct Restored: Sendable, Equatable {
-        /// What the node tells now.
-        package var told: UInt64
+        /// What the node reports now.
+        package var reported: UInt64
         /// When it was noticed.
         package var since: UInt64
     }
@@ -25,15 +25,15 @@ package struct ChangeCount: Sendable, Equatable {
         case restored
     }
 
-    /// The highest that it has told.
+    /// The highest that it has reported.
     package private(set) var highest: UInt64
     package private(set) var restored: Restored?
 
-    /// - Parameter highest: what it has told in this run, or in an earlier one of this node.
+    /// - Parameter highest: what it has reported in this run, or in an earlier one of this node.
     package init(highest: UInt64) { self.highest = highest }
 
     /// - Parameter isAlike: whether its list is the same as this node's.
-    mutating func told(_ count: UInt64, isAlike: Bool, now: UInt64) -> Change {
+    mutating func reported(_ count: UInt64, isAlike: Bool, now: UInt64) -> Change {
         if count >= highest {
             let isNews = count > highest || restored != nil
             highest = count
@@ -41,11 +41,11 @@ package struct ChangeCount: Sendable, Equatable {
             return isNews ? .counted : .none
         }
         guard let restored else {
-            self.restored = Restored(told: count, since: now)
+            self.restored = Restored(reported: count, since: now)
             return .restored
         }
         guard isAlike, now - min(restored.since, now) >= Self.shown else {
-            self.restored?.told = count
+            self.restored?.reported = count
             return .none
         }
         highest = count

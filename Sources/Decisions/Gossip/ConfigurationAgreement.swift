@@ -6,9 +6,9 @@ package struct ConfigurationAgreement: Sendable, Equatable {
     /// Names of nodes that can be asked and whose configuration is another, or not known yet, in their order.
     package private(set) var others: [String] = []
     /// Names of nodes that do not answer and may serve all the same, in their order: their configuration may have
-    /// changed since they last told it.
+    /// changed since they last reported it.
     package private(set) var silent: [String] = []
-    /// This node has just begun, and has heard of nobody yet where there may be somebody.
+    /// This node has just begun, and knows of nobody yet where there may be somebody.
     package private(set) var isEarly: Bool
 
     package var isWhole: Bool { others.isEmpty && silent.isEmpty && !isEarly }
@@ -16,7 +16,8 @@ package struct ConfigurationAgreement: Sendable, Equatable {
     /// How long a node that looks for others waits for the first of them, nanoseconds.
     package static let patience: UInt64 = 10_000_000_000
 
-    /// Only what a node has told this one itself counts: a configuration that somebody else tells of it may be made up.
+    /// Only what a node has reported to this one itself counts: a configuration that somebody else reports of it may be
+    /// made up.
     ///
     /// - Parameters:
     ///   - node: this node.

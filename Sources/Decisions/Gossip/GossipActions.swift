@@ -13,7 +13,7 @@ package struct GossipDestination: Sendable, Equatable {
     }
 }
 
-/// "Send this and tell me what comes back." The driver calls `answered` or `failed` with the ticket, exactly once.
+/// "Send this and report what comes back." The driver calls `answered` or `failed` with the ticket, exactly once.
 package struct GossipSend: Sendable, Equatable {
     /// Never used again.
     package var ticket: UInt64
@@ -45,7 +45,7 @@ package struct GossipReply: Sendable, Equatable {
 package enum GossipEvent: Sendable, Equatable {
     /// A member came, or its liveness changed. `by` is the accuser, where there is one.
     case changed(Member, from: Liveness?, by: String?)
-    /// A member that others had told of has spoken to this node itself.
+    /// A member that others had reported has spoken to this node itself.
     case introduced(Member)
     /// Somebody held this node for suspect or dead, and it has raised its incarnation to contradict: to be stored.
     case refuted(incarnation: UInt64, accuser: String)
@@ -55,11 +55,11 @@ package enum GossipEvent: Sendable, Equatable {
     case blocksDiffer(peer: GossipDestination)
     /// The peer's canaries differ from ours.
     case canariesDiffer(peer: GossipDestination)
-    /// The peer's list of blocks has seen fewer changes than it told before: its state was put back. Told once.
-    case restored(peer: String, remembered: UInt64, told: UInt64)
-    /// What the peer tells of the changes of its list is to be remembered.
+    /// The peer's list of blocks has seen fewer changes than it reported before: its state was put back. Reported once.
+    case restored(peer: String, remembered: UInt64, reported: UInt64)
+    /// What the peer reports of the changes of its list is to be remembered.
     case counted(peer: String)
-    /// The peer's shared configuration differs from ours, or (`false`) no longer does. Told once for each change.
+    /// The peer's shared configuration differs from ours, or (`false`) no longer does. Reported once for each change.
     case configurationDiffers(peer: String, Bool)
 }
 
@@ -90,9 +90,9 @@ package struct GossipCounters: Sendable, Equatable {
     package var probes: UInt64 = 0
     package var failedProbes: UInt64 = 0
     package var indirectProbes: UInt64 = 0
-    /// Suspicions that this node has raised or heard of.
+    /// Suspicions that this node has raised or learnt of.
     package var suspicions: UInt64 = 0
-    /// Members that this node has called dead itself, and those it was told of.
+    /// Members that this node has called dead itself, and those reported to it.
     package var deaths: UInt64 = 0
     /// How often this node has contradicted.
     package var refutations: UInt64 = 0

@@ -117,7 +117,8 @@ extension NodeFacts {
         return facts
     }
 
-    /// Whether others should hear of the change at once. Counters are told whenever there is something else to tell.
+    /// Whether others should learn of the change at once. Counters are reported whenever there is something else to
+    /// send.
     func isNews(after old: NodeFacts) -> Bool {
         var same = old
         same.revision = revision

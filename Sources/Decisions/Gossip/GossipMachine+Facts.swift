@@ -3,7 +3,7 @@
 // What members say of their state: the latest is kept, and compared with this node's own.
 
 extension GossipMachine {
-    /// Later facts are taken over, and told on where they matter.
+    /// Later facts are taken over, and passed on where they matter.
     mutating func take(_ facts: NodeFacts, of name: String, incarnation: UInt64, isDirect: Bool, _ now: UInt64) {
         guard let old = records[name]?.take(facts, incarnation: incarnation, isDirect: isDirect) else { return }
         guard let old else {
@@ -20,24 +20,24 @@ extension GossipMachine {
     mutating func count(
         _ facts: NodeFacts, of sender: NodeIdentity, _ now: UInt64, _ actions: inout GossipActions
     ) {
-        guard let told = facts.blockChanges, let record = records[sender.name],
+        guard let reported = facts.blockChanges, let record = records[sender.name],
             record.lastDirect == (sender.incarnation, facts.revision)
         else { return }
         guard var count = record.member.blockChanges else {
-            records[sender.name]?.member.blockChanges = ChangeCount(highest: told)
+            records[sender.name]?.member.blockChanges = ChangeCount(highest: reported)
             return actions.events.append(.counted(peer: sender.name))
         }
         let remembered = count.highest
-        let change = count.told(told, isAlike: facts.blocks == self.facts.blocks, now: now)
+        let change = count.reported(reported, isAlike: facts.blocks == self.facts.blocks, now: now)
         records[sender.name]?.member.blockChanges = count
         switch change {
         case .none: break
         case .counted: actions.events.append(.counted(peer: sender.name))
-        case .restored: actions.events.append(.restored(peer: sender.name, remembered: remembered, told: told))
+        case .restored: actions.events.append(.restored(peer: sender.name, remembered: remembered, reported: reported))
         }
     }
 
-    /// Drift is told once for each change.
+    /// Drift is reported once for each change.
     mutating func compareConfiguration(_ name: String, _ actions: inout GossipActions) {
         guard let record = records[name], record.member.isLive, let theirs = record.member.facts else { return }
         let differs = theirs.configuration != facts.configuration
@@ -51,18 +51,18 @@ extension GossipMachine {
         compareConfiguration(name, &actions)
         guard let record = records[name], let theirs = record.member.facts else { return }
         let peer = GossipDestination(name: name, address: record.member.identity.address)
-        if theirs.blocks != facts.blocks, isDue(record.blocksToldAt, now) {
-            records[name]?.blocksToldAt = now
+        if theirs.blocks != facts.blocks, isDue(record.blocksAnnouncedAt, now) {
+            records[name]?.blocksAnnouncedAt = now
             actions.events.append(.blocksDiffer(peer: peer))
         }
-        if theirs.canaries != facts.canaries, isDue(record.canariesToldAt, now) {
-            records[name]?.canariesToldAt = now
+        if theirs.canaries != facts.canaries, isDue(record.canariesAnnouncedAt, now) {
+            records[name]?.canariesAnnouncedAt = now
             actions.events.append(.canariesDiffer(peer: peer))
         }
     }
 
-    private func isDue(_ told: UInt64?, _ now: UInt64) -> Bool {
-        guard let told else { return true }
-        return now - told >= settings.reminder
+    private func isDue(_ reported: UInt64?, _ now: UInt64) -> Bool {
+        guard let reported else { return true }
+        return now - reported >= settings.reminder
     }
 }

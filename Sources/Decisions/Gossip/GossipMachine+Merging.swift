@@ -6,8 +6,8 @@ extension GossipMachine {
     // MARK: What a node says of itself
 
     /// A message has come from the node itself. Returns false when it is of an earlier life than one that it has spoken
-    /// in, or contradicts it: then it says nothing, and its sender is told what is known.
-    mutating func hear(_ message: GossipMessage, _ now: UInt64, _ actions: inout GossipActions) -> Bool {
+    /// in, or contradicts it: then it says nothing, and its sender is informed of what is known.
+    mutating func receiveDirect(_ message: GossipMessage, _ now: UInt64, _ actions: inout GossipActions) -> Bool {
         let (sender, name) = (message.sender, message.sender.name)
         let isStranger = records[name]?.member.hasSpoken == false
         if let record = records[name] {
@@ -32,7 +32,7 @@ extension GossipMachine {
         } else {
             guard insert(sender, .alive, by: nil, isNews: true, now, &actions) else { return true }
         }
-        records[name]?.member.lastHeard = now
+        records[name]?.member.lastReceived = now
         if isStranger, let member = records[name]?.member {
             edition &+= 1
             actions.events.append(.introduced(member))
@@ -50,10 +50,11 @@ extension GossipMachine {
     private mutating func watchAddress(of record: MemberRecord, _ sender: NodeIdentity, _ now: UInt64) {
         let known = record.member.identity
         guard sender.address != known.address else { return }
-        if let former = record.formerAddress, former.address == sender.address, now - former.heard < Self.twinMemory {
+        if let former = record.formerAddress, former.address == sender.address, now - former.received < Self.twinMemory
+        {
             records[record.name]?.twin = (known.address, now)
         }
-        records[record.name]?.formerAddress = (known.address, record.member.lastHeard ?? now)
+        records[record.name]?.formerAddress = (known.address, record.member.lastReceived ?? now)
     }
 
     /// How long two nodes of one name are shown after they were last seen.
@@ -61,17 +62,18 @@ extension GossipMachine {
 
     // MARK: What others say of it
 
-    /// - Parameter isNews: whether the members that this node hears of first are news to others as well; those that a
+    /// - Parameter isNews: whether the members that this node learns of first are news to others as well; those that a
     ///   newcomer finds in the pages it asks for are not.
     mutating func learn(
-        _ updates: [MemberUpdate], from teller: String, isNews: Bool = true, _ now: UInt64,
+        _ updates: [MemberUpdate], from reporter: String, isNews: Bool = true, _ now: UInt64,
         _ actions: inout GossipActions
     ) {
-        // One who was cut off holds everybody else for dead. Who has not yet heard that it is dead itself is no witness.
-        let isWitness = records[teller].map { $0.member.isLive } ?? true
+        // One who was cut off holds everybody else for dead. Who does not know yet that it is dead itself is no
+        // witness.
+        let isWitness = records[reporter].map { $0.member.isLive } ?? true
         for update in updates {
             if update.identity.name == identity.name {
-                learnOfOurselves(update, from: teller, now, &actions)
+                learnOfOurselves(update, from: reporter, now, &actions)
             } else if update.liveness == .left {
                 learnOfEnd(update, now, &actions)
             } else {
@@ -141,8 +143,8 @@ extension GossipMachine {
         }
     }
 
-    /// Newcomers take over orders to forget nodes, too: whoever has given or heard one may be gone when somebody comes
-    /// back who still counts on the node.
+    /// Newcomers take over orders to forget nodes, too: whoever has given or received one may be gone when somebody
+    /// comes back who still counts on the node.
     private mutating func learnOfForgotten(_ update: MemberUpdate, _ now: UInt64, _ actions: inout GossipActions) {
         guard let order = update.forgotten, isYoung(now) else { return }
         guard insert(update.identity, .left, by: nil, isNews: false, now, &actions) else { return }
@@ -157,10 +159,10 @@ extension GossipMachine {
     /// Newcomers take over the dead that others show.
     func isYoung(_ now: UInt64) -> Bool { now - startedAt < 60_000 * ms }
 
-    /// A death that another tells of is a suspicion only while this node itself has heard from the member lately: after
-    /// a partition both sides hold each other's members for dead.
+    /// A death that another reports is a suspicion only while this node itself has received messages from the member
+    /// lately: after a partition both sides hold each other's members for dead.
     private func isDoubtful(_ update: MemberUpdate, of known: Member, _ now: UInt64) -> Bool {
-        guard update.liveness == .dead, known.isLive, let heard = known.lastHeard else { return false }
-        return now - heard < timing(known.identity).suspicion
+        guard update.liveness == .dead, known.isLive, let received = known.lastReceived else { return false }
+        return now - received < timing(known.identity).suspicion
     }
 }

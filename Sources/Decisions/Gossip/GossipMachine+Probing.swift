@@ -49,7 +49,7 @@ extension GossipMachine {
         send(.ping, to: member, purpose: .probe(of: name, number: lastProbe), &actions)
     }
 
-    /// It was heard, by us or by one who was asked.
+    /// An answer came, to us or to one who was asked.
     mutating func passProbe(_ name: String) {
         guard probes.removeValue(forKey: name) != nil else { return }
         betterHealth()
@@ -119,7 +119,8 @@ extension GossipMachine {
         }
     }
 
-    /// One who hears of a suspicion looks for itself, so that there are confirmations; in large clusters only a few do.
+    /// One who learns of a suspicion looks for itself, so that there are confirmations; in large clusters only a few
+    /// do.
     mutating func verify(_ name: String, _ now: UInt64, _ actions: inout GossipActions) {
         guard dice.below(liveCount) < Self.verifiers else { return }
         probe(name, now, &actions)
@@ -136,7 +137,7 @@ extension GossipMachine {
             else { continue }
             let timing = timing(record.member.identity)
             if now >= deadline {
-                if let heard = record.member.lastHeard, heard > suspicion.startedAt {
+                if let received = record.member.lastReceived, received > suspicion.startedAt {
                     // It has spoken to us since. What is missing is its word that it knows of the suspicion.
                     records[name]?.suspicion?.startedAt = now
                     remind(name, now, &actions)
@@ -144,7 +145,7 @@ extension GossipMachine {
                     believe(record.member.identity, .dead, by: identity.name, now, &actions)
                 } else {
                     // Known from hearsay, as the contradiction would be, which may have been lost on the way: whoever
-                    // has not looked looks first. Of a true death it mostly hears before.
+                    // has not looked looks first. Of a true death it mostly learns before.
                     probe(name, now, &actions)
                 }
             } else if suspicion.accusers.contains(identity.name), now - suspicion.remindedAt >= timing.pingTimeout {
@@ -153,7 +154,7 @@ extension GossipMachine {
         }
     }
 
-    /// Lifeguard, section IV-C: the suspect is told first, by every message to it, and by a ping of its own.
+    /// Lifeguard, section IV-C: the suspect is informed first, by every message to it, and by a ping of its own.
     private mutating func remind(_ name: String, _ now: UInt64, _ actions: inout GossipActions) {
         records[name]?.suspicion?.remindedAt = now
         guard let member = records[name]?.member else { return }
@@ -162,7 +163,7 @@ extension GossipMachine {
 
     // MARK: Strangers
 
-    /// Whom others have told of is contacted at once, so that it is known from its own word, and not from hearsay, that
+    /// Whom others have reported is contacted at once, so that it is known from its own word, and not from others, that
     /// it is there and what it can serve. A few at a time: names may have been invented.
     mutating func contactStrangers(_ now: UInt64, _ actions: inout GossipActions) {
         guard !strangers.isEmpty, now >= introductionDue else { return }
@@ -175,7 +176,7 @@ extension GossipMachine {
         }
     }
 
-    /// Others tell of a node what it has not said here itself: it is asked, where it is said to be.
+    /// Others report of a node what it has not said here itself: it is asked, where it is said to be.
     mutating func introduce(_ stranger: NodeIdentity, _ now: UInt64) {
         guard let record = records[stranger.name], strangers.count < Self.mostStrangers else { return }
         if let last = record.introducedAt, now - last < Self.introductionRest { return }
@@ -184,7 +185,7 @@ extension GossipMachine {
     }
 
     static let mostStrangers = 1_024
-    /// Between two contacts of one member because of what others tell of it.
+    /// Between two contacts of one member because of what others report it.
     static let introductionRest: UInt64 = 1_000 * ms
 
     static let introductionGap: UInt64 = 20 * ms

@@ -12,8 +12,9 @@ extension GossipMachine {
     ///   - certificateName: the node's name in the certificate with which the peer has connected.
     ///   - ticket: under which the reply is wanted. It comes in these actions; that to a `pingRequest` may come in the
     ///     actions of a later event, within `relayTimeout`.
-    /// - Returns: or why the request is dropped, which has been counted; there is no reply then, but to one whose number
-    ///   has been seen: its sender must know, or nothing that it says would be heard until its numbers are new again.
+    /// - Returns: or why the request is dropped, which has been counted; there is no reply then, but to one whose
+    ///   number has been seen: its sender must know, or nothing that it says would count until its numbers are new
+    ///   again.
     package mutating func received(
         _ message: GossipMessage, from certificateName: String, ticket: UInt64, now: UInt64
     ) -> Result<GossipActions, GossipRefusal> {
@@ -32,7 +33,7 @@ extension GossipMachine {
         if name == identity.name {
             meetOurName(message.sender, now, &actions)
             reply(.ack, to: message, ticket: ticket, &actions)
-        } else if hear(message, now, &actions) {
+        } else if receiveDirect(message, now, &actions) {
             // Whoever has just been taken in has a window from now on, and this message in it.
             if isUnknown {
                 _ = records[name]?.window.admit(incarnation: message.sender.incarnation, sequence: message.sequence)
@@ -53,7 +54,7 @@ extension GossipMachine {
         guard message.kind != .ack, message.kind != .nack else { return .malformed }
         let (name, incarnation) = (message.sender.name, message.sender.incarnation)
         guard name != identity.name, let known = records[name]?.member.identity.incarnation else { return nil }
-        // What is said in an earlier life is not taken in, so it does no harm; its sender is told what is known.
+        // What is said in an earlier life is not taken in, so it does no harm; its sender is informed of what is known.
         guard incarnation >= known, incarnation - known <= GossipBounds.greatestJump else { return nil }
         let isNew = records[name]?.window.admit(incarnation: incarnation, sequence: message.sequence) ?? true
         return isNew ? nil : .replayed
@@ -112,7 +113,7 @@ extension GossipMachine {
 
     static let mostRelays = 64
 
-    /// Lifeguard, section IV-A: "I have heard nothing either" shows the asker that it is not itself at fault.
+    /// Lifeguard, section IV-A: "I have received nothing either" shows the asker that it is not itself at fault.
     mutating func endRelays(_ now: UInt64, _ actions: inout GossipActions) {
         guard !relays.isEmpty else { return }
         for (ticket, relay) in relays.sorted(by: { $0.key < $1.key }) where now >= relay.nackAt {
@@ -180,7 +181,7 @@ extension GossipMachine {
         let name = message.sender.name
         learnOfReplay(message, of: request, now, &actions)
         let known = records.count
-        let isCurrent = hear(message, now, &actions)
+        let isCurrent = receiveDirect(message, now, &actions)
         if isCurrent {
             let isPage = message.kind == .exchange && isYoung(now)
             learn(message.updates, from: name, isNews: !isPage, now, &actions)
@@ -209,7 +210,7 @@ extension GossipMachine {
         }
     }
 
-    /// One of an earlier life can still tell us that we are held for dead.
+    /// One of an earlier life can still inform us that we are held for dead.
     private mutating func learnOnlyOfUs(_ message: GossipMessage, _ now: UInt64, _ actions: inout GossipActions) {
         learn(message.updates.filter { $0.identity.name == identity.name }, from: message.sender.name, now, &actions)
     }

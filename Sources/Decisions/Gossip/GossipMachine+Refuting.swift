@@ -5,7 +5,7 @@
 
 extension GossipMachine {
     mutating func learnOfOurselves(
-        _ update: MemberUpdate, from teller: String, _ now: UInt64, _ actions: inout GossipActions
+        _ update: MemberUpdate, from reporter: String, _ now: UInt64, _ actions: inout GossipActions
     ) {
         let claimed = update.identity.incarnation
         guard !hasLeft, claimed >= identity.incarnation,
@@ -22,7 +22,7 @@ extension GossipMachine {
             guard !hasReclaimed else { return }
             hasReclaimed = true
         }
-        refute(claimed, accuser: update.accuser ?? teller, now, &actions)
+        refute(claimed, accuser: update.accuser ?? reporter, now, &actions)
         if update.liveness == .dead || update.liveness == .left {
             // So we were cut off, and what we hold against others comes from that time.
             let accused = suspects.union(dead)
@@ -54,15 +54,15 @@ extension GossipMachine {
 
     /// Two nodes with one name. The incarnation is raised now and then only: two who outdo each other find no end.
     ///
-    /// - Parameter isDirect: its certificate bears our name. What others tell may be made up, and raises ours a little
-    ///   only.
+    /// - Parameter isDirect: its certificate bears our name. What others report may be made up, and raises ours a
+    ///   little only.
     mutating func meetTwin(_ twin: NodeIdentity, isDirect: Bool, _ now: UInt64, _ actions: inout GossipActions) {
         if twin.address != identity.address {
             ownTwin = (twin.address, now)
             noteTwin()
         }
-        if let told = twinToldAt, now - told < Self.twinGap { return }
-        twinToldAt = now
+        if let reported = twinReportedAt, now - reported < Self.twinGap { return }
+        twinReportedAt = now
         actions.events.append(.twin(address: twin.address))
         guard twin.incarnation >= identity.incarnation,
             isDirect || twin.incarnation - identity.incarnation <= Self.greatestHearsayJump
@@ -73,7 +73,7 @@ extension GossipMachine {
     static let twinGap: UInt64 = 5_000 * ms
     static let greatestHearsayJump: UInt64 = 1 << 20
 
-    /// Others are told of our twin, for none of them may notice it.
+    /// Others are informed of our twin, for none of them may notice it.
     mutating func noteTwin() {
         let address = ownTwin.flatMap { lastCall - $0.at < Self.twinMemory ? $0.address : nil } ?? ""
         guard facts.twinAddress != address else { return }

@@ -30,7 +30,7 @@ extension GossipMachine {
             GossipSend(ticket: lastTicket, destination: destination, message: message, timeout: timeout))
     }
 
-    /// - Parameter isNotice: tells the receiver what is known of it, although nothing is held against it.
+    /// - Parameter isNotice: informs the receiver of what is known of it, although nothing is held against it.
     mutating func message(
         _ kind: GossipMessage.Kind, to receiver: String?, sequence: UInt64, target: NodeIdentity? = nil,
         isNotice: Bool = false
@@ -101,9 +101,9 @@ extension GossipMachine {
             let name = names[exchangeCursor]
             exchangeCursor += 1
             guard name != receiver, let record = records[name] else { continue }
-            // Of the dead only those tell who have known them: newcomers would pass them on to newcomers for ever.
+            // Of the dead only those speak who have known them: newcomers would pass them on to newcomers for ever.
             guard
-                record.member.isLive || record.member.lastHeard != nil || record.farewell != nil
+                record.member.isLive || record.member.lastReceived != nil || record.farewell != nil
                     || record.member.forgotten != nil
             else { continue }
             room -= 200 + (record.member.facts?.weight ?? 0) + (record.farewell?.weight ?? 0)
@@ -119,7 +119,7 @@ extension GossipMachine {
     ) -> [String] {
         guard count > 0, !names.isEmpty else { return [] }
         var chosen: [String] = []
-        // A few throws mostly suffice; otherwise everybody is looked at, from a random place on.
+        // A few throws mostly suffice; otherwise everybody is looked at, from a random position on.
         for _ in 0..<(3 * count) where chosen.count < count {
             let name = names[dice.below(names.count)]
             if isChoice(name, excluded, chosen, isFit) { chosen.append(name) }
@@ -185,7 +185,7 @@ extension GossipMachine {
     }
 
     static let mostJoinExchanges = 64
-    /// A newcomer exchanges often at first: it has not heard the news of those who came just before it.
+    /// A newcomer exchanges often at first: it has not received the news of those who came just before it.
     static let firstExchangeWait: UInt64 = 1_000 * ms
 
     // MARK: Seeds

@@ -50,13 +50,13 @@ package struct GossipMachine: Sendable {
     var courierDue: UInt64?
     var lastCourier: UInt64?
     var revivalDue: UInt64
-    /// Nodes of which others tell what they have not said here themselves, where they are said to be, in their order.
+    /// Nodes of which others report what they have not said here themselves, where they are said to be, in their order.
     var strangers: [NodeIdentity] = []
     var introductionDue: UInt64
     var cleaningDue: UInt64
 
     var seeds: [String] = []
-    /// By name, what nodes that are no members at the moment have told of the changes of their block lists.
+    /// By name, what nodes that are no members at the moment have reported of the changes of their block lists.
     var pastChanges: [String: UInt64]
     /// Peers of earlier runs.
     let remembered: [NodeIdentity]
@@ -67,7 +67,7 @@ package struct GossipMachine: Sendable {
 
     /// This node's life has been claimed at a higher incarnation once: it has forgotten an earlier one.
     var hasReclaimed = false
-    var twinToldAt: UInt64?
+    var twinReportedAt: UInt64?
     /// Another node that bears our name, and when it was last met.
     var ownTwin: (address: String, at: UInt64)?
     var replayRaisedAt: UInt64?
@@ -76,7 +76,7 @@ package struct GossipMachine: Sendable {
     ///   - identity: with an incarnation above that of the last run (stored + 1; Unix seconds where nothing is stored).
     ///   - remembered: peers that have spoken to this node in earlier runs, and have not left. Held for dead until they
     ///     speak again; contacted at once.
-    ///   - changes: by name, what nodes have told in earlier runs of the changes of their block lists.
+    ///   - changes: by name, what nodes have reported in earlier runs of the changes of their block lists.
     ///   - forgotten: nodes that an operator has ordered to forget, and that have not spoken since.
     ///   - now: nanoseconds of the monotonic clock, as everywhere.
     package init(
@@ -140,7 +140,7 @@ package struct GossipMachine: Sendable {
 
     package func member(named name: String) -> Member? { records[name]?.member }
 
-    /// By name, how many changes of their block lists nodes have told, those among them that have left.
+    /// By name, how many changes of their block lists nodes have reported, those among them that have left.
     package var changes: [String: UInt64] {
         records.values.reduce(into: pastChanges) { changes, record in
             if let count = record.member.blockChanges { changes[record.name] = count.highest }
@@ -185,8 +185,8 @@ package struct GossipMachine: Sendable {
         return actions
     }
 
-    /// Each event first says what time it is. A gap means that this node slept (a suspended machine, a starved process):
-    /// what it did not hear meanwhile says nothing of others (Lifeguard, section III).
+    /// Each event first says what time it is. A gap means that this node slept (a suspended machine, a starved
+    /// process): what it did not receive meanwhile says nothing of others (Lifeguard, section III).
     mutating func begin(_ now: UInt64) -> UInt64 {
         let now = max(now, lastCall)
         let gap = now - lastCall
@@ -244,7 +244,7 @@ package struct GossipMachine: Sendable {
     /// peers, and asks nobody.
     ///
     /// - Parameter farewell: signed by the driver, for this identity; `nil` where it cannot sign. Then only those who
-    ///   are told by this node itself believe it.
+    ///   receive it from this node itself believe it.
     package mutating func leave(farewell: Farewell?, now: UInt64) -> GossipActions {
         var actions = GossipActions()
         _ = begin(now)
@@ -292,6 +292,6 @@ package struct GossipMachine: Sendable {
         return found
     }
 
-    /// Those who are told by the leaving node itself; the others hear it from them.
+    /// Those to whom the leaving node sends it itself; the others receive it from them.
     static let mostFarewells = 16
 }

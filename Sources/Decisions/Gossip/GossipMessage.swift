@@ -16,7 +16,7 @@ package struct GossipMessage: Sendable, Equatable, Codable {
         /// asked node itself is well (Lifeguard, section IV-A).
         case pingRequest
         case nack
-        /// "Here is what I know; tell me what you know." Answered by `exchange`.
+        /// "Here is what I know; send me what you know." Answered by `exchange`.
         case exchange
         /// "I am going." Answered by `ack`.
         case leave
@@ -41,12 +41,12 @@ package struct GossipMessage: Sendable, Equatable, Codable {
     package var target: NodeIdentity?
     /// What the sender says of itself.
     package var facts: NodeFacts
-    /// What the sender has heard of others, and what it believes of the receiver (Lifeguard's buddy notice, IV-C).
+    /// What the sender has learnt of others, and what it believes of the receiver (Lifeguard's buddy notice, IV-C).
     package var updates: [MemberUpdate]
     /// In an answer: the request was not looked at, because its number has been used before in this incarnation. So
     /// another life of the asking node has had the same incarnation, and it must take a higher one.
     package var isReplay: Bool
-    /// In `leave`: the sender's own word, for those who are told by others.
+    /// In `leave`: the sender's own word, for those who receive it from others.
     package var farewell: Farewell?
 
     package init(
@@ -65,8 +65,8 @@ package struct GossipMessage: Sendable, Equatable, Codable {
         self.farewell = farewell
     }
 
-    /// Updates that this version cannot read are skipped one by one: a member in a state of a later version must not keep
-    /// all others from being heard of.
+    /// Updates that this version cannot read are skipped one by one: a member in a state of a later version must not
+    /// keep all others from being known.
     package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         version = try values.decode(Int.self, forKey: .version)

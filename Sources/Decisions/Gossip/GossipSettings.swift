@@ -60,7 +60,7 @@ package struct GossipSettings: Sendable, Equatable {
     /// Highest local health score (Lifeguard, section IV-A: S). Timeouts and intervals are multiplied with up to this
     /// plus one. Default 8; range 0 … 8. 0 turns the multiplier off.
     package var mostHealthScore: UInt8 = 8
-    /// News are told λ · ⌈log₁₀(n + 1)⌉ times by each node (SWIM section 4.1). Default 4; range 1 … 10.
+    /// News are sent λ · ⌈log₁₀(n + 1)⌉ times by each node (SWIM section 4.1). Default 4; range 1 … 10.
     package var repeats = 4
     /// News of life and death go at once to so many random members, besides travelling with the probes. Default 3;
     /// range 0 … 10.
@@ -79,8 +79,8 @@ package struct GossipSettings: Sendable, Equatable {
     package var deadKept: UInt64 = 24 * 3_600_000 * ms
     /// How long a member that left is remembered and shown. Default 1 h.
     package var leftKept: UInt64 = 3_600_000 * ms
-    /// How long an order to forget a member is kept, told and shown: longer than a node is cut off that still counts on
-    /// the member. Default 30 days.
+    /// How long an order to forget a member is kept, reported and shown: longer than a node is cut off that still
+    /// counts on the member. Default 30 days.
     package var forgottenKept: UInt64 = 30 * 24 * 3_600_000 * ms
     /// When nothing has called the machine for this long, its node has slept, and it judges nobody by that time.
     /// Default 500 ms; more than the driver's ticks are apart.

@@ -24,16 +24,16 @@ package struct LabelFilter: Sendable, Hashable {
         let share = bits.count * 8 / max(labels.count, 1)
         hashes = min(max(share * 7 / 10, 1), Self.mostHashes)
         for label in labels {
-            for bit in places(of: label) { bits[bit / 8] |= 1 << (bit % 8) }
+            for bit in positions(of: label) { bits[bit / 8] |= 1 << (bit % 8) }
         }
     }
 
     /// Whether the label is probably among those that were put in; `false` is certain.
     package func mayHold(_ label: some Sequence<UInt8>) -> Bool {
-        places(of: label).allSatisfy { bits[$0 / 8] & (1 << ($0 % 8)) != 0 }
+        positions(of: label).allSatisfy { bits[$0 / 8] & (1 << ($0 % 8)) != 0 }
     }
 
-    private func places(of label: some Sequence<UInt8>) -> [Int] {
+    private func positions(of label: some Sequence<UInt8>) -> [Int] {
         // FNV-1a, 64 bits; then two independent halves by SplitMix64's finalizer.
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in label { hash = (hash ^ UInt64(byte)) &* 0x0100_0000_01B3 }
@@ -51,8 +51,8 @@ extension LabelFilter: Codable {
             throw DecodingError.dataCorrupted(
                 .init(codingPath: decoder.codingPath, debugDescription: "A filter of \(digits.count) digits."))
         }
-        let bytes: [UInt8] = try stride(from: 0, to: digits.count, by: 2).map { place in
-            guard let high = Self.value(of: digits[place]), let low = Self.value(of: digits[place + 1]) else {
+        let bytes: [UInt8] = try stride(from: 0, to: digits.count, by: 2).map { position in
+            guard let high = Self.value(of: digits[position]), let low = Self.value(of: digits[position + 1]) else {
                 throw DecodingError.dataCorrupted(
                     .init(codingPath: decoder.codingPath, debugDescription: "A filter that is not hexadecimal."))
             }

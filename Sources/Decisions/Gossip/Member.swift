@@ -40,23 +40,23 @@ package struct Member: Sendable, Equatable {
     package var roundTrip: UInt32?
     /// When its liveness last changed, nanoseconds of the monotonic clock.
     package var since: UInt64
-    /// When something was last heard from itself; `nil` when it was only spoken of.
-    package var lastHeard: UInt64?
+    /// When a message from itself was last received; `nil` where there are only reports of others.
+    package var lastReceived: UInt64?
     /// It spoke to this node in an earlier run.
     package var isRemembered: Bool
     /// An operator has ordered that it be counted on no longer. Then it has `left`.
     package var forgotten: ForgetNodeOrder?
-    /// A greater incarnation that others tell of, while the node itself has not spoken of it.
+    /// A greater incarnation that others report, while the node itself has not spoken of it.
     package var unconfirmedIncarnation: UInt64?
-    /// Digest of its configuration, as it last told this node itself; `nil` until it has. What others pass on of it may
-    /// be made up.
+    /// Digest of its configuration, as it last reported to this node itself; `nil` until it has. What others pass on of
+    /// it may be made up.
     package var ownConfiguration: String?
-    /// How often its list of blocks has changed, as it told this node itself, in this run or an earlier one.
+    /// How often its list of blocks has changed, as it reported to this node itself, in this run or an earlier one.
     package var blockChanges: ChangeCount?
 
     package init(
         identity: NodeIdentity, liveness: Liveness, facts: NodeFacts? = nil, roundTrip: UInt32? = nil, since: UInt64,
-        lastHeard: UInt64? = nil, isRemembered: Bool = false, forgotten: ForgetNodeOrder? = nil,
+        lastReceived: UInt64? = nil, isRemembered: Bool = false, forgotten: ForgetNodeOrder? = nil,
         unconfirmedIncarnation: UInt64? = nil, ownConfiguration: String? = nil, blockChanges: ChangeCount? = nil
     ) {
         self.identity = identity
@@ -64,7 +64,7 @@ package struct Member: Sendable, Equatable {
         self.facts = facts
         self.roundTrip = roundTrip
         self.since = since
-        self.lastHeard = lastHeard
+        self.lastReceived = lastReceived
         self.isRemembered = isRemembered
         self.forgotten = forgotten
         self.unconfirmedIncarnation = unconfirmedIncarnation
@@ -74,7 +74,7 @@ package struct Member: Sendable, Equatable {
 
     /// Whether it has said anything to this node itself since this node started. Whoever was only spoken of counts for
     /// nothing: others may be mistaken, or lie.
-    package var hasSpoken: Bool { lastHeard != nil }
+    package var hasSpoken: Bool { lastReceived != nil }
 
     /// Whether orders wait for it: it has spoken to this node at some time, and has not said that it ended. Whoever is
     /// cut off may still serve.

@@ -11,20 +11,20 @@ struct MemberRecord: Sendable {
     /// Its own word that it has left.
     var farewell: Farewell?
     /// Where it was before it was where it is, and when it last spoke from there.
-    var formerAddress: (address: String, heard: UInt64)?
+    var formerAddress: (address: String, received: UInt64)?
     /// Where two nodes of its name speak from, and when that was last seen.
     var twin: (address: String, at: UInt64)?
-    /// When it was last contacted because others tell something of it.
+    /// When it was last contacted because others report something of it.
     var introducedAt: UInt64?
     var window = ReplayWindow()
     var suspicion: Suspicion?
     /// While it is dead: when it was last contacted.
     var contactedAt: UInt64 = 0
-    /// Its shared configuration differs from ours, and that has been told.
+    /// Its shared configuration differs from ours, and that has been reported.
     var differs = false
-    /// When it was last told that its block list, its canaries differ.
-    var blocksToldAt: UInt64?
-    var canariesToldAt: UInt64?
+    /// When it was last informed that its block list, its canaries differ.
+    var blocksAnnouncedAt: UInt64?
+    var canariesAnnouncedAt: UInt64?
 
     init(_ identity: NodeIdentity, _ liveness: Liveness, now: UInt64) {
         member = Member(identity: identity, liveness: liveness, since: now)
@@ -108,7 +108,7 @@ struct Relay: Sendable {
     var requester: String
     var sequence: UInt64
     var target: String
-    /// When the requester is told that nothing was heard.
+    /// When the requester is informed that nothing was received.
     var nackAt: UInt64
 }
 

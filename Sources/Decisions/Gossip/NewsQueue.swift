@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What this node has yet to tell others of third nodes. Each message carries the news that were told least (SWIM section
-/// 4.1); after λ · log(n) times they are old.
+/// What this node has yet to send to others of third nodes. Each message carries the news that were sent least (SWIM
+/// section 4.1); after λ · log(n) times they are old.
 struct NewsQueue: Sendable {
-    /// What one piece of news is about. What is told is looked up when it is told.
+    /// What one piece of news is about. Its content is looked up when it is sent.
     struct Item: Sendable, Hashable {
         var name: String
         /// Each accuser of a suspect is news by itself (Lifeguard, section IV-B).
@@ -22,7 +22,7 @@ struct NewsQueue: Sendable {
     }
 
     private var states: [Item: State] = [:]
-    /// By how often they were told; within one heap the latest first.
+    /// By how often they were sent; within one heap the latest first.
     private var heaps: [[Slip]] = []
     private var lastEdition: UInt64 = 0
     /// How many slips there are, void ones included.
@@ -31,7 +31,7 @@ struct NewsQueue: Sendable {
     var isEmpty: Bool { states.isEmpty }
     var count: Int { states.count }
 
-    /// News, to be told from the beginning.
+    /// News, to be sent from the beginning.
     mutating func add(_ item: Item, carriesFacts: Bool) {
         lastEdition += 1
         let carriesFacts = carriesFacts || states[item]?.carriesFacts == true
@@ -44,7 +44,7 @@ struct NewsQueue: Sendable {
 
     private static let spareSlips = 64
 
-    /// News that follow each other faster than they are told would pile up below those that are told.
+    /// News that follow each other faster than they are sent would pile up below those that are sent.
     private mutating func throwVoidSlipsAway() {
         for level in heaps.indices { heaps[level].removeAll { states[$0.item]?.edition != $0.edition } }
         slips = heaps.reduce(0) { $0 + $1.count }
@@ -61,19 +61,19 @@ struct NewsQueue: Sendable {
         for item in states.keys where isOld(item) { states[item] = nil }
     }
 
-    /// Takes out what goes into a message to somebody, the least told first.
+    /// Takes out what goes into a message to somebody, those sent least first.
     ///
     /// - Parameters:
     ///   - most: how many at most.
-    ///   - repeats: how often each is told.
-    ///   - make: what is told of an item, with the facts where they are news; `nil` where this receiver need not be
-    ///     told, or the message has no room: then it stays as it is.
+    ///   - repeats: how often each is sent.
+    ///   - make: what is sent of an item, with the facts where they are news; `nil` where this receiver need not be
+    ///     informed, or the message has no room: then it stays as it is.
     mutating func take(
         _ most: Int, repeats: Int, make: (Item, _ carriesFacts: Bool) -> MemberUpdate?
     ) -> [MemberUpdate] {
         var taken: [MemberUpdate] = []
-        // What is told now must not be told again in the same message.
-        var told: [(Slip, Int)] = []
+        // What is sent now must not be sent again in the same message.
+        var reported: [(Slip, Int)] = []
         var kept: [(Slip, Int)] = []
         for level in heaps.indices {
             while taken.count < most, kept.count < 4 * most, let slip = heaps[level].popLast() {
@@ -84,12 +84,12 @@ struct NewsQueue: Sendable {
                     continue
                 }
                 taken.append(update)
-                told.append((slip, level + 1))
+                reported.append((slip, level + 1))
             }
         }
         for (slip, level) in kept.reversed() { heaps[level].append(slip) }
         slips += kept.count
-        for (slip, level) in told {
+        for (slip, level) in reported {
             guard level < repeats else {
                 states[slip.item] = nil
                 continue

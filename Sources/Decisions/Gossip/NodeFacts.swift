@@ -3,7 +3,7 @@
 /// What a node says of itself, for the others to show, to choose by, and to compare with their own. Nothing in it is
 /// secret. Kept small: it travels in every message.
 package struct NodeFacts: Sendable, Equatable, Codable {
-    /// Most HSMs that are told; more than one node can have (`HSMSet.capacity` of Routing).
+    /// Most HSMs that are reported; more than one node can have (`HSMSet.capacity` of Routing).
     package static let mostHSMs = 64
     /// Most keys that are named one by one.
     package static let mostUnservedKeys = 32
@@ -11,7 +11,7 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     /// Grows with each change within one incarnation: of two facts of a node the one with the greater
     /// (incarnation, revision) holds.
     package var revision: UInt64
-    /// True once the node has been told to end: it finishes what it has and wants nothing new.
+    /// True once the node has been asked to end: it finishes what it has and wants nothing new.
     package var isDraining: Bool
     /// Product version, for example `0.3.0`.
     package var version: String
@@ -42,7 +42,7 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     /// Highest format of ciphertext that the cluster has activated, as far as the node knows.
     package var activatedFormat: UInt8
     /// What its HSMs could do for nodes that have more than they can do; `nil` from a node that does not know, or of a
-    /// version that does not tell.
+    /// version that does not say.
     package var room: NodeRoom?
     /// Where another node has answered that bears this one's name; empty when none has lately.
     package var twinAddress: String
@@ -142,7 +142,7 @@ package struct HSMFact: Sendable, Equatable, Codable {
 
     /// Name in that node's configuration.
     package var name: String
-    /// The token's serial number: what tells whether two nodes speak of one HSM. Empty until the token has been seen.
+    /// The token's serial number: what shows whether two nodes speak of one HSM. Empty until the token has been seen.
     package var serial: String
     package var manufacturer: String
     package var model: String

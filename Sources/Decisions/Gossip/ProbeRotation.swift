@@ -11,17 +11,17 @@ struct ProbeRotation: Sendable {
 
     init(due: UInt64) { self.due = due }
 
-    /// Somebody new: at a random place of what is left of the round, or of the part that is done.
+    /// Somebody new: at a random position in what is left of the round, or of the part that is done.
     mutating func insert(_ name: String, _ dice: inout RandomChoice) {
-        let place = dice.below(names.count + 1)
-        names.insert(name, at: place)
-        if place < next { next += 1 }
+        let position = dice.below(names.count + 1)
+        names.insert(name, at: position)
+        if position < next { next += 1 }
     }
 
     mutating func remove(_ name: String) {
-        guard let place = names.firstIndex(of: name) else { return }
-        names.remove(at: place)
-        if place < next { next -= 1 }
+        guard let position = names.firstIndex(of: name) else { return }
+        names.remove(at: position)
+        if position < next { next -= 1 }
     }
 
     /// The next one that `isFit`; `nil` when none is.

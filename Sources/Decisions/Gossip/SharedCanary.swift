@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A key's canary as nodes tell it each other: a random block, encrypted once under the key, and the block's digest. A
-/// node whose HSM opens it holds the same key. Nothing in it is secret.
+/// A key's canary as nodes send it to each other: a random block, encrypted once under the key, and the block's digest.
+/// A node whose HSM opens it holds the same key. Nothing in it is secret.
 package struct SharedCanary: Sendable, Hashable, Codable {
     /// Most that one message carries.
     package static let mostInMessage = 256
@@ -16,7 +16,7 @@ package struct SharedCanary: Sendable, Hashable, Codable {
     package var ciphertext: [UInt8]
     /// SHA-256 of the block.
     package var digest: [UInt8]
-    /// The HSM that made it, and the node that told us.
+    /// The HSM that made it, and the node that reported it.
     package var maker: String
     package var node: String
     /// Unix seconds.
@@ -24,9 +24,9 @@ package struct SharedCanary: Sendable, Hashable, Codable {
     /// An operator said that its maker holds the right key.
     package var isTrusted: Bool
     /// Serial numbers of the HSMs of that node that have opened it, at most `mostProvers`; absent in what versions up
-    /// to 16631be tell, as is all that follows.
+    /// to 16631be send, as is all that follows.
     package var provers: [String]?
-    /// It has begun to serve seconds ago, or is about to. Never told to versions up to 16631be.
+    /// It has begun to serve seconds ago, or is about to. Never sent to versions up to 16631be.
     package var isProvisional: Bool?
     /// Digests of the trusted canaries of the label that its author knew of, and replaces; at most `mostReplaced`.
     package var replaces: [[UInt8]]?
@@ -53,7 +53,7 @@ package struct SharedCanary: Sendable, Hashable, Codable {
     }
 }
 
-/// An operator's order to forget a key's canaries, as nodes tell it each other.
+/// An operator's order to forget a key's canaries, as nodes send it to each other.
 package struct SharedForget: Sendable, Hashable, Codable {
     /// The key's label on the tokens.
     package var label: String
@@ -72,7 +72,7 @@ package struct SharedForget: Sendable, Hashable, Codable {
     }
 }
 
-/// What a node tells of keys: what it proves them by, and orders to forget some.
+/// What a node sends of keys: what it proves them by, and orders to forget some.
 package struct SharedKeys: Sendable, Equatable {
     package var canaries: [SharedCanary]
     package var forgets: [SharedForget]

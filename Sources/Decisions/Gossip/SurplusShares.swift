@@ -2,15 +2,15 @@
 
 /// How much of what this node's HSMs cannot do each peer is given. Times are nanoseconds of the monotonic clock.
 ///
-/// A peer tells how much it could do beside what is asked of it (`NodeFacts.room`). Several nodes may see the same
-/// figure, and it is a little old. So each is given a share of it that is halved when the peer refuses, and grows evenly
-/// while it does not, as TCP shares a link (additive increase, multiplicative decrease; Chiu and Jain, 1989): nodes that
-/// are full come to equal shares of a peer's room, and a peer that has just become full is asked little within a few
-/// hundred milliseconds. One that does not answer is given no more than would be under way there by its share and the time
-/// that one takes (Little's law), twice that and a few.
+/// A peer reports how much it could do beside what is asked of it (`NodeFacts.room`). Several nodes may see the same
+/// figure, and it is a little old. So each is given a share of it that is halved when the peer refuses, and grows
+/// evenly while it does not, as TCP shares a link (additive increase, multiplicative decrease; Chiu and Jain, 1989):
+/// nodes that are full come to equal shares of a peer's room, and a peer that has just become full is asked little
+/// within a few hundred milliseconds. One that does not answer is given no more than would be under way there by its
+/// share and the time that one takes (Little's law), twice that and a few.
 package struct SurplusShares: Sendable {
     private struct Share: Sendable {
-        /// Of what the peer tells, 0 … 1.
+        /// Of what the peer reports, 0 … 1.
         var part = SurplusShares.first
         /// Requests that may be given now.
         var tokens = 1.0
@@ -39,7 +39,7 @@ package struct SurplusShares: Sendable {
     /// Takes the right to give a peer one request; false when it has been given its share.
     ///
     /// - Parameters:
-    ///   - spare: what the peer tells, operations a second.
+    ///   - spare: what the peer reports, operations a second.
     ///   - time: that one takes there, nanoseconds.
     package mutating func take(_ peer: String, spare: UInt32, time: UInt64, now: UInt64) -> Bool {
         guard spare > 0 else { return false }

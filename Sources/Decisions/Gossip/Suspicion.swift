@@ -5,9 +5,9 @@
 /// It lasts longest while one alone suspects, and shortens with the logarithm of the number of others who find the same
 /// by themselves (Lifeguard, section IV-B: Local Health Aware Suspicion).
 struct Suspicion: Sendable, Equatable {
-    /// Nanoseconds; begins anew when the member was heard of, or this node slept.
+    /// Nanoseconds; begins anew when the member was reported, or this node slept.
     var startedAt: UInt64
-    /// In the order in which they were heard; no name twice.
+    /// In the order in which they came; no name twice.
     private(set) var accusers: [String]
     /// When this node last reminded the suspect, if it is an accuser.
     var remindedAt: UInt64

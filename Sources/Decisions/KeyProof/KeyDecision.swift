@@ -4,7 +4,7 @@ import LaneProtocol
 /// What a key is wanted for.
 package enum KeyPurpose: Sendable, Hashable, CaseIterable {
     case encrypt, decrypt
-    /// To be told of: nothing is done with it.
+    /// To be reported of: nothing is done with it.
     case metadata
 
     /// What the key's attributes have to allow.
@@ -21,8 +21,8 @@ package enum KeyPurpose: Sendable, Hashable, CaseIterable {
 package struct KeyTerms: Sendable, Equatable {
     /// What at least one of the HSMs that serve it may do with it.
     package var usage: KeyUsage
-    /// Between which days it may be used to encrypt: the latest start and the earliest end that those tell which serve
-    /// it.
+    /// Between which days it may be used to encrypt: the latest start and the earliest end that those report which
+    /// serve it.
     package var validity: KeyValidity
 
     package init(usage: KeyUsage, validity: KeyValidity = KeyValidity()) {
@@ -63,15 +63,15 @@ package enum CiphertextWord: Sendable, Equatable {
 
 /// The HSMs of a pool by what can be believed of them.
 package struct KeyWitnesses: Sendable, Equatable {
-    /// Those that have a worker which has told its keys, and so can say that they have none of a label.
-    package var heard: HSMSet
+    /// Those that have a worker which has listed its keys, and so can say that they have none of a label.
+    package var responding: HSMSet
     /// All of the configuration. What those listed last that have no worker is still believed: it may be on its way.
     package var members: HSMSet
     /// Those whose list was cut short, or was read by a worker that is not fresh: they cannot say that they have none.
     package var doubtful: HSMSet
 
-    package init(heard: HSMSet, members: HSMSet, doubtful: HSMSet = []) {
-        self.heard = heard
+    package init(responding: HSMSet, members: HSMSet, doubtful: HSMSet = []) {
+        self.responding = responding
         self.members = members
         self.doubtful = doubtful
     }
@@ -87,14 +87,14 @@ extension KeyProof {
         on label: KeyLabel, for purpose: KeyPurpose, on permitted: HSMSet,
         witnesses: @autoclosure () -> KeyWitnesses, complaint: () -> String? = { nil }
     ) -> KeyDecision {
-        guard let place = places[label] else {
+        guard let position = positions[label] else {
             return missing(label, isProven: false, permitted, witnesses(), complaint: complaint)
         }
         // So far nothing is copied: this is all that most requests ask.
-        let able = able(place, purpose).intersection(permitted)
-        if !able.isEmpty { return .use(able, terms(place, able)) }
+        let able = able(position, purpose).intersection(permitted)
+        if !able.isEmpty { return .use(able, terms(position, able)) }
         let witnesses = witnesses()
-        let record = records[place]
+        let record = records[position]
         var listing = HSMSet()
         permitted.intersection(witnesses.members).forEach {
             if names.indices.contains($0), record.slots[$0].isRemembered { listing.insert($0) }
@@ -103,39 +103,41 @@ extension KeyProof {
             let isProven = record.canary != nil || !record.claims.isEmpty
             return missing(label, isProven: isProven, permitted, witnesses, complaint: complaint)
         }
-        return listed(place, for: purpose, listing, witnesses)
+        return listed(position, for: purpose, listing, witnesses)
     }
 
     /// HSMs that may be given an operation for this purpose.
-    private func able(_ place: Int, _ purpose: KeyPurpose) -> HSMSet {
+    private func able(_ position: Int, _ purpose: KeyPurpose) -> HSMSet {
         switch purpose {
         case .encrypt:
-            records[place].encrypting.isEmpty
-                ? withoutProof(place, for: .encrypt) : records[place].encrypting
-        case .decrypt: records[place].served.isEmpty ? withoutProof(place, for: .decrypt) : records[place].served
+            records[position].encrypting.isEmpty
+                ? withoutProof(position, for: .encrypt) : records[position].encrypting
+        case .decrypt:
+            records[position].served.isEmpty ? withoutProof(position, for: .decrypt) : records[position].served
         case .metadata:
-            records[place].served.isEmpty
-                ? withoutProof(place, for: .decrypt).union(withoutProof(place, for: .encrypt)) : records[place].served
+            records[position].served.isEmpty
+                ? withoutProof(position, for: .decrypt).union(withoutProof(position, for: .encrypt))
+                : records[position].served
         }
     }
 
     /// A key that HSMs list, and none may serve now.
     private func listed(
-        _ place: Int, for purpose: KeyPurpose, _ listing: HSMSet, _ witnesses: KeyWitnesses
+        _ position: Int, for purpose: KeyPurpose, _ listing: HSMSet, _ witnesses: KeyWitnesses
     ) -> KeyDecision {
-        let terms = terms(place, listing)
+        let terms = terms(position, listing)
         if !terms.usage.isSuperset(of: purpose.needed) { return .forbidden(terms.usage) }
-        let isOnlyTold = purpose == .metadata && !terms.usage.isSuperset(of: [.encrypt, .decrypt])
-        if isOnlyTold { return .use(listing, terms) }
-        let label = records[place].label
+        let isMetadataOnly = purpose == .metadata && !terms.usage.isSuperset(of: [.encrypt, .decrypt])
+        if isMetadataOnly { return .use(listing, terms) }
+        let label = records[position].label
         if case .disputed(let text) = standing(of: label) { return .refused(text) }
-        if purpose == .encrypt, let contest = records[place].contest, !contest.isOurs {
+        if purpose == .encrypt, let contest = records[position].contest, !contest.isOurs {
             return .contested(
                 "nodes hold different keys under this label, and \(contest.nodes.joined(separator: ", ")) encrypts")
         }
-        let waiting = hopeful(records[place]).intersection(listing)
-            .union(listing.subtracting(witnesses.heard))
-        if !waiting.isEmpty || records[place].trusting != nil {
+        let waiting = hopeful(records[position]).intersection(listing)
+            .union(listing.subtracting(witnesses.responding))
+        if !waiting.isEmpty || records[position].trusting != nil {
             return .wait(waiting.isEmpty ? listing : waiting, terms)
         }
         switch standing(of: label) {
@@ -145,29 +147,29 @@ extension KeyProof {
         }
     }
 
-    /// A key that no HSM lists. Absence is believed only where everybody is heard who could know of it.
+    /// A key that no HSM lists. Absence is believed only where everybody answers who could know of it.
     private func missing(
         _ label: KeyLabel, isProven: Bool, _ permitted: HSMSet, _ witnesses: KeyWitnesses,
         complaint: () -> String?
     ) -> KeyDecision {
-        let heard = witnesses.heard.intersection(permitted)
+        let responding = witnesses.responding.intersection(permitted)
         if isProven { return .unknown("no HSM that can be asked lists this key, which was proven before") }
-        if heard.isEmpty { return .unknown("no HSM can be asked at the moment") }
-        if !heard.intersection(witnesses.doubtful).isEmpty {
+        if responding.isEmpty { return .unknown("no HSM can be asked at the moment") }
+        if !responding.intersection(witnesses.doubtful).isEmpty {
             return .unknown("an HSM cannot tell whether it has this key")
         }
         guard cluster.isComplete else { return .unknown("not every node of the cluster can be asked for this key") }
         return .absent(complaint())
     }
 
-    private func terms(_ place: Int, _ hsms: HSMSet) -> KeyTerms {
+    private func terms(_ position: Int, _ hsms: HSMSet) -> KeyTerms {
         // Not `[]`: that goes through the generic initializer of `SetAlgebra`, at the cost of a whole table look-up.
         var terms = KeyTerms(usage: KeyUsage(rawValue: 0))
         hsms.forEach { hsm in
             guard names.indices.contains(hsm) else { return }
             // Field by field: an object's identity has arrays, and most requests come by here.
-            terms.usage.formUnion(records[place].slots[hsm].object.usage)
-            let validity = records[place].slots[hsm].object.validity
+            terms.usage.formUnion(records[position].slots[hsm].object.usage)
+            let validity = records[position].slots[hsm].object.validity
             if !validity.isUnbounded { terms.validity = terms.validity.intersection(validity) }
         }
         return terms
@@ -175,13 +177,13 @@ extension KeyProof {
 
     /// What may be said of a ciphertext that the HSMs that serve the key do not open.
     package func word(onCiphertextOf label: KeyLabel) -> CiphertextWord {
-        guard let place = places[label], records[place].canary != nil else { return .invalid }
-        let record = records[place]
+        guard let position = positions[label], records[position].canary != nil else { return .invalid }
+        let record = records[position]
         if let contest = record.contest { return .elsewhere(contest.nodes.filter(cluster.isLive)) }
         if case .disputed(let text) = record.stage { return .unknown(text) }
-        if unconfirmed.contains(place) {
+        if unconfirmed.contains(position) {
             return .unknown("whether other nodes hold another key under this label is not known yet")
         }
-        return isCompared(place) ? .invalid : .unknown("the key is being compared with that of another node")
+        return isCompared(position) ? .invalid : .unknown("the key is being compared with that of another node")
     }
 }

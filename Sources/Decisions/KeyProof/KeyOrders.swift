@@ -7,7 +7,7 @@ extension KeyProof {
     /// serves the key. The order replaces those on the key that this node knows.
     package mutating func trust(_ label: KeyLabel, hsm: Int, now: UInt64) -> Result<ProofActions, TrustRefusal> {
         guard isThere(hsm) else { return .failure(.unknownHSM) }
-        guard let record = places[label], records[record].slots[hsm].isPresent else { return .failure(.notListed) }
+        guard let record = positions[label], records[record].slots[hsm].isPresent else { return .failure(.notListed) }
         guard records[record].slots[hsm].others.isEmpty else {
             return .failure(.ambiguous(records[record].slots[hsm].others.count + 1))
         }
@@ -45,11 +45,11 @@ extension KeyProof {
     private static let mostForgets = 16
 
     /// An operator says that a key is gone for good: its canaries, as far as this node knows them, prove nothing any
-    /// more, and who asks for it is told that it is absent.
+    /// more, and who asks for it is informed that it is absent.
     package mutating func forget(
         _ label: KeyLabel, author: String, now: UInt64, unixSeconds: Int64
     ) -> Result<ProofActions, ForgetRefusal> {
-        guard let record = places[label] else { return .failure(.unknownKey) }
+        guard let record = positions[label] else { return .failure(.unknownKey) }
         var canaries = records[record].claims.values.map(\.canary)
         if let ours = records[record].canary { canaries.append(ours) }
         guard !canaries.isEmpty else { return .failure(.unknownKey) }
@@ -64,13 +64,13 @@ extension KeyProof {
         return .success(forget([order], now: now))
     }
 
-    /// Peers have told orders to forget. What is malformed or known is passed over.
+    /// Peers have sent orders to forget. What is malformed or known is passed over.
     package mutating func forget(_ orders: [ForgetOrder], now: UInt64) -> ProofActions {
         var actions = ProofActions()
         for order in orders where remember(order) {
             actions.forgets.append(order)
             sharedVersion &+= 1
-            if let record = places[order.label] { carryOut(order, record, now: now, into: &actions) }
+            if let record = positions[order.label] { carryOut(order, record, now: now, into: &actions) }
         }
         issueChecks(now: now, into: &actions)
         return actions

@@ -217,7 +217,7 @@ extension KeyProof {
     }
 
     /// An HSM holds another object than before, or is gone: what it has tried is tried anew.
-    mutating func recant(_ record: Int, hsm: Int) {
+    mutating func discardTrials(_ record: Int, hsm: Int) {
         for trial in records[record].trials.indices {
             records[record].trials[trial].opened.remove(hsm)
             records[record].trials[trial].refuted.remove(hsm)

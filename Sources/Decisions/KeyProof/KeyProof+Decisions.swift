@@ -45,7 +45,7 @@ extension KeyProof {
             assess(record, now: now, into: &actions)
         case .agreeing: agree(record, now: now, into: &actions)
         case .announced:
-            if cluster.hasOthers, !cluster.hasExchanged(since: records[record].toldSince) {
+            if cluster.hasOthers, !cluster.hasExchanged(since: records[record].announcedSince) {
                 if !cluster.peers.isEmpty {
                     unconfirmed.insert(record)
                     records[record].canary?.history.isUnconfirmed = true
@@ -60,8 +60,8 @@ extension KeyProof {
         }
     }
 
-    /// This node's HSMs agree. Where there are other nodes they are told before anything is encrypted: of two that see
-    /// a key for the first time, the second one learns what the first one holds.
+    /// This node's HSMs agree. Where there are other nodes they are informed before anything is encrypted: of two that
+    /// see a key for the first time, the second one learns what the first one holds.
     mutating func announceOrServe(_ record: Int, now: UInt64, into actions: inout ProofActions) {
         records[record].outvoted = []
         records[record].stage = .announced
@@ -103,7 +103,7 @@ extension KeyProof {
         records[record].trusting = nil
     }
 
-    /// Tells what can be proven: a key that may not decrypt never can, and without a canary somebody has to make one.
+    /// Decides what can be proven: a key that may not decrypt never can, and without a canary somebody has to make one.
     private mutating func markUnprovable(_ record: Int) {
         let stage = records[record].stage
         let makersAreMissing =
@@ -173,9 +173,9 @@ extension KeyProof {
             let had = (before.0.contains(hsm), before.1.contains(hsm))
             let has = (after.0.contains(hsm), after.1.contains(hsm))
             guard had != has else { continue }
-            let placement = KeyPlacement(label: records[record].label, hsm: hsm)
-            if (has.0 && !had.0) || (has.1 && !had.1) { actions.granted.append(placement) }
-            if (had.0 && !has.0) || (had.1 && !has.1) { actions.revoked.append(placement) }
+            let holding = KeyHolding(label: records[record].label, hsm: hsm)
+            if (has.0 && !had.0) || (has.1 && !had.1) { actions.granted.append(holding) }
+            if (had.0 && !has.0) || (had.1 && !has.1) { actions.revoked.append(holding) }
         }
     }
 

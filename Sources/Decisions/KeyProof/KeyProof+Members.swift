@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 
-// HSMs come and go while the node runs. Each has a place, which is its number for all of its life.
+// HSMs come and go while the node runs. Each has a position, which is its number for all of its life.
 extension KeyProof {
-    /// True while an HSM has this place.
+    /// True while an HSM has this position.
     func isThere(_ hsm: Int) -> Bool { hsms.indices.contains(hsm) && !hsms[hsm].isVacant }
 
-    /// An HSM has got a place, and will tell its keys, or fail to come up. Keys seen for the first time wait for it.
+    /// An HSM has got a position, and will list its keys, or fail to come up. Keys seen for the first time wait for it.
     ///
-    /// - Parameter hsm: a place that is nobody's, or the first after all that were ever taken.
+    /// - Parameter hsm: a position that is nobody's, or the first after all that were ever taken.
     package mutating func joined(hsm: Int, name: String) {
         guard hsm >= 0, hsm <= names.count, hsm < HSMSet.capacity, !isThere(hsm) else { return }
         if hsm == names.count { grow() }
@@ -18,9 +18,9 @@ extension KeyProof {
         unsettled.insert(hsm)
     }
 
-    /// What an HSM's token is called everywhere: nodes tell each other by it which HSMs hold a key.
+    /// What an HSM's token is called everywhere: nodes use it between them to say which HSMs hold a key.
     ///
-    /// - Parameter serial: empty where the token tells none; its name in the configuration stands for it then.
+    /// - Parameter serial: empty where the token gives none; its name in the configuration stands for it then.
     package mutating func identified(hsm: Int, serial: String) {
         guard isThere(hsm) else { return }
         hsms[hsm].serial = serial.isEmpty || serial.utf8.count > 255 ? names[hsm] : serial
@@ -31,7 +31,7 @@ extension KeyProof {
         guard isThere(hsm) else { return ProofActions() }
         var actions = workerEnded(hsm: hsm, now: now)
         let catalogue = hsms[hsm].catalogue
-        for record in records.indices where !records[record].trials.isEmpty { recant(record, hsm: hsm) }
+        for record in records.indices where !records[record].trials.isEmpty { discardTrials(record, hsm: hsm) }
         names[hsm] = ""
         // The count of catalogues goes on: slots remember by it which of them they were in.
         hsms[hsm] = ProofHSM(isVacant: true, round: hsms[hsm].round)
@@ -59,15 +59,15 @@ extension KeyProof {
         return hsms[hsm].catalogue.contains { standing(of: records[$0].label) == .pending }
     }
 
-    /// One place more. The numbers of what is due depend on how many there are.
+    /// One position more. The numbers of what is due depend on how many there are.
     private mutating func grow() {
         let (before, after) = (names.count + 1, names.count + 2)
         names.append("")
         hsms.append(ProofHSM(isVacant: true))
         for record in records.indices { records[record].slots.append(KeySlot()) }
         due.renumber { thing in
-            let (record, place) = thing.quotientAndRemainder(dividingBy: before)
-            return record * after + (place == before - 1 ? after - 1 : place)
+            let (record, position) = thing.quotientAndRemainder(dividingBy: before)
+            return record * after + (position == before - 1 ? after - 1 : position)
         }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 
-// Canaries that nodes tell each other. A peer only informs: what it says decides alone where nothing is known here, and
+// Canaries that nodes send each other. A peer only informs: what it says decides alone where nothing is known here, and
 // otherwise after an HSM that lists the key has opened it. docs/internals/key-proof.md, "Between nodes".
 extension KeyProof {
     /// Most peers of one label whose claims are remembered.
@@ -11,25 +11,25 @@ extension KeyProof {
 
     // MARK: What peers get
 
-    /// Everything that peers are told, by label, in order: what serves, and what is about to.
-    package func told() -> [Canary] {
-        places.values.compactMap { records[$0].told }.sorted { $0.label < $1.label }
+    /// Everything that peers are sent, by label, in order: what serves, and what is about to.
+    package func announced() -> [Canary] {
+        positions.values.compactMap { records[$0].announced }.sorted { $0.label < $1.label }
     }
 
-    /// Of that, what versions up to 16631be are told, and compare by digest: canaries that decide.
-    package func shared() -> [Canary] { told().filter { !$0.history.isProvisional } }
+    /// Of that, what versions up to 16631be are sent, and compare by digest: canaries that decide.
+    package func shared() -> [Canary] { announced().filter { !$0.history.isProvisional } }
 
-    // MARK: What peers tell
+    // MARK: What peers send
 
     /// An exchange of all canaries with a peer begins. What the peer said before it and does not say in it is forgotten
-    /// at its end. Returns the version of what this node tells in it.
+    /// at its end. Returns the version of what this node sends in it.
     package mutating func exchangeBegan(with node: String) -> UInt64 {
         guard isName(node), exchanges[node] != nil || exchanges.count < 4_096 else { return 0 }
         exchanges[node, default: 0] &+= 1
         return sharedVersion
     }
 
-    /// The exchange has come to its end: the peer has told all that it knows.
+    /// The exchange has come to its end: the peer has sent all that it knows.
     package mutating func exchangeEnded(with node: String, now: UInt64) -> ProofActions {
         var actions = ProofActions()
         guard let round = exchanges[node] else { return actions }
@@ -41,21 +41,21 @@ extension KeyProof {
         return actions
     }
 
-    /// A peer has told canaries. What is malformed, or forgotten by an order, is passed over.
+    /// A peer has sent canaries. What is malformed, or forgotten by an order, is passed over.
     package mutating func offered(_ canaries: [Canary], by node: String, now: UInt64) -> ProofActions {
         var actions = ProofActions()
         guard isName(node) else { return actions }
         var room: Int?
         for offered in canaries where offered.isWellFormed && !isForgotten(offered) {
-            if places[offered.label] == nil {
-                let left = room ?? limits.unlisted - places.values.count { !records[$0].isRemembered }
+            if positions[offered.label] == nil {
+                let left = room ?? limits.unlisted - positions.values.count { !records[$0].isRemembered }
                 guard left > 0 else { continue }
                 room = left - 1
             }
             var canary = offered
             canary.dispute = nil
             canary.history.bound()
-            let record = place(for: canary.label)
+            let record = position(for: canary.label)
             guard take(canary, for: record, from: node, now: now, into: &actions) else { continue }
             assess(record, now: now, into: &actions)
         }
@@ -127,11 +127,11 @@ extension KeyProof {
         return actions
     }
 
-    /// True when other nodes have been told of a key that is new, and what they say of it has been compared.
+    /// True when other nodes have been informed of a key that is new, and what they say of it has been compared.
     func mayServeNow(_ record: Int) -> Bool {
         guard records[record].stage == .announced else { return false }
         guard cluster.hasOthers else { return true }
-        return cluster.hasExchanged(since: records[record].toldSince) && isCompared(record)
+        return cluster.hasExchanged(since: records[record].announcedSince) && isCompared(record)
     }
 
     /// True when every canary of a peer is ours, or has been tried by an HSM that has proven ours.
@@ -152,7 +152,7 @@ extension KeyProof {
         if history.wasContested {
             guard cluster.isComplete, records[record].contest == nil, !cluster.isSought || !cluster.peers.isEmpty
             else { return }
-        } else if !cluster.peers.isEmpty, !cluster.hasExchanged(since: records[record].toldSince) {
+        } else if !cluster.peers.isEmpty, !cluster.hasExchanged(since: records[record].announcedSince) {
             return
         }
         unconfirmed.remove(record)

@@ -13,17 +13,17 @@ import LaneProtocol
 /// key, `KeyProof+Decisions` which canary decides and what follows, `KeyProof+Sharing` what nodes send each other,
 /// `KeyProof+Contests` what follows where they differ, `KeyDecision` whether a key may be used.
 package struct KeyProof: Sendable {
-    /// One for each place that was ever taken; empty where it is nobody's.
+    /// One for each position that was ever taken; empty where it is nobody's.
     var names: [String] = []
     let limits: ProofLimits
     var records: [KeyRecord] = []
-    /// Places in `records` that are free.
+    /// Positions in `records` that are free.
     var vacant: [Int] = []
-    var places: [KeyLabel: Int] = [:]
+    var positions: [KeyLabel: Int] = [:]
     var hsms: [ProofHSM] = []
     var tickets: [UInt64: CheckTicket] = [:]
     var due = KeyProofDueQueue()
-    /// HSMs that have neither told their keys nor failed to come up.
+    /// HSMs that have neither listed their keys nor failed to come up.
     var unsettled: HSMSet = []
     var cluster = ProofCluster()
     /// Since when no other node has been live, nanoseconds.
@@ -39,7 +39,7 @@ package struct KeyProof: Sendable {
     var exchanges: [String: UInt64] = [:]
     /// Orders to forget, by label. They outlive the canaries that they name.
     var forgets: [KeyLabel: [ForgetOrder]] = [:]
-    /// Grows whenever what is told to peers changes.
+    /// Grows whenever what is sent to peers changes.
     package internal(set) var sharedVersion: UInt64 = 1
     /// How long the node had run before `startedAt`, seconds.
     private let ranBefore: Int64
@@ -49,11 +49,11 @@ package struct KeyProof: Sendable {
     private var random: RandomChoice
 
     /// - Parameters:
-    ///   - hsms: the names of those to begin with, by place (`HSMSet.capacity` at most).
+    ///   - hsms: the names of those to begin with, by position (`HSMSet.capacity` at most).
     ///   - canaries: what was stored, one for each label.
     ///   - forgets: orders that were stored.
     ///   - ran: how long the node has run in its earlier lives, seconds.
-    ///   - unixSeconds: the time of day, to tell how old canaries are that do not say it.
+    ///   - unixSeconds: the time of day, for the age of canaries that do not say it.
     ///   - seed: of the random numbers that spread the checks.
     package init(
         hsms names: [String], canaries: [Canary], forgets orders: [ForgetOrder] = [],
@@ -65,7 +65,7 @@ package struct KeyProof: Sendable {
         for (hsm, name) in names.enumerated() { joined(hsm: hsm, name: name) }
         for order in orders { remember(order) }
         for canary in canaries where !isForgotten(canary) {
-            let record = place(for: canary.label)
+            let record = position(for: canary.label)
             if let other = records[record].canary, other.madeAt > canary.madeAt { continue }
             records[record].canary = canary
             records[record].provers = Set(canary.history.provers)
@@ -124,8 +124,8 @@ package struct KeyProof: Sendable {
     // MARK: Records
 
     /// The record of a label; a new one if there is none.
-    mutating func place(for label: KeyLabel) -> Int {
-        if let record = places[label] { return record }
+    mutating func position(for label: KeyLabel) -> Int {
+        if let record = positions[label] { return record }
         let fresh = KeyRecord(label: label, hsms: names.count)
         let record: Int
         if let old = vacant.popLast() {
@@ -135,7 +135,7 @@ package struct KeyProof: Sendable {
             record = records.count
             records.append(fresh)
         }
-        places[label] = record
+        positions[label] = record
         return record
     }
 
@@ -148,27 +148,27 @@ package struct KeyProof: Sendable {
         due.clear(timer(of: record))
         contested.remove(record)
         unconfirmed.remove(record)
-        places[records[record].label] = nil
+        positions[records[record].label] = nil
         records[record] = KeyRecord(label: "", hsms: names.count)
         vacant.append(record)
     }
 
-    /// Counts a change of what peers are told of a record.
+    /// Counts a change of what peers are sent of a record.
     mutating func announce(_ record: Int) {
         let now = records[record].shareable
-        guard records[record].told != now else { return }
+        guard records[record].announced != now else { return }
         sharedVersion &+= 1
         let isOther =
-            if let now, let before = records[record].told { !now.isSame(as: before) } else { true }
-        if isOther { records[record].toldSince = sharedVersion }
-        records[record].told = now
+            if let now, let before = records[record].announced { !now.isSame(as: before) } else { true }
+        if isOther { records[record].announcedSince = sharedVersion }
+        records[record].announced = now
     }
 }
 
 // MARK: - What happens to HSMs and their catalogues, and to time
 
 extension KeyProof {
-    /// An HSM has told its keys. Several entries of one label are several objects of which one may be the key.
+    /// An HSM has listed its keys. Several entries of one label are several objects of which one may be the key.
     ///
     /// - Parameter extent: whether these are all. What a part does not name has not vanished; and as long as a token is
     ///   being read, keys that are seen for the first time wait for it.
@@ -178,7 +178,7 @@ extension KeyProof {
         var actions = ProofActions()
         guard isThere(hsm) else { return actions }
         hsms[hsm].round &+= 1
-        if extent != .growing { hsms[hsm].hasTold = true }
+        if extent != .growing { hsms[hsm].hasListed = true }
         let round = hsms[hsm].round
         let before = hsms[hsm].catalogue
         hsms[hsm].catalogue.removeAll(keepingCapacity: true)
@@ -186,7 +186,7 @@ extension KeyProof {
         var firsts: [(record: Int, object: KeyObject)] = []
         firsts.reserveCapacity(entries.count)
         for entry in entries {
-            let record = place(for: entry.label)
+            let record = position(for: entry.label)
             guard records[record].slots[hsm].round != round else {
                 further[record, default: []].append(KeyObject(entry))
                 continue
@@ -235,7 +235,7 @@ extension KeyProof {
             return assess(record, now: now, into: &actions)
         }
         let lastOpened = slot.isListed ? slot.lastOpened : nil
-        recant(record, hsm: hsm)
+        discardTrials(record, hsm: hsm)
         forget(record, hsm: hsm)
         records[record].slots[hsm].isListed = true
         records[record].slots[hsm].isRemembered = true
@@ -263,7 +263,7 @@ extension KeyProof {
         _ record: Int, hsm: Int, isAlarm: Bool = true, now: UInt64, into actions: inout ProofActions
     ) {
         forget(record, hsm: hsm)
-        recant(record, hsm: hsm)
+        discardTrials(record, hsm: hsm)
         records[record].slots[hsm].isListed = false
         records[record].slots[hsm].isRemembered = false
         if isAlarm { actions.news.append(.vanished(label: records[record].label, hsm: names[hsm])) }
@@ -271,7 +271,7 @@ extension KeyProof {
         dropIfEmpty(record)
     }
 
-    /// An HSM's worker has ended. Nothing is known about its keys until the next one tells them; what it was asked will
+    /// An HSM's worker has ended. Nothing is known about its keys until the next one lists them; what it was asked will
     /// not be answered.
     package mutating func workerEnded(hsm: Int, now: UInt64) -> ProofActions {
         var actions = ProofActions()
@@ -284,7 +284,7 @@ extension KeyProof {
         hsms[hsm].routine.removeAll()
         for record in hsms[hsm].catalogue where records[record].slots[hsm].isListed {
             forget(record, hsm: hsm)
-            recant(record, hsm: hsm)
+            discardTrials(record, hsm: hsm)
             records[record].slots[hsm].isListed = false
             assess(record, now: now, into: &actions)
         }
@@ -314,11 +314,11 @@ extension KeyProof {
     package mutating func tick(now: UInt64) -> ProofActions {
         var actions = ProofActions()
         while let thing = due.take(by: now) {
-            let (record, place) = thing.quotientAndRemainder(dividingBy: names.count + 1)
-            if place == names.count {
+            let (record, position) = thing.quotientAndRemainder(dividingBy: names.count + 1)
+            if position == names.count {
                 endStage(record, now: now, into: &actions)
             } else {
-                checkAgain(record, hsm: place, now: now, into: &actions)
+                checkAgain(record, hsm: position, now: now, into: &actions)
             }
         }
         issueChecks(now: now, into: &actions)
@@ -347,7 +347,7 @@ extension KeyProof {
 
     /// A request waits for this key: its checks go first.
     package mutating func wanted(_ label: KeyLabel) {
-        guard let record = places[label] else { return }
+        guard let record = positions[label] else { return }
         for hsm in names.indices {
             if case .queued(_, .ordinary) = records[record].slots[hsm].work { enqueue(record, hsm: hsm, .urgent) }
         }
@@ -355,7 +355,7 @@ extension KeyProof {
 
     /// An HSM has done something with the key for a request: the canary is opened again before long.
     package mutating func used(_ label: KeyLabel, hsm: Int) {
-        guard let record = places[label], names.indices.contains(hsm),
+        guard let record = positions[label], names.indices.contains(hsm),
             used.insert(record * HSMSet.capacity + hsm).inserted
         else { return }
         let thing = check(of: record, hsm)
@@ -369,31 +369,33 @@ extension KeyProof {
 extension KeyProof {
     /// HSMs that may serve the key. On the way of every request.
     package func holders(of label: KeyLabel) -> HSMSet {
-        guard let record = places[label] else { return [] }
+        guard let record = positions[label] else { return [] }
         return records[record].served
     }
 
     /// HSMs that may be given an operation: those that have proven the key and whose copy allows it; where none has
     /// proven it, those that need not. On the way of every request.
     package func servers(of label: KeyLabel, for operation: LaneOperation) -> HSMSet {
-        guard let place = places[label] else { return [] }
-        let proven = operation == .encrypt ? records[place].encrypting : records[place].served
-        return proven.isEmpty ? withoutProof(place, for: operation) : proven
+        guard let position = positions[label] else { return [] }
+        let proven = operation == .encrypt ? records[position].encrypting : records[position].served
+        return proven.isEmpty ? withoutProof(position, for: operation) : proven
     }
 
     /// The worker's number of the key on an HSM; `nil` where it lists none.
     package func reference(of label: KeyLabel, hsm: Int) -> UInt32? {
-        guard let place = places[label], names.indices.contains(hsm), records[place].slots[hsm].isPresent else {
+        guard let position = positions[label], names.indices.contains(hsm), records[position].slots[hsm].isPresent
+        else {
             return nil
         }
-        return records[place].slots[hsm].object.reference
+        return records[position].slots[hsm].object.reference
     }
 
     /// HSMs that list the label, and hold another key under it than the canary's. What nobody else opens may be theirs.
     package func different(_ label: KeyLabel) -> HSMSet {
-        guard let place = places[label] else { return [] }
+        guard let position = positions[label] else { return [] }
         var result = HSMSet()
-        for hsm in names.indices where records[place].slots[hsm].isPresent && records[place].slots[hsm].isDifferent {
+        for hsm in names.indices
+        where records[position].slots[hsm].isPresent && records[position].slots[hsm].isDifferent {
             result.insert(hsm)
         }
         return result
@@ -407,11 +409,11 @@ extension KeyProof {
     /// was ever made and no HSM's copy may both encrypt and decrypt: where there is anything to prove, it must be
     /// proven.
     package func withoutProof(of label: KeyLabel, for operation: LaneOperation) -> HSMSet {
-        places[label].map { withoutProof($0, for: operation) } ?? []
+        positions[label].map { withoutProof($0, for: operation) } ?? []
     }
 
-    func withoutProof(_ place: Int, for operation: LaneOperation) -> HSMSet {
-        let record = records[place]
+    func withoutProof(_ position: Int, for operation: LaneOperation) -> HSMSet {
+        let record = records[position]
         let needed: KeyUsage
         switch operation {
         case .decrypt: needed = .decrypt
@@ -436,13 +438,13 @@ extension KeyProof {
 
     /// HSMs that list the key, do not serve it, and may turn out to hold it by a check under way or about to be.
     package func hopeful(of label: KeyLabel) -> HSMSet {
-        guard let record = places[label] else { return [] }
+        guard let record = positions[label] else { return [] }
         return hopeful(records[record])
     }
 
     /// Those, and HSMs that listed the key before their worker ended: worth waiting for while one is on its way back.
     package func mayProve(_ label: KeyLabel) -> HSMSet {
-        guard let record = places[label] else { return [] }
+        guard let record = positions[label] else { return [] }
         if case .disputed = records[record].stage, records[record].trusting == nil { return [] }
         var result = hopeful(records[record])
         for hsm in names.indices {
@@ -466,10 +468,10 @@ extension KeyProof {
     }
 
     package func standing(of label: KeyLabel) -> KeyStanding {
-        guard let place = places[label], records[place].isListed else { return .unlisted }
+        guard let position = positions[label], records[position].isListed else { return .unlisted }
         // On the way of every request: so far nothing is copied.
-        guard records[place].served.isEmpty else { return .served }
-        let record = records[place]
+        guard records[position].served.isEmpty else { return .served }
+        let record = records[position]
         if case .disputed(let text) = record.stage { return .disputed(text) }
         if record.trusting != nil || !hopeful(record).isEmpty { return .pending }
         let present = names.indices.filter { record.slots[$0].isPresent }
@@ -498,7 +500,7 @@ extension KeyProof {
     /// Labels that none of these HSMs may be given an operation for, the first ones in order. Those that no HSM may be
     /// given any for, because their own attributes forbid it, are nothing that another node could make good.
     package func unserved(by usable: HSMSet, limit: Int = .max) -> [KeyLabel] {
-        let unserved = places.filter { _, record in
+        let unserved = positions.filter { _, record in
             if records[record].isOfNoUse { return false }
             if records[record].served.contains(where: usable.contains) { return false }
             return withoutProof(record, for: .decrypt).union(withoutProof(record, for: .encrypt))
@@ -508,7 +510,7 @@ extension KeyProof {
     }
 
     /// The canary that decides, or that a dispute is about.
-    package func canary(of label: KeyLabel) -> Canary? { places[label].flatMap { records[$0].canary } }
+    package func canary(of label: KeyLabel) -> Canary? { positions[label].flatMap { records[$0].canary } }
 
     /// How many keys an HSM lists, counting a label once.
     package func keyCount(hsm: Int) -> Int { hsms.indices.contains(hsm) ? hsms[hsm].catalogue.count : 0 }
@@ -520,15 +522,16 @@ extension KeyProof {
 
     /// What the key's attributes on this HSM allow; nothing where it lists no such key.
     package func usage(of label: KeyLabel, hsm: Int) -> KeyUsage {
-        guard let place = places[label], names.indices.contains(hsm), records[place].slots[hsm].isRemembered else {
+        guard let position = positions[label], names.indices.contains(hsm), records[position].slots[hsm].isRemembered
+        else {
             return []
         }
-        return records[place].slots[hsm].object.usage
+        return records[position].slots[hsm].object.usage
     }
 
     /// Every key that is listed, or has a canary, sorted by label.
     package func matrix() -> [KeyProofRow] {
-        places.values.map { records[$0] }.sorted { $0.label < $1.label }.map { record in
+        positions.values.map { records[$0] }.sorted { $0.label < $1.label }.map { record in
             var dispute: String?
             if case .disputed(let text) = record.stage { dispute = text }
             return KeyProofRow(
@@ -703,7 +706,7 @@ extension KeyProof {
     private mutating func differ(_ record: Int, hsm: Int, now: UInt64, into actions: inout ProofActions) {
         guard let canary = records[record].canary else { return }
         let slot = records[record].slots[hsm]
-        if !slot.isDifferent { recant(record, hsm: hsm) }
+        if !slot.isDifferent { discardTrials(record, hsm: hsm) }
         if let lastOpened = slot.lastOpened {
             actions.news.append(
                 .swapped(label: canary.label, hsm: names[hsm], lastOpened: lastOpened, found: now))
@@ -718,7 +721,7 @@ extension KeyProof {
         let isNew = slot.verdict != verdict
         records[record].slots[hsm].verdict = verdict
         switch records[record].stage {
-        // Everybody is heard first.
+        // Everybody speaks first.
         case .agreeing: break
         case .announced, .provisional, .decided:
             if isContradictory(record, now: now) {
@@ -747,7 +750,7 @@ extension KeyProof {
         records[record].slots[hsm].others[next] = slot.object
         records[record].slots[hsm].object = slot.others[next]
         records[record].slots[hsm].refuted = refuted
-        // Until one opens the canary, people are told the same as before.
+        // Until one opens the canary, people are shown the same as before.
         if slot.isDifferent { records[record].slots[hsm].verdict = slot.verdict }
         return true
     }
@@ -781,7 +784,7 @@ extension KeyProof {
             let slot = records[record].slots[hsm]
             if slot.isDifferent { return true }
             if provers.contains(hsms[hsm].serial) || slot.isUnprovable { return false }
-            return !hsms[hsm].hasTold || slot.isRemembered
+            return !hsms[hsm].hasListed || slot.isRemembered
         }
         return (provers.count, others)
     }
@@ -848,9 +851,9 @@ extension KeyProof {
         }
     }
 
-    /// The canary was refused as a wrong key would refuse it, by a token that makes no known answer: nobody can tell
-    /// whether the token or the key is at fault. Again and again, while canaries of other keys open, it is the key; where
-    /// none does, four times as often is as bad as that.
+    /// The canary was refused as a wrong key would refuse it, by a token that makes no known answer: nobody knows
+    /// whether the token or the key is at fault. Again and again, while canaries of other keys open, it is the key;
+    /// where none does, four times as often is as bad as that.
     private mutating func isUnclear(
         _ check: CheckTicket, _ reason: String, _ now: UInt64, _ actions: inout ProofActions
     ) {

@@ -47,7 +47,7 @@ struct KeyObject: Sendable, Equatable {
         reference == other.reference && usage == other.usage && !hasOtherIdentity(than: other)
     }
 
-    /// True where the attributes that tell keys apart can be read, and differ.
+    /// True where the attributes that distinguish keys can be read, and differ.
     func hasOtherIdentity(than other: KeyObject) -> Bool {
         guard let mine = identity, let others = other.identity else { return false }
         return mine.contradicts(others)
@@ -107,15 +107,15 @@ struct KeySlot: Sendable {
 enum KeyStage: Sendable, Equatable {
     /// No HSM lists it, and there is no canary. To `firstSight`, or to `decided` by a peer's canary.
     case unseen
-    /// It waits for HSMs that have not told their keys. Timer: the end of the wait. To `making`.
+    /// It waits for HSMs that have not listed their keys. Timer: the end of the wait. To `making`.
     case firstSight
     /// One HSM makes the first canary, and opens it. To `agreeing`.
     case making
     /// The others open it; nothing serves yet. Timer: the end of the wait for them. To `announced`, or `provisional`
     /// where there is no other node; to `disputed`, or back to `making` where a majority may hold another key.
     case agreeing
-    /// The HSMs of this node agree, and other nodes are told; nothing serves yet. Timer: the end of the wait for them.
-    /// To `provisional`.
+    /// The HSMs of this node agree, and other nodes are informed; nothing serves yet. Timer: the end of the wait for
+    /// them. To `provisional`.
     case announced
     /// It serves. Timer: the end of this. To `decided` or `disputed`.
     case provisional
@@ -134,7 +134,7 @@ struct KeyRecord: Sendable {
     var provers: Set<String> = []
     /// A canary whose maker has not opened it yet.
     var draft: Canary?
-    /// The place of the draft's maker. Its name does not tell: two HSMs bear one while settings change.
+    /// The position of the draft's maker. Its name does not say: two HSMs bear one while settings change.
     var draftedBy: Int?
     /// HSMs whose canary was thrown away at first sight because they were outnumbered.
     var outvoted = HSMSet()
@@ -148,10 +148,10 @@ struct KeyRecord: Sendable {
     var trying: (canary: Canary, hsm: Int)?
     /// Where nodes hold different keys: who encrypts. Worked out by `weigh`.
     var contest: KeyContest?
-    /// What peers were last told of it.
-    var told: Canary?
-    /// `KeyProof.sharedVersion` since which they are told of this canary.
-    var toldSince: UInt64 = 0
+    /// What peers were last sent of it.
+    var announced: Canary?
+    /// `KeyProof.sharedVersion` since which this canary is sent to them.
+    var announcedSince: UInt64 = 0
     var slots: [KeySlot]
     /// HSMs that opened the canary.
     var proven = HSMSet()
@@ -168,20 +168,22 @@ struct KeyRecord: Sendable {
     var isListed: Bool { slots.contains { $0.isListed } }
     var isRemembered: Bool { slots.contains { $0.isRemembered } }
 
-    /// The canary as peers are told of it; `nil` while HSMs dispute it, or have not agreed on it. An order is told in
+    /// The canary as peers are sent it; `nil` while HSMs dispute it, or have not agreed on it. An order is sent in
     /// any case: of two that contradict each other all nodes have to know.
     var shareable: Canary? {
-        guard trusting == nil, var told = canary else { return nil }
+        guard trusting == nil, var announced = canary else { return nil }
         switch stage {
         case .announced, .provisional, .decided: break
-        case .disputed where told.isTrusted: told.dispute = nil
+        case .disputed where announced.isTrusted: announced.dispute = nil
         case .unseen, .firstSight, .making, .agreeing, .disputed: return nil
         }
-        told.history.provers = isLost ? [] : Array(provers.sorted().prefix(CanaryHistory.mostEntries))
-        told.history.isProvisional = stage == .announced || stage == .provisional
-        (told.history.servingSince, told.history.isUnconfirmed, told.history.wasContested) = (nil, false, false)
-        told.history.rivals = []
-        return told
+        announced.history.provers = isLost ? [] : Array(provers.sorted().prefix(CanaryHistory.mostEntries))
+        announced.history.isProvisional = stage == .announced || stage == .provisional
+        (announced.history.servingSince, announced.history.isUnconfirmed, announced.history.wasContested) = (
+            nil, false, false
+        )
+        announced.history.rivals = []
+        return announced
     }
 
     /// HSMs list the label, and every one of them holds another key than the canary's: this node proves nothing by it
@@ -264,7 +266,7 @@ struct CanaryClaim: Sendable {
     var canary: Canary
     /// The exchange with the peer in which it was last said.
     var round: UInt64
-    /// People have been told that it is another key than ours.
+    /// People have been informed that it is another key than ours.
     var isAlarmed = false
 
     /// An HSM of the peer has opened it.
@@ -295,7 +297,7 @@ struct CanaryTrial: Sendable {
 
 /// One HSM.
 struct ProofHSM: Sendable {
-    /// No HSM has this place.
+    /// No HSM has this position.
     var isVacant = false
     /// Its token's serial number; its name until that is known.
     var serial = ""
@@ -314,10 +316,10 @@ struct ProofHSM: Sendable {
     var routineFrom: UInt64 = 0
     /// Records that its last catalogue named.
     var catalogue: [Int] = []
-    /// Catalogues that it has told.
+    /// Catalogues that it has sent.
     var round: UInt64 = 0
-    /// It has told its keys since it came to its place.
-    var hasTold = false
+    /// It has listed its keys since it came to its position.
+    var hasListed = false
 }
 
 /// What an answer is for.

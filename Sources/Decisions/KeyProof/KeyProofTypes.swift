@@ -8,7 +8,7 @@ package struct Canary: Sendable, Equatable {
     package var sealed: SealedCanary
     /// SHA-256 of the block.
     package var digest: [UInt8]
-    /// Name of the HSM that made it; of a peer's HSM where a peer has told the canary.
+    /// Name of the HSM that made it; of a peer's HSM where a peer has sent the canary.
     package var maker: String
     /// Unix seconds.
     package var madeAt: Int64
@@ -34,12 +34,12 @@ package struct Canary: Sendable, Equatable {
     }
 }
 
-/// What has become of a canary since it was made. Versions up to 16631be neither store nor tell it.
+/// What has become of a canary since it was made. Versions up to 16631be neither store nor send it.
 package struct CanaryHistory: Sendable, Equatable {
     /// Most orders that one replaces, and most HSMs that are named.
     package static let mostEntries = 64
 
-    /// Serial numbers of the HSMs that have opened it, at the node that tells it; sorted.
+    /// Serial numbers of the HSMs that have opened it, at the node that sends it; sorted.
     package var provers: [String]
     /// It began to serve less than `ProofLimits.provisional` ago.
     package var isProvisional: Bool
@@ -48,7 +48,7 @@ package struct CanaryHistory: Sendable, Equatable {
     /// Ids of orders that contradict this one; only an order that names them all ends the dispute.
     package var rivals: [[UInt8]]
     /// How long this node had run, in all its lives, when the canary began to serve here, seconds; `nil` for a
-    /// canary that an operator trusts or a peer has told.
+    /// canary that an operator trusts or a peer has sent.
     package var servingSince: Int64?
     /// It serves, and no other node of the cluster could be asked so far whether it has another.
     package var isUnconfirmed: Bool
@@ -177,7 +177,7 @@ package enum KeyStanding: Sendable, Equatable {
     case disputed(String)
     /// Listed, and the checks of it fail. Says where.
     case failing(String)
-    /// Several keys of the label lie on one token, and nothing tells which of them is meant. Says where.
+    /// Several keys of the label lie on one token, and nothing says which of them is meant. Says where.
     case ambiguous(String)
     /// Listed, but no HSM that lists it may serve it. Says why.
     case excluded(String)
@@ -191,12 +191,12 @@ package struct KeyProofRow: Sendable, Equatable {
     package var dispute: String?
     /// What is odd about the key, a sentence each: nothing of it keeps the key from being served.
     package var complaints: [String] = []
-    /// One for each place of the pool; `nil` where its HSM does not list the key, or there is none.
+    /// One for each position of the pool; `nil` where its HSM does not list the key, or there is none.
     package var verdicts: [KeyVerdict?]
 }
 
 /// A key on an HSM.
-package struct KeyPlacement: Sendable, Equatable, Hashable {
+package struct KeyHolding: Sendable, Equatable, Hashable {
     package var label: KeyLabel
     package var hsm: Int
 
@@ -234,7 +234,7 @@ package enum ProofNews: Sendable, Equatable {
     case checkFailed(label: KeyLabel, hsm: String, reason: String)
     /// An operator's word holds: `hsm` has made the canary that decides.
     case trusted(label: KeyLabel, hsm: String)
-    /// From now on the key is proven by a canary that a peer has told; `maker` is an HSM of the cluster.
+    /// From now on the key is proven by a canary that a peer has sent; `maker` is an HSM of the cluster.
     case adopted(label: KeyLabel, node: String, maker: String)
     /// A peer proves the key by a canary that `hsm` does not open. Nothing changes here.
     case disagrees(label: KeyLabel, node: String, hsm: String)
@@ -259,7 +259,7 @@ package enum ProofNews: Sendable, Equatable {
     }
 }
 
-/// What follows from one event. Names things by ticket, label and place; the driver holds them.
+/// What follows from one event. Names things by ticket, label and position; the driver holds them.
 package struct ProofActions: Sendable, Equatable {
     package var checks: [ProofCheck] = []
     /// To be stored at once, each in place of the one with the same label.
@@ -269,9 +269,9 @@ package struct ProofActions: Sendable, Equatable {
     /// Orders to be stored at once.
     package var forgets: [ForgetOrder] = []
     /// From now on these may serve.
-    package var granted: [KeyPlacement] = []
+    package var granted: [KeyHolding] = []
     /// From now on these must not serve.
-    package var revoked: [KeyPlacement] = []
+    package var revoked: [KeyHolding] = []
     package var news: [ProofNews] = []
 
     package init() {}

@@ -19,7 +19,7 @@ package struct KeyUses: Sendable, Equatable {
 package enum KeyUseLimit {
     package static let encrypts: UInt64 = 1 << 32
 
-    /// How many quarters of the limit so many encryptions are: people are told at each, the first of them years or, at a
-    /// thousand requests a second, twelve days before the next.
+    /// How many quarters of the limit so many encryptions are: people are informed at each, the first of them years or,
+    /// at a thousand requests a second, twelve days before the next.
     package static func quarters(of encrypts: UInt64) -> UInt64 { encrypts / (Self.encrypts / 4) }
 }

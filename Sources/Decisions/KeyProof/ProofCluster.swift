@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Another member of the cluster, as the key proof knows it: heard by this node itself, and neither left nor forgotten.
+/// Another member of the cluster, as the key proof knows it: it has spoken to this node itself, and neither left nor
+/// forgotten.
 package struct ProofPeer: Sendable, Equatable {
     package var name: String
     /// It answers at the moment.
@@ -16,11 +17,11 @@ package struct ProofPeer: Sendable, Equatable {
     }
 }
 
-/// The cluster, as the key proof knows it. Told whole, whenever something of it changes.
+/// The cluster, as the key proof knows it. Given whole, whenever something of it changes.
 package struct ProofCluster: Sendable, Equatable {
     /// No two of one name.
     package var peers: [ProofPeer]
-    /// There are addresses at which other nodes may be, whether any was heard or not.
+    /// There are addresses at which other nodes may be, whether any has answered or not.
     package var isSought: Bool
 
     package init(peers: [ProofPeer] = [], isSought: Bool = false) {

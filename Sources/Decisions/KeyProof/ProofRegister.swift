@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a node keeps of the proof of its keys: canaries by label, orders to forget some, and how long it has run. The value
-/// that is kept, and everything that is decided about keeping it: what is adopted from a file, what is written, and when it
-/// may be confirmed. `KeyProof` decides what the canaries are; it tells each change once, and begins with what was kept.
+/// What a node keeps of the proof of its keys: canaries by label, orders to forget some, and how long it has run. The
+/// value that is kept, and everything that is decided about keeping it: what is adopted from a file, what is written,
+/// and when it may be confirmed. `KeyProof` decides what the canaries are; it reports each change once, and begins with
+/// what was kept.
 ///
 /// Whoever drives it
 ///
 /// 1. gives it each file that is opened, by `adopt`, also one that was found again, replaced or put back;
-/// 2. tells what `KeyProof` wants kept, by `keep`, `drop` and `noteRan`;
+/// 2. reports what `KeyProof` wants kept, by `keep`, `drop` and `noteRan`;
 /// 3. writes what `take` gives in one transaction, one batch at a time, and says `wrote` or `giveBack`;
 /// 4. confirms a change when `isDurable` says so of the `receipt` that was taken after it.
 ///
-/// A process that ends loses the value and keeps the file. So a simulation needs a `File` for a disk, and may write it late
-/// (`File.write`), lose it or put an old one back at any moment. Generic, since a store keeps rows, and not what they say.
+/// A process that ends loses the value and keeps the file. So a simulation needs a `File` for a disk, and may write it
+/// late (`File.write`), lose it or put an old one back at any moment. Generic, since a store keeps rows, and not what
+/// they say.
 package struct ProofRegister<Label, Canary, Forget>: Sendable
 where Label: Hashable & Sendable, Canary: Sendable, Forget: Hashable & Sendable {
     /// What a file says.
@@ -42,7 +44,7 @@ where Label: Hashable & Sendable, Canary: Sendable, Forget: Hashable & Sendable 
     /// How long the node has run in all its lives, seconds; never goes back.
     package private(set) var ranSeconds = 0
 
-    /// Counts what is told.
+    /// Counts what is reported.
     private var edition: UInt64 = 0
     /// Labels of which the file lacks the canary, or has one that was dropped, and since which edition; 0 where a file lacks
     /// what an earlier one had.
@@ -58,19 +60,19 @@ where Label: Hashable & Sendable, Canary: Sendable, Forget: Hashable & Sendable 
 
     // MARK: What is found
 
-    /// Takes over what a file says. What was told and is not written yet is later than the file, and stays.
+    /// Takes over what a file says. What was reported and is not written yet is later than the file, and stays.
     ///
-    /// - Parameter isAnother: it is not the file that was adopted before. What it lacks stays, too, and is written to it; of
-    ///   the same file, another process has taken it away.
+    /// - Parameter isAnother: it is not the file that was adopted before. What it lacks stays, too, and is written to
+    ///   it; of the same file, another process has taken it away.
     package mutating func adopt(_ file: File, isAnother: Bool) {
-        let told = unsaved.merging(onItsWay?.editions ?? [:], uniquingKeysWith: min)
+        let announced = unsaved.merging(onItsWay?.editions ?? [:], uniquingKeysWith: min)
         let toldForgets = unsavedForgets.merging(onItsWay?.forgetEditions ?? [:], uniquingKeysWith: min)
         var next = file
-        for label in told.keys { next.canaries[label] = canaries[label] }
+        for label in announced.keys { next.canaries[label] = canaries[label] }
         next.forgets.formUnion(toldForgets.keys)
-        (unsaved, unsavedForgets) = (told, toldForgets)
+        (unsaved, unsavedForgets) = (announced, toldForgets)
         if isAnother {
-            for (label, canary) in canaries where next.canaries[label] == nil && told[label] == nil {
+            for (label, canary) in canaries where next.canaries[label] == nil && announced[label] == nil {
                 next.canaries[label] = canary
                 unsaved[label] = 0
             }
@@ -84,7 +86,7 @@ where Label: Hashable & Sendable, Canary: Sendable, Forget: Hashable & Sendable 
         onItsWay = nil
     }
 
-    // MARK: What is told
+    // MARK: What is reported
 
     /// From now on this canary proves the key.
     package mutating func keep(_ canary: Canary, for label: Label) {
@@ -115,12 +117,13 @@ where Label: Hashable & Sendable, Canary: Sendable, Forget: Hashable & Sendable 
 
     // MARK: What is confirmed
 
-    /// Names all canaries and orders that have been told up to a moment. The time that the node has run is no part of it.
+    /// Names all canaries and orders that have been reported up to a moment. The time that the node has run is no part
+    /// of it.
     package struct Receipt: Sendable, Equatable {
         fileprivate let edition: UInt64
     }
 
-    /// For everything that has been told so far.
+    /// For everything that has been reported so far.
     package var receipt: Receipt { Receipt(edition: edition) }
 
     /// Whether a file that was adopted has everything that the receipt names, so that it may be confirmed.
@@ -174,7 +177,7 @@ where Label: Hashable & Sendable, Canary: Sendable, Forget: Hashable & Sendable 
         if batch.fileNumber == fileNumber { onItsWay = nil }
     }
 
-    /// The batch was not written. What has been told since is later, and stays.
+    /// The batch was not written. What has been reported since is later, and stays.
     package mutating func giveBack(_ batch: Batch) {
         guard batch.fileNumber == fileNumber else { return }
         onItsWay = nil

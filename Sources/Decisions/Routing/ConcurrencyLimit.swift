@@ -24,7 +24,8 @@
 package struct ConcurrencyLimit: Sendable {
     /// Weight of an answer in what is usual now, and in the dependence.
     private static let quick = 1.0 / 16, slow = 1.0 / 128
-    /// With little variation of the calls in flight little can be told: so much of it is taken to have shown nothing.
+    /// With little variation of the calls in flight little can be concluded: so much of it is taken to have shown
+    /// nothing.
     private static let doubt = 0.05
     /// Work of so much time may always stand in an HSM: it delays nobody, and no lane runs dry.
     private static let leastWork = 2_000_000.0

@@ -53,7 +53,7 @@ package struct DispositionRow: Sendable {
     ///   its vendor has for a wrong tag; and no single word makes a ciphertext invalid, a clear one neither.
     /// - What only a new process or a person heals is hard; what a pause may heal is soft.
     /// - What is about the key, about the size of the data, or about room for one more, says nothing against the HSM.
-    package static let table: [DispositionRow] = requests + keys + sessions + devices + outOfPlace
+    package static let table: [DispositionRow] = requests + keys + sessions + devices + unexpected
 
     /// About the call and its data.
     private static let requests: [DispositionRow] = [
@@ -178,7 +178,7 @@ package struct DispositionRow: Sendable {
     ]
 
     /// Codes of functions that no lane calls. A library that gives one of them is not well, or speaks in riddles.
-    private static let outOfPlace: [DispositionRow] = [
+    private static let unexpected: [DispositionRow] = [
         ReturnCode.noEvent, .needToCreateThreads, .cantLock, .attributeReadOnly, .attributeSensitive,
         .attributeTypeInvalid, .attributeValueInvalid, .actionProhibited, .keyNotWrappable, .keyUnextractable,
         .templateIncomplete, .templateInconsistent, .unwrappingKeyHandleInvalid, .unwrappingKeySizeRange,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Whether a place belongs to an HSM.
+/// Whether a position belongs to an HSM.
 enum Membership: Sendable {
     case member
     /// It is on its way out: gets nothing new, and finishes what it has. → `vacant`
@@ -36,7 +36,7 @@ struct HSMRecord: Sendable {
     var calls = SecondGauge()
     /// Its answers for which nobody waited any more.
     var thrownAway: UInt64 = 0
-    /// Refused ciphertexts that are being looked into on its account.
+    /// Refused ciphertexts that are being checked because of it.
     var checks = 0
     /// Soft failures since the last success.
     var softFailures = 0
@@ -54,9 +54,9 @@ struct HSMRecord: Sendable {
     var nextProbeAt: UInt64 = .max
     var probePause: UInt64 = 0
 
-    init(traits: HSMTraits, place: Int, groups: Int) {
+    init(traits: HSMTraits, position: Int, groups: Int) {
         self.traits = traits
-        lanes = LaneBoard(hsm: place, groups: groups)
+        lanes = LaneBoard(hsm: position, groups: groups)
     }
 
     var isMember: Bool { membership == .member }
@@ -76,7 +76,7 @@ struct HSMRecord: Sendable {
     /// True when one of its lanes can be given a request.
     ///
     /// With too many lanes open nothing is sent down busy ones: they are to become free, and close.
-    var hasPlace: Bool { allowsOneMore && lanes.hasPlace(depth: depth) }
+    var hasRoom: Bool { allowsOneMore && lanes.hasRoom(depth: depth) }
 
     /// True when it makes use of one more call. Where calls have taken too long, those that nobody waits for any more count,
     /// too: the HSM is at them all the same.

@@ -49,18 +49,18 @@ struct LaneBoard: Sendable {
 
     func state(of lane: Int) -> LaneState? { states.indices.contains(lane) ? states[lane] : nil }
 
-    // MARK: Places
+    // MARK: Room on lanes
 
     /// True when a lane can be given work: a free one, or, with a depth above 1, one that has room behind its call.
-    func hasPlace(depth: Int) -> Bool { freeCount > 0 || roomiest(group: nil, depth: depth) != nil }
+    func hasRoom(depth: Int) -> Bool { freeCount > 0 || roomiest(group: nil, depth: depth) != nil }
 
     /// True when such a lane is of the group.
-    func hasPlace(group: Int, depth: Int) -> Bool {
+    func hasRoom(group: Int, depth: Int) -> Bool {
         hasFree(group: group) || roomiest(group: group, depth: depth) != nil
     }
 
     /// Takes a lane that can be given work: a free one before one that is at a call, one of the group before another.
-    mutating func takePlace(group: Int, depth: Int) -> Int? {
+    mutating func takeRoom(group: Int, depth: Int) -> Int? {
         takeFree(group: group) ?? roomiest(group: group, depth: depth) ?? roomiest(group: nil, depth: depth)
     }
 
@@ -88,7 +88,7 @@ struct LaneBoard: Sendable {
         return false
     }
 
-    /// A place that was taken is not used after all.
+    /// Room that was taken is not used after all.
     mutating func putBack(_ lane: Int) {
         // Behind a call nothing was changed by taking it.
         if case .free = states[lane] { becomeFree(lane) }
@@ -120,8 +120,8 @@ struct LaneBoard: Sendable {
 
     private mutating func forgetFree(_ lane: Int) {
         let group = group(of: lane)
-        guard let place = freeLanes[group].firstIndex(of: lane) else { return }
-        freeLanes[group].remove(at: place)
+        guard let position = freeLanes[group].firstIndex(of: lane) else { return }
+        freeLanes[group].remove(at: position)
         freeCount -= 1
     }
 
@@ -138,35 +138,35 @@ struct LaneBoard: Sendable {
         }
     }
 
-    /// The work on a lane: the call at place 0, what lies behind it at 1, 2 …
-    func work(on lane: Int, at place: Int) -> LaneWork? {
+    /// The work on a lane: the call at position 0, what lies behind it at 1, 2 …
+    func work(on lane: Int, at position: Int) -> LaneWork? {
         guard case .busy(let call) = state(of: lane) else { return nil }
-        if place == 0 { return call }
-        return behind[lane].indices.contains(place - 1) ? behind[lane][place - 1] : nil
+        if position == 0 { return call }
+        return behind[lane].indices.contains(position - 1) ? behind[lane][position - 1] : nil
     }
 
     /// The first work on a lane that fits.
     func work(on lane: Int, where fits: (LaneWork) -> Bool) -> LaneWork? {
-        place(on: lane, where: fits).flatMap { work(on: lane, at: $0) }
+        position(on: lane, where: fits).flatMap { work(on: lane, at: $0) }
     }
 
     /// Where on a lane the work is that fits.
-    func place(on lane: Int, where fits: (LaneWork) -> Bool) -> Int? {
+    func position(on lane: Int, where fits: (LaneWork) -> Bool) -> Int? {
         guard case .busy(let call) = state(of: lane) else { return nil }
         if fits(call) { return 0 }
         return behind[lane].firstIndex(where: fits).map { $0 + 1 }
     }
 
-    /// Changes the work at a place where there is some.
-    mutating func change(on lane: Int, at place: Int, _ body: (inout LaneWork) -> Void) {
-        guard var work = work(on: lane, at: place) else { return }
+    /// Changes the work at a position where there is some.
+    mutating func change(on lane: Int, at position: Int, _ body: (inout LaneWork) -> Void) {
+        guard var work = work(on: lane, at: position) else { return }
         let wasOverdue = work.isOverdue
         body(&work)
-        if place == 0 {
+        if position == 0 {
             states[lane] = .busy(work)
             overdue += (work.isOverdue ? 1 : 0) - (wasOverdue ? 1 : 0)
         } else {
-            behind[lane][place - 1] = work
+            behind[lane][position - 1] = work
         }
     }
 
@@ -176,7 +176,9 @@ struct LaneBoard: Sendable {
             switch states[lane] {
             case .busy(let call):
                 states[lane] = .busy(call.delayed(by: time))
-                for place in behind[lane].indices { behind[lane][place] = behind[lane][place].delayed(by: time) }
+                for position in behind[lane].indices {
+                    behind[lane][position] = behind[lane][position].delayed(by: time)
+                }
             case .moving(let order, let generation, let since):
                 states[lane] = .moving(order, generation: generation, since: since &+ time)
             case .closed, .parked, .free: continue
@@ -187,10 +189,10 @@ struct LaneBoard: Sendable {
     /// What was sent down a lane as `generation` is over. After a call, what lies behind it has its turn, and counts as
     /// called from now on; where there is nothing, the lane is free.
     mutating func end(_ generation: UInt64, on lane: Int, now: UInt64) -> LaneWork? {
-        guard let place = place(on: lane, where: { $0.generation == generation }) else { return nil }
-        guard place == 0, case .busy(let call) = states[lane] else {
+        guard let position = position(on: lane, where: { $0.generation == generation }) else { return nil }
+        guard position == 0, case .busy(let call) = states[lane] else {
             queued -= 1
-            return behind[lane].remove(at: place - 1)
+            return behind[lane].remove(at: position - 1)
         }
         if call.isOverdue { overdue -= 1 }
         if behind[lane].isEmpty {
@@ -234,7 +236,7 @@ struct LaneBoard: Sendable {
         becomeFree(lane)
     }
 
-    /// It has none, because it was told to close it or could not open one.
+    /// It has none, because it was asked to close it or could not open one.
     mutating func parked(_ lane: Int, after order: LaneOperation) {
         moving -= 1
         if order == .openSession { open -= 1 }

@@ -21,7 +21,7 @@ struct LaneWork: Sendable, Equatable {
     var operation: OperationID?
     var generation: UInt64
     var sentAt: UInt64
-    /// When its call began as far as the node can tell: it was sent, or the answer before it came in.
+    /// When its call began as far as the node knows: it was sent, or the answer before it came in.
     var calledAt: UInt64
     /// How long its call may last before the HSM counts as silent.
     var patience: UInt64

@@ -3,8 +3,8 @@ import LaneProtocol
 
 /// What is asked of the HSMs, and what they do, in whole seconds.
 ///
-/// What other nodes pass on because they have more than they can do is told apart: it is no part of what this node must
-/// do, and that it is refused says nothing of those who ask here.
+/// What other nodes pass on because they have more than they can do is counted apart: it is no part of what this node
+/// must do, and that it is refused says nothing of those who ask here.
 package struct LoadGauge: Sendable {
     /// What is asked and done a second while more is asked than the HSMs can do.
     package struct Overload: Sendable, Equatable {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Tells a pause of the whole node (a virtual machine that was frozen or moved, a process that was stopped) from silence
-/// of its HSMs.
+/// Distinguishes a pause of the whole node (a virtual machine that was frozen or moved, a process that was stopped)
+/// from silence of its HSMs.
 ///
-/// While something is under way, the machine is stepped every few milliseconds. When nothing at all has come for a tenth
-/// of a second, it was the node that stood still: nobody has been silent towards it, and what HSMs have answered
+/// While something is under way, the machine is stepped every few milliseconds. When nothing at all has come for a
+/// tenth of a second, it was the node that stood still: nobody has been silent towards it, and what HSMs have answered
 /// meanwhile is still to be read.
 struct PauseGauge: Sendable {
     /// A gap between two events, nanoseconds, while ticks are due every few milliseconds.

@@ -45,7 +45,7 @@ package struct StoredProof: Sendable, Equatable {
     }
 }
 
-/// Where the pool keeps what must outlive it, and what other processes of the host are told. Nothing here is on the
+/// Where the pool keeps what must outlive it, and what other processes of the host are to know. Nothing here is on the
 /// path of a request, and nothing of it may fail the pool: a journal that cannot be written keeps things in memory.
 package protocol PoolJournal: Sendable {
     /// What earlier runs knew of keys.
@@ -62,7 +62,7 @@ package protocol PoolJournal: Sendable {
     func keep(_ order: ForgetOrder)
     func setDrained(_ hsm: String, _ isDrained: Bool)
 
-    /// How long the node has run in all its lives, seconds. Told once a minute.
+    /// How long the node has run in all its lives, seconds. Reported once a minute.
     func noteRan(seconds: Int64)
     /// Within a second.
     func note(_ transition: HSMTransition)

@@ -16,7 +16,7 @@ extension PoolMachine {
         _ candidates: HSMSet, group: Int, mayWait: Bool = false, deadline: UInt64 = .max, now: UInt64
     ) -> LaneID? {
         guard let hsm = best(of: candidates, mayWait: mayWait, deadline: deadline, now: now),
-            let lane = hsms[hsm].lanes.takePlace(group: group, depth: hsms[hsm].depth)
+            let lane = hsms[hsm].lanes.takeRoom(group: group, depth: hsms[hsm].depth)
         else { return nil }
         return LaneID(hsm: hsm, lane: lane)
     }
@@ -27,7 +27,7 @@ extension PoolMachine {
         var (count, last, full) = (0, 0, HSMSet())
         candidates.forEach { hsm in
             guard hsms.indices.contains(hsm), hsms[hsm].isServing else { return }
-            guard hsms[hsm].hasPlace else { return full.insert(hsm) }
+            guard hsms[hsm].hasRoom else { return full.insert(hsm) }
             let own = hsms[hsm].rank
             if let first = rank, first < own { return }
             if rank != own { (rank, least, count) = (own, .infinity, 0) }
@@ -58,7 +58,7 @@ extension PoolMachine {
         var chosen: Int?
         var sum = 0.0
         candidates.forEach { hsm in
-            guard hsms.indices.contains(hsm), hsms[hsm].isServing, hsms[hsm].hasPlace, hsms[hsm].rank == rank
+            guard hsms.indices.contains(hsm), hsms[hsm].isServing, hsms[hsm].hasRoom, hsms[hsm].rank == rank
             else { return }
             let over = hsms[hsm].expected(now: now) - least
             let margin = max(Self.margin * least, Self.leastMargin)
@@ -78,14 +78,14 @@ extension PoolMachine {
     /// … and at least, nanoseconds.
     private static let leastMargin = 100_000.0
 
-    /// A place that could be had now.
+    /// Room that could be had now.
     private struct Found {
         var expected: Double
         var tier: Int
         var isSilent: Bool
     }
 
-    /// What waiting for a lane is worth beside a place that could be had now.
+    /// What waiting for a lane is worth beside room that could be had now.
     private enum Waiting {
         case less
         case more
@@ -93,12 +93,12 @@ extension PoolMachine {
         case moreByWeight(Double)
     }
 
-    /// Whether an operation with so many `ahead` of it in the line had better wait for a lane of one of these HSMs, which
-    /// have none, than use the place that was found.
+    /// Whether an operation with so many `ahead` of it in the line had better wait for a lane of one of these HSMs,
+    /// which have none, than use the room that was found.
     ///
-    /// For one of the same tier: when the wait and its call are over sooner than a call in that place. With weights, an
-    /// HSM of twice the weight may take twice the time. For one of a lower tier: while its line is no longer than a line
-    /// should be, and it can answer in time. Never for one that is silent.
+    /// For one of the same tier: when the wait and its call are over sooner than a call there. With weights, an
+    /// HSM of twice the weight may take twice the time. For one of a lower tier: while its line is no longer than a
+    /// line should be, and it can answer in time. Never for one that is silent.
     private func worth(
         of full: HSMSet, than found: Found, part: Double?, ahead: Int, deadline: UInt64, now: UInt64
     ) -> Waiting {
@@ -126,11 +126,11 @@ extension PoolMachine {
         return isWithin ? .moreByWeight(weight) : .less
     }
 
-    /// True when an operation, so many places from the front, is not to have a place of this HSM that has come free.
+    /// True when an operation, so many positions from the front, is not to have room of this HSM that has come free.
     func isWorthMore(_ operation: OperationRecord, than hsm: Int, ahead: Int, now: UInt64) -> Bool {
         var full = HSMSet()
         candidates(for: operation).forEach { other in
-            if other != hsm, hsms.indices.contains(other), hsms[other].isServing, !hsms[other].hasPlace {
+            if other != hsm, hsms.indices.contains(other), hsms[other].isServing, !hsms[other].hasRoom {
                 full.insert(other)
             }
         }

@@ -2,7 +2,7 @@
 import LaneProtocol
 
 // How a refused ciphertext is looked into (`CiphertextCheck`). Bad ciphertext is rare; so the check costs little, has a
-// budget of its own, and its answer may be final: less than what it asks for is told as unavailable.
+// budget of its own, and its answer may be final: less than what it asks for is reported as unavailable.
 
 extension PoolMachine {
     /// A lane says that the ciphertext is bad, or something that may mean it.
@@ -196,7 +196,7 @@ extension PoolMachine {
             let reason = "an HSM that holds another key under this label cannot be asked about the ciphertext"
             return finish(id, .unavailable(reason), hsm: next, now: now, into: &actions)
         }
-        if let lane = hsms[next].lanes.takePlace(group: operation.group, depth: hsms[next].depth) {
+        if let lane = hsms[next].lanes.takeRoom(group: operation.group, depth: hsms[next].depth) {
             dispatch(id, to: LaneID(hsm: next, lane: lane), now: now, into: &actions)
         } else if !operation.isWaiting {
             operations[id]?.isWaiting = true

@@ -5,7 +5,7 @@ import LaneProtocol
 
 extension PoolMachine {
     /// Puts an operation on the best free lane, or in the line, or ends it when there is nothing to wait for.
-    mutating func place(_ id: OperationID, now: UInt64, atFront: Bool, into actions: inout PoolActions) {
+    mutating func assign(_ id: OperationID, now: UInt64, atFront: Bool, into actions: inout PoolActions) {
         guard let operation = operations[id] else { return }
         let candidates = candidates(for: operation)
         if let lane = choose(
@@ -87,9 +87,9 @@ extension PoolMachine {
     /// True when an operation that finds no lane can be answered in time by standing in the line.
     ///
     /// A line that is let grow until its first is about to expire wastes the HSMs on answers that nobody waits for any
-    /// more: at 1.3 times their capacity a tenth of it would be served. What cannot be served is told at once instead,
-    /// and goodput stays at capacity. One that an HSM has failed has been let in before. What other nodes cannot do waits
-    /// no longer than chance has requests wait below capacity.
+    /// more: at 1.3 times their capacity a tenth of it would be served. What cannot be served is refused at once
+    /// instead, and goodput stays at capacity. One that an HSM has failed has been let in before. What other nodes
+    /// cannot do waits no longer than chance has requests wait below capacity.
     private func mayStandInLine(_ operation: OperationRecord, atFront: Bool, now: UInt64) -> Bool {
         guard waiting.count(ofShare: operation.terms.share) < limits.waiting else { return false }
         guard !atFront, operation.deadline > now, let pace = pace(of: operation.willing) else { return true }
@@ -219,12 +219,12 @@ extension PoolMachine {
     // MARK: The line
 
     /// A lane of `hsm` may have become free, or have room: gives it to the first in the line that can use it, or to one
-    /// a few places behind it that is of the lane's group.
+    /// a few positions behind it that is of the lane's group.
     mutating func serveWaiting(hsm: Int, now: UInt64, into actions: inout PoolActions) {
         guard !waiting.isEmpty else { return }
         waiting.observe(now: now)
         refuseLate(now: now, into: &actions)
-        while hsms[hsm].isServing, hsms[hsm].hasPlace {
+        while hsms[hsm].isServing, hsms[hsm].hasRoom {
             let depth = hsms[hsm].depth
             let choice = waiting.choice { entry, ahead in
                 guard let operation = operations[entry.id], operation.deadline > now,
@@ -239,11 +239,11 @@ extension PoolMachine {
                     return .cannot
                 }
                 // One that another HSM has failed has waited enough.
-                let fits = hsms[hsm].lanes.hasPlace(group: operation.group, depth: depth)
+                let fits = hsms[hsm].lanes.hasRoom(group: operation.group, depth: depth)
                 return operation.attempts > 0 || fits ? .likes : .can
             }
             guard let choice, let group = operations[choice.id]?.group,
-                let lane = hsms[hsm].lanes.takePlace(group: group, depth: depth)
+                let lane = hsms[hsm].lanes.takeRoom(group: group, depth: depth)
             else { return }
             operations[choice.id]?.waited &+= waiting.take(choice, now: now)
             dispatch(choice.id, to: LaneID(hsm: hsm, lane: lane), now: now, into: &actions)

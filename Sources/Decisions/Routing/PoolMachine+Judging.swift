@@ -137,7 +137,7 @@ extension PoolMachine {
             giveUp(id, now: now, into: &actions)
         } else {
             if !isPaid { counters.retries &+= 1 }
-            place(id, now: now, atFront: true, into: &actions)
+            assign(id, now: now, atFront: true, into: &actions)
         }
     }
 
@@ -159,10 +159,10 @@ extension PoolMachine {
 
     /// One lane at a tick.
     mutating func examine(_ lane: LaneID, now: UInt64, into actions: inout PoolActions) {
-        var place = 0
-        while let work = hsms[lane.hsm].lanes.work(on: lane.lane, at: place) {
-            examine(work, at: place, of: lane, now: now, into: &actions)
-            place += 1
+        var position = 0
+        while let work = hsms[lane.hsm].lanes.work(on: lane.lane, at: position) {
+            examine(work, at: position, of: lane, now: now, into: &actions)
+            position += 1
         }
         let stuckAfter = hsms[lane.hsm].traits.stuckAfter
         if case .busy(let call) = laneState(lane), now > call.calledAt, now - call.calledAt > limits.longestAttempt {
@@ -184,44 +184,44 @@ extension PoolMachine {
 
     /// One piece of work on a lane at a tick, the call or one behind it.
     private mutating func examine(
-        _ work: LaneWork, at place: Int, of lane: LaneID, now: UInt64, into actions: inout PoolActions
+        _ work: LaneWork, at position: Int, of lane: LaneID, now: UInt64, into actions: inout PoolActions
     ) {
         if let id = work.operation, let deadline = operations[id]?.deadline, deadline <= now {
             let shortage = operations[id]?.shortage ?? .answer
             finish(id, .timedOut(shortage), hsm: lane.hsm, now: now, into: &actions)
         }
-        if work.asksAgainAt <= now { askAgain(lane, at: place, now: now, into: &actions) }
-        if !work.isOverdue, work.patienceEnds <= now { becomeOverdue(lane, at: place, now: now, into: &actions) }
-        if work.hedgeAt <= now { hedge(lane, at: place, now: now, into: &actions) }
+        if work.asksAgainAt <= now { askAgain(lane, at: position, now: now, into: &actions) }
+        if !work.isOverdue, work.patienceEnds <= now { becomeOverdue(lane, at: position, now: now, into: &actions) }
+        if work.hedgeAt <= now { hedge(lane, at: position, now: now, into: &actions) }
     }
 
     /// The HSM has been silent for longer than an attempt may last. Another one is asked; an answer of the silent one
     /// still counts until that one's comes.
     private mutating func becomeOverdue(
-        _ lane: LaneID, at place: Int, now: UInt64, into actions: inout PoolActions
+        _ lane: LaneID, at position: Int, now: UInt64, into actions: inout PoolActions
     ) {
-        hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.isOverdue = true }
-        guard let work = hsms[lane.hsm].lanes.work(on: lane.lane, at: place) else { return }
+        hsms[lane.hsm].lanes.change(on: lane.lane, at: position) { $0.isOverdue = true }
+        guard let work = hsms[lane.hsm].lanes.work(on: lane.lane, at: position) else { return }
         hsms[lane.hsm].service.kept(since: work.calledAt)
         guard let id = work.operation else { return }
         if operations[id]?.check != nil {
             return failed(id, lane: lane, failure: "it did not answer in time", now: now, into: &actions)
         }
         operations[id]?.lastFailure = (lane.hsm, "it did not answer in time")
-        askAgain(lane, at: place, now: now, into: &actions)
+        askAgain(lane, at: position, now: now, into: &actions)
     }
 
     /// Asks another HSM for an operation whose HSMs are silent, or passes it on; when the budget has no token now, it may
     /// have one in a moment. One that has had all of its attempts is passed on when no HSM serves any more.
-    private mutating func askAgain(_ lane: LaneID, at place: Int, now: UInt64, into actions: inout PoolActions) {
-        hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.asksAgainAt = .max }
-        guard let id = hsms[lane.hsm].lanes.work(on: lane.lane, at: place)?.operation,
+    private mutating func askAgain(_ lane: LaneID, at position: Int, now: UInt64, into actions: inout PoolActions) {
+        hsms[lane.hsm].lanes.change(on: lane.lane, at: position) { $0.asksAgainAt = .max }
+        guard let id = hsms[lane.hsm].lanes.work(on: lane.lane, at: position)?.operation,
             let operation = operations[id], !isInGoodHands(id, operation)
         else { return }
         if operation.terms.mayPassOn, !operation.isWaiting, !isServed(by: candidates(for: operation)) {
             finish(id, .unavailable("it did not answer in time"), hsm: lane.hsm, now: now, into: &actions)
         } else if !askAnother(id, now: now, into: &actions) {
-            hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.asksAgainAt = now &+ Self.budgetPause }
+            hsms[lane.hsm].lanes.change(on: lane.lane, at: position) { $0.asksAgainAt = now &+ Self.budgetPause }
         }
     }
 
@@ -264,19 +264,19 @@ extension PoolMachine {
 
     /// The HSM is slower than nearly all of its answers: another one is asked as well, or this one once more, if there
     /// is room. What finds no room, or no token, is tried again at the next tick.
-    private mutating func hedge(_ lane: LaneID, at place: Int, now: UInt64, into actions: inout PoolActions) {
-        guard let work = hsms[lane.hsm].lanes.work(on: lane.lane, at: place), let id = work.operation,
+    private mutating func hedge(_ lane: LaneID, at position: Int, now: UInt64, into actions: inout PoolActions) {
+        guard let work = hsms[lane.hsm].lanes.work(on: lane.lane, at: position), let id = work.operation,
             let operation = operations[id]
         else { return }
         // One that may have ended a worker is on one HSM at a time, so that it ends no third one.
         guard operation.check == nil, operation.awaitsCheck == nil, operation.setbacks.suspectSince == nil,
             operation.attempts < limits.attempts, operation.flights.count == 1, !operation.isWaiting
-        else { return hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.hedgeAt = .max } }
+        else { return hsms[lane.hsm].lanes.change(on: lane.lane, at: position) { $0.hedgeAt = .max } }
         guard let next = chooseHedge(for: operation, besides: lane.hsm, now: now) else { return }
         if work.isTry, hsms[next.hsm].expected(mayTry: false, now: now) > hsms[lane.hsm].service.centre / 2 {
             // Nobody is much faster: it has its own time.
             let patience = hsms[lane.hsm].patience(limits: limits)
-            hsms[lane.hsm].lanes.change(on: lane.lane, at: place) {
+            hsms[lane.hsm].lanes.change(on: lane.lane, at: position) {
                 $0.isTry = false
                 $0.hedgeAt = patience.hedgeAt(from: $0.calledAt)
             }
@@ -284,11 +284,11 @@ extension PoolMachine {
         }
         guard budget.withdraw(forHedge: true, now: now) else {
             counters.refusedByBudget &+= 1
-            hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.hedgeAt = now &+ Self.budgetPause }
+            hsms[lane.hsm].lanes.change(on: lane.lane, at: position) { $0.hedgeAt = now &+ Self.budgetPause }
             hsms[next.hsm].lanes.putBack(next.lane)
             return
         }
-        hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.hedgeAt = .max }
+        hsms[lane.hsm].lanes.change(on: lane.lane, at: position) { $0.hedgeAt = .max }
         counters.hedges &+= 1
         dispatch(id, to: next, now: now, isHedge: true, into: &actions)
     }

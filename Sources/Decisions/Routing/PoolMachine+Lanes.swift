@@ -33,9 +33,9 @@ extension PoolMachine {
     /// Nobody waits any more for what a lane does for an operation.
     mutating func forget(_ id: OperationID, on lane: LaneID) {
         guard hsms.indices.contains(lane.hsm),
-            let place = hsms[lane.hsm].lanes.place(on: lane.lane, where: { $0.operation == id })
+            let position = hsms[lane.hsm].lanes.position(on: lane.lane, where: { $0.operation == id })
         else { return }
-        hsms[lane.hsm].lanes.change(on: lane.lane, at: place) { $0.operation = nil }
+        hsms[lane.hsm].lanes.change(on: lane.lane, at: position) { $0.operation = nil }
     }
 
     /// Closes every lane of an HSM, and moves what was on them.
@@ -58,7 +58,7 @@ extension PoolMachine {
     }
 
     /// After something changed at an HSM: parks or opens lanes as the allowance says, then serves who waits.
-    mutating func tend(_ hsm: Int, now: UInt64, into actions: inout PoolActions) {
+    mutating func maintain(_ hsm: Int, now: UInt64, into actions: inout PoolActions) {
         while hsms[hsm].lanes.open > hsms[hsm].allowed, let lane = hsms[hsm].lanes.lastFree {
             move(LaneID(hsm: hsm, lane: lane), .closeSession, now: now, into: &actions)
         }
@@ -90,6 +90,6 @@ extension PoolMachine {
                 weigh(disposition, from: lane.hsm, latency: 0, now: now, into: &actions)
             }
         }
-        tend(lane.hsm, now: now, into: &actions)
+        maintain(lane.hsm, now: now, into: &actions)
     }
 }

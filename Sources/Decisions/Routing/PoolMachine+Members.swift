@@ -6,16 +6,16 @@ import LaneProtocol
 extension PoolMachine {
     /// Takes in an HSM that has no worker yet.
     ///
-    /// - Parameter places: where it may go. The first vacant one of them is taken; where none is, the one after all
+    /// - Parameter positions: where it may go. The first vacant one of them is taken; where none is, the one after all
     ///   that were ever taken, if it is among them.
-    /// - Returns: its place, or `nil` when there is none for it.
-    package mutating func add(_ traits: HSMTraits, to places: HSMSet = .all) -> Int? {
-        if let vacant = hsms.indices.first(where: { places.contains($0) && hsms[$0].membership == .vacant }) {
-            hsms[vacant] = HSMRecord(traits: traits, place: vacant, groups: groups)
+    /// - Returns: its position, or `nil` when there is none for it.
+    package mutating func add(_ traits: HSMTraits, to positions: HSMSet = .all) -> Int? {
+        if let vacant = hsms.indices.first(where: { positions.contains($0) && hsms[$0].membership == .vacant }) {
+            hsms[vacant] = HSMRecord(traits: traits, position: vacant, groups: groups)
             return vacant
         }
-        guard hsms.count < HSMSet.capacity, places.contains(hsms.count) else { return nil }
-        hsms.append(HSMRecord(traits: traits, place: hsms.count, groups: groups))
+        guard hsms.count < HSMSet.capacity, positions.contains(hsms.count) else { return nil }
+        hsms.append(HSMRecord(traits: traits, position: hsms.count, groups: groups))
         return hsms.count - 1
     }
 
@@ -28,8 +28,8 @@ extension PoolMachine {
         return actions
     }
 
-    /// An HSM is gone, and its place may be given to another. What it still had to do goes elsewhere, and no operation
-    /// takes the next one there for it.
+    /// An HSM is gone, and its position may be given to another. What it still had to do goes elsewhere, and no
+    /// operation takes the next one there for it.
     package mutating func free(_ hsm: Int, now: UInt64) -> PoolActions {
         var actions = PoolActions()
         guard hsms.indices.contains(hsm), hsms[hsm].membership != .vacant else { return actions }
@@ -55,7 +55,7 @@ extension PoolMachine {
 }
 
 extension OperationRecord {
-    /// Nothing that was found out about an HSM holds for the next one in its place.
+    /// Nothing that was found out about an HSM holds for the next one in its position.
     fileprivate mutating func forget(_ hsm: Int) {
         holders.remove(hsm)
         hopeful.remove(hsm)

@@ -34,7 +34,7 @@ extension PoolMachine {
         hsms[hsm].probePause = Self.firstProbePause
         // The worker probes by itself as soon as it is ready.
         hsms[hsm].nextProbeAt = now &+ 1_000_000_000
-        tend(hsm, now: now, into: &actions)
+        maintain(hsm, now: now, into: &actions)
         return actions
     }
 
@@ -43,7 +43,7 @@ extension PoolMachine {
         hsms.indices.contains(hsm) ? hsms[hsm].starts.patience(longest: longest) : longest
     }
 
-    /// The worker has not been heard of for longer than its probes, or its start, may take.
+    /// The worker has sent nothing for longer than its probes, or its start, may take.
     package mutating func fellSilent(_ hsm: Int, reason: String, now: UInt64) -> PoolActions {
         var actions = PoolActions()
         guard hsms.indices.contains(hsm) else { return actions }
@@ -85,9 +85,9 @@ extension PoolMachine {
 
     /// A worker has ended after it had read the work of this generation and before it answered, so that this may be
     /// what ended it. An operation of which this is true twice, of work sent one after the other, is given to no third
-    /// worker. To be told after the lane's, or the worker's, end. Work that was still in the lane's socket, and work
-    /// that was sent to several workers at once, as by a hedge, is above suspicion: so that nothing is suspected when
-    /// all workers are killed in one moment.
+    /// worker. To be reported after the lane's, or the worker's, end. Work that was still in the lane's socket, and
+    /// work that was sent to several workers at once, as by a hedge, is above suspicion: so that nothing is suspected
+    /// when all workers are killed in one moment.
     package mutating func endedDuring(generation: UInt64, now: UInt64) -> PoolActions {
         var actions = PoolActions()
         for (id, operation) in operations {

@@ -20,7 +20,7 @@ import LaneProtocol
 package struct PoolMachine: Sendable {
     let limits: PoolLimits
     let groups: Int
-    /// One for each place that was ever taken. What names an HSM is its place, for all of its life.
+    /// One for each position that was ever taken. What names an HSM is its position, for all of its life.
     var hsms: [HSMRecord] = []
     var operations: [OperationID: OperationRecord] = [:]
     var waiting = WaitingLine()
@@ -71,7 +71,7 @@ package struct PoolMachine: Sendable {
         if now >= deadline {
             finish(id, .timedOut(.time), now: now, into: &actions)
         } else {
-            place(id, now: now, atFront: terms.isContinuation, into: &actions)
+            assign(id, now: now, atFront: terms.isContinuation, into: &actions)
         }
         return (id, actions)
     }
@@ -129,7 +129,7 @@ package struct PoolMachine: Sendable {
         if !isSettled, let id = work.operation {
             settle(id, lane: lane, work, disposition, now: now, into: &actions)
         }
-        tend(lane.hsm, now: now, into: &actions)
+        maintain(lane.hsm, now: now, into: &actions)
         return actions
     }
 
@@ -146,7 +146,7 @@ package struct PoolMachine: Sendable {
             }
             endHold(hsm, now: now, into: &actions)
             askForProbe(hsm, now: now, into: &actions)
-            tend(hsm, now: now, into: &actions)
+            maintain(hsm, now: now, into: &actions)
         }
         waiting.observe(now: now)
         for id in waiting.ids {
@@ -224,7 +224,7 @@ package struct PoolMachine: Sendable {
         var actions = PoolActions()
         guard hsms.indices.contains(hsm) else { return actions }
         hsms[hsm].allowed = max(lanes, 1)
-        tend(hsm, now: now, into: &actions)
+        maintain(hsm, now: now, into: &actions)
         return actions
     }
 }

@@ -133,7 +133,7 @@ package struct LaneOrder: Sendable, Equatable {
     package var operation: LaneOperation
 }
 
-/// "Tell the caller."
+/// "Inform the caller."
 package struct Finish: Sendable, Equatable {
     package var operation: OperationID
     package var outcome: OperationOutcome

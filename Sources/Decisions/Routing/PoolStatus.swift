@@ -2,7 +2,7 @@
 import KeyProof
 import LaneProtocol
 
-/// State of one HSM, as people, health answers and the store are told.
+/// State of one HSM, as people, health answers and the store have it.
 package enum HSMCondition: String, Sendable, CaseIterable {
     /// Its worker has not been ready yet.
     case starting

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 
-/// What a lane tells of what it was asked.
+/// What a lane reports of what it was asked.
 package struct LaneEnd: Sendable, Equatable {
     package var status: LaneStatus
     /// The call that decided.
@@ -16,11 +16,12 @@ package struct LaneEnd: Sendable, Equatable {
     }
 }
 
-/// One request with a key on one session: the call, and one more where the first failure may be the session's. Whether a
-/// ciphertext is bad is not decided here: a refusal of it is told as it is, after one call, and the node asks again.
+/// One request with a key on one session: the call, and one more where the first failure may be the session's. Whether
+/// a ciphertext is bad is not decided here: a refusal of it is reported as it is, after one call, and the node asks
+/// again.
 ///
-/// Whoever drives it makes the call that `next` names and gives what came to `take`, until `next` is an end. It ends after
-/// at most five calls.
+/// Whoever drives it makes the call that `next` names and gives what came to `take`, until `next` is an end. It ends
+/// after at most five calls.
 ///
 /// ```
 /// var attempt = LaneAttempt(sessionIsOpen: true)
@@ -49,7 +50,8 @@ package struct LaneAttempt: Sendable, Equatable {
         case first
         /// The key's handle led nowhere. → `ended`, `mending`
         case doubting(CallResult)
-        /// The session, or its login, has failed; `first` is what is told when it cannot be mended. → `second`, `ended`
+        /// The session, or its login, has failed; `first` is what is informed when it cannot be mended. → `second`,
+        /// `ended`
         case mending(SessionRemedy, first: CallResult)
         /// → `ended`
         case second(first: CallResult)
@@ -83,7 +85,8 @@ package struct LaneAttempt: Sendable, Equatable {
         case .first: state = after(first: result)
         case .doubting(let first):
             // A handle that leads nowhere does not say that the key is gone: handles also end with the login (PKCS#11
-            // 2.40, section 5.6), which may have been lost and restored since. Only the next search of the token can tell.
+            // 2.40, section 5.6), which may have been lost and restored since. Only the next search of the token can
+            // show it.
             state =
                 result.isOK
                 ? .ended(LaneEnd(.refused, first, catalogueIsStale: true))

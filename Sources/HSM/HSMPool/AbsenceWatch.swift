@@ -21,9 +21,9 @@ package struct AbsenceWatch: Sendable, Equatable {
     private var asked: Set<KeyLabel> = []
     /// What the present worker has listed last.
     private var listed: Set<KeyLabel> = []
-    /// The present worker has told all that it sees of the token.
+    /// The present worker has listed all that it sees of the token.
     private var isWhole = false
-    /// The present worker is still reading the token, and has told a part.
+    /// The present worker is still reading the token, and has listed a part.
     package private(set) var isReading = false
     /// Labels of objects of which the worker cannot say whether they can serve.
     private var undecided: Set<KeyLabel> = []
@@ -43,13 +43,13 @@ package struct AbsenceWatch: Sendable, Equatable {
     /// True when the token holds no key that a key store offers, as far as its worker sees.
     package var isEmpty: Bool { emptySince != nil }
 
-    /// A worker has been started: what it tells first is told by fresh eyes.
+    /// A worker has been started: what it lists first is read anew.
     package mutating func workerStarted() {
         (missing, asked, listed, undecided) = ([], [], [], [])
         (isWhole, isReading) = (false, false)
     }
 
-    /// The worker has told its keys: none but those that key stores offer.
+    /// The worker has listed its keys: none but those that key stores offer.
     ///
     /// - Parameter isToHaveKeys: some key store offers keys of this HSM.
     package mutating func listed(_ listing: KeyListing, isToHaveKeys: Bool, now: UInt64) {

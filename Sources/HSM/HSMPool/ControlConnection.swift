@@ -2,7 +2,7 @@
 import LaneProtocol
 import NIOCore
 
-/// Told what a worker says and when it ends, on the control socket's event loop.
+/// Informed of what a worker says and when it ends, on the control socket's event loop.
 protocol ControlDelegate: AnyObject, Sendable {
     func workerSaid(_ message: WorkerMessage, hsm: Int, epoch: UInt64)
     func workerEnded(hsm: Int, epoch: UInt64)

@@ -22,11 +22,11 @@ package struct FrameBuffers {
             buffers.insert(ByteBuffer(), at: oldest)
             oldest = (oldest + 1) % buffers.count
         }
-        let place = (oldest + underWay) % buffers.count
+        let position = (oldest + underWay) % buffers.count
         underWay += 1
-        buffers[place].clear()
-        fill(&buffers[place])
-        return buffers[place]
+        buffers[position].clear()
+        fill(&buffers[position])
+        return buffers[position]
     }
 
     /// What the oldest frame begins with; `nil` when there is none.

@@ -7,7 +7,7 @@ import NIOPosix
 import Routing
 
 // Sessions are shared with other node processes of the host (an upgrade, for example) through the journal's ledger, so
-// that together they keep to the token's limit; and the journal is told how the HSMs are.
+// that together they keep to the token's limit; and the journal is kept informed of the HSMs.
 
 extension HSMPool {
     /// A worker is not started with fewer lanes than this.
@@ -24,11 +24,11 @@ extension HSMPool {
 
     /// Lanes that the ledger grants.
     private func claim(_ hsm: Int, holding: Int) -> Int {
-        let (member, told, beside) = state.withLock { state in
+        let (member, reported, beside) = state.withLock { state in
             (state.hsms[hsm].settings, state.hsms[hsm].identity?.sessionLimit ?? 0, state.sessionsBeside(hsm))
         }
         let lanes = Int(member.worker.lanes)
-        let limit = member.sessionLimit > 0 ? member.sessionLimit : Int(clamping: told)
+        let limit = member.sessionLimit > 0 ? member.sessionLimit : Int(clamping: reported)
         let grant = journal.claimLanes(
             token: member.ledgerName, wanted: lanes + PoolMember.sessionsBesideLanes + beside,
             floor: Self.fewestLanes + PoolMember.sessionsBesideLanes + beside, holding: holding + beside,
@@ -66,7 +66,7 @@ extension HSMPool {
         }
     }
 
-    /// Tells the journal how all is, before the end.
+    /// Writes to the journal how all is, before the end.
     func closeBooks() {
         let now = monotonicNanoseconds()
         journal.noteRan(seconds: state.withLock { $0.proof.ran(now: now) })
@@ -81,8 +81,8 @@ extension HSMPool {
         if noted.withLock({ $0.isNewMinute(ran) }) { journal.noteRan(seconds: ran) }
     }
 
-    /// Tells the journal how often keys have been used, and people when one nears the limit. A key that was used has
-    /// changed as the journal is told of keys, so that this is asked for in the same rounds.
+    /// Writes to the journal how often keys have been used, and warns people when one nears the limit. A key that was
+    /// used has changed as the journal is given keys, so that this is asked for in the same rounds.
     private func noteUses() {
         let totals = state.withLock { $0.useCounts }.totals
         let (new, reached) = notedUses.withLock { $0.note(totals) }
@@ -126,7 +126,7 @@ extension PoolState {
     }
 }
 
-/// Which keys the journal has been told of, so that it is told of changes only. There may be thousands.
+/// Which keys the journal has been given, so that only changes are given to it. There may be thousands.
 struct NotedKeys {
     /// Keys are looked at in each tenth round only.
     private static let rounds = 10
@@ -135,7 +135,7 @@ struct NotedKeys {
     private var minute: Int64 = -1
     private var last: [KeyLabel: KeyStatus] = [:]
 
-    /// The keys to tell of in this round.
+    /// The keys to give to it in this round.
     mutating func next(_ keys: () -> [KeyStatus]) -> [KeyStatus] {
         defer { round = (round + 1) % Self.rounds }
         return round == 0 ? changed(keys()) : []

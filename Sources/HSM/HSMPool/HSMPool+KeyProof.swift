@@ -11,9 +11,9 @@ extension PoolState {
     /// True when every HSM can serve or has said why it cannot, and the keys of those that serve have been looked at
     /// for the first time.
     var isSettled: Bool {
-        let places = shown
-        return places.allSatisfy { hsms[$0].hasServed || hsms[$0].failure != nil }
-            && !places.contains { hsm in
+        let positions = shown
+        return positions.allSatisfy { hsms[$0].hasServed || hsms[$0].failure != nil }
+            && !positions.contains { hsm in
                 hsms[hsm].absence.isReading || hsms[hsm].hasServed && proof.hasPending(hsm: hsm)
             }
     }
@@ -27,9 +27,9 @@ extension PoolState {
         for check in actions.checks {
             guard let control = hsms[check.hsm].worker?.control else { continue }
             switch check.kind {
-            case .make: effects.append(.tell(control, .makeCanary(ticket: check.ticket, key: check.key)))
+            case .make: effects.append(.sendToWorker(control, .makeCanary(ticket: check.ticket, key: check.key)))
             case .open(let canary):
-                effects.append(.tell(control, .openCanary(ticket: check.ticket, key: check.key, canary)))
+                effects.append(.sendToWorker(control, .openCanary(ticket: check.ticket, key: check.key, canary)))
             }
         }
         for grant in actions.granted {
@@ -41,9 +41,9 @@ extension PoolState {
             }
         }
         for loss in Set(actions.revoked.map(\.hsm)) { effects += disown(loss, now: now) }
-        let isTold = toldVersion != proof.sharedVersion
-        toldVersion = proof.sharedVersion
-        if isTold || !actions.granted.isEmpty || !actions.revoked.isEmpty { effects.append(.keysChanged) }
+        let isAnnounced = announcedVersion != proof.sharedVersion
+        announcedVersion = proof.sharedVersion
+        if isAnnounced || !actions.granted.isEmpty || !actions.revoked.isEmpty { effects.append(.keysChanged) }
         return effects
     }
 
@@ -59,8 +59,8 @@ extension PoolState {
         return effects
     }
 
-    /// An HSM has told its keys: operations that wait for one of them have it checked first, or count on the HSM where
-    /// nothing is to be proven.
+    /// An HSM has listed its keys: operations that wait for one of them have it checked first, or count on the HSM
+    /// where nothing is to be proven.
     mutating func own(_ hsm: Int, now: UInt64) -> [PoolEffect] {
         var effects: [PoolEffect] = []
         for (id, pending) in operations where pending.permitted.contains(hsm) {
@@ -78,14 +78,14 @@ extension PoolState {
         proof.decision(
             on: label, for: purpose, on: permitted,
             witnesses: KeyWitnesses(
-                heard: heard, members: HSMSet(hsms.indices.filter { hsms[$0].role.isMember }),
+                responding: responding, members: HSMSet(hsms.indices.filter { hsms[$0].role.isMember }),
                 doubtful: HSMSet(hsms.indices.filter { !hsms[$0].absence.canDeny(label) })),
-            complaint: { complaint(of: label, on: heard.intersection(permitted)) })
+            complaint: { complaint(of: label, on: responding.intersection(permitted)) })
     }
 
     /// Why an object of this label cannot serve, where an HSM has said so.
-    private func complaint(of label: KeyLabel, on heard: HSMSet) -> String? {
-        hsms.indices.lazy.filter { heard.contains($0) }
+    private func complaint(of label: KeyLabel, on responding: HSMSet) -> String? {
+        hsms.indices.lazy.filter { responding.contains($0) }
             .compactMap { hsms[$0].complaints.first { $0.label == label }?.reason }.first
     }
 
@@ -114,7 +114,7 @@ extension HSMPool {
     package func trust(key label: KeyLabel, hsm name: String) -> TrustRefusal? {
         let now = monotonicNanoseconds()
         let (refusal, effects) = state.withLock { state -> (TrustRefusal?, [PoolEffect]) in
-            guard let hsm = state.place(of: name) else { return (.unknownHSM, []) }
+            guard let hsm = state.position(of: name) else { return (.unknownHSM, []) }
             switch state.proof.trust(label, hsm: hsm, now: now) {
             case .success(let actions): return (nil, state.effects(of: actions, now: now))
             case .failure(let refusal): return (refusal, [])
@@ -129,7 +129,7 @@ extension HSMPool {
     package func drain(_ name: String, _ isDrained: Bool) -> Bool {
         let now = monotonicNanoseconds()
         let effects = state.withLock { state -> [PoolEffect]? in
-            guard state.place(of: name) != nil else { return nil }
+            guard state.position(of: name) != nil else { return nil }
             var effects: [PoolEffect] = []
             // The one with other settings that is to take over, too.
             for hsm in state.hsms.indices where state.hsms[hsm].settings.name == name {

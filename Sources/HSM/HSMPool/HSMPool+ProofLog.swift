@@ -4,8 +4,8 @@ import KeyProof
 import Logging
 import Routing
 
-// Each check of a key leaves a line in the log, so that in the HSM's own audit log an auditor can tell Claviger's own
-// operations from KMS's.
+// Each check of a key leaves a line in the log, so that in the HSM's own audit log an auditor can distinguish
+// Claviger's own operations from KMS's.
 
 extension HSMPool {
     func log(_ news: ProofNews) {

@@ -14,7 +14,7 @@ package struct PoolChange: Sendable, Equatable {
     package var retried: [String] = []
     /// HSMs that are not tried again, because their PIN was refused and is still the same.
     package var withRefusedPIN: [String] = []
-    /// There was no place for these: places are given anew once more HSMs than the pool has room for have left.
+    /// There was no position for these: positions are given anew once more HSMs than the pool has room for have left.
     package var refused: [String] = []
 
     package init() {}
@@ -23,9 +23,9 @@ package struct PoolChange: Sendable, Equatable {
 extension PoolState {
     /// What is to be done after the lock has been let go of.
     struct Change {
-        var told = PoolChange()
+        var summary = PoolChange()
         var effects: [PoolEffect] = []
-        /// Places whose workers are to be started.
+        /// Positions whose workers are to be started.
         var starts: [Int] = []
     }
 
@@ -35,25 +35,25 @@ extension PoolState {
         generation &+= 1
         let wanted = Set(members.map(\.name))
         for name in names where !wanted.contains(name) {
-            change.told.removed.append(name)
+            change.summary.removed.append(name)
             remove(name, now: now, &change)
         }
         names = members.map(\.name)
         for member in members {
-            if let place = place(of: member.name) {
-                if alter(place, to: member, now: now, &change) {
-                    change.told.changed.append(member.name)
+            if let position = position(of: member.name) {
+                if alter(position, to: member, now: now, &change) {
+                    change.summary.changed.append(member.name)
                 } else {
-                    retry(place, &change)
+                    retry(position, &change)
                 }
             } else if let hsm = add(new: member, isDrained: drained.contains(member.name), now: now) {
-                change.told.added.append(member.name)
+                change.summary.added.append(member.name)
                 change.starts.append(hsm)
             } else {
-                change.told.refused.append(member.name)
+                change.summary.refused.append(member.name)
             }
         }
-        names.removeAll { change.told.refused.contains($0) }
+        names.removeAll { change.summary.refused.contains($0) }
         return change
     }
 
@@ -64,25 +64,25 @@ extension PoolState {
     }
 
     /// Returns whether anything is to change for the HSM.
-    private mutating func alter(_ place: Int, to member: PoolMember, now: UInt64, _ change: inout Change) -> Bool {
-        switch hsms[place].role {
+    private mutating func alter(_ position: Int, to member: PoolMember, now: UInt64, _ change: inout Change) -> Bool {
+        switch hsms[position].role {
         case .vacant: return false
         case .retired(let before):
-            hsms[place].role = .retired(successor: member)
+            hsms[position].role = .retired(successor: member)
             return before != member
         case .outgoing(let new):
             if hsms[new].settings.hasSameWorker(as: member) { return changeTerms(new, to: member, now: now, &change) }
             change.effects += retire(new, now: now)
-            hsms[place].role = .member
-            return alter(place, to: member, now: now, &change)
+            hsms[position].role = .member
+            return alter(position, to: member, now: now, &change)
         case .member, .incoming:
-            if hsms[place].settings.hasSameWorker(as: member) {
-                return changeTerms(place, to: member, now: now, &change)
+            if hsms[position].settings.hasSameWorker(as: member) {
+                return changeTerms(position, to: member, now: now, &change)
             }
-            if let new = add(successor: member, of: place, until: now &+ startPatience, now: now) {
+            if let new = add(successor: member, of: position, until: now &+ startPatience, now: now) {
                 change.starts.append(new)
             } else {
-                change.effects += retire(place, successor: member, now: now)
+                change.effects += retire(position, successor: member, now: now)
             }
             return true
         }
@@ -90,17 +90,17 @@ extension PoolState {
 
     /// A person says that what a worker gave up for may be mended. A PIN that was refused is not tried again while it
     /// is the same: a few more tries would lock the token.
-    private mutating func retry(_ place: Int, _ change: inout Change) {
-        guard hsms[place].role.isMember, hsms[place].worker == nil, machine.phase(of: place) == .down,
-            let failure = hsms[place].failure, failure.kind.isPermanent
+    private mutating func retry(_ position: Int, _ change: inout Change) {
+        guard hsms[position].role.isMember, hsms[position].worker == nil, machine.phase(of: position) == .down,
+            let failure = hsms[position].failure, failure.kind.isPermanent
         else { return }
         guard failure.kind != .pinRefused else {
-            change.told.withRefusedPIN.append(hsms[place].settings.name)
+            change.summary.withRefusedPIN.append(hsms[position].settings.name)
             return
         }
-        hsms[place].failure = nil
-        change.told.retried.append(hsms[place].settings.name)
-        change.starts.append(place)
+        hsms[position].failure = nil
+        change.summary.retried.append(hsms[position].settings.name)
+        change.starts.append(position)
     }
 
     private mutating func changeTerms(
@@ -111,7 +111,7 @@ extension PoolState {
         return true
     }
 
-    /// Workers of retired HSMs that may end, and places that can be left at once.
+    /// Workers of retired HSMs that may end, and positions that can be left at once.
     mutating func releaseFinished(now: UInt64) -> (workers: [WorkerHandle], effects: [PoolEffect], starts: [Int]) {
         var workers: [WorkerHandle] = []
         var (effects, starts): ([PoolEffect], [Int]) = ([], [])
@@ -142,12 +142,12 @@ extension HSMPool {
         perform(change.effects)
         if isStarted { for hsm in change.starts { startWorker(hsm, after: 0) } }
         resumeWaiters()
-        return change.told
+        return change.summary
     }
 
     /// The pool's numbers for HSMs of these names; `nil` means every HSM. They hold until `apply`, and have to be asked
     /// for anew after it.
-    package func hsmSet(_ names: [String]?) -> HSMSet { state.withLock { $0.places(of: names) } }
+    package func hsmSet(_ names: [String]?) -> HSMSet { state.withLock { $0.positions(of: names) } }
 
     /// Hands over to HSMs with new settings that serve by now, and lets go of those that are not needed any more.
     func changeHSMs() {
@@ -183,7 +183,7 @@ extension HSMPool {
         }
     }
 
-    /// A worker of an HSM that has left is gone: its place is free, and so are its sessions.
+    /// A worker of an HSM that has left is gone: its position is free, and so are its sessions.
     func left(_ hsm: Int, epoch: UInt64) {
         let now = monotonicNanoseconds()
         let left = state.withLock { state -> (effects: [PoolEffect], isTaken: Bool, unused: String?)? in

@@ -4,8 +4,8 @@ import KeyProof
 import LaneProtocol
 import Routing
 
-// What other nodes are told of this one's keys, and what they tell. Worked out from a snapshot, after the lock has been
-// let go of: there may be thousands of keys.
+// What is announced to other nodes of this one's keys, and what they announce. Worked out from a snapshot, after the
+// lock has been let go of: there may be thousands of keys.
 
 extension HSMPool {
     /// Operations that HSMs have done since the pool was made, those that have left included.
@@ -13,13 +13,13 @@ extension HSMPool {
         state.withLock { ($0.useCounts.encrypts, $0.useCounts.decrypts) }
     }
 
-    /// What peers are told of keys, by label, in order.
-    package func toldCanaries() -> [Canary] { state.withLock { $0.proof }.told() }
+    /// What peers are sent of keys, by label, in order.
+    package func announcedCanaries() -> [Canary] { state.withLock { $0.proof }.announced() }
 
     /// Orders to forget keys, in the order of their labels.
     package func forgetOrders() -> [ForgetOrder] { state.withLock { $0.proof }.forgetOrders() }
 
-    /// Grows whenever what peers are told of keys changes.
+    /// Grows whenever what peers are sent of keys changes.
     package var sharedVersion: UInt64 { state.withLock { $0.proof.sharedVersion } }
 
     /// Equal on two nodes that prove the same keys by the same canaries. Lower-case hex.
@@ -28,7 +28,7 @@ extension HSMPool {
     /// Labels that no HSM of this node can serve at the moment, all of them, in order.
     package func unservedKeys() -> [KeyLabel] { summary().unserved }
 
-    /// A peer has told canaries, and orders to forget some. What is malformed is passed over.
+    /// A peer has sent canaries, and orders to forget some. What is malformed is passed over.
     package func offered(_ canaries: [Canary], forgets: [ForgetOrder], by node: String) {
         step { proof, now in
             var actions = proof.forget(forgets, now: now)
@@ -37,7 +37,7 @@ extension HSMPool {
         }
     }
 
-    /// An exchange of all canaries with a peer begins; returns the version of what this node tells in it.
+    /// An exchange of all canaries with a peer begins; returns the version of what this node sends in it.
     package func exchangeBegan(with node: String) -> UInt64 {
         state.withLock { $0.proof.exchangeBegan(with: node) }
     }
@@ -66,7 +66,7 @@ extension HSMPool {
         return refusal
     }
 
-    /// Tells the key proof something, and does what follows.
+    /// Gives the key proof an event, and does what follows.
     private func step(_ event: (inout KeyProof, UInt64) -> ProofActions) {
         let now = monotonicNanoseconds()
         let effects = state.withLock { state in

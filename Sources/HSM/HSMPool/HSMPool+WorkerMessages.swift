@@ -4,13 +4,13 @@ import LaneProtocol
 import Logging
 import Routing
 
-// What a worker says: taken in under the lock, told in the log after it.
+// What a worker says: taken in under the lock, reported in the log after it.
 
 extension HSMPool: ControlDelegate {
     func workerSaid(_ message: WorkerMessage, hsm: Int, epoch: UInt64) {
         let now = monotonicNanoseconds()
         let said = state.withLock {
-            $0.heard(message, hsm: hsm, epoch: epoch, now: now, unixSeconds: Int64(time(nil)))
+            $0.received(message, hsm: hsm, epoch: epoch, now: now, unixSeconds: Int64(time(nil)))
         }
         guard let (effects, changes) = said else { return }
         perform(effects)
@@ -76,7 +76,7 @@ private func hexadecimal(_ value: UInt64) -> String { String(value, radix: 16) }
 extension PoolState {
     /// What a worker's message means for its HSM.
     mutating func listen(to message: WorkerMessage, hsm: Int, now: UInt64, unixSeconds: Int64) -> [PoolEffect] {
-        hsms[hsm].lastHeard = awake(now)
+        hsms[hsm].lastReceived = awake(now)
         switch message {
         case .ready(let readiness):
             hsms[hsm].identity = readiness.identity
@@ -93,7 +93,7 @@ extension PoolState {
             let isToHaveKeys = hsms[hsm].settings.offered != OfferedKeys()
             hsms[hsm].absence.listed(listing, isToHaveKeys: isToHaveKeys, now: now)
             var effects: [PoolEffect] = []
-            // Only now: before it has told its keys, an HSM must not be heard on which keys there are.
+            // Only now: before it has listed its keys, an HSM's word on which keys there are must not count.
             if let lanes = hsms[hsm].lanesAnnounced, let worker = hsms[hsm].worker {
                 hsms[hsm].lanesAnnounced = nil
                 effects += self.effects(

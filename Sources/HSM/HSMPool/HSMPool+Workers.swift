@@ -104,7 +104,7 @@ extension HSMPool {
     // MARK: End
 
     /// Twice a second, as long as the pool runs: looks for workers that have fallen silent, for proofs and probes that
-    /// are due, and for sessions to be had; and has the journal told.
+    /// are due, and for sessions to be had; and has the journal written.
     func watch() {
         loops[0].scheduleRepeatedTask(initialDelay: Self.watchInterval, delay: Self.watchInterval) { task in
             let now = monotonicNanoseconds()
@@ -139,7 +139,7 @@ extension HSMPool {
         let now = monotonicNanoseconds()
         let ending = state.withLock { state -> WorkerEnding? in
             let ending = state.ended(hsm: hsm, epoch: epoch, reason: reason, now: now)
-            // In the same step: a pool that stops must not miss a worker that is in neither place.
+            // In the same step: a pool that stops must not miss a worker that is in neither set.
             if let pid = ending?.worker?.pid { state.dying.insert(pid) }
             return ending
         }
@@ -168,13 +168,13 @@ extension HSMPool {
 
     /// Takes the exit status of a worker, once: the number may belong to another process afterwards.
     private func reap(_ pid: Int32) -> Bool {
-        let (isGone, place) = state.withLock { state -> (Bool, (hsm: Int, epoch: UInt64)?) in
+        let (isGone, vacated) = state.withLock { state -> (Bool, (hsm: Int, epoch: UInt64)?) in
             guard state.dying.contains(pid) else { return (true, nil) }
             guard WorkerProcess.reap(pid) else { return (false, nil) }
             state.dying.remove(pid)
             return (true, state.leaving.removeValue(forKey: pid))
         }
-        if let place { left(place.hsm, epoch: place.epoch) }
+        if let vacated { left(vacated.hsm, epoch: vacated.epoch) }
         return isGone
     }
 

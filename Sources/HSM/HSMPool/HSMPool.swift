@@ -25,11 +25,11 @@ package final class HSMPool: KeyOperationPool {
     let noted = Mutex(NotedKeys())
     let notedUses: Mutex<NotedUses>
     let summaries = Mutex(KeySummaries())
-    /// Told when another node should hear of this one's HSMs or keys anew.
+    /// Informed when another node should learn of this one's HSMs or keys anew.
     let observer = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// - Parameters:
-    ///   - journal: keeps the canaries and what other processes of the host are told.
+    ///   - journal: keeps the canaries and what other processes of the host are to know.
     ///   - group: the event loops of the listener, so that a request and its lane share a loop.
     package init(
         settings: PoolSettings, journal: any PoolJournal = NoJournal(), group: MultiThreadedEventLoopGroup,
@@ -49,11 +49,11 @@ package final class HSMPool: KeyOperationPool {
 
     /// Starts every worker. Returns at once; operations wait for workers that are on their way up.
     package func start() {
-        let places = state.withLock { state in
+        let positions = state.withLock { state in
             state.isStarted = true
             return state.hsms.indices
         }
-        for hsm in places { startWorker(hsm, after: 0) }
+        for hsm in positions { startWorker(hsm, after: 0) }
         watch()
     }
 
@@ -157,7 +157,7 @@ package final class HSMPool: KeyOperationPool {
             case .restart(let hsm, let reason): replaceWorker(hsm, reason: reason)
             case .start(let hsm, let pause): startWorker(hsm, after: pause)
             case .order(let lane, let operation, let generation): lane.order(operation, generation: generation)
-            case .tell(let control, let message): control.send(message)
+            case .sendToWorker(let control, let message): control.send(message)
             case .keep(let canary): journal.keep(canary)
             case .keysChanged: changed()
             case .drop(let label): journal.drop(canaryOf: label)

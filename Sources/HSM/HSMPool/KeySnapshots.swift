@@ -11,8 +11,8 @@ import Routing
 struct KeyView {
     private let proof: KeyProof
     private let useCounts: KeyUseCounts
-    /// Those of the configuration, in its order: place and name.
-    private let hsms: [(place: Int, name: String)]
+    /// Those of the configuration, in its order: position and name.
+    private let hsms: [(position: Int, name: String)]
 
     init(_ state: borrowing PoolState) {
         proof = state.proof
@@ -74,7 +74,7 @@ struct KeySummaries: Sendable {
     }
 }
 
-/// What peers are told of the keys as a whole.
+/// What peers are sent of the keys as a whole.
 struct KeySummary: Sendable {
     let canaries: String
     let unserved: [KeyLabel]

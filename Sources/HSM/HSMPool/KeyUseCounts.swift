@@ -5,7 +5,7 @@ import Routing
 
 /// How often each HSM has used each key since the node started. Pure.
 struct KeyUseCounts {
-    /// By label, then by the HSM's place.
+    /// By label, then by the HSM's position.
     private var keys: [KeyLabel: [KeyUses]] = [:]
     /// Uses by HSMs that are gone.
     private var departed: [KeyLabel: KeyUses] = [:]
@@ -40,7 +40,7 @@ struct KeyUseCounts {
         return totals
     }
 
-    /// An HSM has left its place; `heir` is the place of the HSM of the same name that goes on, if there is one.
+    /// An HSM has left its position; `heir` is the position of the HSM of the same name that goes on, if there is one.
     mutating func vacate(_ hsm: Int, heir: Int?) {
         guard heir != hsm else { return }
         for (label, counts) in keys where counts.indices.contains(hsm) && !counts[hsm].isEmpty {
@@ -90,7 +90,7 @@ package struct NotedUses: Sendable {
             new[label] = KeyUses(
                 encrypts: own.encrypts &- before.encrypts, decrypts: own.decrypts &- before.decrypts)
             let encrypts = total(of: label, own: own).encrypts
-            // The first time counts as a step from nothing: people are told again after each start.
+            // The first time counts as a step from nothing: people are informed again after each start.
             let known = reported[label] == nil ? 0 : total(of: label, own: before).encrypts
             if KeyUseLimit.quarters(of: encrypts) > KeyUseLimit.quarters(of: known) {
                 reached.append((label, encrypts))

@@ -4,7 +4,7 @@ import NIOCore
 import Routing
 import SecureMemory
 
-/// Told what happens on lanes, on the lane's event loop.
+/// Informed of what happens on lanes, on the lane's event loop.
 protocol LaneDelegate: AnyObject, Sendable {
     func laneAnswered(_ lane: LaneID, answer: LaneAnswer)
     /// - Parameter call: generation of what the worker had read and not answered; `nil` when there is nothing of which
@@ -57,7 +57,7 @@ final class LaneConnection: ChannelInboundHandler, WorkerLane, @unchecked Sendab
             operation: operation, generation: generation, deadline: .max, keyReference: 0, aadLength: 0, ivLength: 0,
             dataLength: 0)
         eventLoop.execute {
-            self.write(header, parts: [])
+            self.write(header, fields: [])
         }
     }
 
@@ -66,17 +66,17 @@ final class LaneConnection: ChannelInboundHandler, WorkerLane, @unchecked Sendab
     }
 
     private func write(_ header: LaneRequestHeader, _ operation: KeyOperation) {
-        write(header, parts: [operation.additionalData, operation.initializationVector, operation.data])
+        write(header, fields: [operation.additionalData, operation.initializationVector, operation.data])
     }
 
-    private func write(_ header: LaneRequestHeader, parts: [SecretBytes]) {
+    private func write(_ header: LaneRequestHeader, fields: [SecretBytes]) {
         guard let context else { return }
         let frame = frames.add { frame in
             frame.writeWithUnsafeMutableBytes(minimumWritableBytes: LaneRequestHeader.size) { target in
                 header.encode(into: target)
                 return LaneRequestHeader.size
             }
-            for part in parts { _ = part.withUnsafeBytes { frame.writeBytes($0) } }
+            for field in fields { _ = field.withUnsafeBytes { frame.writeBytes($0) } }
         }
         context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
         // Nobody was there to read it.

@@ -2,19 +2,19 @@
 import LaneProtocol
 import Routing
 
-// What people are told of each HSM, and the workers that have fallen silent.
+// What people are shown of each HSM, and the workers that have fallen silent.
 
 extension PoolState {
-    /// Health may be told from probes at most this old, nanoseconds (XKS 1.0.3, "GetHealthStatus": 60 s). The time in which
-    /// the whole node stood still is none of the HSM's: it is probed as soon as both go on.
+    /// Health may be reported from probes at most this old, nanoseconds (XKS 1.0.3, "GetHealthStatus": 60 s). The time
+    /// in which the whole node stood still is none of the HSM's: it is probed as soon as both go on.
     private static let oldestProbe: UInt64 = 60_000_000_000
-    /// From this share of soft failures on people are told.
+    /// From this share of soft failures on people are informed.
     private static let notableFailures = 0.1
 
     /// Brings every HSM's condition up to date. Returns those that changed.
     mutating func refreshConditions(now: UInt64) -> [HSMTransition] {
         var changes: [HSMTransition] = []
-        // Of two places with one name people are told of the one that serves.
+        // Of two positions with one name people are shown the one that serves.
         for index in hsms.indices where hsms[index].isShown {
             let (condition, reason) = condition(of: index, now: now)
             if hsms[index].conditionSince == 0 { hsms[index].conditionSince = now }
@@ -111,8 +111,8 @@ extension PoolState {
     func silent(now: UInt64) -> [(hsm: Int, reason: String)] {
         hsms.indices.compactMap { hsm in
             let entry = hsms[hsm]
-            guard entry.worker != nil, awake(now) > entry.lastHeard else { return nil }
-            let silence = awake(now) - entry.lastHeard
+            guard entry.worker != nil, awake(now) > entry.lastReceived else { return nil }
+            let silence = awake(now) - entry.lastReceived
             let phase = machine.phase(of: hsm)
             let stuckAfter = entry.settings.traits.stuckAfter
             let patience =

@@ -52,7 +52,7 @@ extension PoolState {
             lane, generation: answer.header.generation, disposition: disposition, now: now)
         var effects = effects(of: actions, answer: answer, now: now)
         if disposition == .keyMissing, let control = hsms[lane.hsm].worker?.control {
-            effects.append(.tell(control, .readCatalogue))
+            effects.append(.sendToWorker(control, .readCatalogue))
         }
         return effects
     }
@@ -73,15 +73,15 @@ extension PoolState {
 package struct WorkerEnding {
     /// Present where there was one, whose sockets are to be closed.
     package var worker: WorkerHandle?
-    /// It was told to end, and may log out first.
+    /// It was asked to end, and may log out first.
     package var isDismissed: Bool
     package var effects: [PoolEffect]
     package var changes: [HSMTransition]
 }
 
 extension PoolState {
-    /// A worker is to be started for an HSM whose last one was of the epoch `before`. Returns the new one's epoch; `nil`
-    /// where it is not to be started any more, because the place was left or another start was sooner.
+    /// A worker is to be started for an HSM whose last one was of the epoch `before`. Returns the new one's epoch;
+    /// `nil` where it is not to be started any more, because the position was left or another start was sooner.
     package mutating func beginStart(of hsm: Int, after before: UInt64, now: UInt64) -> UInt64? {
         guard !isStopping, hsms[hsm].epoch == before, hsms[hsm].role.isMember else { return nil }
         hsms[hsm].epoch += 1
@@ -89,19 +89,19 @@ extension PoolState {
         return hsms[hsm].epoch
     }
 
-    /// A worker's process has been started. Returns what it is to be told first; `nil` where it is not wanted any more.
+    /// A worker's process has been started. Returns what it is to be sent first; `nil` where it is not wanted any more.
     package mutating func started(
         _ worker: WorkerHandle, hsm: Int, epoch: UInt64, now: UInt64
     ) -> NodeMessage? {
         guard hsms[hsm].epoch == epoch, !isStopping else { return nil }
         hsms[hsm].worker = worker
-        hsms[hsm].lastHeard = awake(now)
+        hsms[hsm].lastReceived = awake(now)
         hsms[hsm].absence.workerStarted()
         return .offer(hsms[hsm].settings.offered)
     }
 
     /// A worker has said something. `nil` where it is one that is not listened to any more.
-    package mutating func heard(
+    package mutating func received(
         _ message: WorkerMessage, hsm: Int, epoch: UInt64, now: UInt64, unixSeconds: Int64
     ) -> (effects: [PoolEffect], changes: [HSMTransition])? {
         guard hsms[hsm].epoch == epoch else { return nil }
@@ -151,7 +151,7 @@ extension PoolState {
         effects += self.effects(of: proof.tick(now: now), now: now)
         for (hsm, reason) in silent(now: now) {
             // Said once for each silence: the worker is as good as dead.
-            hsms[hsm].lastHeard = awake(now)
+            hsms[hsm].lastReceived = awake(now)
             switch machine.phase(of: hsm) {
             case .serving, .probing: break
             case .starting, .down:

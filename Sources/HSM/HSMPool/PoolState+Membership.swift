@@ -2,18 +2,19 @@
 import LaneProtocol
 import Routing
 
-// Whose the places of the pool are. An HSM keeps its place for its life: what names it elsewhere, in key stores and in
-// operations, must not come to mean another. So a place is given to an HSM of another name only when the HSMs have been
-// given anew twice since it was left: whoever keeps places has asked for them again by then.
+// Whose the positions of the pool are. An HSM keeps its position for its life: what names it elsewhere, in key stores
+// and in operations, must not come to mean another. So a position is given to an HSM of another name only when the HSMs
+// have been given anew twice since it was left: whoever keeps positions has asked for them again by then.
 
-/// What an HSM is to the pool. A name of the configuration has one place, or two while its settings change.
+/// What an HSM is to the pool. A name of the configuration has one position, or two while its settings change.
 enum HSMRole {
     case member
     /// Has the new settings of the HSM at `old`, and takes over when it serves, at the latest at `until`.
     case incoming(old: Int, until: UInt64)
     /// Serves until its successor at `new` does.
     case outgoing(new: Int)
-    /// Gets nothing new, and goes when nobody waits for it any more. `successor` begins in the same place afterwards.
+    /// Gets nothing new, and goes when nobody waits for it any more. `successor` begins in the same position
+    /// afterwards.
     case retired(successor: PoolMember?)
     /// Nobody's since that generation.
     case vacant(since: UInt64)
@@ -34,18 +35,20 @@ enum HSMRole {
 extension PoolState {
     // MARK: Names
 
-    /// The place that a name of the configuration is shown by: the HSM that serves, until its successor does.
-    func place(of name: String) -> Int? {
-        let places = hsms.indices.filter { hsms[$0].settings.name == name && !hsms[$0].role.isVacant }
-        if let member = places.first(where: { hsms[$0].role.isMember && !hsms[$0].role.isIncoming }) { return member }
-        return places.first { hsms[$0].role.isIncoming } ?? places.first { hsms[$0].successor != nil }
+    /// The position that a name of the configuration is shown by: the HSM that serves, until its successor does.
+    func position(of name: String) -> Int? {
+        let positions = hsms.indices.filter { hsms[$0].settings.name == name && !hsms[$0].role.isVacant }
+        if let member = positions.first(where: { hsms[$0].role.isMember && !hsms[$0].role.isIncoming }) {
+            return member
+        }
+        return positions.first { hsms[$0].role.isIncoming } ?? positions.first { hsms[$0].successor != nil }
     }
 
-    /// The places of all HSMs of the configuration, in its order.
-    var shown: [Int] { names.compactMap { place(of: $0) } }
+    /// The positions of all HSMs of the configuration, in its order.
+    var shown: [Int] { names.compactMap { position(of: $0) } }
 
-    /// Every place of the HSMs of these names; of all that are in the configuration when there are none.
-    func places(of wanted: [String]?) -> HSMSet {
+    /// Every position of the HSMs of these names; of all that are in the configuration when there are none.
+    func positions(of wanted: [String]?) -> HSMSet {
         HSMSet(
             hsms.indices.filter { hsm in
                 let belongs = hsms[hsm].role.isMember || hsms[hsm].successor != nil
@@ -53,23 +56,23 @@ extension PoolState {
             })
     }
 
-    /// Places that an HSM may be given whose name none of the earlier ones had.
-    private var freePlaces: HSMSet {
+    /// Positions that an HSM may be given whose name none of the earlier ones had.
+    private var freePositions: HSMSet {
         HSMSet(
-            (0..<HSMSet.capacity).filter { place in
-                guard hsms.indices.contains(place) else { return true }
-                guard case .vacant(let since) = hsms[place].role else { return false }
+            (0..<HSMSet.capacity).filter { position in
+                guard hsms.indices.contains(position) else { return true }
+                guard case .vacant(let since) = hsms[position].role else { return false }
                 return generation >= since &+ 2
             })
     }
 
     // MARK: Coming
 
-    /// Gives an HSM a place, and returns it; its worker is still to be started.
+    /// Gives an HSM a position, and returns it; its worker is still to be started.
     mutating func add(
-        _ member: PoolMember, as role: HSMRole, to places: HSMSet, isDrained: Bool, now: UInt64
+        _ member: PoolMember, as role: HSMRole, to positions: HSMSet, isDrained: Bool, now: UInt64
     ) -> Int? {
-        guard let hsm = machine.add(member.traits, to: places) else { return nil }
+        guard let hsm = machine.add(member.traits, to: positions) else { return nil }
         var entry = HSMEntry(settings: member)
         entry.role = role
         if hsms.indices.contains(hsm) {
@@ -83,15 +86,15 @@ extension PoolState {
         return hsm
     }
 
-    /// An HSM of a name that has no place.
+    /// An HSM of a name that has no position.
     mutating func add(new member: PoolMember, isDrained: Bool, now: UInt64) -> Int? {
-        add(member, as: .member, to: freePlaces, isDrained: isDrained, now: now)
+        add(member, as: .member, to: freePositions, isDrained: isDrained, now: now)
     }
 
-    /// An HSM with other settings than the one at `old`, beside it; `nil` when there is no place for it.
+    /// An HSM with other settings than the one at `old`, beside it; `nil` when there is no position for it.
     mutating func add(successor member: PoolMember, of old: Int, until: UInt64, now: UInt64) -> Int? {
         let role = HSMRole.incoming(old: old, until: until)
-        guard let new = add(member, as: role, to: freePlaces, isDrained: machine.isDrained(old), now: now) else {
+        guard let new = add(member, as: role, to: freePositions, isDrained: machine.isDrained(old), now: now) else {
             return nil
         }
         hsms[old].role = .outgoing(new: new)
@@ -106,7 +109,7 @@ extension PoolState {
         guard isOfferAnother else { return [] }
         hsms[hsm].absence.keepOnly(member.offered.contains)
         let effects = effects(of: proof.withdrawn(hsm: hsm, except: member.offered.contains, now: now), now: now)
-        return effects + (hsms[hsm].worker.map { [.tell($0.control, .offer(member.offered))] } ?? [])
+        return effects + (hsms[hsm].worker.map { [.sendToWorker($0.control, .offer(member.offered))] } ?? [])
     }
 
     // MARK: Going
@@ -129,7 +132,7 @@ extension PoolState {
     /// The HSM at `new` stands for both from now on.
     mutating func handOver(from old: Int, to new: Int, now: UInt64) -> [PoolEffect] {
         hsms[new].role = .member
-        // People are told of one HSM: what it was like until now is what they know.
+        // People are shown one HSM: what it was like until now is what they know.
         (hsms[new].condition, hsms[new].conditionSince) = (hsms[old].condition, hsms[old].conditionSince)
         return retire(old, now: now)
     }
@@ -139,8 +142,8 @@ extension PoolState {
         hsms.indices.filter { hsms[$0].role.isRetired && !hsms[$0].isLeaving && !machine.isNeeded($0) }
     }
 
-    /// The worker of a retired HSM is gone, or there was none: its place is left. Returns what follows, and whether its
-    /// successor has begun in it.
+    /// The worker of a retired HSM is gone, or there was none: its position is left. Returns what follows, and whether
+    /// its successor has begun in it.
     mutating func vacate(_ hsm: Int, now: UInt64) -> (effects: [PoolEffect], isTaken: Bool) {
         guard case .retired(let successor) = hsms[hsm].role else { return ([], false) }
         let name = hsms[hsm].settings.name
@@ -152,19 +155,19 @@ extension PoolState {
         effects += self.effects(of: machine.free(hsm, now: now), now: now)
         hsms[hsm].complaints = []
         guard let successor, !isStopping else {
-            useCounts.vacate(hsm, heir: place(of: name))
+            useCounts.vacate(hsm, heir: position(of: name))
             for id in operations.keys { operations[id]?.permitted.remove(hsm) }
             return (effects, false)
         }
-        let place = add(successor, as: .member, to: [hsm], isDrained: isDrained, now: now)
-        return (effects, place != nil)
+        let position = add(successor, as: .member, to: [hsm], isDrained: isDrained, now: now)
+        return (effects, position != nil)
     }
 }
 
 extension HSMEntry {
-    /// True where people know the HSM by this place.
+    /// True where people know the HSM by this position.
     var isShown: Bool { role.isMember && !role.isIncoming || successor != nil }
 
-    /// What begins in its place when it has gone.
+    /// What begins in its position when it has gone.
     var successor: PoolMember? { if case .retired(let successor) = role { successor } else { nil } }
 }

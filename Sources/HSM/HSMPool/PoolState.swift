@@ -12,9 +12,9 @@ package enum PoolEffect {
     case complete(@Sendable (OperationResult) -> Void, OperationResult)
     case restart(hsm: Int, reason: String)
     case start(hsm: Int, pause: UInt64)
-    case tell(any WorkerControl, NodeMessage)
+    case sendToWorker(any WorkerControl, NodeMessage)
     case keep(Canary)
-    /// What HSMs may serve, or what peers are told of keys, has changed.
+    /// What HSMs may serve, or what peers are sent of keys, has changed.
     case keysChanged
     case drop(KeyLabel)
     case keepForget(ForgetOrder)
@@ -26,11 +26,12 @@ struct HSMEntry {
     /// The worker's, from its start on.
     var settings: PoolMember
     var role = HSMRole.member
-    /// Counts the starts of workers in this place, whosever it is; what an earlier one still says is not listened to.
+    /// Counts the starts of workers in this position, whosever it is; what an earlier one still says is not listened
+    /// to.
     var epoch: UInt64 = 0
     var worker: WorkerHandle?
     var identity: TokenIdentity?
-    /// Key objects that cannot serve, as its worker last told.
+    /// Key objects that cannot serve, as its worker last reported.
     var complaints: [CatalogueComplaint] = []
     var capabilities: TokenCapabilities?
     /// Lanes with a session that the worker says it has, until its first catalogue makes it usable.
@@ -45,14 +46,14 @@ struct HSMEntry {
     var condition = HSMCondition.starting
     var conditionSince: UInt64 = 0
     /// When the worker was started, or last said something: on the clock of `PoolState.awake`.
-    var lastHeard: UInt64 = 0
+    var lastReceived: UInt64 = 0
     /// When a probe last ended, in whatever way, on the same clock; 0 before the first.
     var lastProbed: UInt64 = 0
     /// Answers that were failures of the HSM.
     var failures: UInt64 = 0
     /// What its word is worth that it has no key of a label.
     var absence = AbsenceWatch()
-    /// It is retired, and its worker has been told to end.
+    /// It is retired, and its worker has been asked to end.
     var isLeaving = false
 
     init(settings: PoolMember) { self.settings = settings }
@@ -98,7 +99,7 @@ package struct WorkerHandle {
     }
 }
 
-/// An operation and whom to tell of its end.
+/// An operation and whom to inform of its end.
 struct PendingOperation {
     var operation: KeyOperation
     /// The HSMs that the key store may use.
@@ -116,10 +117,10 @@ struct PoolWaiter {
 package struct PoolState {
     package internal(set) var machine: PoolMachine
     package internal(set) var proof: KeyProof
-    /// By place. A place is never taken away, only left (`HSMRole.vacant`).
+    /// By position. A position is never taken away, only left (`HSMRole.vacant`).
     var hsms: [HSMEntry] = []
     /// `KeyProof.sharedVersion` that `keysChanged` was last said for.
-    var toldVersion: UInt64 = 0
+    var announcedVersion: UInt64 = 0
     var useCounts = KeyUseCounts()
     /// The HSMs of the configuration, in its order.
     var names: [String] = []
@@ -135,7 +136,7 @@ package struct PoolState {
     var spawning = 0
     /// Workers that were killed and whose exit status has not been taken.
     var dying: Set<Int32> = []
-    /// Those of them whose HSM leaves with them: the place and its epoch.
+    /// Those of them whose HSM leaves with them: the position and its epoch.
     var leaving: [Int32: (hsm: Int, epoch: UInt64)] = [:]
     var waiters: [PoolWaiter] = []
 
@@ -154,8 +155,8 @@ package struct PoolState {
         }
     }
 
-    /// HSMs that have a worker which has told its keys.
-    var heard: HSMSet { members { $0 == .serving || $0 == .probing } }
+    /// HSMs that have a worker which has listed its keys.
+    var responding: HSMSet { members { $0 == .serving || $0 == .probing } }
 
     /// On the way of every request.
     private func members(in isWanted: (HSMPhase) -> Bool) -> HSMSet {
@@ -192,12 +193,12 @@ package struct PoolState {
             }
             for restart in next.restarts {
                 hsms[restart.hsm].outReason = restart.reason
-                hsms[restart.hsm].lastHeard = awake(now)
+                hsms[restart.hsm].lastReceived = awake(now)
                 effects.append(.restart(hsm: restart.hsm, reason: restart.reason))
             }
             for start in next.starts { effects.append(.start(hsm: start.hsm, pause: start.pause)) }
             for hsm in next.probes {
-                if let control = hsms[hsm].worker?.control { effects.append(.tell(control, .probe)) }
+                if let control = hsms[hsm].worker?.control { effects.append(.sendToWorker(control, .probe)) }
             }
             current = following.popLast()
         }

@@ -26,7 +26,7 @@ struct WorkerProcess {
         "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER",
     ]
 
-    /// Starts a worker and tells it what to do. Blocks for a few milliseconds: not for an event loop.
+    /// Starts a worker and sends it its configuration. Blocks for a few milliseconds: not for an event loop.
     ///
     /// - Parameter openLanes: how many of its lanes get a session at once.
     static func start(
@@ -143,8 +143,8 @@ private final class CStringArray {
     }
 }
 
-/// Tells of the end of child processes, whatever their sockets say: a library may have forked a helper, which holds the
-/// worker's sockets open after the worker has gone.
+/// Reports of the end of child processes, whatever their sockets say: a library may have forked a helper, which holds
+/// the worker's sockets open after the worker has gone.
 enum ProcessEnd {
     /// The thread does nothing but wait.
     private static let stackSize = 128 * 1024

@@ -221,7 +221,7 @@ extension ReturnCode {
         }
     }
 
-    /// True when the code tells of token or session, and nothing of what was tried.
+    /// True when the code is about token or session, and not about what was tried.
     var isAboutTheHSM: Bool {
         switch self {
         case .hostMemory, .deviceMemory, .deviceError, .deviceRemoved, .tokenNotPresent, .tokenNotRecognized,

@@ -7,9 +7,9 @@
 package struct CatalogueSchedule: Sendable {
     /// A round may take one part in so many of the time from its beginning to the next one's.
     package static let share: UInt64 = 10
-    /// First and longest pause between two listings that are told while a first round goes on, nanoseconds.
-    package static let firstTelling: UInt64 = 1_000_000_000
-    package static let longestTelling: UInt64 = 30_000_000_000
+    /// First and longest pause between two listings that are sent while a first round goes on, nanoseconds.
+    package static let firstReportPause: UInt64 = 1_000_000_000
+    package static let longestReportPause: UInt64 = 30_000_000_000
 
     private let interval: UInt64
     /// When the next round is due; 0 is at once.
@@ -25,8 +25,8 @@ package struct CatalogueSchedule: Sendable {
     private var lastEnd: UInt64 = 0
     private var isDemanded = false
     private var isDemandUrgent = false
-    private var nextTelling: UInt64 = 0
-    private var tellingPause = CatalogueSchedule.firstTelling
+    private var nextReport: UInt64 = 0
+    private var reportPause = CatalogueSchedule.firstReportPause
 
     /// - Parameter interval: from one round to the next, where rounds cost little, nanoseconds.
     package init(interval: UInt64) { self.interval = max(interval, 1) }
@@ -53,17 +53,17 @@ package struct CatalogueSchedule: Sendable {
     package mutating func begin(now: UInt64) {
         isReading = true
         cost = 0
-        if !hasRead, nextTelling == 0 { nextTelling = now &+ tellingPause }
+        if !hasRead, nextReport == 0 { nextReport = now &+ reportPause }
     }
 
     /// So long the token has been kept busy by steps of the round.
     package mutating func spent(_ nanoseconds: UInt64) { cost &+= nanoseconds }
 
-    /// True when what has been read so far is to be told, because the first round takes long.
-    package mutating func isTimeToTell(_ now: UInt64) -> Bool {
-        guard !hasRead, isReading, now >= nextTelling else { return false }
-        tellingPause = min(tellingPause * 2, Self.longestTelling)
-        nextTelling = now &+ tellingPause
+    /// True when what has been read so far is to be sent, because the first round takes long.
+    package mutating func isTimeToReport(_ now: UInt64) -> Bool {
+        guard !hasRead, isReading, now >= nextReport else { return false }
+        reportPause = min(reportPause * 2, Self.longestReportPause)
+        nextReport = now &+ reportPause
         return true
     }
 

@@ -11,7 +11,7 @@ final class ControlChannel: Sendable {
 
     init(descriptor: Int32) { self.descriptor = descriptor }
 
-    /// Sends a message whole. When the node is gone there is nobody to tell: the reader notices and ends the process.
+    /// Sends a message whole. When the node is gone there is nobody to inform: the reader notices and ends the process.
     func send(_ message: WorkerMessage) {
         let bytes = message.encoded()
         sending.withLock { _ in

@@ -11,7 +11,7 @@ package struct HSMListing: Sendable, Equatable {
         package var label: KeyLabel?
         /// CKA_ID in hexadecimal.
         package var id: String
-        /// `nil` when the token does not tell.
+        /// `nil` when the token does not say.
         package var bits: Int?
         package var usage: KeyUsage
         /// Why it cannot serve, where reading it shows that already; empty otherwise.

@@ -28,7 +28,7 @@ struct Keeper {
         self.doorbell = doorbell
     }
 
-    /// Runs until something makes the worker useless; tells the node what.
+    /// Runs until something makes the worker useless; informs the node what.
     func run() -> Never {
         do throws(WorkerFailure) {
             let token = try OpenToken.open(
@@ -53,13 +53,13 @@ struct Keeper {
     private func keep(_ rounds: inout KeeperRounds) throws(WorkerFailure) {
         var probes = ProbeSchedule(interval: UInt64(max(configuration.probeInterval, 50)) * 1_000_000)
         while true {
-            // Before it has told keys the node gives it nothing, and its probes say nothing.
-            let next = rounds.hasToldKeys ? min(rounds.nextReading, probes.next) : rounds.nextReading
+            // Before it has listed keys the node gives it nothing, and its probes say nothing.
+            let next = rounds.hasSentKeys ? min(rounds.nextReading, probes.next) : rounds.nextReading
             let tasks = try doorbell.wait(until: next)
             if let offered = doorbell.takeOffered() { rounds.offer(offered) }
             if tasks.contains(.readCatalogue) { rounds.demandReading() }
             let isProbeDue = tasks.contains(.probe) || claviger_monotonic_nanoseconds() >= probes.next
-            if rounds.hasToldKeys, isProbeDue {
+            if rounds.hasSentKeys, isProbeDue {
                 let report = try rounds.probe()
                 control.send(.probe(report))
                 let mayGoOn = probes.record(
@@ -117,7 +117,7 @@ struct Keeper {
     private func start(number: Int, _ session: TokenLaneSession, isOpen: Bool, _ shared: SharedToken) -> Bool {
         let descriptor = firstLaneDescriptor + Int32(number)
         return startThread(name: "lane \(number)", batch: true) {
-            // The channel closes the socket with the lane, and so tells the node.
+            // The channel closes the socket with the lane, and so informs the node.
             guard let channel = LaneChannel(descriptor: descriptor, profile: shared.profile),
                 let ivs = IVPool(history: shared.ivHistory)
             else {

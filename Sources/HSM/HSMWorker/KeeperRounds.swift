@@ -10,13 +10,13 @@ struct KeeperRounds {
     private let control: ControlChannel
     private let session: KeeperSession
     private var canaries: Canaries<KeeperSession>
-    /// What key stores offer; `nil` until the node has told it. Nothing is read before.
+    /// What key stores offer; `nil` until the node has sent it. Nothing is read before.
     private var offered: OfferedKeys?
     private var reader = KeyReader()
     private var attributes = KeyAttributes()
     private var schedule: CatalogueSchedule
     private var catalogue = KeyCatalogue()
-    private var findings = KeyFindings()
+    private var results = KeySearchResults()
     /// The login's restorations when the round began.
     private var restorations: UInt64 = 0
     /// True when the round has been begun anew after a failure.
@@ -60,8 +60,8 @@ struct KeeperRounds {
 
     // MARK: Keys
 
-    /// True once the node has been told of keys.
-    var hasToldKeys: Bool { lastSent != nil }
+    /// True once the node has been informed of keys.
+    var hasSentKeys: Bool { lastSent != nil }
 
     /// When `readKeys` has something to do; 0 is at once.
     var nextReading: UInt64 { offered == nil ? .max : schedule.isReading ? 0 : schedule.next }
@@ -76,8 +76,8 @@ struct KeeperRounds {
     /// Has the keys read anew: a handle has led nowhere, or the node asks.
     mutating func demandReading() { schedule.demand(isUrgent: true) }
 
-    /// Reads keys until `end`, if it is time, and tells the node at the end of a round that changed something. When the
-    /// token cannot be asked, what was known stands: the probe reports how the token is.
+    /// Reads keys until `end`, if it is time, and informs the node at the end of a round that changed something. When
+    /// the token cannot be asked, what was known stands: the probe reports how the token is.
     mutating func readKeys(until end: UInt64) throws(WorkerFailure) {
         guard let offered, schedule.isDue(claviger_monotonic_nanoseconds()) else { return }
         do throws(PKCS11Error) {
@@ -90,7 +90,7 @@ struct KeeperRounds {
         } catch {
             try mend(after: error)
             guard !isSecondTry else {
-                guard hasToldKeys else { throw .call(error, doing: "searching the keys of token \"\(token.label)\"") }
+                guard hasSentKeys else { throw .call(error, doing: "searching the keys of token \"\(token.label)\"") }
                 return endRound(isComplete: false)
             }
             isSecondTry = true
@@ -117,7 +117,7 @@ struct KeeperRounds {
                 return endRound(isComplete: true)
             }
             let hasReadLabels = reader.hasReadLabels && !hadReadLabels && !schedule.hasRead
-            if hasReadLabels || schedule.isTimeToTell(now) { try take(isGrowing: true) }
+            if hasReadLabels || schedule.isTimeToReport(now) { try take(isGrowing: true) }
             hadReadLabels = reader.hasReadLabels
             switch step {
             case .search(let label):
@@ -143,7 +143,7 @@ struct KeeperRounds {
         guard session.loginStands(), shared.login.restorations == restorations else {
             throw PKCS11Error(function: .findObjects, code: .userNotLoggedIn)
         }
-        findings = reader.findings
+        results = reader.results
         send(isGrowing: isGrowing)
     }
 
@@ -175,7 +175,7 @@ struct KeeperRounds {
 
     private mutating func send(isGrowing: Bool) {
         var state = catalogue.update(
-            findings, isGrowing: isGrowing, named: offered?.labels ?? [], token: token.label)
+            results, isGrowing: isGrowing, named: offered?.labels ?? [], token: token.label)
         state.listing.complaints += standingComplaints
         if let refusal = session.refusal {
             state.listing.complaints.append(
@@ -188,7 +188,7 @@ struct KeeperRounds {
         guard state != lastSent else { return }
         lastSent = state
         // The lanes know a key before the node may name it.
-        shared.keys.replace(with: state.places)
+        shared.keys.replace(with: state.handles)
         control.send(.catalogue(state.listing))
     }
 

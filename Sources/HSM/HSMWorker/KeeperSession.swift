@@ -45,7 +45,7 @@ final class KeeperSession: LaneSession {
         }
     }
 
-    /// What the token tells of a key object.
+    /// What the token reports of a key object.
     func describe(_ key: ObjectHandle, attributes: inout KeyAttributes) throws(PKCS11Error) -> KeyReading {
         guard let session else { throw CallResult.noSession(.getAttributeValue).error }
         do {
@@ -113,7 +113,7 @@ final class KeeperSession: LaneSession {
         return (try? session?.userIsLoggedIn()) ?? false
     }
 
-    func place(ofKey reference: UInt32) -> KeyPlace { shared.keys.place(of: reference) }
+    func handle(ofKey reference: UInt32) -> KeyHandle { shared.keys.handle(of: reference) }
 
     func catalogueIsStale() { shared.doorbell.ring(.readCatalogue) }
 

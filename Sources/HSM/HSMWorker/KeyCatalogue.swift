@@ -6,24 +6,24 @@ import PKCS11
 package struct CatalogueState: Sendable, Equatable {
     package var listing = KeyListing()
     /// Where the numbers of the entries lead, and those of earlier ones whose label is still there.
-    package var places: [UInt32: KeyPlace] = [:]
+    package var handles: [UInt32: KeyHandle] = [:]
 
     package init() {}
 }
 
-/// Gives the keys of a token their numbers, and tells which of them cannot serve. Pure.
+/// Gives the keys of a token their numbers, and reports which of them cannot serve. Pure.
 ///
 /// A number stands for one object under one label, as long as the worker lives, and is never given to another: a key
 /// that goes and comes back, or whose check value or unique id changes under its handle, is another key until it is
 /// proven to be the same.
 package struct KeyCatalogue: Sendable {
-    /// Most keys that are told.
+    /// Most keys that are listed.
     package static let mostKeys = 10_000
     /// Most bytes that the entries may take in their message; the rest of it is left to complaints.
     package static let mostBytes = largestControlMessage - 512 * 1024
-    /// Most complaints that are told; the rest is counted.
+    /// Most complaints that are reported; the rest is counted.
     package static let mostComplaints = 200
-    /// Most objects whose label is no UTF-8 that are told one by one.
+    /// Most objects whose label is no UTF-8 that are reported one by one.
     package static let mostStrangeLabels = 8
     /// Most numbers remembered that lead nowhere any more; the oldest are forgotten first.
     package static let mostRetired = 20_000
@@ -32,10 +32,10 @@ package struct KeyCatalogue: Sendable {
         var label: KeyLabel
         var identity: KeyIdentity
         var reference: UInt32
-        /// As it was told last.
+        /// As it was listed last.
         var entry: CatalogueEntry
 
-        /// What a token does not tell this time is what it was, but for CKA_ID, which anybody may take away.
+        /// What a token does not show this time is what it was, but for CKA_ID, which anybody may take away.
         func isSame(as key: KeyDescription) -> Bool {
             key.label == label && key.identity.id == identity.id && !identity.contradicts(key.identity)
         }
@@ -51,22 +51,22 @@ package struct KeyCatalogue: Sendable {
     /// Takes what a search found.
     ///
     /// - Parameters:
-    ///   - isGrowing: the token is still being read. What was told before and has not been found again stands.
+    ///   - isGrowing: the token is still being read. What was listed before and has not been found again stands.
     ///   - named: labels that key stores name one by one.
     ///   - token: the token's label, for the complaints.
     package mutating func update(
-        _ findings: KeyFindings, isGrowing: Bool = false, named: Set<KeyLabel> = [], token: String
+        _ results: KeySearchResults, isGrowing: Bool = false, named: Set<KeyLabel> = [], token: String
     ) -> CatalogueState {
         var state = CatalogueState()
         var complaints = Complaints(token: token)
-        complaints.add(unreadable: findings.unreadable)
-        complaints.add(strange: findings.keys.filter { !$0.strangeLabel.isEmpty })
-        complaints.add(nameless: findings.keys.filter { $0.label?.isEmpty ?? $0.strangeLabel.isEmpty })
-        let candidates = findings.keys.filter { complaints.isFit($0) }
+        complaints.add(unreadable: results.unreadable)
+        complaints.add(strange: results.keys.filter { !$0.strangeLabel.isEmpty })
+        complaints.add(nameless: results.keys.filter { $0.label?.isEmpty ?? $0.strangeLabel.isEmpty })
+        let candidates = results.keys.filter { complaints.isFit($0) }
         complaints.add(twins: candidates)
         var kept: [ObjectHandle: Known] = [:]
         var bytes = 0
-        var isCut = findings.isCut
+        var isCut = results.isCut
         // Keys that are named one by one come first: they are never cut off.
         let isNamed = { (key: KeyDescription) in key.label.map(named.contains) ?? false }
         for key in candidates.filter(isNamed) + candidates.filter({ !isNamed($0) }) {
@@ -82,7 +82,7 @@ package struct KeyCatalogue: Sendable {
             }
             kept[key.handle] = Known(label: label, identity: identity, reference: reference, entry: entry)
             state.listing.entries.append(entry)
-            state.places[reference] = .at(key.handle)
+            state.handles[reference] = .at(key.handle)
         }
         if isGrowing {
             for (handle, old) in known where kept[handle] == nil {
@@ -90,7 +90,7 @@ package struct KeyCatalogue: Sendable {
                 guard state.listing.entries.count < Self.mostKeys, bytes <= Self.mostBytes else { break }
                 kept[handle] = old
                 state.listing.entries.append(old.entry)
-                state.places[old.reference] = .at(handle)
+                state.handles[old.reference] = .at(handle)
             }
         }
         state.listing.entries.sort {
@@ -98,12 +98,12 @@ package struct KeyCatalogue: Sendable {
         }
         retire(keeping: kept)
         let labels = Set(kept.values.map(\.label))
-        for (reference, label) in retired where labels.contains(label) { state.places[reference] = .moved }
-        if isCut { complaints.add(cutAt: findings.isCut ? nil : state.listing.entries.count) }
+        for (reference, label) in retired where labels.contains(label) { state.handles[reference] = .moved }
+        if isCut { complaints.add(cutAt: results.isCut ? nil : state.listing.entries.count) }
         // An object without a label may be any key.
-        let isUncertain = findings.unreadable.contains { $0.label == nil }
+        let isUncertain = results.unreadable.contains { $0.label == nil }
         state.listing.extent = isGrowing ? .growing : isCut || isUncertain ? .cut : .whole
-        state.listing.others = UInt32(clamping: findings.others)
+        state.listing.others = UInt32(clamping: results.others)
         state.listing.complaints = complaints.bounded
         return state
     }
@@ -116,7 +116,7 @@ package struct KeyCatalogue: Sendable {
         return next
     }
 
-    /// What the token has ever told of it.
+    /// What the token has ever said of it.
     private func identity(of key: KeyDescription, reference: UInt32) -> KeyIdentity {
         var identity = key.identity
         if let old = known[key.handle], old.reference == reference {
@@ -146,7 +146,7 @@ private struct Complaints {
         list.append(CatalogueComplaint(label: label ?? "", reason: reason, isUndecided: isUndecided))
     }
 
-    /// True for a key that can serve as far as its attributes tell; otherwise a complaint.
+    /// True for a key that can serve as far as its attributes show; otherwise a complaint.
     mutating func isFit(_ key: KeyDescription) -> Bool {
         guard let label = key.label, !label.isEmpty else { return false }
         let id = Self.text(ofID: key.id)
@@ -223,10 +223,11 @@ private struct Complaints {
         }
     }
 
-    /// - Parameter told: how many of the offered keys are told; `nil` where not even all objects were looked at.
-    mutating func add(cutAt told: Int?) {
+    /// - Parameter reported: how many of the offered keys are reported; `nil` where not even all objects were looked
+    ///   at.
+    mutating func add(cutAt reported: Int?) {
         let reason =
-            told.map { "key stores offer more than the \($0) keys of it that are told" }
+            reported.map { "key stores offer more than the \($0) keys of it that are told" }
             ?? "holds more than \(KeyReader.mostObjects) AES keys; the others are not looked at"
         list.insert(
             CatalogueComplaint(

@@ -84,7 +84,7 @@ package struct KeyReader: Sendable {
         (beganWithLabels, hasReadLabels) = (false, false)
         let readsEverything = offered.needsFullSearch || offered.labels.count > Self.mostLabelSearches
         searches = readsEverything ? [nil] : []
-        // The first time the named keys come first, so that they can be used; later the others tell them, too.
+        // The first time the named keys come first, so that they can be used; later they come among the others, too.
         if offered.labels.count <= Self.mostLabelSearches, !readsEverything || objects.isEmpty {
             addLabelSearches()
             beganWithLabels = labelSearches > 0
@@ -162,17 +162,17 @@ package struct KeyReader: Sendable {
     }
 
     /// Everything that is known of the objects which this round has found so far.
-    package var findings: KeyFindings {
-        var findings = KeyFindings(isCut: isCut)
+    package var results: KeySearchResults {
+        var results = KeySearchResults(isCut: isCut)
         for handle in seen {
             guard let object = objects[handle] else { continue }
             let key = object.key.flatMap { isOffered($0) ? $0 : nil }
             let refusal = object.refusal.flatMap { isOfInterest($0) ? $0 : nil }
-            if let key { findings.keys.append(key) }
-            if let refusal { findings.unreadable.append(refusal) }
-            if key == nil, refusal == nil { findings.others += 1 }
+            if let key { results.keys.append(key) }
+            if let refusal { results.unreadable.append(refusal) }
+            if key == nil, refusal == nil { results.others += 1 }
         }
-        return findings
+        return results
     }
 
     private mutating func addLabelSearches() {
@@ -207,7 +207,7 @@ package struct KeyReader: Sendable {
     }
 
     private func isOffered(_ key: KeyDescription) -> Bool {
-        // A label that is no UTF-8 is nobody's, and is told; keys without label are, to tools that want all.
+        // A label that is no UTF-8 is nobody's, and is reported; keys without label are, to tools that want all.
         !key.strangeLabel.isEmpty || offered.includesAll || (key.label.map(offered.contains) ?? false)
     }
 

@@ -21,7 +21,7 @@ package final class LaneChannel {
     /// Takes the descriptor over and closes it in the end. `nil` when there is no memory.
     ///
     /// The token's profile says how long an encryption's IV will be: in an answer it stands before the data, so its
-    /// place must be known before the call is made.
+    /// offset must be known before the call is made.
     package init?(descriptor: Int32, profile: GCMProfile) {
         guard let incoming = PrivatePages(byteCount: LaneRequestHeader.size + LaneFrame.largestPayload),
             let outgoing = PrivatePages(

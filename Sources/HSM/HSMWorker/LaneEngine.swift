@@ -61,7 +61,7 @@ package struct LaneEngine<Session: LaneSession> {
         let start = session.now()
         guard request.deadline > start else { return LaneVerdict(status: .expired) }
         var call = call
-        switch session.place(ofKey: request.keyReference) {
+        switch session.handle(ofKey: request.keyReference) {
         case .at(let key): call.key = key
         case .gone: return LaneVerdict(status: .keyGone)
         case .moved:
@@ -95,7 +95,7 @@ package struct LaneEngine<Session: LaneSession> {
     private mutating func perform(_ operation: LaneOperation, _ call: GCMCall) -> CallResult {
         guard operation == .encrypt else { return session.decrypt(call) }
         guard profile.ivSource == .caller else { return encryptWithIVOfHSM(call) }
-        // A new IV for each attempt: whether a failed one has used it up, nobody can tell.
+        // A new IV for each attempt: whether a failed one has used it up, nobody knows.
         switch ivs.take(into: call.iv, refill: { session.random(into: $0) }) {
         case .taken: return session.encrypt(call)
         case .failed(let result): return result

@@ -4,7 +4,7 @@ import PKCS11
 import SecondOpinion
 
 /// Where a key of the catalogue is now.
-package enum KeyPlace: Sendable, Equatable {
+package enum KeyHandle: Sendable, Equatable {
     case at(ObjectHandle)
     /// The label is there, but under another number: the object was replaced, or a new login gave new handles.
     case moved
@@ -29,7 +29,7 @@ package protocol LaneSession {
     /// False when the session says that nobody is logged in although somebody should be.
     mutating func loginStands() -> Bool
     /// Where the key is to which the catalogue gave this number.
-    func place(ofKey reference: UInt32) -> KeyPlace
+    func handle(ofKey reference: UInt32) -> KeyHandle
     /// A handle of the catalogue led nowhere: the catalogue is out of date.
     func catalogueIsStale()
     /// The generator gave an IV of zeroes, or one that was used before.

@@ -11,7 +11,7 @@ struct Prober {
     private let profile: GCMProfile
     private let isLoggedIn: Bool
     private var key: ObjectHandle?
-    /// Tells the keys of the prober apart, whose handles may be the same.
+    /// Distinguishes the keys of the prober, whose handles may be the same.
     private var keyNumber: UInt64 = 0
     /// Why there is no probe key, if the token refused to make one.
     private(set) var refusal: PKCS11Error?
@@ -111,7 +111,7 @@ struct Prober {
 }
 
 extension ReturnCode {
-    /// True when a refused key generation tells what the token allows, not how it is.
+    /// True when a refused key generation shows what the token allows, not how it is.
     var meansUnwillingToMakeKeys: Bool {
         switch self {
         case .mechanismInvalid, .functionNotSupported, .actionProhibited, .attributeTypeInvalid,

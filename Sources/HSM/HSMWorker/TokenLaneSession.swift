@@ -93,7 +93,7 @@ struct TokenLaneSession: LaneSession {
         return (try? session?.userIsLoggedIn()) ?? false
     }
 
-    func place(ofKey reference: UInt32) -> KeyPlace { shared.keys.place(of: reference) }
+    func handle(ofKey reference: UInt32) -> KeyHandle { shared.keys.handle(of: reference) }
 
     func catalogueIsStale() { shared.doorbell.ring(.readCatalogue) }
 

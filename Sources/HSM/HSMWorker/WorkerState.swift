@@ -8,11 +8,11 @@ import Synchronization
 
 /// Where the keys are, by the catalogue's numbers. Written by the keeper, read by the lanes.
 final class KeyTable: Sendable {
-    private let places = Mutex<[UInt32: KeyPlace]>([:])
+    private let handles = Mutex<[UInt32: KeyHandle]>([:])
 
-    func place(of reference: UInt32) -> KeyPlace { places.withLock { $0[reference] } ?? .gone }
+    func handle(of reference: UInt32) -> KeyHandle { handles.withLock { $0[reference] } ?? .gone }
 
-    func replace(with new: [UInt32: KeyPlace]) { places.withLock { $0 = new } }
+    func replace(with new: [UInt32: KeyHandle]) { handles.withLock { $0 = new } }
 }
 
 /// What one probe encrypted, for lanes that need a decryption with known result.
@@ -76,7 +76,7 @@ final class Doorbell: Sendable {
         signal()
     }
 
-    /// What key stores offer, if that has been told since it was asked for last.
+    /// What key stores offer, if that has been sent since it was asked for last.
     func takeOffered() -> OfferedKeys? {
         state.withLock { state in
             defer { state.offered = nil }
@@ -144,7 +144,7 @@ final class TokenLogin: Sendable {
     private let doorbell: Doorbell
     private let state: Mutex<State>
 
-    /// True when sessions ought to be logged in, and this library's sessions tell so. One that does not, right after a
+    /// True when sessions ought to be logged in, and this library's sessions show it. One that does not, right after a
     /// login that succeeded, is not asked again.
     let canBeSeen: Bool
 

@@ -121,7 +121,7 @@ extension Session {
     }
 
     /// The bare calls of an encryption, for those who want to know what an HSM does: an empty IV goes as NULL, and
-    /// `length` is what the library told, up to the room there is.
+    /// `length` is what the library reported, up to the room there is.
     package func tryEncryption(_ call: GCMCall, layout: GCMProfile.Layout) -> CallResult {
         guard call.output.count >= call.input.count + gcmTagLength else {
             return layout.refusal(.encrypt, .bufferTooSmall)
@@ -137,7 +137,7 @@ enum GCMDirection {
 }
 
 extension GCMProfile.Layout {
-    /// What was refused before the library was asked, told as the function that would have refused it.
+    /// What was refused before the library was asked, reported as from the function that would have refused it.
     fileprivate func refusal(_ direction: GCMDirection, _ code: ReturnCode) -> CallResult {
         let function: PKCS11Function =
             switch (self, direction) {

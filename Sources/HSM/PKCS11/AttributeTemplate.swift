@@ -6,7 +6,7 @@ import SecureMemory
 /// A template for a search or a new object: attribute types with their values. Values are overwritten at the end.
 struct AttributeTemplate {
     private let values = SecretBytes(capacity: 256)
-    private var places: [(type: UInt, offset: Int, length: Int)] = []
+    private var fields: [(type: UInt, offset: Int, length: Int)] = []
 
     mutating func set(_ type: UInt, _ value: UInt) {
         withUnsafeBytes(of: value) { append(type, $0) }
@@ -30,24 +30,24 @@ struct AttributeTemplate {
     }
 
     mutating func remove(_ types: [UInt]) {
-        places.removeAll { types.contains($0.type) }
+        fields.removeAll { types.contains($0.type) }
     }
 
     private mutating func append(_ type: UInt, _ bytes: UnsafeRawBufferPointer) {
         // A CK_ULONG is read through a pointer to unsigned long, so each value begins at a multiple of 8.
         while values.count % 8 != 0 { values.append(0) }
-        places.append((type, values.count, bytes.count))
+        fields.append((type, values.count, bytes.count))
         values.append(copying: bytes)
     }
 
     /// Lends the attributes for the length of `body`.
     func withAttributes(_ body: (UnsafeMutablePointer<CK_ATTRIBUTE>?, UInt) -> UInt) -> UInt {
         values.withUnsafeBytes { bytes in
-            var attributes = places.map { place in
+            var attributes = fields.map { field in
                 CK_ATTRIBUTE(
-                    type: place.type,
-                    pValue: bytes.baseAddress.map { UnsafeMutableRawPointer(mutating: $0 + place.offset) },
-                    ulValueLen: UInt(place.length))
+                    type: field.type,
+                    pValue: bytes.baseAddress.map { UnsafeMutableRawPointer(mutating: $0 + field.offset) },
+                    ulValueLen: UInt(field.length))
             }
             return attributes.withUnsafeMutableBufferPointer { body($0.baseAddress, UInt($0.count)) }
         }

@@ -5,7 +5,7 @@ import LaneProtocol
 // The calls themselves: one mechanism parameter in three layouts.
 
 extension GCMCall {
-    /// Makes the call; `length` is what the library told, ciphertext and tag together.
+    /// Makes the call; `length` is what the library reported, ciphertext and tag together.
     @inline(__always)
     func perform(_ direction: GCMDirection, on session: Session, layout: GCMProfile.Layout) -> CallResult {
         switch layout {
@@ -48,7 +48,7 @@ extension GCMCall {
     }
 
     /// PKCS#11 3.0, section 5.9: C_MessageEncryptInit, C_EncryptMessage, C_MessageEncryptFinal, and their counterparts.
-    /// The parameter goes with the message; the tag has a place of its own, here behind the ciphertext.
+    /// The parameter goes with the message; the tag has memory of its own, here behind the ciphertext.
     private func message(_ direction: GCMDirection, _ session: Session) -> CallResult {
         let encrypts = direction == .encrypt
         let initFunction: PKCS11Function = encrypts ? .messageEncryptInit : .messageDecryptInit
@@ -69,7 +69,7 @@ extension GCMCall {
             else { return CallResult(function: initFunction, code: .functionNotSupported) }
             var code = begin(session.handle, &mechanism, key.rawValue)
             guard code == 0 else { return CallResult(function: initFunction, code: ReturnCode(rawValue: code)) }
-            // The session stays ready for messages until it is told otherwise, also after a failure.
+            // The session stays ready for messages until it is set otherwise, also after a failure.
             defer { _ = finish(session.handle) }
             var length = UInt(output.count - (encrypts ? gcmTagLength : 0))
             code = perform(

@@ -5,21 +5,21 @@ import LaneProtocol
 /// An AES key object on a token, as its attributes describe it.
 package struct KeyDescription: Sendable, Equatable {
     package var handle: ObjectHandle
-    /// CKA_LABEL; empty when the key has none. `nil` when the token does not tell it, when it is longer than 255 bytes,
+    /// CKA_LABEL; empty when the key has none. `nil` when the token does not say it, when it is longer than 255 bytes,
     /// or no UTF-8.
     package var label: KeyLabel?
     /// The bytes of a label that is no UTF-8; empty otherwise.
     package var strangeLabel: [UInt8]
     /// CKA_ID; empty when the key has none, or one longer than 255 bytes.
     package var id: [UInt8]
-    /// CKA_VALUE_LEN; `nil` when the token does not tell.
+    /// CKA_VALUE_LEN; `nil` when the token does not say.
     package var size: Int?
     package var usage: KeyUsage
     /// CKA_START_DATE and CKA_END_DATE.
     package var validity: KeyValidity
-    /// CKA_CHECK_VALUE; empty when the token does not tell.
+    /// CKA_CHECK_VALUE; empty when the token does not say.
     package var checkValue: [UInt8]
-    /// CKA_UNIQUE_ID; empty when the token does not tell.
+    /// CKA_UNIQUE_ID; empty when the token does not say.
     package var uniqueID: [UInt8]
 
     package init(
@@ -37,7 +37,7 @@ package struct KeyDescription: Sendable, Equatable {
         self.uniqueID = uniqueID
     }
 
-    /// What tells it from another key of its label, as far as the token tells.
+    /// What distinguishes it from another key of its label, as far as the token says.
     package var identity: KeyIdentity {
         KeyIdentity(
             checkValue: checkValue.isEmpty ? nil : checkValue, uniqueID: uniqueID.isEmpty ? nil : uniqueID,
@@ -117,7 +117,7 @@ package struct KeyAttributes: Sendable {
 
     package init() {}
 
-    /// Without these a key is known all the same: it is told by them from others, not described.
+    /// Without these a key is known all the same: they distinguish it from others, and do not describe it.
     static func isIdentity(_ attribute: Wanted) -> Bool {
         attribute.type == UInt(CKA_CHECK_VALUE) || attribute.type == UInt(CLAVIGER_UNIQUE_ID)
     }
@@ -129,7 +129,7 @@ package struct KeyAttributes: Sendable {
 }
 
 extension ReturnCode {
-    /// True when C_GetAttributeValue says that the object has no such attribute, or does not tell it.
+    /// True when C_GetAttributeValue says that the object has no such attribute, or does not report it.
     fileprivate var withholdsAttribute: Bool {
         self == .attributeSensitive || self == .attributeTypeInvalid || self == .bufferTooSmall
     }
@@ -168,7 +168,7 @@ extension Session {
         return attributes
     }
 
-    /// Reads a key's attributes: one call where the token tells them all.
+    /// Reads a key's attributes: one call where the token gives them all.
     ///
     /// - Throws: what says that the token cannot be asked; a refusal that may be about the object is `unreadable`.
     package func describe(

@@ -3,7 +3,7 @@ import CPKCS11
 import LaneProtocol
 
 /// What a search of a token's AES keys found.
-package struct KeyFindings: Sendable, Equatable {
+package struct KeySearchResults: Sendable, Equatable {
     package var keys: [KeyDescription]
     /// Objects that the token shows and does not describe.
     package var unreadable: [UnreadableKey]
@@ -28,18 +28,18 @@ extension Session {
 
     /// The AES keys that are kept on the token and that this session may see, at most `limit`, each with its
     /// attributes. A key that vanishes meanwhile is left out.
-    package func aesKeys(atMost limit: Int) throws(PKCS11Error) -> KeyFindings {
+    package func aesKeys(atMost limit: Int) throws(PKCS11Error) -> KeySearchResults {
         let (handles, isCut) = try aesKeyHandles(atMost: limit)
-        var findings = KeyFindings(isCut: isCut)
+        var results = KeySearchResults(isCut: isCut)
         var attributes = KeyAttributes()
         for handle in handles {
             switch try describe(handle, attributes: &attributes) {
-            case .key(let key): findings.keys.append(key)
-            case .unreadable(let key): findings.unreadable.append(key)
+            case .key(let key): results.keys.append(key)
+            case .unreadable(let key): results.unreadable.append(key)
             case .gone: continue
             }
         }
-        return findings
+        return results
     }
 
     /// The handles of the AES keys that are kept on the token and that this session may see, at most `limit`.

@@ -96,7 +96,7 @@ extension Module {
             let call = try present(functions.base.pointee.C_GetTokenInfo, .getTokenInfo)
             try check(call(UInt(slot), &info), .getTokenInfo)
         }
-        // CK_UNAVAILABLE_INFORMATION and CK_EFFECTIVELY_INFINITE both mean: no limit that could be told.
+        // CK_UNAVAILABLE_INFORMATION and CK_EFFECTIVELY_INFINITE both mean: no limit that could be given.
         let limit = info.ulMaxSessionCount == claviger_unavailable_information() ? 0 : UInt64(info.ulMaxSessionCount)
         return TokenDescription(
             identity: TokenIdentity(

@@ -6,7 +6,7 @@ import NIOCore
 import SecureMemory
 import Synchronization
 
-/// What a peer tells of its block list.
+/// What a peer reports of its block list.
 package struct BlockNews: Sendable {
     package var entries: [BlockEntry]
     /// Lifts that came without their blocks.
@@ -94,7 +94,8 @@ final class BlockExchange: Sendable {
 
     // MARK: Exchanging
 
-    /// The lists differ: they are exchanged once, unless that is under way. Gossip tells again if they still differ.
+    /// The lists differ: they are exchanged once, unless that is under way. Gossip reports it again if they still
+    /// differ.
     func reconcile(with peer: GossipDestination) {
         guard let name = peer.name, !isResting(name), begin(name) else { return }
         Task {
@@ -134,7 +135,7 @@ final class BlockExchange: Sendable {
         var hits: [String: BlockHits] = [:]
     }
 
-    /// - Parameter order: told first of all, and asked about.
+    /// - Parameter order: sent first of all, and asked about.
     private func exchange(
         with address: String, _ name: String, order: [String]
     ) async -> Result<Confirmation, PeerFailure> {
@@ -205,7 +206,7 @@ final class BlockExchange: Sendable {
             }
             _ = delegate.merge(blocks: BlockNews(reply.list), from: name)
             delegate.exchangedBlocks(with: name, isKnown: reply.list.knowledge == .known)
-            // It says by its own clock when a block ends, and does not tell; this node's is as good a guess.
+            // It says by its own clock when a block ends, and does not say; this node's is as good a guess.
             let now = Self.now
             return .success(
                 Confirmation(
@@ -238,9 +239,9 @@ final class BlockExchange: Sendable {
 
     /// Tries again and again: a peer may be starting, a packet lost, or a disk slow.
     private func deliver(
-        _ order: BlockPush, to peer: NodeIdentity, until end: ContinuousClock.Instant, tell: (BlockDelivery) -> Void
+        _ order: BlockPush, to peer: NodeIdentity, until end: ContinuousClock.Instant, report: (BlockDelivery) -> Void
     ) async {
-        var (told, gap) = (BlockDelivery.Outcome?.none, Self.gap)
+        var (reported, gap) = (BlockDelivery.Outcome?.none, Self.gap)
         repeat {
             let outcome: BlockDelivery.Outcome
             var hits: BlockHits?
@@ -250,14 +251,14 @@ final class BlockExchange: Sendable {
                 hits = order.ids.first.flatMap { confirmation.hits[$0] }
             case .failure(let failure):
                 // What it has said before stays so.
-                if let told, !told.isUnreachable {
-                    outcome = told
+                if let reported, !reported.isUnreachable {
+                    outcome = reported
                 } else {
                     outcome = .unreachable(failure.description)
                 }
             }
-            if outcome != told { tell(BlockDelivery(node: peer.name, outcome: outcome, hits: hits)) }
-            told = outcome
+            if outcome != reported { report(BlockDelivery(node: peer.name, outcome: outcome, hits: hits)) }
+            reported = outcome
             if outcome == .confirmed || outcome == .unwritten { return }
             try? await Task.sleep(for: gap)
             gap = min(gap * 3 / 2, Self.longestGap)
@@ -281,7 +282,7 @@ final class BlockExchange: Sendable {
 extension BlockNews {
     fileprivate init(_ page: BlockPage) { self.init(entries: page.entries, unreadable: page.unreadable) }
 
-    /// A node that tells whole lists does not tell how long its blocks still hold.
+    /// A node that sends whole lists does not say how long its blocks still hold.
     fileprivate init(_ list: BlockList) {
         self.init(
             entries: list.blocks.values.map { BlockEntry(block: $0, lift: list.lifts[$0.id]) },

@@ -4,7 +4,7 @@ import NIOCore
 import SecureMemory
 import Synchronization
 
-/// Tells peers the canaries of this node and takes in theirs, page by page, in both directions at once.
+/// Sends peers the canaries of this node and takes in theirs, page by page, in both directions at once.
 final class CanaryExchange: Sendable {
     private static let timeout: UInt64 = 5_000_000_000
     /// More pages than the canaries of any node fill: a peer cannot keep this one asking for ever.
@@ -15,7 +15,7 @@ final class CanaryExchange: Sendable {
     private let delegate: any ClusterDelegate
     private let counters: ClusterCounters
     private let underway = Mutex<Set<String>>([])
-    /// With each peer: when the next exchange may begin, nanoseconds, and the version that the last one told.
+    /// With each peer: when the next exchange may begin, nanoseconds, and the version that was sent in the last one.
     private let past = Mutex<[String: (notBefore: UInt64, version: UInt64, isWhole: Bool)]>([:])
 
     /// Two nodes that hold different keys under one label differ until people have mended it. An exchange that left ours
@@ -38,7 +38,8 @@ final class CanaryExchange: Sendable {
         return try? ClusterJSON.encode(CanaryPage.page(of: delegate.keys(), after: page.after))
     }
 
-    /// The canaries differ: they are exchanged once, unless that is under way. Gossip tells again if they still differ.
+    /// The canaries differ: they are exchanged once, unless that is under way. Gossip reports it again if they still
+    /// differ.
     func reconcile(with peer: GossipDestination) {
         guard let name = peer.name, !isResting(name), underway.withLock({ $0.insert(name).inserted }) else { return }
         Task {
@@ -53,8 +54,8 @@ final class CanaryExchange: Sendable {
         }
     }
 
-    /// An exchange that changed nothing is not repeated soon; one that would tell something new, or that was broken off,
-    /// is after a short pause.
+    /// An exchange that changed nothing is not repeated soon; one that would bring something new, or that was broken
+    /// off, is after a short pause.
     private func isResting(_ name: String) -> Bool {
         guard let last = past.withLock({ $0[name] }) else { return false }
         if remaining(until: last.notBefore) > 0 { return true }
@@ -62,7 +63,7 @@ final class CanaryExchange: Sendable {
         return remaining(until: last.notBefore &+ Self.rest) > 0
     }
 
-    /// Returns whether both sides have told everything.
+    /// Returns whether both sides have sent everything.
     private func exchange(with address: String, _ name: String) async -> Bool {
         let own = delegate.keys()
         // Where ours and theirs go on; nil when there are no more.

@@ -3,7 +3,7 @@ import AccessControl
 import Gossip
 import XKSProtocol
 
-/// What the cluster asks of the rest of the node, and tells it. Called on any thread.
+/// What the cluster asks of the rest of the node, and reports to it. Called on any thread.
 package protocol ClusterDelegate: Sendable {
     /// What this node says of itself. Asked several times a second: cheap, and never waits.
     func facts() -> NodeFacts
@@ -13,7 +13,7 @@ package protocol ClusterDelegate: Sendable {
     /// How much a block of this target hits on this node.
     func hits(of target: BlockTarget) -> BlockHits
 
-    /// Takes in what a peer tells of its block list. Returns what is known here then.
+    /// Takes in what a peer reports of its block list. Returns what is known here then.
     func merge(blocks: BlockNews, from peer: String) -> BlockList
 
     /// Whether what is known here is on disk. A disk that takes its time is waited for half a second.
@@ -22,19 +22,19 @@ package protocol ClusterDelegate: Sendable {
     /// Block lists have been exchanged with a peer completely. `isKnown`: whether the peer knows its own.
     func exchangedBlocks(with peer: String, isKnown: Bool)
 
-    /// What this node tells of keys, each list in the order of its labels.
+    /// What this node sends of keys, each list in the order of its labels.
     func keys() -> SharedKeys
 
     /// Grows whenever that changes.
     func keysVersion() -> UInt64
 
-    /// A peer tells these.
+    /// A peer sends these.
     func offered(_ keys: SharedKeys, by peer: String)
 
-    /// An exchange of all keys with a peer begins. Returns the version of what this node tells in it.
+    /// An exchange of all keys with a peer begins. Returns the version of what this node sends in it.
     func exchangeBegan(with peer: String) -> UInt64
 
-    /// It has come to its end: both sides have told all that they knew.
+    /// It has come to its end: both sides have sent all that they knew.
     func exchangeEnded(with peer: String, version: UInt64)
 
     /// Answers a KMS request that a peer could not serve. `reply` is called exactly once, on any thread.
@@ -90,7 +90,7 @@ package struct BlockDelivery: Sendable, Equatable {
 
     package var node: String
     package var outcome: Outcome
-    /// How much the block hits there; `nil` where the node does not tell, and of a lift.
+    /// How much the block hits there; `nil` where the node does not say, and of a lift.
     package var hits: BlockHits?
 
     package init(node: String, outcome: Outcome, hits: BlockHits? = nil) {

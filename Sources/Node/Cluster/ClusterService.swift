@@ -25,7 +25,7 @@ package final class ClusterService: Sendable {
     private static let warmingInterval = TimeAmount.milliseconds(500)
     /// How many peers are kept as near as this node's recent requests would need them.
     private static let warmPeers = 2
-    /// How long peers may take to be told goodbye.
+    /// How long peers may take to receive the farewell.
     private static let farewellTime = TimeAmount.seconds(1)
 
     /// The port of the listener.
@@ -129,7 +129,7 @@ package final class ClusterService: Sendable {
 
     private func startTimers() {
         let tasks = [
-            loop.scheduleRepeatedTask(initialDelay: .zero, delay: Self.factsInterval) { _ in self.tellFacts() },
+            loop.scheduleRepeatedTask(initialDelay: .zero, delay: Self.factsInterval) { _ in self.announceFacts() },
             loop.scheduleRepeatedTask(initialDelay: .zero, delay: Self.seedInterval) { _ in self.findSeeds() },
             loop.scheduleRepeatedTask(initialDelay: Self.cleaningInterval, delay: Self.cleaningInterval) { _ in
                 self.clean()
@@ -148,13 +148,14 @@ package final class ClusterService: Sendable {
     /// neither left nor been forgotten.
     package var awaited: [Member] { members.filter(\.isAwaited) }
 
-    /// By name, how many changes of their block lists nodes have told this one, in this run and earlier ones.
+    /// By name, how many changes of their block lists nodes have reported to this one, in this run and earlier ones.
     package var changes: [String: UInt64] { gossip.changes }
 
     /// Names that two nodes bear, with an address of one of them.
     package var twins: [String: String] { gossip.twins }
 
-    /// An operator orders that a node that does not answer be counted on no longer. `nil`: it is so, and others are told.
+    /// An operator orders that a node that does not answer be counted on no longer. `nil`: it is so, and others are
+    /// informed.
     ///
     /// - Parameter author: `user@node`.
     package func forget(_ name: String, by author: String, unixSeconds: Int64) async -> ForgetRefusal? {
@@ -168,8 +169,8 @@ package final class ClusterService: Sendable {
 
     // MARK: Orders
 
-    /// This node has something new to say of itself: peers are told at once. May be called as often as anything
-    /// changes: changes in a row are told together.
+    /// This node has something new to say of itself: peers are informed at once. May be called as often as anything
+    /// changes: changes in a row are reported together.
     package func factsChanged() {
         let wait = factsLook.withLock { look -> UInt64? in
             guard !look.isArranged else { return nil }
@@ -177,11 +178,11 @@ package final class ClusterService: Sendable {
             return remaining(until: look.notBefore)
         }
         guard let wait else { return }
-        guard wait > 0 else { return loop.execute { self.tellFacts() } }
-        loop.scheduleTask(in: TimeAmount(clampingNanoseconds: wait)) { self.tellFacts() }
+        guard wait > 0 else { return loop.execute { self.announceFacts() } }
+        loop.scheduleTask(in: TimeAmount(clampingNanoseconds: wait)) { self.announceFacts() }
     }
 
-    private func tellFacts() {
+    private func announceFacts() {
         factsLook.withLock { $0.isArranged = false }
         let begun = monotonicNanoseconds()
         gossip.set(delegate.facts())
@@ -197,7 +198,7 @@ package final class ClusterService: Sendable {
         var notBefore: UInt64 = 0
     }
 
-    /// Tells a peer what this node knows of keys, and asks what it knows: at once, or after the pause that the last
+    /// Sends a peer what this node knows of keys, and asks what it knows: at once, or after the pause that the last
     /// exchange with it is followed by.
     package func exchangeKeys(with member: Member) {
         canaries.reconcile(
@@ -235,7 +236,7 @@ package final class ClusterService: Sendable {
         blocks.push(order, to: awaited, timeout: timeout)
     }
 
-    /// Exchanges block lists with a member; `ClusterDelegate.exchangedBlocks` tells when that was complete.
+    /// Exchanges block lists with a member; `ClusterDelegate.exchangedBlocks` reports when that was complete.
     package func exchangeBlocks(with member: NodeIdentity) async { await blocks.exchange(with: member) }
 
     /// Throws what is wrong with TLS files for this node's name.
@@ -255,7 +256,7 @@ package final class ClusterService: Sendable {
     }
 
     /// Says goodbye, as the last thing after the last request: orders no longer wait for this node then. Returns when
-    /// peers have heard it, or after a second. This node goes on answering peers.
+    /// peers have received it, or after a second. This node goes on answering peers.
     package func leave() async {
         let identity = gossip.identity
         let farewell = FarewellSigning.sign(name: identity.name, incarnation: identity.incarnation, with: tls.files)
@@ -327,7 +328,7 @@ package final class ClusterService: Sendable {
 }
 
 extension ClusterSettings {
-    /// `advertise`, with the port that was bound in the place of 0.
+    /// `advertise`, with the port that was bound in place of 0.
     fileprivate func advertised(port: Int) -> String {
         guard var address = HostAndPort(advertise), address.port == 0 else { return advertise }
         address.port = port

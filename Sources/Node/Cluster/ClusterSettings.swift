@@ -105,7 +105,7 @@ extension ClusterError: CustomStringConvertible {
 package struct ClusterMemory: Sendable {
     /// Peers that have spoken to it, and have neither left nor been forgotten.
     package var peers: [NodeIdentity]
-    /// By name, how many changes of their block lists nodes have told.
+    /// By name, how many changes of their block lists nodes have reported.
     package var changes: [String: UInt64]
     /// Nodes that an operator has ordered to forget, and that have not spoken since.
     package var forgotten: [(node: NodeIdentity, order: ForgetNodeOrder)]

@@ -31,8 +31,8 @@ package struct ClusterStatistics: Sendable, Equatable {
     package var forwardsOut: UInt64 = 0
     package var forwardsFailed: UInt64 = 0
     package var forwardsIn: UInt64 = 0
-    /// KMS requests that were more than the HSMs here can do: answered by a peer that told of room; refused by one, which
-    /// had none; those that this node was given by peers.
+    /// KMS requests that were more than the HSMs here can do: answered by a peer that reported room; refused by one,
+    /// which had none; those that this node was given by peers.
     package var surplusOut: UInt64 = 0
     package var surplusRefused: UInt64 = 0
     package var surplusIn: UInt64 = 0

@@ -65,8 +65,8 @@ final class ClusterTLS: Sendable {
         }
     }
 
-    /// Replaces when a file has changed. A failure is told once, and tried again each time: between two steps of one who
-    /// replaces the files, key and certificate do not match.
+    /// Replaces when a file has changed. A failure is reported once, and tried again each time: between two steps of
+    /// one who replaces the files, key and certificate do not match.
     func followFiles() -> Check {
         let (files, stamps, failure) = state.withLock { ($0.files, $0.stamps, $0.failure) }
         guard failure != nil || FileStamp.of(files) != stamps else { return .unchanged }
@@ -138,7 +138,7 @@ final class ClusterTLS: Sendable {
     }
 }
 
-/// What tells that a file is another than before, or was written anew.
+/// What shows that a file is another than before, or was written anew.
 struct FileStamp: Equatable {
     let device: UInt64
     let inode: UInt64

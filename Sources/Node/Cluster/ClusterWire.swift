@@ -60,7 +60,7 @@ struct CanaryPage: Codable {
     /// A page ends at this size, bytes of JSON, roughly; well below `BodyLimits`.
     private static let mostBytes = 500_000
 
-    /// Everything that it tells.
+    /// Everything that it reports.
     var keys: SharedKeys {
         let young = (provisional ?? []).map { canary in
             var canary = canary

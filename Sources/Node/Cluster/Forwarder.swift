@@ -55,7 +55,8 @@ final class Forwarder: Sendable {
         }
     }
 
-    /// What is more than the HSMs here can do goes to one peer that tells of room and has not been given its share of it.
+    /// What is more than the HSMs here can do goes to one peer that reports room and has not been given its share of
+    /// it.
     private func forwardSurplus(
         _ request: ProxyRequest, label: String, needs: ForwardingNeeds, deadline: UInt64,
         completion: @escaping @Sendable (ForwardResult) -> Void

@@ -4,7 +4,7 @@ import NIOCore
 import SecureMemory
 import Synchronization
 
-/// Steps a `GossipMachine` and does what it says. All steps are taken on one event loop, so that events are told in
+/// Steps a `GossipMachine` and does what it says. All steps are taken on one event loop, so that events are reported in
 /// their order; what is known can be read on any thread.
 final class GossipDriver: Sendable {
     /// What the machine says besides sends and replies, in its order. Called on the event loop.
@@ -92,7 +92,7 @@ final class GossipDriver: Sendable {
         step { machine, now in machine.discovered(addresses: addresses, now: now) }
     }
 
-    /// Says goodbye; done when those who are told have answered, or did not.
+    /// Says goodbye; done when those to whom it was sent have answered, or did not.
     func leave(_ farewell: Farewell?) -> EventLoopFuture<Void> {
         loop.flatSubmit {
             let sends = self.take { machine, now in machine.leave(farewell: farewell, now: now) }

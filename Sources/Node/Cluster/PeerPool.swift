@@ -5,7 +5,7 @@ import NIOPosix
 /// Requests to peers, over connections that are kept open between them.
 ///
 /// A request has a connection to itself: one that waits for a lost packet holds up no other. AsyncHTTPClient, which
-/// would do the same, does not tell whose certificate a connection has shown, and that is what peers are known by
+/// would do the same, does not show whose certificate a connection has shown, and that is what peers are known by
 /// (docs/internals/decisions/0013-peers-by-certificate.md).
 ///
 /// A request takes an idle connection. Where there is none it waits, within its own time, for whichever is free first:
@@ -39,7 +39,7 @@ final class PeerPool: Sendable {
     private enum Use: Hashable { case forwarding, control }
 
     private struct Target: Hashable {
-        var place: HostAndPort
+        var endpoint: HostAndPort
         var use: Use
     }
 
@@ -117,7 +117,7 @@ final class PeerPool: Sendable {
     ///   - timeout: nanoseconds in all.
     /// - Returns: fails with a `PeerFailure`.
     func perform(_ call: PeerCall, to address: String, name: String?, timeout: UInt64) -> EventLoopFuture<PeerAnswer> {
-        guard let place = HostAndPort(address) else {
+        guard let endpoint = HostAndPort(address) else {
             return loop.makeFailedFuture(PeerFailure.badAddress(address))
         }
         let end = deadline(after: timeout)
@@ -126,7 +126,7 @@ final class PeerPool: Sendable {
             $0.bytesOut += UInt64(call.body.count)
         }
         let promise = loop.makePromise(of: PeerAnswer.self)
-        let target = Target(place: place, use: call.path == .forward ? .forwarding : .control)
+        let target = Target(endpoint: endpoint, use: call.path == .forward ? .forwarding : .control)
         loop.execute {
             let waiter = NIOLoopBound(Waiter(call: call, name: name, end: end, promise: promise), eventLoop: self.loop)
             // Who connects, or resolves a name, may take longer; what comes of it serves the next request.
@@ -152,8 +152,8 @@ final class PeerPool: Sendable {
             }
             guard !self.state.value.isStopped else { return }
             for wish in wishes {
-                guard let place = HostAndPort(wish.address) else { continue }
-                let target = Target(place: place, use: .forwarding)
+                guard let endpoint = HostAndPort(wish.address) else { continue }
+                let target = Target(endpoint: endpoint, use: .forwarding)
                 self.state.value.targets[target, default: Connections()].wanted = wish.connections
                 self.state.value.targets[target]?.wantedName = wish.name
                 self.warm(target)
@@ -237,7 +237,7 @@ final class PeerPool: Sendable {
             case .failure(let error):
                 let failure = error as? PeerFailure ?? .unreachable("\(error)")
                 if failure == .oversized { self.counters.dropped(.oversized) }
-                // The peer had closed it, or has just been started anew: a new connection tells.
+                // The peer had closed it, or has just been started anew: a new connection shows it.
                 guard failure == .closed, connection.isUsed, !waiter.hasRetried else {
                     return self.finish(waiter, target, .failure(failure))
                 }
@@ -295,9 +295,9 @@ final class PeerPool: Sendable {
         state.value.targets[target, default: Connections()].open += 1
         state.value.targets[target]?.connecting += 1
         let end = deadline(after: Self.connectTime)
-        book.addresses(of: target.place.host, on: loop)
+        book.addresses(of: target.endpoint.host, on: loop)
             .flatMapErrorThrowing { throw PeerFailure.unreachable("\($0)") }
-            .flatMap { self.connect(target.place, $0[...], end) }
+            .flatMap { self.connect(target.endpoint, $0[...], end) }
             .whenComplete { result in
                 self.state.value.targets[target]?.connecting -= 1
                 switch result {
@@ -339,19 +339,20 @@ final class PeerPool: Sendable {
 
     /// One address after the other: mostly there is one.
     private func connect(
-        _ place: HostAndPort, _ addresses: ArraySlice<String>, _ end: UInt64
+        _ endpoint: HostAndPort, _ addresses: ArraySlice<String>, _ end: UInt64
     ) -> EventLoopFuture<NIOLoopBound<PeerConnection>> {
-        guard let first = addresses.first, let address = try? SocketAddress(ipAddress: first, port: place.port) else {
-            return loop.makeFailedFuture(PeerFailure.badAddress(place.description))
+        guard let first = addresses.first, let address = try? SocketAddress(ipAddress: first, port: endpoint.port)
+        else {
+            return loop.makeFailedFuture(PeerFailure.badAddress(endpoint.description))
         }
         // Each has its share of what is left, and all but the last a second at most: requests wait.
         let share = min(
             remaining(until: end) / UInt64(addresses.count), addresses.count > 1 ? 1_000_000_000 : .max)
         guard share > 0 else { return loop.makeFailedFuture(PeerFailure.timeout) }
         let attempt = PeerConnection.open(
-            to: address, host: place.description, material: tls.material,
+            to: address, host: endpoint.description, material: tls.material,
             timeout: TimeAmount(clampingNanoseconds: share), on: loop)
         guard addresses.count > 1 else { return attempt }
-        return attempt.flatMapError { _ in self.connect(place, addresses.dropFirst(), end) }
+        return attempt.flatMapError { _ in self.connect(endpoint, addresses.dropFirst(), end) }
     }
 }

@@ -38,66 +38,66 @@ enum AdminRequest: Equatable {
     static func parse(
         method: String, path: String, query: String?, body: [UInt8]
     ) throws(Refusal) -> AdminRequest {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map { $0 }
-        switch parts.count {
-        case 1: return try parse(method, parts[0], body: body)
-        case 2 where parts[0] == "blocks" && parts[1] == "lift":
+        let segments = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map { $0 }
+        switch segments.count {
+        case 1: return try parse(method, segments[0], body: body)
+        case 2 where segments[0] == "blocks" && segments[1] == "lift":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .lift(try OrderBody.lift(body))
-        case 2 where parts[0] == "blocks" && parts[1] == "outlook":
+        case 2 where segments[0] == "blocks" && segments[1] == "outlook":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .outlook(try OrderBody.block(body))
-        case 2 where parts[0] == "cluster" && parts[1] == "bootstrap":
+        case 2 where segments[0] == "cluster" && segments[1] == "bootstrap":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .bootstrap(try OrderBody.bootstrap(body))
-        case 3: return try parse(method, parts, query: query ?? "")
+        case 3: return try parse(method, segments, query: query ?? "")
         default: throw .noSuchPath
         }
     }
 
-    /// Paths of one part.
-    private static func parse(_ method: String, _ part: Substring, body: [UInt8]) throws(Refusal) -> AdminRequest {
+    /// Paths of one segment.
+    private static func parse(_ method: String, _ segment: Substring, body: [UInt8]) throws(Refusal) -> AdminRequest {
         let isGet = method == "GET" || method == "HEAD"
-        switch part {
+        switch segment {
         case "status", "cluster":
             guard isGet else { throw .methodNotAllowed(allowed: "GET, HEAD") }
-            return part == "status" ? .status : .cluster
+            return segment == "status" ? .status : .cluster
         case "blocks":
             if isGet { return .blocks }
             guard method == "POST" else { throw .methodNotAllowed(allowed: "GET, HEAD, POST") }
             return .block(try OrderBody.block(body))
         case "reload", "drain":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
-            return part == "reload" ? .reload : .drainNode
+            return segment == "reload" ? .reload : .drainNode
         default: throw .noSuchPath
         }
     }
 
-    /// Paths of three parts.
+    /// Paths of three segments.
     private static func parse(
-        _ method: String, _ parts: [Substring], query: String
+        _ method: String, _ segments: [Substring], query: String
     ) throws(Refusal) -> AdminRequest {
-        switch parts[0] {
-        case "hsm" where parts[2] == "drain" || parts[2] == "undrain":
+        switch segments[0] {
+        case "hsm" where segments[2] == "drain" || segments[2] == "undrain":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
-            let hsm = try name(parts[1], of: "HSM")
-            return parts[2] == "drain" ? .drain(hsm: hsm) : .undrain(hsm: hsm)
-        case "key" where parts[2] == "trust":
+            let hsm = try name(segments[1], of: "HSM")
+            return segments[2] == "drain" ? .drain(hsm: hsm) : .undrain(hsm: hsm)
+        case "key" where segments[2] == "trust":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
-            return .trust(key: try name(parts[1], of: "key"), hsm: try only("hsm", of: query, "NAME"))
-        case "key" where parts[2] == "forget":
+            return .trust(key: try name(segments[1], of: "key"), hsm: try only("hsm", of: query, "NAME"))
+        case "key" where segments[2] == "forget":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
-            return .forget(key: try name(parts[1], of: "key"))
-        case "cluster" where parts[2] == "forget":
+            return .forget(key: try name(segments[1], of: "key"))
+        case "cluster" where segments[2] == "forget":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             let user = try only("user", of: query, "NAME")
             guard user.utf8.count <= OrderBody.longestUser else {
                 throw .malformed("user is longer than \(OrderBody.longestUser) bytes")
             }
-            return .forgetNode(try name(parts[1], of: "node"), user: user)
-        case "blocks" where parts[1] == "orders":
+            return .forgetNode(try name(segments[1], of: "node"), user: user)
+        case "blocks" where segments[1] == "orders":
             guard method == "GET" || method == "HEAD" else { throw .methodNotAllowed(allowed: "GET, HEAD") }
-            return .progress(order: try number(parts[2]))
+            return .progress(order: try number(segments[2]))
         default:
             throw .noSuchPath
         }

@@ -3,7 +3,7 @@ import Glibc
 
 /// Why the admin socket cannot be served, in a sentence for an operator.
 package enum AdminSocketError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Another process serves it: `pid`, where the system tells.
+    /// Another process serves it: `pid`, where the system says.
     case inUse(path: String, pid: Int32?)
     /// Something that is no socket has its name; it is left alone.
     case notASocket(path: String)
@@ -24,7 +24,7 @@ package enum AdminSocketError: Error, Sendable, Equatable, CustomStringConvertib
     }
 }
 
-/// The place of the admin socket in the file system.
+/// The path of the admin socket in the file system.
 ///
 /// The socket is bound in a directory that only its owner can enter, gets its mode there, and is then moved to its
 /// place: at no moment can anybody else open it, and a socket that a dead process left behind is replaced in one step.

@@ -79,7 +79,7 @@ private struct Readiness: Encodable {
     }
 }
 
-/// The body of `/health`: the status, and what it amounts to. Which keys there are is told at the admin socket only:
+/// The body of `/health`: the status, and what it amounts to. Which keys there are is shown at the admin socket only:
 /// labels may say more of an owner's business than everybody in this network need know.
 private struct Health: Encodable {
     var node: String

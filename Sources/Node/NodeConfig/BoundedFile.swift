@@ -10,7 +10,7 @@ enum BoundedFile {
         var fix: String
     }
 
-    /// Reads a regular file of at most `limit` bytes; also tells its permission bits.
+    /// Reads a regular file of at most `limit` bytes; also reports its permission bits.
     static func read(_ path: String, atMost limit: Int) throws(Failure) -> (bytes: SecretBytes, mode: mode_t) {
         // Not blocking: opening a pipe that nobody writes to would wait for ever.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)

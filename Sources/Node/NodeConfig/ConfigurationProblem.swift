@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One thing that is wrong in a configuration file, told so that it can be mended without looking anything up.
+/// One thing that is wrong in a configuration file, reported so that it can be mended without looking anything up.
 package struct ConfigurationProblem: Error, Sendable, Equatable {
-    /// The line in the file, counted from 1; `nil` when the problem has no place in it (the file is missing).
+    /// The line in the file, counted from 1; `nil` when the problem has no line in it (the file is missing).
     package var line: Int?
     /// Where in the settings, for example `hsm[1].token`; empty for the file as a whole.
     package var path: String

@@ -36,7 +36,7 @@ package struct HSMSettings: Sendable, Equatable {
     package var profile: String
     /// Text for C_Initialize (pReserved), 1 to 4096 bytes; `nil` where the library wants none.
     package var initializeArguments: String?
-    /// Most sessions of all node processes of this host together, 0 to 65535; 0 for what the token tells.
+    /// Most sessions of all node processes of this host together, 0 to 65535; 0 for what the token reports.
     package var sessionLimit: Int
 
     package init(
@@ -144,14 +144,15 @@ extension TableReader {
         }
         var environment: [String: String] = [:]
         for (name, value) in values.sorted(by: { $0.key < $1.key }) {
-            let place = path(of: HSMKeys.environment.name) + "." + Shown.key(name)
+            let location = path(of: HSMKeys.environment.name) + "." + Shown.key(name)
             guard EnvironmentName.isValid(name) else {
-                problems.add(place, "is not a name of an environment variable", fix: "use A-Z a-z 0-9 and _")
+                problems.add(location, "is not a name of an environment variable", fix: "use A-Z a-z 0-9 and _")
                 continue
             }
             guard case .string(let text) = value, text.utf8.count <= 4096 else {
                 problems.add(
-                    place, "must be a string of at most 4096 bytes", fix: "write \(name) = \"value\", with the quotes")
+                    location, "must be a string of at most 4096 bytes",
+                    fix: "write \(name) = \"value\", with the quotes")
                 continue
             }
             environment[name] = text

@@ -118,15 +118,15 @@ extension TableReader {
 
     private func reportTwins(_ hsms: [HSMSettings], _ readers: [TableReader]) {
         var names: Set<String> = []
-        var tokens: [TokenPlace: String] = [:]
+        var tokens: [TokenReference: String] = [:]
         for (hsm, reader) in zip(hsms, readers) {
             if !hsm.name.isEmpty, !names.insert(hsm.name).inserted {
                 reader.report(HSMKeys.name, "is the name of another HSM", fix: "give each HSM a name of its own")
             }
             guard !hsm.module.isEmpty, hsm.token != .label("") else { continue }
-            let place = TokenPlace(
+            let reference = TokenReference(
                 module: hsm.module, token: hsm.token, environment: hsm.environment, arguments: hsm.initializeArguments)
-            if let other = tokens.updateValue(hsm.name, forKey: place) {
+            if let other = tokens.updateValue(hsm.name, forKey: reference) {
                 problems.add(
                     reader.path(of: HSMKeys.token.name), "is the token of hsm \(Shown.quoted(other))",
                     fix: "remove one, and raise sessions of the other; a token counted twice makes no second HSM")
@@ -150,7 +150,7 @@ extension TableReader {
 
 /// What makes two `[[hsm]]` tables mean one token. The environment counts, and so do the arguments: they choose the
 /// configuration of vendors' libraries.
-private struct TokenPlace: Hashable {
+private struct TokenReference: Hashable {
     var module: String
     var token: HSMSettings.Token
     var environment: [String: String]

@@ -55,22 +55,22 @@ enum SecretKeys {
 extension TableReader {
     /// The source of a secret. Nothing of what stands there is ever shown, in case it is the secret itself.
     func secret(_ key: ConfigurationKey, resolve: (String) -> String) -> SecretSource? {
-        let place = path(of: key.name)
+        let location = path(of: key.name)
         switch node(key) {
         case nil: return nil
         case .table(let values):
-            let reader = TableReader(values, path: place, keys: SecretKeys.all, problems: problems)
+            let reader = TableReader(values, path: location, keys: SecretKeys.all, problems: problems)
             let given = SecretKeys.all.filter(reader.has)
             guard given.count == 1, let only = given.first else {
                 if given.isEmpty, !values.isEmpty { return nil }
                 problems.add(
-                    place, given.isEmpty ? "names no source" : "names more than one source",
+                    location, given.isEmpty ? "names no source" : "names more than one source",
                     fix: SecretKeys.howTo(key.name))
                 return nil
             }
             return reader.secretSource(only, resolve: resolve)
         default:
-            problems.add(place, "is a secret, and must not stand in the file", fix: SecretKeys.howTo(key.name))
+            problems.add(location, "is a secret, and must not stand in the file", fix: SecretKeys.howTo(key.name))
             return nil
         }
     }

@@ -3,7 +3,7 @@
 /// What of a configuration a running node can take over. The listeners are bound once, with their limits, and a node's
 /// name is in the memory of its peers; all else is looked up anew for each request, or has a life of its own.
 extension NodeSettings {
-    private struct Part {
+    private struct Setting {
         let name: String
         let isSame: (NodeSettings, NodeSettings) -> Bool
 
@@ -14,50 +14,50 @@ extension NodeSettings {
     }
 
     /// Made for each use: closures over values cannot be kept in a constant that all threads share.
-    private static var parts: [Part] {
+    private static var fixedSettings: [Setting] {
         [
-            Part("node.id") { $0.node.id },
-            Part("node.site") { $0.node.site },
-            Part("node.state_dir") { $0.node.stateDirectory },
-            Part("node.drain_delay") { $0.node.drainDelay },
-            Part("node.event_loops") { $0.node.eventLoops },
-            Part("xks.listen") { $0.xks.listen },
-            Part("xks.plaintext") { $0.xks.protection == .plaintext },
-            Part("xks.max_plaintext_bytes") { $0.xks.maxPlaintextBytes },
-            Part("xks.max_aad_bytes") { $0.xks.maxAADBytes },
-            Part("xks.max_body_bytes") { $0.xks.maxBodyBytes },
-            Part("xks.max_header_bytes") { $0.xks.maxHeaderBytes },
-            Part("xks.handshake_timeout") { $0.xks.handshakeTimeout },
-            Part("xks.header_timeout") { $0.xks.headerTimeout },
-            Part("xks.body_timeout") { $0.xks.bodyTimeout },
-            Part("xks.idle_timeout") { $0.xks.idleTimeout },
-            Part("xks.max_connections") { $0.xks.maxConnections },
-            Part("xks.max_requests_in_flight") { $0.xks.maxRequestsInFlight },
-            Part("xks.request_deadline") { $0.xks.requestDeadline },
-            Part("xks.attempt_deadline") { $0.xks.attemptDeadline },
-            Part("xks.tcp_keepalive") { $0.xks.keepalive },
-            Part("control.listen") { $0.control.listen },
-            Part("cluster") { $0.cluster == nil },
+            Setting("node.id") { $0.node.id },
+            Setting("node.site") { $0.node.site },
+            Setting("node.state_dir") { $0.node.stateDirectory },
+            Setting("node.drain_delay") { $0.node.drainDelay },
+            Setting("node.event_loops") { $0.node.eventLoops },
+            Setting("xks.listen") { $0.xks.listen },
+            Setting("xks.plaintext") { $0.xks.protection == .plaintext },
+            Setting("xks.max_plaintext_bytes") { $0.xks.maxPlaintextBytes },
+            Setting("xks.max_aad_bytes") { $0.xks.maxAADBytes },
+            Setting("xks.max_body_bytes") { $0.xks.maxBodyBytes },
+            Setting("xks.max_header_bytes") { $0.xks.maxHeaderBytes },
+            Setting("xks.handshake_timeout") { $0.xks.handshakeTimeout },
+            Setting("xks.header_timeout") { $0.xks.headerTimeout },
+            Setting("xks.body_timeout") { $0.xks.bodyTimeout },
+            Setting("xks.idle_timeout") { $0.xks.idleTimeout },
+            Setting("xks.max_connections") { $0.xks.maxConnections },
+            Setting("xks.max_requests_in_flight") { $0.xks.maxRequestsInFlight },
+            Setting("xks.request_deadline") { $0.xks.requestDeadline },
+            Setting("xks.attempt_deadline") { $0.xks.attemptDeadline },
+            Setting("xks.tcp_keepalive") { $0.xks.keepalive },
+            Setting("control.listen") { $0.control.listen },
+            Setting("cluster") { $0.cluster == nil },
             // A table that comes or goes is named as a whole, not by each of its keys.
-            Part("cluster.listen") { $0.cluster?.listen },
-            Part("cluster.advertise") { $0.cluster?.advertise },
-            Part("cluster.forwarding") { $0.cluster?.forwarding },
+            Setting("cluster.listen") { $0.cluster?.listen },
+            Setting("cluster.advertise") { $0.cluster?.advertise },
+            Setting("cluster.forwarding") { $0.cluster?.forwarding },
         ]
     }
 
     /// Every name that `restartOnly(changedFrom:)` may give.
-    package static var restartOnlyKeys: [String] { parts.map(\.name) }
+    package static var restartOnlyKeys: [String] { fixedSettings.map(\.name) }
 
     /// The keys that differ from `old` and that only a restart changes, as they stand in the file (`xks.listen`), in
     /// its order; empty when a running node can take these settings over.
     package func restartOnly(changedFrom old: NodeSettings) -> [String] {
-        let changed = Self.parts.filter { !$0.isSame(self, old) }.map(\.name)
+        let changed = Self.fixedSettings.filter { !$0.isSame(self, old) }.map(\.name)
         return changed.contains("cluster") ? changed.filter { !$0.hasPrefix("cluster.") } : changed
     }
 
     /// Whether a key of that path, or the table that it stands in, is changed by a restart alone. `[cluster]` itself
     /// counts for its coming and going, not for its keys.
     static func needsRestart(_ path: String) -> Bool {
-        parts.contains { $0.name == path || (path.hasPrefix($0.name + ".") && $0.name != "cluster") }
+        fixedSettings.contains { $0.name == path || (path.hasPrefix($0.name + ".") && $0.name != "cluster") }
     }
 }

@@ -24,7 +24,7 @@ indirect enum TOMLNode: Sendable, Equatable {
     }
 }
 
-/// A parsed TOML text with the places of its parts.
+/// A parsed TOML text with the positions of its values.
 struct TOMLDocument {
     let root: [String: TOMLNode]
     let outline: TOMLOutline
@@ -91,9 +91,9 @@ struct TOMLDocument {
 
 extension TOMLDocument {
     private static func problem(for error: TOMLParseError) -> ConfigurationProblem {
-        let place = error.source.begin
-        let (message, fix) = notTOML(withoutValues(error.description), column: place.column)
-        return ConfigurationProblem(line: place.line > 0 ? place.line : nil, path: "", message: message, fix: fix)
+        let position = error.source.begin
+        let (message, fix) = notTOML(withoutValues(error.description), column: position.column)
+        return ConfigurationProblem(line: position.line > 0 ? position.line : nil, path: "", message: message, fix: fix)
     }
 
     private static func problem(for objection: TOMLObjection) -> ConfigurationProblem {

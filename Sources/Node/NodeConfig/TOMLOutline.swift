@@ -2,7 +2,7 @@
 
 /// Which line of a TOML text each table, key and list element stands on, by path (`hsm[1].token.label`).
 ///
-/// The parser tells no positions of values, so they are found by a scan of their own (`TOMLScanner`).
+/// The parser reports no positions of values, so they are found by a scan of their own (`TOMLScanner`).
 package struct TOMLOutline: Sendable, Equatable {
     private var lines: [String: Int] = [:]
 
@@ -10,7 +10,7 @@ package struct TOMLOutline: Sendable, Equatable {
 
     package var count: Int { lines.count }
 
-    /// Notes a place; the first one of a path stays.
+    /// Notes a position; the first one of a path stays.
     mutating func note(_ path: String, line: Int) {
         if lines[path] == nil { lines[path] = line }
     }

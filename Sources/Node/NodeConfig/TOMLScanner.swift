@@ -56,16 +56,16 @@ struct TOMLScanner {
         try expect(UInt8(ascii: "["))
         let isArray = take(UInt8(ascii: "["))
         skipSpaces()
-        let parts = try keyParts()
+        let segments = try keySegments()
         try expect(UInt8(ascii: "]"))
         if isArray { try expect(UInt8(ascii: "]")) }
-        guard parts.count <= TOMLLimits.depth else { throw stop(.tooDeep) }
+        guard segments.count <= TOMLLimits.depth else { throw stop(.tooDeep) }
         try count()
         var path = ""
-        for (position, part) in parts.enumerated() {
-            path = Self.join(path, part)
+        for (position, segment) in segments.enumerated() {
+            path = Self.join(path, segment)
             outline.note(path, line: start)
-            if isArray, position == parts.count - 1 {
+            if isArray, position == segments.count - 1 {
                 let number = elements[path, default: 0]
                 elements[path] = number + 1
                 path += "[\(number)]"
@@ -76,36 +76,36 @@ struct TOMLScanner {
             }
         }
         table = path
-        tableDepth = parts.count
+        tableDepth = segments.count
     }
 
     private mutating func keyValue(under parent: String, depth: Int) throws(TOMLObjection) {
         let start = line
-        let parts = try keyParts()
-        guard depth + parts.count <= TOMLLimits.depth else { throw stop(.tooDeep) }
+        let segments = try keySegments()
+        guard depth + segments.count <= TOMLLimits.depth else { throw stop(.tooDeep) }
         var path = parent
-        for part in parts {
-            path = Self.join(path, part)
+        for segment in segments {
+            path = Self.join(path, segment)
             outline.note(path, line: start)
         }
         try expect(UInt8(ascii: "="))
         skipSpaces()
-        try value(path, depth: depth + parts.count)
+        try value(path, depth: depth + segments.count)
     }
 
-    /// The parts of a dotted key, with the white space around and after it taken.
-    private mutating func keyParts() throws(TOMLObjection) -> [String] {
-        var parts: [String] = []
+    /// The segments of a dotted key, with the white space around and after it taken.
+    private mutating func keySegments() throws(TOMLObjection) -> [String] {
+        var segments: [String] = []
         repeat {
             skipSpaces()
-            parts.append(try keyPart())
-            guard parts.count <= TOMLLimits.depth else { throw stop(.tooDeep) }
+            segments.append(try keySegment())
+            guard segments.count <= TOMLLimits.depth else { throw stop(.tooDeep) }
             skipSpaces()
         } while take(UInt8(ascii: "."))
-        return parts
+        return segments
     }
 
-    private mutating func keyPart() throws(TOMLObjection) -> String {
+    private mutating func keySegment() throws(TOMLObjection) -> String {
         let start: Int
         let end: Int
         switch peek() {

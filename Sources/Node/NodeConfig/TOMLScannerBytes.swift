@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The smallest parts of a TOML text: strings, white space, comments, single bytes.
+// The tokens of a TOML text: strings, white space, comments, single bytes.
 
 extension TOMLScanner {
     mutating func string(multiLine: Bool) throws(TOMLObjection) {

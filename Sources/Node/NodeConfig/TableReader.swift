@@ -187,7 +187,7 @@ extension ConfigurationKey {
 
 /// How keys and values of the file appear in a message: quoted, without control characters, not endlessly long.
 enum Shown {
-    /// `nil` for what has parts of its own, which could be secrets.
+    /// `nil` for what has values of its own, which could be secrets.
     static func value(_ node: TOMLNode) -> String? {
         switch node {
         case .string(let text): quoted(text)

@@ -64,7 +64,7 @@ package struct StoredForget: Sendable, Hashable {
 }
 
 /// One row of `canary_history`. It belongs to the canary of its digest: what a process of another version has put in
-/// the canary's place has none.
+/// the canary's row has none.
 struct CanaryHistoryRow: FetchableRecord, PersistableRecord {
     static let databaseTableName = "canary_history"
     static let persistenceConflictPolicy = PersistenceConflictPolicy(insert: .replace, update: .replace)

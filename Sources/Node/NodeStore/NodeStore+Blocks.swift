@@ -4,7 +4,7 @@ import Dispatch
 import GRDB
 
 // The kill switch: the store holds the one value that decides (`BlockRegister`), gives it every file that it opens, and
-// writes what it says. docs/internals/blocks.md tells when the list is unknown, and why.
+// writes what it says. docs/internals/blocks.md says when the list is unknown, and why.
 extension NodeStore {
     /// The block list by which requests go. Never waits.
     package var blockList: BlockList { register.withLock { $0.list } }
@@ -19,7 +19,7 @@ extension NodeStore {
         onBlocks.withLock { $0 = handler }
     }
 
-    private func tell(_ adoption: BlockAdoption) {
+    private func announce(_ adoption: BlockAdoption) {
         guard adoption.hasChanged else { return }
         onBlocks.withLock { $0 }?(adoption)
     }
@@ -46,14 +46,14 @@ extension NodeStore {
 
     // MARK: On the queue
 
-    /// Takes over what a file says, and tells whoever goes by it.
+    /// Takes over what a file says, and informs whoever goes by it.
     func adopt(_ blocks: (file: BlockFile, head: BlockHead), marker: BlockMarker) {
         let now = Int64(unixSeconds())
         let adoption = register.withLock { register in
             register.adopt(blocks.file, marker: marker, behind: writer.files.lossByAge, now: now)
         }
         blockHead = blocks.head
-        tell(adoption)
+        announce(adoption)
     }
 
     /// Reads the list anew when another process has changed it.
@@ -73,7 +73,7 @@ extension NodeStore {
         }
         let wasNever = writer.files.neverHadOne
         let adoption = register.withLock { $0.failed(reason, wasNever: wasNever) }
-        tell(adoption)
+        announce(adoption)
     }
 
     /// After the list, the marker counts the change: a file that is put back to before it is known by that. It may come
@@ -105,7 +105,7 @@ extension NodeStore {
         known().peers.values.values.sorted { $0.name < $1.name }
     }
 
-    /// What nodes have told of the changes of their block lists, by name.
+    /// What nodes have reported of the changes of their block lists, by name.
     package func peerChanges() -> [StoredPeerChanges] {
         known().peerChanges.values.values.sorted { $0.name < $1.name }
     }

@@ -4,7 +4,7 @@ import GRDB
 
 // The ledger that keeps the processes of a host within a token's sessions.
 extension NodeStore {
-    /// Asks for sessions of a token, and tells how many this process holds. Blocks for one transaction: not for event
+    /// Asks for sessions of a token, and reports how many this process holds. Blocks for one transaction: not for event
     /// loops. Ask again every few seconds, at once after having closed lanes that were not granted, and when the
     /// store's health is `.ok` again: each call is answered by what the others have said until then.
     ///

@@ -101,7 +101,7 @@ package final class NodeStore: @unchecked Sendable {
     /// All peers that are known now, and all nodes that an operator has ordered to forget: what is not among them is
     /// removed. Peers are written within a second, orders at once; they are on the disk when a later `saved()` says so.
     ///
-    /// - Parameter changes: what nodes tell of the changes of their block lists; what is not among them stays.
+    /// - Parameter changes: what nodes report of the changes of their block lists; what is not among them stays.
     package func record(
         peers: [StoredPeer], forgotten: [StoredNodeForget] = [], changes: [StoredPeerChanges] = []
     ) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 
-/// A process, told from a later one that has got the same number. Processes that share a ledger must see each other's
-/// numbers: they run in one PID namespace.
+/// A process, distinguished from a later one that has got the same number. Processes that share a ledger must see each
+/// other's numbers: they run in one PID namespace.
 package struct ProcessIdentity: Sendable, Hashable {
     package var pid: Int32
-    /// Clock ticks between boot and the start (proc_pid_stat(5), field 22); 0 when /proc does not tell.
+    /// Clock ticks between boot and the start (proc_pid_stat(5), field 22); 0 when /proc does not report.
     package var startTicks: UInt64
 
     package init(pid: Int32, startTicks: UInt64) {

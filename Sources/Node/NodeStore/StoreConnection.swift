@@ -28,7 +28,7 @@ struct StoreConnection {
         do {
             opened = try openChecked(files, settings, beginning(marker, files.lossByMarker, nil))
         } catch  where error.isCorruption {
-            // First of all: were the process to end between here and the new file, this tells of the old one.
+            // First of all: were the process to end between here and the new file, this names the old one.
             if marker == .absent { try files.writeMarker(changes: 0) }
             try files.setAside(nowUnixSeconds: unixSeconds(), keep: settings.corruptFilesKept)
             opened = try openChecked(files, settings, beginning(marker, files.lossByMarker, error.description))

@@ -11,15 +11,15 @@ enum StoreCopy {
     /// Largest file, with its log, that is copied, bytes.
     private static let mostBytes = 256 << 20
     /// Where copies are made: file systems in memory, then any other.
-    private static let places = ["/dev/shm", "/run", "/tmp"]
+    private static let parents = ["/dev/shm", "/run", "/tmp"]
 
     /// What the file holds; `nil` when there is none, or it cannot be read this way either.
     static func contents(
         of files: StoreFiles, _ settings: StoreSettings
     ) -> (contents: StoreContents, marker: BlockMarker)? {
         guard (try? files.identity()) != nil, let marker = try? files.marker() else { return nil }
-        for place in places {
-            guard let directory = makeDirectory(in: place) else { continue }
+        for parent in parents {
+            guard let directory = makeDirectory(in: parent) else { continue }
             let copy = StoreFiles(directory: directory)
             defer { remove(copy) }
             guard copyFile(files.path, copy.path, required: true),
@@ -44,8 +44,8 @@ enum StoreCopy {
         return try? database.read { try Schema.contents(of: $0, transitions: settings.transitionsInMemory) }
     }
 
-    private static func makeDirectory(in place: String) -> String? {
-        var template = Array("\(place)/claviger-store-XXXXXX".utf8CString)
+    private static func makeDirectory(in parent: String) -> String? {
+        var template = Array("\(parent)/claviger-store-XXXXXX".utf8CString)
         return template.withUnsafeMutableBufferPointer { bytes in
             bytes.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
         }

@@ -64,7 +64,7 @@ struct TransitionLog: Sendable {
         if entries.count > limit { entries.removeFirst(entries.count - limit) }
     }
 
-    /// What is not saved yet; `saved(upTo:)` is told the number when it is.
+    /// What is not saved yet; `saved(upTo:)` is given the number when it is.
     func unsaved() -> (entries: [StoredTransition], upTo: Int) {
         (Array(entries.suffix(max(0, next - unsavedFrom))), next)
     }
@@ -81,7 +81,7 @@ struct TransitionLog: Sendable {
 }
 
 /// A key and an HSM.
-struct KeyPlace: Hashable, Sendable {
+struct KeyCellID: Hashable, Sendable {
     var label: String
     var hsm: String
 }
@@ -117,7 +117,7 @@ struct StoreBatch: Sendable {
     }
 
     fileprivate var hsmNames: Set<String> = []
-    fileprivate var keyPlaces: Set<KeyPlace> = []
+    fileprivate var keyCells: Set<KeyCellID> = []
     fileprivate var nodeIDs: Set<String> = []
     fileprivate var drainedNames: Set<String> = []
     fileprivate var transitionsUpTo = 0
@@ -130,7 +130,7 @@ struct StoreBatch: Sendable {
 /// coalesced by name.
 struct StoreMemory: Sendable {
     private(set) var hsms = LatestValues<String, StoredHSM>()
-    private(set) var keys = LatestValues<KeyPlace, StoredKey>()
+    private(set) var keys = LatestValues<KeyCellID, StoredKey>()
     private(set) var nodes = LatestValues<String, StoredNode>()
     private(set) var proof = KeptProof()
     private(set) var drained = LatestValues<String, DrainedRow>()
@@ -196,9 +196,9 @@ struct StoreMemory: Sendable {
     mutating func removeCanary(_ label: String) { proof.drop(label) }
 
     mutating func record(_ key: StoredKey) {
-        let place = KeyPlace(label: key.label, hsm: key.hsm)
-        guard keys.values.count < keysLimit || keys.values[place] != nil else { return }
-        keys.set(key, for: place)
+        let cell = KeyCellID(label: key.label, hsm: key.hsm)
+        guard keys.values.count < keysLimit || keys.values[cell] != nil else { return }
+        keys.set(key, for: cell)
     }
 
     mutating func add(_ uses: [StoredKeyUses]) { keyUses.add(uses) }
@@ -216,7 +216,7 @@ struct StoreMemory: Sendable {
     mutating func take() -> StoreBatch {
         var batch = StoreBatch()
         (batch.hsms, _, batch.hsmNames) = hsms.take()
-        (batch.keys, _, batch.keyPlaces) = keys.take()
+        (batch.keys, _, batch.keyCells) = keys.take()
         (batch.nodes, _, batch.nodeIDs) = nodes.take()
         batch.proof = proof.take()
         (batch.drained, batch.undrained, batch.drainedNames) = drained.take()
@@ -236,7 +236,7 @@ struct StoreMemory: Sendable {
     /// The batch was not written. A value recorded since then is newer, and stays.
     mutating func giveBack(_ batch: StoreBatch) {
         hsms.giveBack(batch.hsmNames)
-        keys.giveBack(batch.keyPlaces)
+        keys.giveBack(batch.keyCells)
         nodes.giveBack(batch.nodeIDs)
         proof.giveBack(batch.proof)
         drained.giveBack(batch.drainedNames)
@@ -252,7 +252,7 @@ struct StoreMemory: Sendable {
         fileID = contents.id
         hsms.adopt(Dictionary(contents.hsms, by: \.name), restoring: restoring)
         keys.adopt(
-            Dictionary(contents.keys, by: { KeyPlace(label: $0.label, hsm: $0.hsm) }), restoring: restoring)
+            Dictionary(contents.keys, by: { KeyCellID(label: $0.label, hsm: $0.hsm) }), restoring: restoring)
         nodes.adopt(Dictionary(contents.nodes, by: \.id), restoring: restoring)
         let kept = KeptProof.File(
             canaries: Dictionary(contents.canaries, by: \.label), forgets: Set(contents.forgets),

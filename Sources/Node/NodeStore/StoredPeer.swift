@@ -24,8 +24,8 @@ package struct StoredPeer: Sendable, Equatable, Codable {
     }
 }
 
-/// Most changes of its block list that a node has told, whether or not it is a peer at the moment: one that tells fewer
-/// was put back to an earlier state.
+/// Most changes of its block list that a node has reported, whether or not it is a peer at the moment: one that reports
+/// fewer was put back to an earlier state.
 package struct StoredPeerChanges: Sendable, Equatable, Codable {
     package var name: String
     package var changes: Int

@@ -10,7 +10,7 @@ package struct StoredHSM: Sendable, Equatable, Codable {
     package var vendor: String
     package var model: String
     package var firmware: String
-    /// Sessions that the token allows; `nil` when it sets no limit or does not tell.
+    /// Sessions that the token allows; `nil` when it sets no limit or does not report.
     package var sessionLimit: Int?
     package var state: String
     /// Why it is in this state, in words.
@@ -172,7 +172,7 @@ package struct StoredNode: Sendable, Equatable, Codable {
     /// Grows with each start.
     package var incarnation: Int
     package var pid: Int
-    /// When the process started, in clock ticks since boot (proc_pid_stat(5), field 22): tells it from a later
+    /// When the process started, in clock ticks since boot (proc_pid_stat(5), field 22): distinguishes it from a later
     /// process of the same number.
     package var processStart: Int
     package var startedUnixSeconds: Int

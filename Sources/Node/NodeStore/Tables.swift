@@ -33,7 +33,7 @@ extension StoredNode: FetchableRecord, PersistableRecord {
     package static let persistenceConflictPolicy = replacing
 
     /// As it is, but for an incarnation that another process has raised further. Who knows nothing but an incarnation
-    /// (`StoreMemory.setIncarnation`) leaves the rest as another process has told it.
+    /// (`StoreMemory.setIncarnation`) leaves the rest as another process has reported it.
     func write(_ db: Database) throws {
         var row = self
         if let stored = try StoredNode.fetchOne(db, sql: "SELECT * FROM node WHERE id = ?", arguments: [id]) {

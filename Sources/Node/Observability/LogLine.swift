@@ -91,7 +91,7 @@ package struct LogLine: ~Copyable {
         return line.finish { Array($0) }
     }
 
-    // MARK: - Parts
+    // MARK: - Fields
 
     private mutating func begin(_ name: StaticString) {
         switch format {

@@ -2,7 +2,7 @@
 
 /// The dates of a certificate, read from its DER form (RFC 5280 section 4.1).
 ///
-/// NIOSSL would tell them too, but traps on dates that it cannot read; a file must never end the process.
+/// NIOSSL would give them, too, but traps on dates that it cannot read; a file must never end the process.
 struct CertificateFacts: Equatable {
     /// Unix seconds.
     var notBefore: Int64

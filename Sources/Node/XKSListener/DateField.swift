@@ -15,13 +15,13 @@ struct DateField {
         guard unixTime != second else { return }
         second = unixTime
         var moment = unixTime
-        var parts = tm()
-        gmtime_r(&moment, &parts)
-        let day = Self.pick(["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"], parts.tm_wday)
+        var fields = tm()
+        gmtime_r(&moment, &fields)
+        let day = Self.pick(["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"], fields.tm_wday)
         let month = Self.pick(
-            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], parts.tm_mon)
-        let clock = [parts.tm_hour, parts.tm_min, parts.tm_sec].map(Self.twoDigits).joined(separator: ":")
-        text = "\(day), \(Self.twoDigits(parts.tm_mday)) \(month) \(1900 + Int(parts.tm_year)) \(clock) GMT"
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], fields.tm_mon)
+        let clock = [fields.tm_hour, fields.tm_min, fields.tm_sec].map(Self.twoDigits).joined(separator: ":")
+        text = "\(day), \(Self.twoDigits(fields.tm_mday)) \(month) \(1900 + Int(fields.tm_year)) \(clock) GMT"
         bytes = Array("\r\ndate: \(text)".utf8)
     }
 

@@ -45,7 +45,7 @@ final class HTTP1Handler: ChannelInboundHandler {
     private var reservedBytes = 0
     private var isHead = false
     private var isHTTP10KeepAlive = false
-    /// Tells the answer to the request in work from a second answer to an earlier one.
+    /// Distinguishes the answer to the request in work from a second answer to an earlier one.
     private var sequence: UInt64 = 0
     /// Bytes of the next request's head came while one was in work.
     private var hasPartOfNextHead = false
@@ -124,7 +124,7 @@ final class HTTP1Handler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // At the end of input the parser complains about a request that was cut off: nobody is there to be told.
+        // At the end of input the parser complains about a request that was cut off: nobody is there to be informed.
         guard context.channel.isActive else { return }
         switch error {
         case is HTTPParserError, is ByteToMessageDecoderError.PayloadTooLargeError:

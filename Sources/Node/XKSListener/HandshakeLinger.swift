@@ -4,7 +4,7 @@ import NIOCore
 /// Stands between TLS and the socket until the handshake is over. When the handshake fails, it closes our side only,
 /// and goes on reading, and dropping, for a while.
 ///
-/// A client of TLS 1.3 takes the handshake for done and sends its request before it hears that its certificate was
+/// A client of TLS 1.3 takes the handshake for done and sends its request before it learns that its certificate was
 /// refused. A close with those bytes unread would reset the connection and lose the alert that says why.
 final class HandshakeLinger: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
@@ -23,7 +23,7 @@ final class HandshakeLinger: ChannelDuplexHandler, RemovableChannelHandler {
             context.close(mode: mode, promise: promise)
             return
         }
-        // TLS and whoever hears of its failure close both: the second time must not cut the first one short.
+        // TLS and whoever learns of its failure close both: the second time must not cut the first one short.
         if let promise { context.channel.closeFuture.cascade(to: promise) }
         guard !isLingering else { return }
         isLingering = true

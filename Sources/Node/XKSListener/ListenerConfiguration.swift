@@ -21,7 +21,7 @@ package struct ListenAddress: Sendable, Equatable {
     }
 }
 
-/// Everything the listener can be told. Every limit holds before a request is authenticated.
+/// All settings of the listener. Every limit holds before a request is authenticated.
 package struct ListenerConfiguration: Sendable {
     /// Where to listen. At least one address.
     package var addresses: [ListenAddress]

@@ -101,7 +101,7 @@ package final class XKSListener: Sendable {
         return true
     }
 
-    /// Stops accepting, lets requests in flight finish, tells clients to go elsewhere (`Connection: close`, GOAWAY),
+    /// Stops accepting, lets requests in flight finish, has clients go elsewhere (`Connection: close`, GOAWAY),
     /// and returns when every connection is closed. What is still open after `gracePeriod` is cut off.
     package func shutdown(gracePeriod: TimeAmount) async {
         for server in servers { try? await server.close().get() }

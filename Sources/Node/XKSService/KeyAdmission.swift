@@ -16,7 +16,7 @@ struct AdmittedKey {
 extension XKSService {
     /// The key that is meant, for an operation that uses it.
     ///
-    /// Blocks come first: they hold for keys that are not there, too, and before anything else is told about a key.
+    /// Blocks come first: they hold for keys that are not there, too, and before anything else is said about a key.
     func admit(
         _ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?, for purpose: KeyPurpose
     ) throws(Refusal) -> AdmittedKey {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import XKSProtocol
 
-/// What is told of a request when it has been answered: everything that the specification wants logged, nothing secret.
+/// What is reported of a request when it has been answered: everything that the specification wants logged, nothing
+/// secret.
 package struct RequestTrace: Sendable {
     package var peer = ""
     package var method = ""
@@ -35,7 +36,7 @@ package struct RequestTrace: Sendable {
     package init() {}
 }
 
-/// Told of every request, once it has been answered.
+/// Informed of every request, once it has been answered.
 package protocol RequestObserver: Sendable {
     /// - Parameter totalMicroseconds: from the first byte of the request to its answer.
     func answered(_ trace: RequestTrace, totalMicroseconds: UInt64)

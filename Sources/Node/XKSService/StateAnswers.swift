@@ -6,7 +6,7 @@ import XKSProtocol
 
 extension XKSService {
     /// GetKeyMetadata (XKS 1.0.3, "GetKeyMetadata"). A key that is blocked, or outside its dates, is DISABLED: KMS then
-    /// makes no key of it, and tells people so.
+    /// makes no key of it, and says so to people.
     func keyMetadata(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
         exchange.trace.metadata = try GetKeyMetadataRequest(
             body: exchange.request.body, limits: exchange.setup.settings.limits

@@ -6,7 +6,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Why a node could not be asked, or did not do what it was told.
+/// Why a node could not be asked, or did not do what it was asked.
 package enum AdminClientError: Error, Sendable, Equatable {
     /// Nobody listens at the socket, or there is none.
     case notRunning(socket: String)
@@ -47,23 +47,23 @@ package struct AdminClient: Sendable {
 
     /// What the node says about it, for people.
     package func drain(_ hsm: String) async throws(AdminClientError) -> String {
-        try await tell("/hsm/\(Self.encoded(hsm))/drain")
+        try await perform("/hsm/\(Self.encoded(hsm))/drain")
     }
 
     package func undrain(_ hsm: String) async throws(AdminClientError) -> String {
-        try await tell("/hsm/\(Self.encoded(hsm))/undrain")
+        try await perform("/hsm/\(Self.encoded(hsm))/undrain")
     }
 
     package func trust(key: String, hsm: String) async throws(AdminClientError) -> String {
-        try await tell("/key/\(Self.encoded(key))/trust?hsm=\(Self.encoded(hsm))")
+        try await perform("/key/\(Self.encoded(key))/trust?hsm=\(Self.encoded(hsm))")
     }
 
     package func forget(key: String) async throws(AdminClientError) -> String {
-        try await tell("/key/\(Self.encoded(key))/forget")
+        try await perform("/key/\(Self.encoded(key))/forget")
     }
 
     package func forget(node: String, user: String) async throws(AdminClientError) -> String {
-        try await tell("/cluster/\(Self.encoded(node))/forget?user=\(Self.encoded(user))")
+        try await perform("/cluster/\(Self.encoded(node))/forget?user=\(Self.encoded(user))")
     }
 
     /// Returns when the node has it on its disk, or is known not to be able to.
@@ -102,12 +102,12 @@ package struct AdminClient: Sendable {
 
     /// What has changed, for people.
     package func reload() async throws(AdminClientError) -> String {
-        try await tell("/reload")
+        try await perform("/reload")
     }
 
     /// Has the node end as on SIGTERM; returns before it has.
     package func drainNode() async throws(AdminClientError) -> String {
-        try await tell("/drain")
+        try await perform("/drain")
     }
 
     // MARK: -
@@ -127,7 +127,7 @@ package struct AdminClient: Sendable {
         return try Self.decoded(Value.self, body)
     }
 
-    private func tell(_ path: String) async throws(AdminClientError) -> String {
+    private func perform(_ path: String) async throws(AdminClientError) -> String {
         let (code, body) = try await ask(.POST, path)
         guard code == 200 else { throw try Self.refusal(code, body) }
         guard let message = try Self.decoded(AdminReply.self, body).message else {
@@ -150,7 +150,7 @@ package struct AdminClient: Sendable {
             request.body = .bytes(ByteBuffer(bytes: body))
         }
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
-        // An error is told at once: the node runs, or it does not.
+        // An error is reported at once: the node runs, or it does not.
         configuration.connectionPool.retryConnectionEstablishment = false
         let deadline = NIODeadline.now() + timeout
         do {

@@ -53,7 +53,7 @@ package struct BlockDisplay: Sendable {
         return Self.lines(node, width)
     }
 
-    /// What is left to be said at the end: the nodes that no line has told of yet, and the result.
+    /// What is left to be said at the end: the nodes that no line has reported yet, and the result.
     package mutating func lastLines() -> [String] {
         let nodes = latest?.nodes ?? []
         let width = nodes.map { Terminal.width(Self.name($0)) }.max() ?? 0
@@ -88,10 +88,10 @@ package struct BlockDisplay: Sendable {
                 + "same." + coarser)
     }
 
-    /// Where every node that tells what a block hits says: nothing.
+    /// Where every node that reports what a block hits says: nothing.
     private func nothing(_ nodes: [BlockProgress.Node]) -> String {
-        let told = nodes.compactMap(\.hits)
-        guard nodes.count > 1, !told.isEmpty, told.allSatisfy({ $0.keyStores == 0 }) else { return "" }
+        let reported = nodes.compactMap(\.hits)
+        guard nodes.count > 1, !reported.isEmpty, reported.allSatisfy({ $0.keyStores == 0 }) else { return "" }
         return " IT HITS NOTHING ON ANY NODE that has answered: look at how it is written."
     }
 

@@ -107,7 +107,7 @@ package enum StatusTable {
         return "\(tenths / 10).\(tenths % 10)"
     }
 
-    /// RFC 3339, in UTC. What that cannot express is told as its nearest end.
+    /// RFC 3339, in UTC. What that cannot express is reported as its nearest end.
     static func time(_ unixSeconds: Int64) -> String {
         let endOfYear9999: Int64 = 253_402_300_799
         return Date(timeIntervalSince1970: TimeInterval(min(max(unixSeconds, 0), endOfYear9999))).formatted(.iso8601)

@@ -27,7 +27,7 @@ package struct CertificatePair: Sendable, Equatable {
     }
 
     /// Writes both, each in one step, the certificate last: who is killed between the two leaves a pair that does not
-    /// match, which `load` tells.
+    /// match, which `load` reports.
     package func write(_ issued: IssuedCertificate) throws {
         let certificateText = try issued.certificate.serializeAsPEM().pemString
         try PrivateFiles.write(issued.key.pemRepresentation + "\n", to: key)

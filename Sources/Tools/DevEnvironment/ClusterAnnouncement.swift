@@ -24,7 +24,7 @@ extension DevCluster {
     /// Scheme, host and port by which clients on this host reach the load balancer.
     package var balancerURL: String { options.url(port: endpoint.split(separator: ":").last ?? "") }
 
-    /// What the cluster tells its user. The workers are the nodes' own children: `workers` stays empty.
+    /// What the cluster shows its user. The workers are the nodes' own children: `workers` stays empty.
     ///
     /// - Parameters:
     ///   - pids: process ids of the nodes, in their order.

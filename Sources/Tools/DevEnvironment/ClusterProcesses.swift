@@ -5,7 +5,7 @@ import Synchronization
 /// The processes of a development cluster: its nodes, and the load balancer before them. None is started again when it
 /// ends: to see what the others make of that is what the cluster is for.
 ///
-/// None outlives this process either, also when it is killed. A node is told to end when its standard input does
+/// None outlives this process either, also when it is killed. A node is asked to end when its standard input does
 /// (`serve --end-with-stdin`). HAProxy does not look at its own, so a small process does that for it.
 package final class ClusterProcesses: Sendable {
     private struct Front {

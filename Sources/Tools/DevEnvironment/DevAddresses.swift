@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 
-/// Where the parts of a development cluster listen. The nodes are on the loopback interface; only the load balancer is
-/// where `--listen` says.
+/// Where the components of a development cluster listen. The nodes are on the loopback interface; only the load
+/// balancer is where `--listen` says.
 struct DevAddresses: Equatable {
     struct Node: Equatable {
         var xks: Int

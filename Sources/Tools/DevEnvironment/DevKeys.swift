@@ -88,9 +88,9 @@ package struct DevKeys: Sendable {
     private static func parse(_ content: UnsafeRawBufferPointer) -> [String: SecretBytes]? {
         var values: [String: SecretBytes] = [:]
         for line in content.split(separator: UInt8(ascii: "\n")) where line.first != UInt8(ascii: "#") {
-            let parts = line.split(separator: UInt8(ascii: " "))
-            guard parts.count == 2, let label = String(validating: parts[0], as: UTF8.self),
-                let value = value(ofHexadecimal: parts[1])
+            let fields = line.split(separator: UInt8(ascii: " "))
+            guard fields.count == 2, let label = String(validating: fields[0], as: UTF8.self),
+                let value = value(ofHexadecimal: fields[1])
             else { return nil }
             values[label] = value
         }

@@ -48,7 +48,7 @@ package struct DevNode: Sendable {
             options: options, state: state, certificates: certificates, credential: credential, hsms: hsms)
     }
 
-    /// What the node tells its user once it listens.
+    /// What the node shows its user once it listens.
     ///
     /// - Parameters:
     ///   - port: the port that the XKS listener got.

@@ -141,7 +141,8 @@ package struct HAProxyConfiguration: Sendable {
 
     /// The program: in `PATH`, or where Debian has it; `nil` when it is not installed.
     package static func find(path: String?) -> String? {
-        let places = (path ?? "").split(separator: ":").map(String.init).filter { $0.hasPrefix("/") } + ["/usr/sbin"]
-        return places.lazy.map { $0 + "/haproxy" }.first { access($0, X_OK) == 0 }
+        let directories =
+            (path ?? "").split(separator: ":").map(String.init).filter { $0.hasPrefix("/") } + ["/usr/sbin"]
+        return directories.lazy.map { $0 + "/haproxy" }.first { access($0, X_OK) == 0 }
     }
 }

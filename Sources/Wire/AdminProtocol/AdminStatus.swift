@@ -24,7 +24,7 @@ package struct HSMTransition: Sendable, Equatable, Codable {
 
 /// Everything that an operator is shown of a node.
 package struct AdminStatus: Sendable, Equatable {
-    /// Most transitions that are told.
+    /// Most transitions that are reported.
     package static let transitionLimit = 50
 
     package var status: NodeStatus
@@ -47,7 +47,7 @@ package struct AdminStatus: Sendable, Equatable {
     package var verdict: NodeStatus.Verdict { running ? status.verdict : .unavailable }
 }
 
-/// One flat object. The verdict is told, and follows from the rest when it is read back.
+/// One flat object. The verdict is reported, and follows from the rest when it is read back.
 extension AdminStatus: Codable {
     private enum CodingKeys: String, CodingKey {
         case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements, overload

@@ -66,7 +66,7 @@ package struct BlockReceipt: Sendable, Equatable, Codable {
     package var message: String
     /// Ask `GET /blocks/orders/NUMBER` for it.
     package var order: UInt64
-    /// Whether it is on this node's disk. Where it is not yet, the first node of the progress tells when it is.
+    /// Whether it is on this node's disk. Where it is not yet, the first node of the progress reports when it is.
     package var durable: Bool
 
     package init(message: String, order: UInt64, durable: Bool) {
@@ -119,7 +119,7 @@ package struct BlockProgress: Sendable, Equatable, Codable {
 
         package var node: String
         package var state: State
-        /// How much a block hits there; `nil` where the node does not tell, and of a lift.
+        /// How much a block hits there; `nil` where the node does not say, and of a lift.
         package var hits: Hits?
         /// Milliseconds from the order to the confirmation.
         package var afterMilliseconds: Int64?
@@ -151,7 +151,7 @@ package struct BlockProgress: Sendable, Equatable, Codable {
 
     /// Every node of the cluster that has not left, this one first.
     package var nodes: [Node]
-    /// Nothing more will be heard without a change in the cluster.
+    /// Nothing more will be reported without a change in the cluster.
     package var isFinished: Bool
 
     package init(nodes: [Node], isFinished: Bool) {
@@ -197,7 +197,7 @@ package struct BlockListing: Sendable, Equatable, Codable {
 
     /// What a node that does not know its list needs, in words for people.
     ///
-    /// - Parameter reason: as `unknown` tells it.
+    /// - Parameter reason: as `unknown` reports it.
     package static func mend(_ reason: String) -> String {
         "it does not know what is blocked (\(reason)). Peers that know the list tell it within seconds; where no node "
             + "has one, and there are no other blocks than `claviger blocks` shows: `claviger cluster bootstrap`, or "

@@ -48,8 +48,8 @@ package struct ClusterHealth: Sendable, Equatable, Codable {
         self.asOfUnixSeconds = asOfUnixSeconds
     }
 
-    /// As it is told to everybody who reaches the control listener. Which keys there are, and whom an operator has cut
-    /// off and why, is told at the admin socket only: labels and reasons may say more of an owner's business than
+    /// As it is shown to everybody who reaches the control listener. Which keys there are, and whom an operator has cut
+    /// off and why, is shown at the admin socket only: labels and reasons may say more of an owner's business than
     /// everybody in the network need know. Reasons and notes name neither.
     package var withoutNames: ClusterHealth {
         var health = self
@@ -70,7 +70,7 @@ package struct ClusterHealth: Sendable, Equatable, Codable {
 package struct ClusterNode: Sendable, Equatable, Codable {
     package enum Liveness: String, Sendable, Codable {
         case alive, suspect, dead, left
-        /// Others tell of it, and it has not spoken to this node yet: it counts for nothing.
+        /// Others report it, and it has not spoken to this node yet: it counts for nothing.
         case unconfirmed
     }
 
@@ -92,9 +92,9 @@ package struct ClusterNode: Sendable, Equatable, Codable {
 
     /// A list of blocks that has seen fewer changes than it had: the state directory was put back to an earlier state.
     package struct Restored: Sendable, Equatable, Codable {
-        /// Changes that the node told before.
+        /// Changes that the node reported before.
         package var rememberedChanges: UInt64
-        /// Changes that it tells now.
+        /// Changes that it reports now.
         package var toldChanges: UInt64
         package var sinceUnixSeconds: Int64
 

@@ -2,7 +2,7 @@
 
 /// What a cluster's state amounts to, in one word and in sentences.
 package struct ClusterJudgement: Sendable, Equatable {
-    /// Most reasons that are told; the gravest come first.
+    /// Most reasons that are reported; the gravest come first.
     package static let mostReasons = 40
     /// Most names in one sentence.
     package static let mostNames = 10
@@ -55,7 +55,7 @@ extension ClusterHealth {
 }
 
 extension ClusterNode {
-    /// SWIM goes on treating a suspect as a member. Who was only told of is none yet.
+    /// SWIM goes on treating a suspect as a member. Who was only reported is none yet.
     package var isLive: Bool { liveness == .alive || liveness == .suspect }
 
     /// How many keys it offers and cannot serve at the moment.

@@ -46,7 +46,7 @@ struct ClusterJudging {
 
     private var overload: [String] { here.overload.map { ["node \(here.node): \($0)"] } ?? [] }
 
-    /// One certificate in two places: orders reach one of the two only, and the others cannot tell them apart.
+    /// One certificate in two places: orders reach one of the two only, and the others cannot distinguish them.
     private var twins: [String] {
         nodes.compactMap { node in
             node.twinAddress.map {
@@ -114,7 +114,7 @@ struct ClusterJudging {
             }
     }
 
-    /// How long a node that others tell of may take to be reached before people are told, seconds: several attempts.
+    /// How long a node that others report may take to be reached before people are informed, seconds: several attempts.
     private static let introductionTime: Int64 = 30
 
     private var strangers: [String] {
@@ -133,7 +133,7 @@ struct ClusterJudging {
 
     // MARK: HSMs
 
-    /// One HSM may be reached by several nodes: it is told once for each state, with the nodes that see it so.
+    /// One HSM may be reached by several nodes: it is reported once for each state, with the nodes that see it so.
     private var hsmTrouble: [String] {
         var order: [Sight] = []
         var seers: [Sight: [String]] = [:]

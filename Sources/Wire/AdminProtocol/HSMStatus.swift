@@ -95,8 +95,8 @@ package struct HSMStatus: Sendable, Equatable, Codable {
     package var lanes: Lanes
     /// Keys that it can serve.
     package var keys: Int
-    /// 0 to 9; HSMs of a higher tier are asked when none of the lower ones can serve. `nil` where only the store tells
-    /// of the HSM, which does not know the configuration.
+    /// 0 to 9; HSMs of a higher tier are asked when none of the lower ones can serve. `nil` where only the store
+    /// reports of the HSM, which does not know the configuration.
     package var tier: Int?
     /// 1 to 1000; its share among the HSMs of its tier. `nil` as with `tier`.
     package var weight: Int?
@@ -106,7 +106,7 @@ package struct HSMStatus: Sendable, Equatable, Codable {
     package var latencyMicroseconds: Latency?
     /// `nil` until it has answered anything, and of a node of an earlier version.
     package var learned: Learned?
-    /// `nil` where only the store tells of the HSM, and of a node of an earlier version.
+    /// `nil` where only the store reports of the HSM, and of a node of an earlier version.
     package var work: Work?
 
     package init(

@@ -43,7 +43,7 @@ package protocol NodeAdministration: Sendable {
     /// have to open it.
     func trust(key: String, hsm: String) async -> AdminAnswer
     /// Declares that a key is gone for good: its canaries are forgotten here and at the peers, and requests for it are
-    /// told that there is no such key.
+    /// reported that there is no such key.
     func forget(key: String) async -> AdminAnswer
 
     /// Refuses requests from now on. Returns when it is on this node's disk, or is known not to be, or the disk takes its

@@ -15,7 +15,7 @@ package struct NodeStatus: Sendable, Equatable {
     /// The node's name in the configuration.
     package var node: String
     package var version: String
-    /// True once the node has been told to end: it finishes what is in flight and wants no new requests.
+    /// True once the node has been asked to end: it finishes what is in flight and wants no new requests.
     package var draining: Bool
     /// In the order of the configuration.
     package var hsms: [HSMStatus]
@@ -108,7 +108,7 @@ extension StoreStatus: Codable {
     }
 }
 
-/// Tells the node's status from what is known at the moment. Never asks an HSM, and never waits.
+/// Gives the node's status from what is known at the moment. Never asks an HSM, and never waits.
 package protocol NodeStatusSource: Sendable {
     func status() -> NodeStatus
     /// The cluster as this node sees it; without a cluster, this node alone.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import SecureMemory
 
-// What node and worker tell each other on the control socket, beside the lanes: a few messages in the life of a worker.
+// What node and worker send each other on the control socket, beside the lanes: a few messages in the life of a worker.
 
 /// How a token is chosen among a library's slots.
 package enum TokenSelector: Sendable, Equatable {
@@ -9,7 +9,7 @@ package enum TokenSelector: Sendable, Equatable {
     case label(String)
     /// CK_TOKEN_INFO.serialNumber, trailing blanks removed.
     case serial(String)
-    /// The slot's ID (not its place in the list).
+    /// The slot's ID (not its position in the list).
     case slot(UInt64)
 
     /// Texts are compared as the bytes that a token is chosen by.

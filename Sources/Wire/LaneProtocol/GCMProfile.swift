@@ -119,6 +119,6 @@ package enum CanaryRefusal: UInt8, Sendable, CaseIterable {
     /// The call failed; nothing is known about the key.
     case failed = 3
     /// The code says, or may mean, that ciphertext and key do not belong together, and the token makes no known answer
-    /// that would tell whether it works.
+    /// that would show whether it works.
     case unclear = 4
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A set of HSMs of the pool, by their place in the pool. One machine word: choosing allocates nothing. Inlinable, since
-/// choosing an HSM walks such sets several times for each request, in another module.
+/// A set of HSMs of the pool, by their position in the pool. One machine word: choosing allocates nothing. Inlinable,
+/// since choosing an HSM walks such sets several times for each request, in another module.
 package struct HSMSet: Sendable, Hashable, ExpressibleByArrayLiteral {
     /// Most HSMs that one node can have at a time, those on their way in or out included.
     package static let capacity = 64
 
-    /// Every place.
+    /// Every position.
     package static let all = HSMSet(0..<capacity)
 
     @usableFromInline var bits: UInt64 = 0

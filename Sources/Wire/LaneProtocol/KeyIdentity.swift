@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Attributes that tell a key from another one of the same label, as far as the token lets them be read. None of them
-/// proves that two keys are the same; each that changes shows that something else lies under a handle.
+/// Attributes that distinguish a key from another one of the same label, as far as the token lets them be read. None of
+/// them proves that two keys are the same; each that changes shows that something else lies under a handle.
 package struct KeyIdentity: Sendable, Hashable {
     /// CKA_CHECK_VALUE: the first three bytes of a block of zeros, encrypted under the key (PKCS#11 2.40, section 4.10.2).
     package var checkValue: [UInt8]?

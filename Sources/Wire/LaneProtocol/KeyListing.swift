@@ -4,13 +4,13 @@
 /// is the key.
 package struct CatalogueEntry: Sendable, Equatable {
     /// The worker's number for it, never given to another object while the worker lives, nor to another value under the
-    /// same handle where the token tells them apart.
+    /// same handle where the token distinguishes them.
     package var reference: UInt32
     /// CKA_LABEL.
     package var label: KeyLabel
     package var usage: KeyUsage
     package var validity: KeyValidity
-    /// What tells it from another key of its label; `nil` where the token lets nothing of it be read.
+    /// What distinguishes it from another key of its label; `nil` where the token lets nothing of it be read.
     package var identity: KeyIdentity?
 
     package init(
@@ -41,7 +41,7 @@ package struct CatalogueComplaint: Sendable, Equatable {
     }
 }
 
-/// What a worker tells of its token's keys: those that key stores offer.
+/// What a worker reports of its token's keys: those that key stores offer.
 package struct KeyListing: Sendable, Equatable {
     /// Whether the entries are all that there are.
     package enum Extent: UInt8, Sendable, CaseIterable {
@@ -49,7 +49,7 @@ package struct KeyListing: Sendable, Equatable {
         case whole = 1
         /// The token is still being read. More follow.
         case growing = 2
-        /// The token holds more keys than are looked at or told, or some whose label cannot be read.
+        /// The token holds more keys than are looked at or reported, or some whose label cannot be read.
         case cut = 3
     }
 

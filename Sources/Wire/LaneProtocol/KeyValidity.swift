@@ -58,8 +58,8 @@ package struct KeyValidity: Sendable, Hashable {
     /// The CK_DATE of a day.
     package static func date(_ day: UInt32) -> [UInt8] {
         var (rest, digits) = (day, [UInt8](repeating: 0x30, count: 8))
-        for place in digits.indices.reversed() {
-            digits[place] += UInt8(rest % 10)
+        for position in digits.indices.reversed() {
+            digits[position] += UInt8(rest % 10)
             rest /= 10
         }
         return digits

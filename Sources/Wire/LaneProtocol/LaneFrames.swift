@@ -101,7 +101,7 @@ package enum LaneStatus: UInt8, Sendable, CaseIterable {
     case refused = 1
     /// The deadline had passed before the call was made; nothing was done.
     case expired = 2
-    /// The worker no longer has a key of that number (it was deleted, or changed place).
+    /// The worker no longer has a key of that number (it was deleted, or has another handle now).
     case keyGone = 3
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The parts of a SigV4 Authorization header as positions in its bytes: nothing is copied.
+/// The fields of a SigV4 Authorization header as positions in its bytes: nothing is copied.
 ///
 /// `AWS4-HMAC-SHA256 Credential=<id>/<yyyymmdd>/<region>/<service>/aws4_request, SignedHeaders=…, Signature=…`; the
 /// three elements in any order, each once, separated by a comma and any number of blanks.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The first parts of a canonical request: the path and the query, written from the undecoded request target.
+/// The first lines of a canonical request: the path and the query, written from the undecoded request target.
 ///
 /// The path is encoded once more as it came in, which is SigV4's double encoding for every service but S3. It is not
 /// normalized: the signature covers the path that is routed, not another one with the same meaning. XKS paths hold

@@ -181,7 +181,7 @@ extension SigV4Verifier {
     }
 
     /// Keeps the key that has just verified a request, and the stand-in's for the same day and region: its absence
-    /// would tell unknown access key ids from known ones by the time that a refusal takes.
+    /// would distinguish unknown access key ids from known ones by the time that a refusal takes.
     private func remember(
         _ key: SigningKey, of owner: SigningKeyCache.Owner, _ timestamp: SigV4Timestamp, _ region: String
     ) {

@@ -10,8 +10,8 @@ package struct ForwardingNeeds: Sendable, Equatable {
     package var except: Set<String>
     /// The node that passes it on does not offer the key, and those that are asked may not, either.
     package var mayNotOffer: Bool
-    /// The node that passes it on has more than its HSMs can do, and nothing else is wrong: a peer is asked that tells of
-    /// room, and no other after it.
+    /// The node that passes it on has more than its HSMs can do, and nothing else is wrong: a peer is asked that
+    /// reports room, and no other after it.
     package var isSurplus: Bool
 
     package init(

@@ -2,7 +2,7 @@
 
 /// Why a request was refused, in the terms of the API (XKS 1.0.3, "Error codes").
 ///
-/// KMS chooses what it tells its caller by the name; the message is for the log of the calling account. So a message
+/// KMS chooses what it answers its caller by the name; the message is for the log of the calling account. So a message
 /// never holds anything of the request's content.
 package struct XKSError: Error, Sendable, Equatable {
     /// The error names of the API; each has one HTTP status.

@@ -44,12 +44,12 @@ struct AdminOptions: ParsableArguments {
         return AdminClient(stateDirectory: directory, timeout: timeout)
     }
 
-    /// Tells the running node something, and prints what it says.
+    /// Asks the running node for something, and prints what it says.
     ///
     /// - Parameters:
     ///   - names: what the command names, for a proposal where the node does not know it.
     ///   - timeout: for the node's answer.
-    func tell(
+    func perform(
         naming names: String..., timeout: Duration = .seconds(30),
         command: (AdminClient) async throws(AdminClientError) -> String
     ) async throws {

@@ -90,7 +90,7 @@ struct BlockCommand: AsyncParsableCommand {
             }
             return try await client.block(order)
         }
-        // What is blocked in part is safer than what is not: the order was given, and the status tells.
+        // What is blocked in part is safer than what is not: the order was given, and the status shows it.
         if !isEnforced { throw ExitStatus.enforcedInPart }
     }
 

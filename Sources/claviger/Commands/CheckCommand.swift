@@ -27,25 +27,25 @@ struct CheckCommand: AsyncParsableCommand {
         let configuration = try loadConfiguration(config)
         let translation = Translation(
             secrets: SecretReader(taking: configuration.settings.secretVariables), now: Int64(time(nil)))
-        var findings = Findings(configuration)
-        var poolSettings = translation.pool(&findings)
-        let keyStores = translation.keyStores(&findings)
-        _ = translation.listener(&findings)
-        translation.checkStateDirectory(&findings)
-        translation.checkCluster(&findings)
+        var diagnostics = Diagnostics(configuration)
+        var poolSettings = translation.pool(&diagnostics)
+        let keyStores = translation.keyStores(&diagnostics)
+        _ = translation.listener(&diagnostics)
+        translation.checkStateDirectory(&diagnostics)
+        translation.checkCluster(&diagnostics)
         // Where a PIN could not be read, no login is tried without it.
-        if findings.problems.isEmpty {
+        if diagnostics.problems.isEmpty {
             for index in poolSettings.members.indices {
                 poolSettings.members[index].worker.lanes = 1
                 // All keys are shown; those that are named are found however many there are.
                 let offered = keyStores.offered(by: poolSettings.members[index].name)
                 poolSettings.members[index].offered = offered.union(.all)
             }
-            await checkHSMs(poolSettings, keyStores, &findings)
+            await checkHSMs(poolSettings, keyStores, &diagnostics)
         }
-        findings.takeFatalWarnings()
-        for warning in findings.warnings { printError("warning: \(warning)") }
-        if let error = findings.error {
+        diagnostics.takeFatalWarnings()
+        for warning in diagnostics.warnings { printError("warning: \(warning)") }
+        if let error = diagnostics.error {
             printError(error.description)
             throw ExitStatus.configuration
         }
@@ -69,7 +69,7 @@ struct CheckCommand: AsyncParsableCommand {
     }
 
     private func checkHSMs(
-        _ settings: PoolSettings, _ keyStores: [PlannedKeyStore], _ findings: inout Findings
+        _ settings: PoolSettings, _ keyStores: [PlannedKeyStore], _ diagnostics: inout Diagnostics
     ) async {
         var quiet = Logger(label: "check") { _ in SwiftLogNoOpLogHandler() }
         quiet.logLevel = .critical
@@ -81,22 +81,22 @@ struct CheckCommand: AsyncParsableCommand {
         await pool.stop()
         try? await group.shutdownGracefully()
         for (index, hsm) in inventory.enumerated() {
-            report(hsm, index: index, &findings)
+            report(hsm, index: index, &diagnostics)
         }
-        reportMissingKeys(inventory, keyStores, &findings)
+        reportMissingKeys(inventory, keyStores, &diagnostics)
     }
 
-    private func report(_ hsm: HSMInventory, index: Int, _ findings: inout Findings) {
+    private func report(_ hsm: HSMInventory, index: Int, _ diagnostics: inout Diagnostics) {
         let path = "hsm[\(index)]"
         guard hsm.condition == .active || hsm.condition == .degraded else {
-            findings.report(path, sentence(hsm.reason), fix: remedy(hsm))
+            diagnostics.report(path, sentence(hsm.reason), fix: remedy(hsm))
             return
         }
         let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
         print(
             "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: \(hsm.labels.map(\.text).joined(separator: ", "))")
         for complaint in hsm.complaints {
-            findings.report(
+            diagnostics.report(
                 path, sentence(complaint.reason), fix: "rename or remove it, or leave it if no key store serves it")
         }
     }
@@ -115,7 +115,7 @@ struct CheckCommand: AsyncParsableCommand {
 
     /// Keys that the configuration names one by one must be on every HSM that is to serve them.
     private func reportMissingKeys(
-        _ inventory: [HSMInventory], _ keyStores: [PlannedKeyStore], _ findings: inout Findings
+        _ inventory: [HSMInventory], _ keyStores: [PlannedKeyStore], _ diagnostics: inout Diagnostics
     ) {
         for (index, store) in keyStores.enumerated() {
             for (position, key) in store.keyStore.keys.enumerated() {
@@ -126,7 +126,7 @@ struct CheckCommand: AsyncParsableCommand {
                 }
                 guard !lacking.isEmpty else { continue }
                 let names = lacking.map(\.name).joined(separator: " and ")
-                findings.report(
+                diagnostics.report(
                     "keystore[\(index)].keys[\(position)]", "there is no AES-256 key of label \"\(label)\" on \(names)",
                     fix: "put the same key on it, or name the HSMs that hold it in the key store's hsms")
             }

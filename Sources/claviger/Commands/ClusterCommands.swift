@@ -84,7 +84,7 @@ struct ClusterBootstrapCommand: AsyncParsableCommand {
     @OptionGroup var node: AdminOptions
 
     func run() async throws {
-        try await node.tell { (client) throws(AdminClientError) in
+        try await node.perform { (client) throws(AdminClientError) in
             try await client.bootstrap(BootstrapOrder(user: OrderingUser.name))
         }
     }
@@ -108,7 +108,7 @@ struct ClusterForgetCommand: AsyncParsableCommand {
     @OptionGroup var node: AdminOptions
 
     func run() async throws {
-        try await node.tell(naming: name) { (client) throws(AdminClientError) in
+        try await node.perform(naming: name) { (client) throws(AdminClientError) in
             try await client.forget(node: name, user: OrderingUser.name)
         }
     }

@@ -66,7 +66,7 @@ struct ConfirmationOptions: ParsableArguments {
     }
 }
 
-/// What an operator is told whose order was not carried out.
+/// What an operator is shown whose order was not carried out.
 struct OrderWords {
     /// That it was not done, for example "The block was NOT made".
     var notDone: String

@@ -26,7 +26,7 @@ struct DevClusterRun: Sendable {
     let cluster: DevCluster
     let json: Bool
 
-    /// Runs until it is told to stop, or until no node is left. SIGHUP goes on to the nodes.
+    /// Runs until it is asked to stop, or until no node is left. SIGHUP goes on to the nodes.
     func run(signals: NodeSignals) async throws {
         let processes: ClusterProcesses
         do {

@@ -17,7 +17,7 @@ struct HSMDrainCommand: AsyncParsableCommand {
     @OptionGroup var node: AdminOptions
 
     func run() async throws {
-        try await node.tell(naming: name) { (client) throws(AdminClientError) in try await client.drain(name) }
+        try await node.perform(naming: name) { (client) throws(AdminClientError) in try await client.drain(name) }
     }
 }
 
@@ -35,6 +35,6 @@ struct HSMUndrainCommand: AsyncParsableCommand {
     @OptionGroup var node: AdminOptions
 
     func run() async throws {
-        try await node.tell(naming: name) { (client) throws(AdminClientError) in try await client.undrain(name) }
+        try await node.perform(naming: name) { (client) throws(AdminClientError) in try await client.undrain(name) }
     }
 }

@@ -106,7 +106,7 @@ private struct ProbeDocument: Encodable {
     var model: String
     var firmware: String
     var slot: UInt64
-    /// 0 when the token tells none.
+    /// 0 when the token reports none.
     var sessionLimit: UInt64
     var generatorRefusal: String?
     var listsGCM: Bool

@@ -29,7 +29,7 @@ struct KeyTrustCommand: AsyncParsableCommand {
     @OptionGroup var node: AdminOptions
 
     func run() async throws {
-        try await node.tell(naming: hsm, key) { (client) throws(AdminClientError) in
+        try await node.perform(naming: hsm, key) { (client) throws(AdminClientError) in
             try await client.trust(key: key, hsm: hsm)
         }
     }
@@ -53,7 +53,7 @@ struct KeyForgetCommand: AsyncParsableCommand {
     @OptionGroup var node: AdminOptions
 
     func run() async throws {
-        try await node.tell(naming: key) { (client) throws(AdminClientError) in
+        try await node.perform(naming: key) { (client) throws(AdminClientError) in
             try await client.forget(key: key)
         }
     }

@@ -24,7 +24,7 @@ struct DrainCommand: AsyncParsableCommand {
     func run() async throws {
         let client = try node.client()
         let process = client.servingProcess().map { ProcessIdentity(pid: $0, startTicks: 0) }
-        try await node.tell { (client) throws(AdminClientError) in try await client.drainNode() }
+        try await node.perform { (client) throws(AdminClientError) in try await client.drainNode() }
         guard wait else { return }
         let deadline = ContinuousClock.now + Self.longestWait
         while await isThere(process, client) {
@@ -39,7 +39,7 @@ struct DrainCommand: AsyncParsableCommand {
         printLine("The node has ended.")
     }
 
-    /// Where its process cannot be seen from here, its socket tells: it goes a moment before the process does.
+    /// Where its process cannot be seen from here, its socket shows it: it goes a moment before the process does.
     private func isThere(_ process: ProcessIdentity?, _ client: AdminClient) async -> Bool {
         if let process { return process.isAlive }
         do throws(AdminClientError) {
@@ -68,6 +68,6 @@ struct ReloadCommand: AsyncParsableCommand {
     @OptionGroup var node: AdminOptions
 
     func run() async throws {
-        try await node.tell(timeout: Self.timeout) { (client) throws(AdminClientError) in try await client.reload() }
+        try await node.perform(timeout: Self.timeout) { (client) throws(AdminClientError) in try await client.reload() }
     }
 }

@@ -31,9 +31,9 @@ struct StatusCommand: AsyncParsableCommand {
     func run() async throws {
         _ = try node.client()
         let settings = try node.settings()
-        let place = StatusPlace(directory: node.stateDirectory(settings), settings: settings)
+        let origin = StatusOrigin(directory: node.stateDirectory(settings), settings: settings)
         guard let watch else {
-            switch await place.look() {
+            switch await origin.look() {
             case .success(let status):
                 printLine(try text(status))
                 if status.verdict == .unavailable { throw ExitStatus.notDone }
@@ -43,7 +43,7 @@ struct StatusCommand: AsyncParsableCommand {
         }
         while true {
             // A node that is just restarted is there again the next time.
-            switch await place.look() {
+            switch await origin.look() {
             case .success(let status): Picture.show(try text(status), isForPrograms: json)
             case .failure(let trouble):
                 let message = trouble.message
@@ -59,7 +59,7 @@ struct StatusCommand: AsyncParsableCommand {
 }
 
 /// Where the status is to be had: from the node, or from what it has stored.
-private struct StatusPlace {
+private struct StatusOrigin {
     struct Trouble: Error {
         var message: String
         var status: ExitCode

@@ -3,7 +3,7 @@ import AdminProtocol
 import NodeConfig
 import NodeStore
 
-/// What the store remembers of a node, in the form in which a running one tells it.
+/// What the store remembers of a node, in the form in which a running one reports it.
 enum StoredStatus {
     /// - Parameter settings: the node's configuration, when it is known: it says which HSMs there are, in which order,
     ///   and with which tiers and weights. The store keeps those of earlier configurations for a time, too.

@@ -10,8 +10,8 @@ import XKSService
 /// its own, which every version from this one on can read, because what it says outlives the version that wrote it. A
 /// node that was rolled back finds there that ciphertext of a format that it does not know is good, and no forgery.
 ///
-/// The file holds the number in decimal digits and a line feed. It only grows: by what peers tell, and by what this node
-/// activates itself.
+/// The file holds the number in decimal digits and a line feed. It only grows: by what peers send, and by what this
+/// node activates itself.
 final class ActivatedFormat: FormatSource {
     static let fileName = "ciphertext-format"
     /// More than the file ever holds.
@@ -45,17 +45,17 @@ final class ActivatedFormat: FormatSource {
 
     var activatedFormat: UInt8 { format.withLock { $0 } }
 
-    /// A peer tells of formats up to this one.
-    func learn(_ told: UInt8, from node: String) {
+    /// A peer announces formats up to this one.
+    func learn(_ reported: UInt8, from node: String) {
         let isNew = format.withLock { format in
-            guard told > format else { return false }
-            format = told
+            guard reported > format else { return false }
+            format = reported
             return true
         }
         guard isNew else { return }
         logger.notice(
-            "the cluster makes ciphertext in a later format", metadata: ["format": "\(told)", "node": "\(node)"])
-        write(told)
+            "the cluster makes ciphertext in a later format", metadata: ["format": "\(reported)", "node": "\(node)"])
+        write(reported)
     }
 
     private func write(_ number: UInt8) {

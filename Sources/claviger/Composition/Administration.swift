@@ -8,7 +8,7 @@ import Routing
 
 /// Does what an operator asks for on the admin socket.
 struct Administration: NodeAdministration {
-    let parts: NodeParts
+    let components: NodeComponents
     let reloader: NodeReloader
     let signals: NodeSignals
 
@@ -18,7 +18,7 @@ struct Administration: NodeAdministration {
     // MARK: Showing
 
     func status() -> AdminStatus {
-        let transitions = parts.store.transitions(limit: AdminStatus.transitionLimit).reversed().map { stored in
+        let transitions = components.store.transitions(limit: AdminStatus.transitionLimit).reversed().map { stored in
             AdminProtocol.HSMTransition(
                 atUnixSeconds: Int64(stored.atUnixMilliseconds / 1_000), hsm: stored.hsm,
                 from: AdminProtocol.HSMStatus.State(rawValue: stored.from) ?? .unavailable,
@@ -26,22 +26,22 @@ struct Administration: NodeAdministration {
                 reason: stored.reason.isEmpty ? nil : stored.reason)
         }
         return AdminStatus(
-            status: parts.status.status(), transitions: Array(transitions), asOfUnixSeconds: Int64(time(nil)))
+            status: components.status.status(), transitions: Array(transitions), asOfUnixSeconds: Int64(time(nil)))
     }
 
-    func clusterHealth() -> ClusterHealth { parts.status.clusterHealth() }
+    func clusterHealth() -> ClusterHealth { components.status.clusterHealth() }
 
     func forget(node: String, user: String) async -> AdminAnswer {
-        guard let cluster = parts.neighbours.cluster else {
+        guard let cluster = components.neighbours.cluster else {
             return .refused("this node is no part of a cluster: [cluster] is not configured")
         }
-        let author = "\(user)@\(parts.neighbours.node.id)"
+        let author = "\(user)@\(components.neighbours.node.id)"
         switch await cluster.forget(node, by: author, unixSeconds: Int64(time(nil))) {
         case nil:
-            parts.neighbours.remember()
-            parts.logger.notice("node of the cluster forgotten", metadata: ["node": "\(node)", "by": "\(author)"])
+            components.neighbours.remember()
+            components.logger.notice("node of the cluster forgotten", metadata: ["node": "\(node)", "by": "\(author)"])
             let rest =
-                switch await parts.store.saved(within: Self.diskTime, done: { _ in }) {
+                switch await components.store.saved(within: Self.diskTime, done: { _ in }) {
                 case true?: ""
                 case false?: " The store could not be written: a restart will forget this order."
                 case nil: " It is not on the disk yet: a restart before it is will forget this order."
@@ -62,10 +62,10 @@ struct Administration: NodeAdministration {
     // MARK: HSMs and keys
 
     func drain(_ hsm: String) async -> AdminAnswer {
-        guard parts.pool.drain(hsm, true) else { return unknown(hsm) }
-        parts.neighbours.factsChanged()
-        let rest = parts.status.status()
-        let durable = await parts.store.saved(within: Self.diskTime) { _ in }
+        guard components.pool.drain(hsm, true) else { return unknown(hsm) }
+        components.neighbours.factsChanged()
+        let rest = components.status.status()
+        let durable = await components.store.saved(within: Self.diskTime) { _ in }
         var words = ["\(hsm) is drained: it gets no new requests."]
         if !rest.hasUsableHSM {
             words.append(
@@ -79,9 +79,9 @@ struct Administration: NodeAdministration {
     }
 
     func undrain(_ hsm: String) async -> AdminAnswer {
-        guard parts.pool.drain(hsm, false) else { return unknown(hsm) }
-        parts.neighbours.factsChanged()
-        let durable = await parts.store.saved(within: Self.diskTime) { _ in }
+        guard components.pool.drain(hsm, false) else { return unknown(hsm) }
+        components.neighbours.factsChanged()
+        let durable = await components.store.saved(within: Self.diskTime) { _ in }
         let rest =
             switch durable {
             case true?: ""
@@ -92,14 +92,14 @@ struct Administration: NodeAdministration {
     }
 
     func trust(key: String, hsm: String) async -> AdminAnswer {
-        switch parts.pool.trust(key: KeyLabel(key), hsm: hsm) {
+        switch components.pool.trust(key: KeyLabel(key), hsm: hsm) {
         case nil:
             .done("\(key): what \(hsm) holds is taken for the key. The other HSMs are compared with it now.")
         case .unknownHSM: unknown(hsm)
         case .notListed:
             .unknown(
                 "\(hsm) lists no key of label \(key)", name: key,
-                known: parts.pool.keys().prefix(100).map(\.label.text))
+                known: components.pool.keys().prefix(100).map(\.label.text))
         case .usageNotPermitted:
             .refused(
                 "\(key) on \(hsm) may not both encrypt and decrypt (CKA_ENCRYPT, CKA_DECRYPT), so it can prove nothing")
@@ -111,17 +111,17 @@ struct Administration: NodeAdministration {
     }
 
     func forget(key: String) async -> AdminAnswer {
-        switch parts.pool.forget(key: KeyLabel(key), author: "node \(parts.neighbours.node.id)") {
+        switch components.pool.forget(key: KeyLabel(key), author: "node \(components.neighbours.node.id)") {
         case .unknownKey:
             return .unknown(
                 "nothing is known of a key of label \(key)", name: key,
-                known: parts.pool.keys().prefix(100).map(\.label.text))
+                known: components.pool.keys().prefix(100).map(\.label.text))
         case .isHeld(let hsm):
             return .refused("\(hsm) holds \(key): there is nothing to forget while an HSM does")
         case nil: break
         }
-        parts.neighbours.factsChanged()
-        let durable = await parts.store.saved()
+        components.neighbours.factsChanged()
+        let durable = await components.store.saved()
         return .done(
             "\(key) is forgotten: whoever asks for it is told that there is no such key. Other nodes are told."
                 + (durable ? "" : " The store could not be written: a restart will remember the key again."))
@@ -129,17 +129,17 @@ struct Administration: NodeAdministration {
 
     private func unknown(_ hsm: String) -> AdminAnswer {
         .unknown(
-            "there is no HSM of the name \(hsm)", name: hsm, known: parts.pool.status().map(\.name))
+            "there is no HSM of the name \(hsm)", name: hsm, known: components.pool.status().map(\.name))
     }
 
     // MARK: Break glass
 
-    func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt> { await parts.blocks.order(order) }
-    func outlook(on order: BlockOrder) -> AdminResult<BlockOutlook> { parts.blocks.outlook(on: order) }
-    func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt> { await parts.blocks.lift(order) }
-    func bootstrap(user: String) async -> AdminAnswer { await parts.blocks.bootstrap(by: user) }
-    func progress(ofOrder number: UInt64) -> BlockProgress? { parts.blocks.progress(of: number) }
-    func blocks() -> BlockListing { parts.blocks.listing() }
+    func block(_ order: BlockOrder) async -> AdminResult<BlockReceipt> { await components.blocks.order(order) }
+    func outlook(on order: BlockOrder) -> AdminResult<BlockOutlook> { components.blocks.outlook(on: order) }
+    func lift(_ order: LiftOrder) async -> AdminResult<BlockReceipt> { await components.blocks.lift(order) }
+    func bootstrap(user: String) async -> AdminAnswer { await components.blocks.bootstrap(by: user) }
+    func progress(ofOrder number: UInt64) -> BlockProgress? { components.blocks.progress(of: number) }
+    func blocks() -> BlockListing { components.blocks.listing() }
 
     // MARK: The node
 

@@ -10,8 +10,9 @@ import NodeStore
 import Synchronization
 import XKSService
 
-/// What this node does with its block list: carries out orders, tells peers and is told by them. The list itself is the
-/// store's, and what is decided about it `BlockRegister`'s; here is what follows from it, and what people are told.
+/// What this node does with its block list: carries out orders, informs peers and is informed by them. The list itself
+/// is the store's, and what is decided about it `BlockRegister`'s; here is what follows from it, and what people are
+/// informed.
 final class BlockBook: BlockSource {
     /// How long peers are waited for after an order. Who is later gets the list by gossip.
     static let deliveryTime = Duration.seconds(600)
@@ -201,10 +202,10 @@ final class BlockBook: BlockSource {
 
     // MARK: Peers
 
-    /// Takes in what a peer tells; the answer is what is known here then.
+    /// Takes in what a peer reports; the answer is what is known here then.
     func merge(_ news: BlockNews, from peer: String) -> BlockList {
         let (merge, list) = store.updateBlocks { register in
-            (register.told(news.entries, strayLifts: news.strayLifts, now: Self.now()), register.list)
+            (register.reported(news.entries, strayLifts: news.strayLifts, now: Self.now()), register.list)
         }
         note(merge, by: "told by \(peer)", node: peer)
         if news.unreadable > 0 {

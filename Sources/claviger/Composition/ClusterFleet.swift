@@ -6,7 +6,7 @@ import XKSService
 /// The HSMs behind the endpoint, each once, the ones that a person must look at first.
 ///
 /// One HSM may be reached by several nodes: a serial number names it. It is as healthy as the node that sees it best
-/// says: if one node can work with it, it works, and what keeps another from it is told in `/cluster/health`.
+/// says: if one node can work with it, it works, and what keeps another from it is reported in `/cluster/health`.
 enum ClusterFleet {
     /// - Parameter nodes: the facts of every live node, this one's among them, with the nodes' names.
     static func merge(_ nodes: [(name: String, facts: NodeFacts)]) -> Fleet {

@@ -30,10 +30,10 @@ enum ClusterNews {
                 metadata: ["node": "\(peer)"])
         case .configurationDiffers(let peer, false):
             logger.notice("configuration is alike again", metadata: ["node": "\(peer)"])
-        case .restored(let peer, let remembered, let told):
+        case .restored(let peer, let remembered, let reported):
             logger.error(
                 "a node's list of blocks has gone back: its state directory was put back to an earlier state",
-                metadata: ["node": "\(peer)", "remembered": "\(remembered)", "told": "\(told)"])
+                metadata: ["node": "\(peer)", "remembered": "\(remembered)", "told": "\(reported)"])
         case .counted: break
         // Mended at once; what comes of it is logged by those who mend it.
         case .introduced, .blocksDiffer, .canariesDiffer: break

@@ -22,12 +22,12 @@ extension ClusterTLSFiles {
 
 extension Translation {
     /// Reports what is wrong with the files of `[cluster]`.
-    func checkCluster(_ findings: inout Findings) {
-        guard let table = findings.settings.cluster else { return }
+    func checkCluster(_ diagnostics: inout Diagnostics) {
+        guard let table = diagnostics.settings.cluster else { return }
         do throws(ClusterError) {
-            try ClusterService.check(ClusterTLSFiles(table), node: findings.settings.node.id)
+            try ClusterService.check(ClusterTLSFiles(table), node: diagnostics.settings.node.id)
         } catch {
-            findings.report("cluster", error.description, fix: error.mend)
+            diagnostics.report("cluster", error.description, fix: error.mend)
         }
     }
 }

@@ -64,7 +64,7 @@ extension ClusterNode.Restored {
     fileprivate init?(_ count: ChangeCount) {
         guard let restored = count.restored else { return nil }
         self.init(
-            rememberedChanges: count.highest, toldChanges: restored.told,
+            rememberedChanges: count.highest, toldChanges: restored.reported,
             sinceUnixSeconds: UnixTime.seconds(ofMonotonic: restored.since))
     }
 }

@@ -5,7 +5,7 @@ import NodeConfig
 /// What must be the same on all nodes of a cluster, as one short text: nodes compare it and name who differs.
 ///
 /// Key stores with their keys, credentials, regions and AAD form; not what each node has of its own (HSMs, addresses,
-/// certificates). Secrets are not in it, only the ids of the credentials: the text is told to peers.
+/// certificates). Secrets are not in it, only the ids of the credentials: the text is sent to peers.
 enum ConfigurationDigest {
     /// 32 lower-case hexadecimal digits.
     static func text(of settings: NodeSettings) -> String {

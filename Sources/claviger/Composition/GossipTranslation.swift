@@ -4,7 +4,7 @@ import KeyProof
 import LaneProtocol
 import Routing
 
-// From what the pool and the key proof say to what nodes tell each other, and back.
+// From what the pool and the key proof say to what nodes send each other, and back.
 
 extension NodeFacts {
     /// - Parameter unserved: labels of all keys that this node offers and cannot serve at the moment, in order.
@@ -71,7 +71,7 @@ extension Canary {
             sealed: SealedCanary(initializationVector: shared.iv, ciphertext: shared.ciphertext),
             digest: shared.digest, maker: shared.maker, madeAt: shared.madeAt, isTrusted: shared.isTrusted,
             history: CanaryHistory(
-                // A version that does not tell them tells canaries that its HSMs have opened.
+                // A version that does not send them sends canaries that its HSMs have opened.
                 provers: shared.provers ?? [shared.maker], isProvisional: shared.isProvisional ?? false,
                 replaces: shared.replaces ?? [], outlived: shared.outlived))
     }

@@ -10,7 +10,7 @@ import Synchronization
 import XKSProtocol
 import XKSService
 
-// What peers are told of this node, and what they say.
+// What peers are sent of this node, and what they say.
 
 extension NodeNeighbours: ClusterDelegate {
     func facts() -> NodeFacts {
@@ -18,7 +18,7 @@ extension NodeNeighbours: ClusterDelegate {
         let totals = pool.totals
         let canaries = pool.canariesDigest()
         settleDisagreements(by: canaries)
-        tellPool()
+        informPool()
         exchangeKeys()
         learnFormats()
         pool.know(detour: isForwarding ? cluster?.leastDetour : nil)
@@ -33,15 +33,17 @@ extension NodeNeighbours: ClusterDelegate {
 
     /// What peers have activated is in use here, too.
     private func learnFormats() {
-        let told = members.filter { $0.hasSpoken }.max { left, right in
+        let reported = members.filter { $0.hasSpoken }.max { left, right in
             (left.facts?.activatedFormat ?? 1) < (right.facts?.activatedFormat ?? 1)
         }
-        guard let told, let format = told.facts?.activatedFormat, format > formats.activatedFormat else { return }
+        guard let reported, let format = reported.facts?.activatedFormat, format > formats.activatedFormat else {
+            return
+        }
         // Writes a file: not on the cluster's thread.
-        Task { [formats] in formats.learn(format, from: told.identity.name) }
+        Task { [formats] in formats.learn(format, from: reported.identity.name) }
     }
 
-    /// What this version reads. To be raised with each new form, which is told only to nodes that read it.
+    /// What this version reads. To be raised with each new form, which is sent only to nodes that read it.
     private static let reads = FormatVersions(
         gossip: GossipMessage.currentVersion, blocks: BlockEnforcement.form, canaries: 1,
         ciphertext: Int(CiphertextMetadata.currentVersion))
@@ -64,7 +66,7 @@ extension NodeNeighbours: ClusterDelegate {
 
     func keys() -> SharedKeys {
         SharedKeys(
-            canaries: pool.toldCanaries().map { SharedCanary($0, node: node.id) },
+            canaries: pool.announcedCanaries().map { SharedCanary($0, node: node.id) },
             forgets: pool.forgetOrders().map(SharedForget.init))
     }
 
@@ -80,11 +82,11 @@ extension NodeNeighbours: ClusterDelegate {
         pool.exchangeEnded(with: peer)
         guard let member = members.first(where: { $0.identity.name == peer }) else { return }
         state.withLock { $0.exchanged[peer] = (member.identity.incarnation, version) }
-        tellPool()
+        informPool()
     }
 
-    /// Tells the pool who is in the cluster, where that has changed: whom it knows decides what it may say of keys.
-    func tellPool() {
+    /// Informs the pool who is in the cluster, where that has changed: whom it knows decides what it may say of keys.
+    func informPool() {
         let members = members
         let isSeeking = isSeeking
         let view = state.withLock { state -> ProofCluster? in
@@ -104,13 +106,13 @@ extension NodeNeighbours: ClusterDelegate {
         if let view { pool.know(view) }
     }
 
-    /// Has keys exchanged with every peer that was not told yet what this node knows of them by now.
+    /// Has keys exchanged with every peer that has not been sent yet what this node knows of them by now.
     private func exchangeKeys() {
         guard let cluster else { return }
         let version = pool.sharedVersion
-        let told = state.withLock { $0.exchanged }
+        let reported = state.withLock { $0.exchanged }
         for member in members where member.isLive && member.hasSpoken {
-            let last = told[member.identity.name]
+            let last = reported[member.identity.name]
             guard last?.incarnation != member.identity.incarnation || last?.version != version else { continue }
             cluster.exchangeKeys(with: member)
         }
@@ -130,7 +132,7 @@ extension NodeNeighbours: ClusterDelegate {
     func noted(_ event: GossipEvent) {
         switch event {
         case .changed, .introduced, .counted:
-            tellPool()
+            informPool()
             remember()
         case .refuted(let incarnation, _):
             Task { [store, node] in

@@ -9,16 +9,16 @@ import NodeStore
 import Synchronization
 import XKSService
 
-/// Between this node and the others: tells them of this one, takes in what they say, passes requests on in both
+/// Between this node and the others: informs them of this one, takes in what they say, passes requests on in both
 /// directions. Without `[cluster]` it is there all the same, and knows of nobody.
 final class NodeNeighbours: Sendable {
     struct State {
         var cluster: ClusterService?
         var service: XKSService?
         var configuration = ""
-        /// By name: the life of the peer with which all keys were exchanged, and the version that was told in it.
+        /// By name: the life of the peer with which all keys were exchanged, and the version that was sent in it.
         var exchanged: [String: (incarnation: UInt64, version: UInt64)] = [:]
-        /// What the pool was last told of the cluster.
+        /// What the pool was last given of the cluster.
         var known = ProofCluster()
     }
 
@@ -52,11 +52,11 @@ final class NodeNeighbours: Sendable {
         book = blocks
         self.node = node
         self.logger = logger
-        // Before the first HSM has told its keys: what others may know better is not decided without them.
-        tellPool()
+        // Before the first HSM has listed its keys: what others may know better is not decided without them.
+        informPool()
     }
 
-    // MARK: Joining the parts
+    // MARK: Joining the components
 
     /// The service that answers what peers pass on.
     func serve(with service: XKSService) { state.withLock { $0.service = service } }
@@ -65,7 +65,7 @@ final class NodeNeighbours: Sendable {
     func joined(_ cluster: ClusterService) {
         state.withLock { $0.cluster = cluster }
         book.join(cluster)
-        tellPool()
+        informPool()
         pool.observe { [weak self] in self?.factsChanged() }
     }
 
@@ -82,7 +82,7 @@ final class NodeNeighbours: Sendable {
         factsChanged()
     }
 
-    /// Peers are told at once, not with the next round.
+    /// Peers are informed at once, not with the next round.
     func factsChanged() { cluster?.factsChanged() }
 
     var cluster: ClusterService? { state.withLock { $0.cluster } }

@@ -22,18 +22,18 @@ struct NodePlan: Sendable {
     /// Throws `ConfigurationProblems` with all that is wrong. Blocks: secrets may come from commands.
     init(_ configuration: NodeConfiguration, secrets: SecretReader, logger: Logger) throws {
         let translation = Translation(secrets: secrets, now: Int64(time(nil)))
-        var findings = Findings(configuration)
-        var pool = translation.pool(&findings)
-        keyStores = translation.keyStores(&findings)
+        var diagnostics = Diagnostics(configuration)
+        var pool = translation.pool(&diagnostics)
+        keyStores = translation.keyStores(&diagnostics)
         for index in pool.members.indices {
             pool.members[index].offered = keyStores.offered(by: pool.members[index].name)
         }
         self.pool = pool
-        let listener = translation.listener(&findings)
-        translation.checkStateDirectory(&findings)
-        translation.checkCluster(&findings)
-        for warning in findings.warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
-        if let error = findings.error { throw error }
+        let listener = translation.listener(&diagnostics)
+        translation.checkStateDirectory(&diagnostics)
+        translation.checkCluster(&diagnostics)
+        for warning in diagnostics.warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
+        if let error = diagnostics.error { throw error }
         guard let listener else { throw ConfigurationProblems(file: configuration.file, problems: []) }
         self.configuration = configuration
         self.listener = listener
@@ -41,10 +41,10 @@ struct NodePlan: Sendable {
 }
 
 extension Translation {
-    /// Reports who else could put a state directory of their own in the place of the node's.
-    func checkStateDirectory(_ findings: inout Findings) {
-        guard let flaw = DirectoryChain.flaw(of: findings.settings.node.stateDirectory) else { return }
-        findings.report("node.state_dir", flaw.message, fix: flaw.mend)
+    /// Reports who else could put a state directory of their own in place of the node's.
+    func checkStateDirectory(_ diagnostics: inout Diagnostics) {
+        guard let flaw = DirectoryChain.flaw(of: diagnostics.settings.node.stateDirectory) else { return }
+        diagnostics.report("node.state_dir", flaw.message, fix: flaw.mend)
     }
 }
 

@@ -20,15 +20,18 @@ final class NodeReloader: Sendable {
 
     private let file: String
     private let secrets: SecretReader
-    private let parts: NodeParts
+    private let components: NodeComponents
     private let listener: XKSListener
     private let cluster: ClusterService?
     private let state: Mutex<State>
 
-    init(plan: NodePlan, secrets: SecretReader, parts: NodeParts, listener: XKSListener, cluster: ClusterService?) {
+    init(
+        plan: NodePlan, secrets: SecretReader, components: NodeComponents, listener: XKSListener,
+        cluster: ClusterService?
+    ) {
         file = plan.configuration.file
         self.secrets = secrets
-        self.parts = parts
+        self.components = components
         self.listener = listener
         self.cluster = cluster
         state = Mutex(State(plan: plan))
@@ -47,14 +50,14 @@ final class NodeReloader: Sendable {
             let new = try plan(after: old)
             let (words, hsms) = try apply(new, after: old)
             state.withLock { $0.plan = new }
-            parts.logger.notice("configuration reloaded", metadata: ["changes": "\(words)"])
+            components.logger.notice("configuration reloaded", metadata: ["changes": "\(words)"])
             let answer = "\(file) has been read. \(words)"
             return hsms.refused.isEmpty && hsms.withRefusedPIN.isEmpty ? .done(answer) : .failed(answer)
         } catch {
             let failure = error as? ReloadFailure ?? ReloadFailure(changed: [], cause: "\(error)")
             var metadata: Logger.Metadata = ["reason": "\(failure.cause)"]
             if !failure.changed.isEmpty { metadata["changed"] = "\(failure.changed.joined(separator: ", "))" }
-            parts.logger.error(
+            components.logger.error(
                 failure.changed.isEmpty ? "configuration not reloaded" : "configuration reloaded in part",
                 metadata: metadata)
             return failure.answer
@@ -66,7 +69,7 @@ final class NodeReloader: Sendable {
         let configuration = try NodeConfiguration.load(file: file)
         let fixed = configuration.settings.restartOnly(changedFrom: old.settings)
         guard fixed.isEmpty else { throw ReloadRefusal.needsRestart(keys: fixed) }
-        let plan = try NodePlan(configuration, secrets: secrets, logger: parts.logger)
+        let plan = try NodePlan(configuration, secrets: secrets, logger: components.logger)
         if let cluster, let table = configuration.settings.cluster {
             try cluster.checkCertificates(ClusterTLSFiles(table))
         }
@@ -86,10 +89,10 @@ final class NodeReloader: Sendable {
                 try cluster.replace(tls: ClusterTLSFiles(table), seeds: table.seeds.map(\.description))
                 changed.append("certificates and seeds of [cluster]")
             }
-            let change = parts.pool.apply(new.pool.members)
+            let change = components.pool.apply(new.pool.members)
             changed.append("HSMs")
-            try parts.service.replace(settings: new.service(hsms: parts.pool.hsmSet))
-            parts.apply(new)
+            try components.service.replace(settings: new.service(hsms: components.pool.hsmSet))
+            components.apply(new)
             return (ReloadReport.text(hsms: change, old: old.settings, new: new.settings), change)
         } catch {
             throw ReloadFailure(changed: changed, cause: "\(error)")

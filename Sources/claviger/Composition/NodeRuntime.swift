@@ -16,10 +16,10 @@ import XKSService
 
 /// A running node: store, pool, service, cluster and the listeners, joined.
 final class NodeRuntime: Sendable {
-    /// How long requests in flight may take to finish when the node is told to stop.
+    /// How long requests in flight may take to finish when the node is asked to stop.
     static let grace = TimeAmount.seconds(15)
 
-    let parts: NodeParts
+    let components: NodeComponents
     let listener: XKSListener
     let control: ControlServer
     /// Where the control listener answers, for example `http://127.0.0.1:8080`.
@@ -29,13 +29,14 @@ final class NodeRuntime: Sendable {
     private let reloader: NodeReloader
     private let drainDelay: Duration
 
-    var pool: HSMPool { parts.pool }
+    var pool: HSMPool { components.pool }
 
     private init(
-        parts: NodeParts, listener: XKSListener, control: ControlServer, controlURL: String, admin: AdminListener,
+        components: NodeComponents, listener: XKSListener, control: ControlServer, controlURL: String,
+        admin: AdminListener,
         cluster: ClusterService?, reloader: NodeReloader, drainDelay: Duration
     ) {
-        self.parts = parts
+        self.components = components
         self.listener = listener
         self.control = control
         self.controlURL = controlURL
@@ -52,47 +53,50 @@ final class NodeRuntime: Sendable {
     ) async throws -> NodeRuntime {
         let secrets = SecretReader(taking: configuration.settings.secretVariables)
         let plan = try NodePlan(configuration, secrets: secrets, logger: log.logger)
-        let parts = try NodeParts(plan, log: log)
-        parts.pool.start()
+        let components = try NodeComponents(plan, log: log)
+        components.pool.start()
         do {
-            return try await listen(plan, parts, secrets: secrets, signals: signals)
+            return try await listen(plan, components, secrets: secrets, signals: signals)
         } catch {
-            await parts.stop()
+            await components.stop()
             throw error
         }
     }
 
     private static func listen(
-        _ plan: NodePlan, _ parts: NodeParts, secrets: SecretReader, signals: NodeSignals
+        _ plan: NodePlan, _ components: NodeComponents, secrets: SecretReader, signals: NodeSignals
     ) async throws -> NodeRuntime {
         let settings = plan.settings
         let listener = try await XKSListener.start(
-            configuration: plan.listener, handler: parts.service, group: parts.group, logger: parts.logger)
-        let cluster = try await startCluster(settings, parts)
+            configuration: plan.listener, handler: components.service, group: components.group,
+            logger: components.logger)
+        let cluster = try await startCluster(settings, components)
         let address = settings.control.listen
         let control = try await ControlServer.start(
-            host: address.host, port: address.port, source: parts.status, logger: parts.logger)
+            host: address.host, port: address.port, source: components.status, logger: components.logger)
         let reloader = NodeReloader(
-            plan: plan, secrets: secrets, parts: parts, listener: listener, cluster: cluster)
+            plan: plan, secrets: secrets, components: components, listener: listener, cluster: cluster)
         let admin = AdminListener(
             stateDirectory: settings.node.stateDirectory,
-            administration: Administration(parts: parts, reloader: reloader, signals: signals),
-            logger: parts.logger)
+            administration: Administration(components: components, reloader: reloader, signals: signals),
+            logger: components.logger)
         admin.start()
         let bound = NodeConfig.ListenAddress(host: address.host, port: control.port)
         return NodeRuntime(
-            parts: parts, listener: listener, control: control, controlURL: "http://\(bound)", admin: admin,
+            components: components, listener: listener, control: control, controlURL: "http://\(bound)", admin: admin,
             cluster: cluster, reloader: reloader, drainDelay: settings.node.drainDelay)
     }
 
-    private static func startCluster(_ settings: NodeSettings, _ parts: NodeParts) async throws -> ClusterService? {
+    private static func startCluster(_ settings: NodeSettings, _ components: NodeComponents) async throws
+        -> ClusterService?
+    {
         guard let table = settings.cluster else { return nil }
         let cluster = try await ClusterService.start(
             settings: ClusterSettings(settings.node, table, xks: settings.xks),
-            incarnation: parts.incarnation, memory: ClusterMemory(parts.store, now: Int64(time(nil))),
-            delegate: parts.neighbours,
-            logger: parts.logger)
-        parts.neighbours.joined(cluster)
+            incarnation: components.incarnation, memory: ClusterMemory(components.store, now: Int64(time(nil))),
+            delegate: components.neighbours,
+            logger: components.logger)
+        components.neighbours.joined(cluster)
         return cluster
     }
 
@@ -101,9 +105,9 @@ final class NodeRuntime: Sendable {
 
     /// Says goodbye, finishes what is in flight and ends everything, workers last.
     func stop() async {
-        parts.status.drain()
-        parts.neighbours.drain()
-        parts.logger.notice("stopping", metadata: ["grace_s": "\(Self.grace.nanoseconds / 1_000_000_000)"])
+        components.status.drain()
+        components.neighbours.drain()
+        components.logger.notice("stopping", metadata: ["grace_s": "\(Self.grace.nanoseconds / 1_000_000_000)"])
         // Load balancers look at /readyz every second or so; until they have seen it, new requests still come here.
         try? await Task.sleep(for: drainDelay)
         await listener.shutdown(gracePeriod: Self.grace)
@@ -112,7 +116,7 @@ final class NodeRuntime: Sendable {
         await control.stop()
         await admin.stop()
         await cluster?.stop()
-        await parts.stop()
-        parts.logger.notice("stopped")
+        await components.stop()
+        components.logger.notice("stopped")
     }
 }

@@ -2,7 +2,7 @@
 @preconcurrency import Dispatch
 import Glibc
 
-/// What a running node is told from outside its listeners.
+/// What a running node is asked from outside its listeners.
 enum NodeSignal: Sendable, Equatable {
     /// End in good order: SIGTERM from a supervisor, SIGINT from a terminal, `claviger drain`.
     case stop

@@ -67,7 +67,7 @@ struct OrderProgress: Sendable {
         if let index = nodes.firstIndex(where: { $0.node == delivery.node }) {
             nodes[index] = view
         } else if case .unreachable = delivery.outcome {
-            // Others tell of it, and it has never answered: nobody waits for it.
+            // Others report it, and it has never answered: nobody waits for it.
             return
         } else {
             nodes.append(view)

@@ -9,7 +9,7 @@ import NodeStore
 import Routing
 import Synchronization
 
-/// Tells listeners what the pool, the store and the other nodes say.
+/// Informs listeners what the pool, the store and the other nodes say.
 final class PoolStatusSource: NodeStatusSource {
     private let node: NodeIdentitySettings
     private let pool: HSMPool
@@ -32,7 +32,7 @@ final class PoolStatusSource: NodeStatusSource {
         self.keyStores = Mutex(keyStores)
     }
 
-    /// From now on load balancers are told to go elsewhere.
+    /// From now on load balancers are sent elsewhere.
     func drain() { isDraining.store(true, ordering: .relaxed) }
 
     /// From now on these are the key stores.

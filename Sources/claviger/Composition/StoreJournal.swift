@@ -104,7 +104,7 @@ struct StoreJournal: PoolJournal {
     func releaseLanes(token: String) { store.releaseLanes(token: token) }
 }
 
-/// The wall clock, for what people and the store are told.
+/// The wall clock, for what people and the store are given.
 enum UnixTime {
     static func milliseconds() -> Int {
         var now = timespec()

@@ -4,7 +4,7 @@ import NodeStore
 extension NodeStore {
     /// `saved()`, for whoever cannot wait for a slow disk: `nil` when it is not known after `limit`.
     ///
-    /// - Parameter done: told in any case, once it is known.
+    /// - Parameter done: called in any case, once it is known.
     func saved(within limit: Duration, done: @escaping @Sendable (Bool) -> Void) async -> Bool? {
         let (results, result) = AsyncStream.makeStream(of: Bool?.self)
         Task {

@@ -11,7 +11,7 @@ extension StoredPeer {
         self.init(
             name: member.identity.name, address: member.identity.address, site: member.identity.site,
             incarnation: Int(clamping: member.identity.incarnation),
-            lastSeenUnixSeconds: Int(clamping: UnixTime.seconds(ofMonotonic: member.lastHeard ?? member.since)))
+            lastSeenUnixSeconds: Int(clamping: UnixTime.seconds(ofMonotonic: member.lastReceived ?? member.since)))
     }
 
     var identity: NodeIdentity {

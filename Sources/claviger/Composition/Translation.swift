@@ -13,8 +13,8 @@ import XKSService
 // From the settings of the configuration file to those of the rooms. Each problem that only shows here (a secret that
 // cannot be read, a certificate that does not fit) is reported with the line of the setting that points at it.
 
-/// Collects what is wrong, so that all of it can be told at once.
-struct Findings {
+/// Collects what is wrong, so that all of it can be reported at once.
+struct Diagnostics {
     let configuration: NodeConfiguration
     private(set) var problems: [ConfigurationProblem] = []
     private(set) var warnings: [String] = []
@@ -71,12 +71,12 @@ struct Translation {
 
     // MARK: HSMs
 
-    func pool(_ findings: inout Findings) -> PoolSettings {
-        let xks = findings.settings.xks
+    func pool(_ diagnostics: inout Diagnostics) -> PoolSettings {
+        let xks = diagnostics.settings.xks
         var members: [PoolMember] = []
-        for (index, hsm) in findings.settings.hsms.enumerated() {
+        for (index, hsm) in diagnostics.settings.hsms.enumerated() {
             var pin: SecretBytes?
-            if let source = hsm.pin { pin = read(source, "hsm[\(index)].pin", &findings) }
+            if let source = hsm.pin { pin = read(source, "hsm[\(index)].pin", &diagnostics) }
             members.append(
                 PoolMember(
                     worker: WorkerConfiguration(
@@ -109,22 +109,22 @@ struct Translation {
 
     // MARK: Key stores
 
-    func keyStores(_ findings: inout Findings) -> [PlannedKeyStore] {
-        findings.settings.keyStores.indices.compactMap { keyStore($0, &findings) }
+    func keyStores(_ diagnostics: inout Diagnostics) -> [PlannedKeyStore] {
+        diagnostics.settings.keyStores.indices.compactMap { keyStore($0, &diagnostics) }
     }
 
-    private func keyStore(_ index: Int, _ findings: inout Findings) -> PlannedKeyStore? {
-        let settings = findings.settings.keyStores[index]
+    private func keyStore(_ index: Int, _ diagnostics: inout Diagnostics) -> PlannedKeyStore? {
+        let settings = diagnostics.settings.keyStores[index]
         let path = "keystore[\(index)]"
         var credentials: [Credential] = []
         for (position, credential) in settings.credentials.enumerated() {
-            let place = "\(path).credentials[\(position)]"
-            guard let secret = read(credential.secret, "\(place).secret", &findings) else { continue }
+            let location = "\(path).credentials[\(position)]"
+            guard let secret = read(credential.secret, "\(location).secret", &diagnostics) else { continue }
             do throws(CredentialError) {
                 credentials.append(try Credential(accessKeyID: credential.accessKeyID, secret: secret))
             } catch {
-                findings.report(
-                    place, error.description, fix: "make a new one with claviger keystore new-credential")
+                diagnostics.report(
+                    location, error.description, fix: "make a new one with claviger keystore new-credential")
             }
         }
         guard credentials.count == settings.credentials.count else { return nil }
@@ -134,7 +134,7 @@ struct Translation {
                 verifier: try SigV4Verifier(credentials: credentials, allowedRegions: settings.regions),
                 hsms: settings.hsms, foreignForm: settings.aad == .digest ? .digest : .specification)
         } catch {
-            findings.report(path, "\(error)", fix: "correct this key store")
+            diagnostics.report(path, "\(error)", fix: "correct this key store")
             return nil
         }
     }
@@ -149,9 +149,9 @@ struct Translation {
 
     // MARK: Listener
 
-    func listener(_ findings: inout Findings) -> ListenerConfiguration? {
-        let xks = findings.settings.xks
-        guard let transport = transport(xks.protection, &findings) else { return nil }
+    func listener(_ diagnostics: inout Diagnostics) -> ListenerConfiguration? {
+        let xks = diagnostics.settings.xks
+        guard let transport = transport(xks.protection, &diagnostics) else { return nil }
         var configuration = ListenerConfiguration(
             addresses: [.init(host: xks.listen.host, port: xks.listen.port)], transport: transport)
         configuration.limits.headerBytes = xks.maxHeaderBytes
@@ -169,7 +169,7 @@ struct Translation {
     }
 
     private func transport(
-        _ protection: XKSSettings.Protection, _ findings: inout Findings
+        _ protection: XKSSettings.Protection, _ diagnostics: inout Diagnostics
     ) -> ListenerTransport? {
         guard case .tls(let certificate, let key, let clients) = protection else { return .plaintext }
         do throws(TLSMaterialError) {
@@ -178,24 +178,24 @@ struct Translation {
                     certificate: certificate, key: key, clientAuthority: clients?.ca, clientNames: clients?.names ?? []),
                 now: now)
             for warning in material.warnings {
-                findings.warn(
+                diagnostics.warn(
                     "xks.certificate", warning.description, isFatal: warning.isFatalForClients,
                     fix: "replace the certificate")
             }
             return .tls(material)
         } catch {
-            findings.report("xks.certificate", error.description, fix: "correct certificate, key or client_ca")
+            diagnostics.report("xks.certificate", error.description, fix: "correct certificate, key or client_ca")
             return nil
         }
     }
 
     // MARK: Secrets and units
 
-    private func read(_ source: SecretSource, _ path: String, _ findings: inout Findings) -> SecretBytes? {
+    private func read(_ source: SecretSource, _ path: String, _ diagnostics: inout Diagnostics) -> SecretBytes? {
         do throws(SecretProblem) {
             return try secrets.read(source)
         } catch {
-            findings.report(path, error.message, fix: error.fix)
+            diagnostics.report(path, error.message, fix: error.fix)
             return nil
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A PKCS#11 library that passes every call on to another PKCS#11 library and, told by a control file that may change
-/// at any time, misbehaves as HSMs do. README.md beside the sources describes the control file.
+/// A PKCS#11 library that passes every call on to another PKCS#11 library and, directed by a control file that may
+/// change at any time, misbehaves as HSMs do. README.md beside the sources describes the control file.
 ///
 /// The library is meant to be loaded as a client loads any PKCS#11 library: `dlopen`, then `C_GetFunctionList`, or
 /// `C_GetInterface` of PKCS#11 3.0. These three symbols are all that it exports.

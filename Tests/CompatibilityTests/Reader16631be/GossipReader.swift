@@ -79,9 +79,9 @@ extension Version16631be {
 
     /// A host's name or an IPv4 address, and a port. (IPv6 is left out.)
     private static func isAddress(_ address: String) -> Bool {
-        let parts = address.split(separator: ":", omittingEmptySubsequences: false)
-        guard address.utf8.count <= 262, parts.count == 2, let port = UInt32(parts[1]) else { return false }
-        return (1...65_535).contains(port) && (1...253).contains(parts[0].utf8.count)
+        let pieces = address.split(separator: ":", omittingEmptySubsequences: false)
+        guard address.utf8.count <= 262, pieces.count == 2, let port = UInt32(pieces[1]) else { return false }
+        return (1...65_535).contains(port) && (1...253).contains(pieces[0].utf8.count)
     }
 
     private static func isText(_ text: String, _ longest: Int) -> Bool {

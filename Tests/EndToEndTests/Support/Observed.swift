@@ -38,7 +38,7 @@ final class Observed<Value>: @unchecked Sendable {
     }
 }
 
-/// Asks again and again, every few milliseconds, until there is an answer: for what tells nobody when it changes.
+/// Asks again and again, every few milliseconds, until there is an answer: for what gives no notice when it changes.
 /// - Throws: `HarnessError` that names `event` when there is none within so many seconds.
 func eventually<Result>(
     _ event: String, within seconds: Double = 10, every pause: Double = 0.01, _ ask: () throws -> Result?

@@ -2,7 +2,7 @@
 import Foundation
 import Glibc
 
-/// What the kernel tells of processes (proc(5)).
+/// What the kernel reports of processes (proc(5)).
 enum Processes {
     /// The workers of a node by the name of their HSM, those aside that have ended.
     static func workers(of node: Int32) -> [String: Int32] {

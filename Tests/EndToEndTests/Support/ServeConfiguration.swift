@@ -44,8 +44,8 @@ struct ServeConfiguration {
     mutating func set(_ key: String, _ value: String, in header: String, number: Int = 0) {
         let (start, end) = table(header, number)
         let line = "\(key) = \(value)"
-        if let place = lines[start..<end].firstIndex(where: { $0.hasPrefix(key + " =") }) {
-            lines[place] = line
+        if let position = lines[start..<end].firstIndex(where: { $0.hasPrefix(key + " =") }) {
+            lines[position] = line
         } else {
             lines.insert(line, at: start)
         }
@@ -88,13 +88,15 @@ struct ServeConfiguration {
 
     mutating func remove(_ key: String, in header: String, number: Int = 0) {
         let (start, end) = table(header, number)
-        if let place = lines[start..<end].firstIndex(where: { $0.hasPrefix(key + " =") }) { lines.remove(at: place) }
+        if let position = lines[start..<end].firstIndex(where: { $0.hasPrefix(key + " =") }) {
+            lines.remove(at: position)
+        }
     }
 
     /// The number of the line with this text, counted from 1.
     func lineNumber(of text: String, number: Int = 0) -> Int {
-        let places = lines.indices.filter { lines[$0].hasPrefix(text) }
-        return places.indices.contains(number) ? places[number] + 1 : 0
+        let positions = lines.indices.filter { lines[$0].hasPrefix(text) }
+        return positions.indices.contains(number) ? positions[number] + 1 : 0
     }
 
     /// Writes the file and returns its path.

@@ -54,7 +54,7 @@ final class Thief {
     }
 
     /// Says of a node that it has left, in one life after the other up to the last one that there can be: each is not
-    /// too far from the one before for a node that believes what it is told, and after the last there is none in which
+    /// too far from the one before for a node that believes what it receives, and after the last there is none in which
     /// the node could contradict.
     func bury(_ victim: String, to node: String) throws {
         let (step, highest) = (1 << 40, 1 << 53)

@@ -22,7 +22,7 @@ struct TokenTool {
 
     func delete(_ label: String) throws { try call(["--delete-object", "--type", "secrkey", "--label", label]) }
 
-    /// What it tells of the tokens.
+    /// What it reports of the tokens.
     func tokens() throws -> String { try output(["--list-token-slots"]) }
 
     private func call(_ arguments: [String]) throws {

@@ -11,7 +11,7 @@ struct ClusterReport: Decodable {
         var draining: Bool
         var drift: [String]
         var hsms: [HSM]
-        /// Empty but for those who ask at the admin socket; earlier versions do not tell it.
+        /// Empty but for those who ask at the admin socket; earlier versions do not report it.
         var unservedKeys: [String]?
     }
 
@@ -128,7 +128,7 @@ final class Trio {
         try JSONDecoder().decode(ClusterReport.self, from: Data(try node(name).control("/cluster/health").body))
     }
 
-    /// Waits until every node has heard from all three that they live and serve all their keys.
+    /// Waits until every node has learnt from all three that they live and serve all their keys.
     func together() throws {
         for name in Self.names {
             try eventually("\(name) sees three nodes that serve", within: 30, every: 0.05) {
@@ -140,7 +140,7 @@ final class Trio {
         }
     }
 
-    /// What the operator of a node is told, keys' labels included.
+    /// What the operator of a node is shown, keys' labels included.
     private func ownReport(_ name: String) throws -> ClusterReport {
         let answer = try op(name).done("cluster", "status", "--json")
         return try JSONDecoder().decode(ClusterReport.self, from: Data(answer.utf8))

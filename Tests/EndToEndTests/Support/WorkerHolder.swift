@@ -2,7 +2,7 @@
 import Foundation
 import Glibc
 
-/// Stops every worker of a node, and every new one as soon as it is seen, until it is told to let them go.
+/// Stops every worker of a node, and every new one as soon as it is seen, until it is asked to let them go.
 final class WorkerHolder: Sendable {
     private struct State {
         var isHolding = true

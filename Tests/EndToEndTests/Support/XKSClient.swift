@@ -13,7 +13,7 @@ struct Encrypted: Codable, Equatable, Sendable {
     var ciphertextDataIntegrityValue: String?
 }
 
-/// An error as the API tells it.
+/// An error as the API reports it.
 struct XKSFailure: Decodable, Equatable {
     var errorName: String
     var errorMessage: String?

@@ -30,7 +30,7 @@ struct ImmediateHandler: ProxyRequestHandler {
 /// Answers `<method> <target> <body>`.
 let echo = ImmediateHandler { ProxyResponse(200, "\($0.method) \($0.target) \($0.body.text)") }
 
-/// Holds requests until it is told to answer, on a thread of its own.
+/// Holds requests until it is asked to answer, on a thread of its own.
 final class HoldingHandler: ProxyRequestHandler {
     private let held = Mutex<[(ProxyRequest, @Sendable (ProxyResponse) -> Void)]>([])
     private let arrivals = DispatchSemaphore(value: 0)

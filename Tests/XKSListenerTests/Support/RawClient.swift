@@ -10,7 +10,7 @@ struct RawAnswer: Equatable {
 
 struct SocketTimeout: Error {}
 
-/// A blocking TCP client that says exactly what it is told. Every wait is bounded by `timeout` seconds.
+/// A blocking TCP client that sends exactly what it is given. Every wait is bounded by `timeout` seconds.
 final class RawClient {
     let descriptor: Int32
     private var received: [UInt8] = []
@@ -66,9 +66,9 @@ final class RawClient {
         let words = (lines.first ?? "").split(separator: " ")
         var headers: [String: String] = [:]
         for line in lines.dropFirst() {
-            let parts = line.split(separator: ":", maxSplits: 1)
-            guard parts.count == 2 else { continue }
-            headers[parts[0].lowercased()] = String(parts[1].drop { $0 == " " })
+            let fields = line.split(separator: ":", maxSplits: 1)
+            guard fields.count == 2 else { continue }
+            headers[fields[0].lowercased()] = String(fields[1].drop { $0 == " " })
         }
         let status = words.count > 1 ? Int(words[1]) ?? 0 : 0
         let length = toHead || status == 100 ? 0 : Int(headers["content-length"] ?? "0") ?? 0

@@ -4,7 +4,7 @@
 package enum AADForm: String, Sendable, CaseIterable {
     /// The specification's (XKS 1.0.3, "Encrypt", `ciphertextMetadata`).
     case specification = "spec"
-    /// That of the AWS reference proxy: a digest stands in the place of the data.
+    /// That of the AWS reference proxy: a digest stands in place of the data.
     case digest = "digest"
 }
 

@@ -8,7 +8,7 @@
 /// `mostFields` fields, and there is no byte order mark. A number is checked but never converted, so it may be of any
 /// size. Fields that nobody asks for are checked and skipped.
 ///
-/// Each fault is a ValidationException that names the field, the problem and the place, and never shows content.
+/// Each fault is a ValidationException that names the field, the problem and the position, and never shows content.
 /// A reader points into memory it does not own: use it only as long as that memory lives.
 package struct JSONReader {
     /// Most levels of objects and arrays, the outermost included.
@@ -217,7 +217,7 @@ extension JSONReader {
         }
     }
 
-    /// The bytes from `start` up to `end`, which must be places that this reader has been at.
+    /// The bytes from `start` up to `end`, which must be positions that this reader has been at.
     func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: bytes[start..<end])
     }

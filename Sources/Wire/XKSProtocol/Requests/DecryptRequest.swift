@@ -15,7 +15,7 @@ package struct DecryptRequest: XKSRequest {
     package let authenticationTag: [UInt8]
     /// `nil` when the field is absent; at most 20 bytes.
     package let ciphertextMetadata: [UInt8]?
-    /// `nil` when the field is absent, empty when it is there and empty: the digest form of the AAD tells them apart.
+    /// `nil` when the field is absent, empty when it is there and empty: the digest form of the AAD distinguishes them.
     package let additionalAuthenticatedData: SecretBytes?
 
     package init(body: SecretBytes, limits: XKSLimits) throws(XKSError) {

@@ -7,7 +7,7 @@ package struct EncryptRequest: XKSRequest {
     /// At least one byte: KMS sends none that is empty (its own Encrypt call wants one byte or more), and not every HSM
     /// can encrypt nothing.
     package let plaintext: SecretBytes
-    /// `nil` when the field is absent, empty when it is there and empty: the digest form of the AAD tells them apart.
+    /// `nil` when the field is absent, empty when it is there and empty: the digest form of the AAD distinguishes them.
     package let additionalAuthenticatedData: SecretBytes?
     /// Whether the answer must carry a ciphertextDataIntegrityValue. Its algorithm is SHA_256, the only one of version
     /// 1.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What KMS tells about the call behind a request (XKS 1.0.3, "Request Payload Parameters" of each operation).
+/// What KMS reports about the call behind a request (XKS 1.0.3, "Request Payload Parameters" of each operation).
 ///
 /// The values are for the log and for policies. They are taken as they come: nothing checks their form beyond the
 /// length, an unknown `kmsOperation` is as good as a known one, and `kmsRequestId` is opaque.

@@ -2,10 +2,10 @@
 import Gossip
 import Testing
 
-@Suite("Gossip: how often news are told, and which facts hold")
-struct TellingTests {
+@Suite("Gossip: how often news are sent, and which facts hold")
+struct DisseminationTests {
     /// Those messages that carry something of a member, exchanges apart.
-    private func told(_ name: String, by solo: Solo) -> [GossipMessage] {
+    private func reported(_ name: String, by solo: Solo) -> [GossipMessage] {
         (solo.sent.map(\.send.message) + solo.replies.map(\.reply.message)).filter { message in
             message.kind != .exchange && message.updates.contains { $0.identity.name == name }
         }
@@ -25,19 +25,19 @@ struct TellingTests {
         "each news is told λ · ⌈log₁₀(n + 1)⌉ times, and to others than whom it is about", arguments: [(3, 4), (20, 8)])
     func repeats(peers: Int, times: Int) throws {
         var solo = try silentlyFull(peers)
-        try solo.hear(from: identity("new"))
+        try solo.receive(from: identity("new"))
         solo.run(20 * second)
-        #expect(told("new", by: solo).count == times)
-        #expect(told("new", by: solo).allSatisfy { $0.receiver != "new" })
+        #expect(reported("new", by: solo).count == times)
+        #expect(reported("new", by: solo).allSatisfy { $0.receiver != "new" })
     }
 
-    @Test("many news at once are told 8 in a message, each as often as one alone")
+    @Test("many news at once are reported 8 in a message, each as often as one alone")
     func many() throws {
         var solo = try silentlyFull(3)
         let updates = (0..<8).map { farewell(of: identity("m\($0)", site: "there")) }
         let known = updates.map { MemberUpdate(identity: $0.identity, liveness: .alive) }
         for (count, news) in [known, updates].enumerated() {
-            try solo.hear(from: identity("n1"), updates: news)
+            try solo.receive(from: identity("n1"), updates: news)
             solo.run(20 * second)
             #expect(solo.sent.allSatisfy { $0.send.message.updates.count <= GossipMessage.mostUpdates })
             guard count == 1 else {
@@ -46,7 +46,7 @@ struct TellingTests {
                 continue
             }
             for update in updates {
-                #expect(told(update.identity.name, by: solo).count { $0.updates.contains(update) } == 4)
+                #expect(reported(update.identity.name, by: solo).count { $0.updates.contains(update) } == 4)
             }
         }
     }
@@ -56,41 +56,41 @@ struct TellingTests {
         var solo = try silentlyFull(3)
         var busy = GossipTests.facts(revision: 2)
         busy.encrypts = 1_000
-        try solo.hear(from: identity("n1"), facts: busy)
+        try solo.receive(from: identity("n1"), facts: busy)
         solo.run(10 * second)
-        #expect(told("n1", by: solo).isEmpty)
+        #expect(reported("n1", by: solo).isEmpty)
         let changed = GossipTests.facts(revision: 3, states: [.unavailable])
-        try solo.hear(from: identity("n1"), facts: changed)
+        try solo.receive(from: identity("n1"), facts: changed)
         // Its later answers would be of an earlier revision, and change nothing.
         solo.run(10 * second)
-        #expect(told("n1", by: solo).count == 4)
-        #expect(told("n1", by: solo).allSatisfy { $0.updates.contains { $0.facts == changed } })
+        #expect(reported("n1", by: solo).count == 4)
+        #expect(reported("n1", by: solo).allSatisfy { $0.updates.contains { $0.facts == changed } })
     }
 
     @Test("of two facts those of the greater incarnation hold, then those of the greater revision")
     func order() throws {
         var solo = try Solo(machine(identity("a")), peers: [identity("b")])
-        func tell(_ incarnation: UInt64, _ revision: UInt64, to solo: inout Solo) throws -> String? {
-            var told = GossipTests.facts(revision: revision)
-            told.version = "\(incarnation).\(revision)"
+        func report(_ incarnation: UInt64, _ revision: UInt64, to solo: inout Solo) throws -> String? {
+            var reported = GossipTests.facts(revision: revision)
+            reported.version = "\(incarnation).\(revision)"
             let update = MemberUpdate(
-                identity: identity("c", incarnation: incarnation), liveness: .alive, facts: told)
-            try solo.hear(from: identity("b"), updates: [update])
+                identity: identity("c", incarnation: incarnation), liveness: .alive, facts: reported)
+            try solo.receive(from: identity("b"), updates: [update])
             return solo.own.member(named: "c")?.facts?.version
         }
-        #expect(try tell(1, 5, to: &solo) == "1.5")
-        #expect(try tell(1, 4, to: &solo) == "1.5")
-        #expect(try tell(1, 6, to: &solo) == "1.6")
-        #expect(try tell(2, 1, to: &solo) == "1.6", "of a later life only the node itself can tell")
+        #expect(try report(1, 5, to: &solo) == "1.5")
+        #expect(try report(1, 4, to: &solo) == "1.5")
+        #expect(try report(1, 6, to: &solo) == "1.6")
+        #expect(try report(2, 1, to: &solo) == "1.6", "of a later life only the node itself can tell")
         var own = GossipTests.facts(revision: 1)
         own.version = "direct"
-        try solo.hear(from: identity("c", incarnation: 2), facts: own)
+        try solo.receive(from: identity("c", incarnation: 2), facts: own)
         #expect(solo.own.member(named: "c")?.facts?.version == "direct")
-        #expect(try tell(1, 9, to: &solo) == "direct")
-        #expect(try tell(2, 2, to: &solo) == "2.2")
-        // What others told never outdoes what it says itself.
+        #expect(try report(1, 9, to: &solo) == "direct")
+        #expect(try report(2, 2, to: &solo) == "2.2")
+        // What others reported never outdoes what it says itself.
         own.revision = 2
-        try solo.hear(from: identity("c", incarnation: 2), facts: own)
+        try solo.receive(from: identity("c", incarnation: 2), facts: own)
         #expect(solo.own.member(named: "c")?.facts?.version == "direct")
     }
 
@@ -99,7 +99,7 @@ struct TellingTests {
         var solo = try Solo(machine(identity("a")), peers: (0..<100).map { identity("n\($0)") })
         var seen: Set<String> = []
         for _ in 0..<2 {
-            let actions = try solo.hear(.exchange, from: identity("n0"))
+            let actions = try solo.receive(.exchange, from: identity("n0"))
             let page = try #require(actions.replies.first?.message.updates)
             #expect(page.count == GossipMessage.mostExchanged)
             #expect(page.allSatisfy { $0.facts != nil && $0.identity.name != "a" && $0.identity.name != "n0" })
@@ -108,18 +108,18 @@ struct TellingTests {
         #expect(seen.count == 99)
     }
 
-    @Test("drift that is only spoken of is told, too; the dead do not differ")
+    @Test("drift that is only spoken of is reported, too; the dead do not differ")
     func drift() throws {
         var solo = try Solo(machine(identity("a")), peers: [identity("b")])
-        func tell(_ liveness: Liveness, _ name: String, _ revision: UInt64, to solo: inout Solo) throws -> Int {
+        func report(_ liveness: Liveness, _ name: String, _ revision: UInt64, to solo: inout Solo) throws -> Int {
             let update = MemberUpdate(
                 identity: identity(name), liveness: liveness,
                 facts: GossipTests.facts(revision: revision, configuration: "other"))
-            try solo.hear(from: identity("b"), updates: [update])
+            try solo.receive(from: identity("b"), updates: [update])
             return solo.events.count { $0.event == .configurationDiffers(peer: name, true) }
         }
-        #expect(try tell(.alive, "c", 1, to: &solo) == 1)
-        #expect(try tell(.alive, "c", 2, to: &solo) == 1)
-        #expect(try tell(.dead, "d", 1, to: &solo) == 0)
+        #expect(try report(.alive, "c", 1, to: &solo) == 1)
+        #expect(try report(.alive, "c", 2, to: &solo) == 1)
+        #expect(try report(.dead, "d", 1, to: &solo) == 0)
     }
 }

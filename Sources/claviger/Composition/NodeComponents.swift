@@ -14,7 +14,7 @@ import Synchronization
 import XKSService
 
 /// What a node consists of behind its listeners.
-struct NodeParts: Sendable {
+struct NodeComponents: Sendable {
     let store: NodeStore
     let pool: HSMPool
     let service: XKSService
@@ -66,7 +66,7 @@ struct NodeParts: Sendable {
         apply(plan)
     }
 
-    /// Tells everybody who shows or compares the configuration about this one.
+    /// Informs everybody who shows or compares the configuration about this one.
     func apply(_ plan: NodePlan) {
         status.serve(plan.keyStores)
         offered.serve(plan.keyStores.map(\.keyStore))
@@ -97,7 +97,7 @@ extension NodeStore {
 
     /// Counts this start: each has an incarnation of its own, greater than those before. It is not below the time, so
     /// that a node whose store was lost, put back or could not be written mostly goes beyond what it was; where it does
-    /// not, its peers tell.
+    /// not, its peers say.
     fileprivate func beginIncarnation(of node: String) -> UInt64 {
         let incarnation = max((nodes().first { $0.id == node }?.incarnation ?? 0) &+ 1, time(nil))
         let process = ProcessIdentity.current
@@ -128,7 +128,7 @@ extension ServiceClocks {
         monotonic: { claviger_monotonic_nanoseconds() }, wall: { Int64(time(nil)) })
 }
 
-/// The key stores and keys that this node offers, for whoever is told what an order hits.
+/// The key stores and keys that this node offers, for whoever is informed of what an order hits.
 final class BlockScopes: Sendable {
     private let pool: HSMPool
     private let keyStores = Mutex<[KeyStore]>([])
