@@ -77,7 +77,7 @@ extension GossipMachine {
             actions.events.append(.changed(member, from: isNew ? nil : old.member.liveness, by: accuser))
         }
         if liveness == .suspect { verify(name, now, &actions) }
-        // Who comes back was cut off, or is new: both have much to exchange.
+        // A node that comes back was cut off, or is new: either way there is much to exchange.
         if liveness == .alive, !old.member.isLive {
             exchangePartner = name
             exchangeDue = min(exchangeDue, now + dice.below(100 * ms))

@@ -68,8 +68,8 @@ extension GossipMachine {
         _ updates: [MemberUpdate], from reporter: String, isNews: Bool = true, _ now: UInt64,
         _ actions: inout GossipActions
     ) {
-        // One who was cut off holds everybody else for dead. Who does not know yet that it is dead itself is no
-        // witness.
+        // A node that was cut off believes that all others are dead. Its word on them does not count until it knows that
+        // it is believed dead itself.
         let isWitness = records[reporter].map { $0.member.isLive } ?? true
         for update in updates {
             if update.identity.name == identity.name {

@@ -14,7 +14,7 @@ extension Canary {
             && (12...GCMProfile.longestIV).contains(sealed.initializationVector.count)
     }
 
-    /// The same block, sealed once. Who made it when is not compared: nodes may have been reported differently.
+    /// The same block, sealed once. Who made it when is not compared: nodes may have received it differently.
     func isSame(as other: Canary) -> Bool { sealed == other.sealed && digest == other.digest }
 
     /// Whether an operator's order prefers this canary to the other one; `nil` where none does.

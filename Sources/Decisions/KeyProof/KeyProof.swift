@@ -663,7 +663,7 @@ extension KeyProof {
         prove(record, hsm: maker, now: now, into: &actions)
     }
 
-    /// From now on the key is proven by this canary. Who has opened the one before has not opened this one.
+    /// From now on the key is proven by this canary. An HSM that has opened the one before has not opened this one.
     mutating func replaceCanary(_ record: Int, with canary: Canary?) {
         records[record].canary = canary
         records[record].draft = nil
@@ -829,7 +829,7 @@ extension KeyProof {
         store(record, into: &actions)
     }
 
-    /// Nothing was found out. Who has proven its key before keeps it.
+    /// Nothing was found out. An HSM that has proven its key before keeps it.
     private mutating func failed(
         _ check: CheckTicket, _ reason: String, _ now: UInt64, _ actions: inout ProofActions
     ) {

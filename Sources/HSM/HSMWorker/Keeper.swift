@@ -28,7 +28,7 @@ struct Keeper {
         self.doorbell = doorbell
     }
 
-    /// Runs until something makes the worker useless; informs the node what.
+    /// Runs until something makes the worker useless; says to the node what it was.
     func run() -> Never {
         do throws(WorkerFailure) {
             let token = try OpenToken.open(

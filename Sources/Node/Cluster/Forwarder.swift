@@ -154,7 +154,7 @@ final class Forwarder: Sendable {
             if forwarded.isSurplus { counts.surplusIn += 1 } else { counts.forwardsIn += 1 }
         }
         let promise = loop.makePromise(of: ProxyResponse.self)
-        // Whoever asked has given up by then: nothing is kept for them.
+        // The peer that asked has given up by then, so nothing is kept for it.
         let timer = loop.scheduleTask(in: TimeAmount(clampingNanoseconds: budget * 1_000)) {
             promise.succeed(.failure(XKSError(.dependencyTimeout, "the time that the peer left is over")))
         }

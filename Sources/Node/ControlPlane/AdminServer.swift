@@ -6,7 +6,7 @@ import Logging
 import NIOCore
 
 /// The listener for the command line on the same host: HTTP on the Unix socket `admin.sock` in the state directory.
-/// Who may open the socket may do everything; it is its owner's alone (mode 0600).
+/// A client that can open the socket can give every order, so the socket is its owner's alone (mode 0600).
 package final class AdminServer: Sendable {
     /// Where it listens.
     package let path: String

@@ -3,7 +3,7 @@ import Glibc
 
 /// Takes finished lines from any thread and writes them to a descriptor from one thread of its own.
 ///
-/// Whoever logs never waits for the reader of the log: lines go into a bounded buffer, and when that is full they are
+/// Logging never waits for the reader of the log: lines go into a bounded buffer, and when that is full they are
 /// dropped and counted. Once the reader takes lines again, one line says how many are missing.
 ///
 /// `@unchecked Sendable`: everything that changes is touched under `mutex` only; mutex and condition have stable

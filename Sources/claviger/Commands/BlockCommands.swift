@@ -90,7 +90,7 @@ struct BlockCommand: AsyncParsableCommand {
             }
             return try await client.block(order)
         }
-        // What is blocked in part is safer than what is not: the order was given, and the status shows it.
+        // The order was given all the same, because a node that enforces it blocks; the status says that not all do.
         if !isEnforced { throw ExitStatus.enforcedInPart }
     }
 

@@ -49,7 +49,7 @@ struct DevClusterRun: Sendable {
                 await signals.untilStop { _ in processes.reload() }
                 events.yield(.stop)
                 await signals.untilStop { _ in processes.reload() }
-                // Who asks twice does not want to wait.
+                // A second signal ends the wait for the nodes.
                 if !Task.isCancelled { processes.kill() }
             },
         ]

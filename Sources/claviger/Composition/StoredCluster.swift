@@ -5,7 +5,7 @@ import NodeStore
 
 // Between what the cluster knows of its nodes and what the store keeps of it.
 
-/// Who was in the cluster is where a restarted node begins to look for it.
+/// A restarted node looks for its cluster at the members that it had before.
 extension StoredPeer {
     init(_ member: Member) {
         self.init(
