@@ -41,25 +41,6 @@ struct ForwardTests {
         }
     }
 
-    @Test("its answers: what was encrypted, what was decrypted, and an error's name")
-    func answers() throws {
-        func object(_ name: String, status: String) throws -> [String: String] {
-            let answer = try Recording("\(name).answer")
-            #expect(answer.status == 200 && answer.fields["claviger-status"] == status)
-            return try #require(try answer.object() as? [String: String])
-        }
-        let sealed = try object("forward-encrypt", status: "200")
-        #expect(
-            Set(sealed.keys) == [
-                "ciphertext", "initializationVector", "authenticationTag", "ciphertextMetadata",
-                "ciphertextDataIntegrityValue",
-            ])
-        // The mark, and format 1.
-        #expect(sealed["ciphertextMetadata"] == "Q0xWAQ==")
-        #expect(try object("forward-decrypt", status: "200") == ["plaintext": "cGxhaW50ZXh0"])
-        #expect(try object("forward-invalid", status: "400")["errorName"] == "InvalidCiphertextException")
-    }
-
     @Test("a member of the head that is not known costs nothing, on either side")
     func unknown() async throws {
         var strange = try Recording("forward-encrypt.request")
@@ -75,5 +56,53 @@ struct ForwardTests {
             #expect(reply.fields["claviger-status"] == "500")
             #expect(node.rooms.get(\.forwarded).first?.request.method == "POST")
         }
+    }
+
+    @Test("its answers are handed on: what was encrypted, what was decrypted, an error's name")
+    func forwardedAnswers() async throws {
+        func object(_ name: String, status: Int) async throws -> [String: String] {
+            var answer: (status: Int, body: Data)?
+            try await TodaysNode.with(
+                "node-1", change: TodaysMessagesTests.fill,
+                finds: ("node-3", try TodaysMessagesTests.answers(forward: name))
+            ) {
+                node, _ in
+                try await eventually("it can be asked") { node.service.canForward(label: "foo") }
+                answer = await node.passesOn(TodaysNode.request)
+            }
+            let handed = try #require(answer, "\(name) is not handed on")
+            #expect(handed.status == status)
+            return try #require(try JSON.object(handed.body) as? [String: String])
+        }
+        let sealed = try await object("forward-encrypt", status: 200)
+        #expect(
+            Set(sealed.keys) == [
+                "ciphertext", "initializationVector", "authenticationTag", "ciphertextMetadata",
+                "ciphertextDataIntegrityValue",
+            ])
+        // The mark, and format 1.
+        #expect(sealed["ciphertextMetadata"] == "Q0xWAQ==")
+        #expect(try await object("forward-decrypt", status: 200) == ["plaintext": "cGxhaW50ZXh0"])
+        #expect(try await object("forward-invalid", status: 400)["errorName"] == "InvalidCiphertextException")
+    }
+}
+
+extension TodaysNode {
+    static var request: ProxyRequest {
+        ProxyRequest(
+            method: "POST", target: "/p/kms/xks/v1/keys/foo/encrypt",
+            headers: [
+                HeaderField(name: "host", value: "h"), HeaderField(name: "x-amz-date", value: "20261129T230148Z"),
+            ], body: SecretBytes(Data("{\"plaintext\":\"AA==\"}".utf8)), receivedAt: 0, peer: "192.0.2.1:5")
+    }
+
+    /// Status and body of the answer of node-3; `nil` where it is not handed on.
+    func passesOn(_ request: ProxyRequest) async -> (status: Int, body: Data)? {
+        let result = await withCheckedContinuation { continuation in
+            let deadline = DispatchTime.now().uptimeNanoseconds + 15_000_000_000
+            service.forward(request, label: "foo", deadline: deadline) { continuation.resume(returning: $0) }
+        }
+        guard case .answered(let response, by: "node-3") = result else { return nil }
+        return (response.status, response.body.withUnsafeBytes { Data($0) })
     }
 }

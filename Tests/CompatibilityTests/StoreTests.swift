@@ -115,6 +115,26 @@ struct StoreTests {
         #expect(again.blockChanges != nil)
     }
 
+    /// Otherwise files would differ by the version that made them, and what works with one would not with another.
+    @Test("a new file has the tables that it has, as they are")
+    func new() throws {
+        let kept = try Kept()
+        let directory = kept.directory + "/new"
+        NodeStore.open(directory: directory).close()
+        func tables(_ file: String) throws -> [String: String] {
+            try DatabaseQueue(path: file).read { db in
+                let rows = try Row.fetchAll(db, sql: "SELECT name, sql FROM sqlite_schema WHERE type = 'table'")
+                return Dictionary(
+                    uniqueKeysWithValues: rows.map { row -> (String, String) in
+                        let sql: String = row["sql"]
+                        return (row["name"], sql.split(whereSeparator: \.isWhitespace).joined(separator: " "))
+                    })
+            }
+        }
+        let made = try tables(directory + "/claviger.sqlite")
+        for (name, sql) in try tables(kept.file) { #expect(made[name] == sql) }
+    }
+
     @Test("a file without its marker is taken as it is; a marker without its file says that the list is lost")
     func markers() throws {
         let bare = try Kept(hasMarker: false)
