@@ -56,8 +56,9 @@ extension KeyProof {
                 return adopt(canary, for: record, openedBy: hsm, now: now, into: &actions)
             }
             if trial.refuted.intersection(proven).isEmpty {
+                // A node that proves nothing joins those whose key its HSMs hold, and counts as one of them.
                 if let hsm = opener(of: trial, record), proven.isEmpty,
-                    weight(of: canary, record) > weight(of: ours, record)
+                    weight(of: canary, record, isJoined: true) > weight(of: ours, record)
                 {
                     return adopt(canary, for: record, openedBy: hsm, now: now, into: &actions)
                 }
@@ -178,8 +179,9 @@ extension KeyProof {
         return trial?.refuted.member(after: 0).map { names[$0] } ?? ""
     }
 
-    private func weight(of canary: Canary, _ record: Int) -> ContestWeight {
-        var (nodes, isDecided) = (0, false)
+    /// - Parameter isJoined: this node counts as one that proves it.
+    private func weight(of canary: Canary, _ record: Int, isJoined: Bool = false) -> ContestWeight {
+        var (nodes, isDecided) = (isJoined ? 1 : 0, false)
         if let ours = records[record].canary, ours.isSame(as: canary) {
             nodes = records[record].provers.isEmpty || records[record].isLost ? 0 : 1
             isDecided = records[record].stage == .decided
