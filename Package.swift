@@ -128,6 +128,12 @@ let roomTests: [Target] = [
     tests("KeyProofTests", ["Chance", "KeyProof", "LaneProtocol", "SeededRandom"]),
     tests("RoutingTests", ["Chance", "LaneProtocol", "Routing", "SeededRandom"]),
     tests("SimulationTests", ["Chance", "Gossip", "LaneProtocol", "Routing", "SeededRandom", "VirtualTime"]),
+    tests(
+        "NodeSimulationTests",
+        [
+            "AccessControl", "Chance", "Gossip", "HSMPool", "HSMWorker", "KeyProof", "LaneProtocol", "PKCS11", "Routing",
+            "SecondOpinion", "SecureMemory", "SigV4", "VirtualTime", "XKSProtocol", "XKSService",
+        ]),
     tests("NodeStoreTests", ["AccessControl", "Chance", "NodeStore", "SeededRandom", grdb]),
     tests("GossipTests", ["AccessControl", "Chance", "Gossip", "SeededRandom"]),
     tests("ClusterSimulationTests", ["AccessControl", "Chance", "Gossip", "SeededRandom", "VirtualTime"]),

@@ -39,7 +39,7 @@ extension HSMPool {
 
     /// An exchange of all canaries with a peer begins; returns the version of what this node sends in it.
     package func exchangeBegan(with node: String) -> UInt64 {
-        state.withLock { $0.proof.exchangeBegan(with: node) }
+        state.withLock { $0.beginExchange(with: node) }
     }
 
     /// It has come to its end.
@@ -69,11 +69,7 @@ extension HSMPool {
     /// Gives the key proof an event, and does what follows.
     private func step(_ event: (inout KeyProof, UInt64) -> ProofActions) {
         let now = monotonicNanoseconds()
-        let effects = state.withLock { state in
-            let actions = event(&state.proof, now)
-            return state.effects(of: actions, now: now)
-        }
-        perform(effects)
+        perform(state.withLock { $0.step(now: now, event) })
     }
 
     package var hasDisagreements: Bool { state.withLock { $0.proof.hasDisagreements } }
@@ -106,7 +102,7 @@ extension HSMPool {
 
 extension PoolState {
     /// HSMs that requests are given to.
-    fileprivate var usable: HSMSet {
+    var usable: HSMSet {
         HSMSet(
             hsms.indices.filter {
                 hsms[$0].role.isMember && machine.phase(of: $0) == .serving && !machine.isDrained($0)

@@ -126,7 +126,7 @@ package final class HSMPool: KeyOperationPool {
         let now = monotonicNanoseconds()
         let (statuses, changes) = state.withLock { state in
             let changes = state.refreshConditions(now: now)
-            return (state.shown.map { state.status(of: $0, now: now) }, changes)
+            return (state.statuses(now: now), changes)
         }
         report(changes)
         return statuses
@@ -186,7 +186,7 @@ package final class HSMPool: KeyOperationPool {
     }
 
     /// From now on an operation takes so long on another node that has room, nanoseconds; `nil`: none has.
-    package func know(detour: UInt64?) { state.withLock { $0.machine.detour = detour } }
+    package func know(detour: UInt64?) { state.withLock { $0.knowDetour(detour) } }
 
     /// That more is asked of the HSMs than they can do, with both figures; `nil` while it is not.
     package var overload: String? {

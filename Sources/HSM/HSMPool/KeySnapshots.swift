@@ -75,9 +75,9 @@ struct KeySummaries: Sendable {
 }
 
 /// What peers are sent of the keys as a whole.
-struct KeySummary: Sendable {
-    let canaries: String
-    let unserved: [KeyLabel]
+package struct KeySummary: Sendable {
+    package let canaries: String
+    package let unserved: [KeyLabel]
     let madeAt: UInt64
 
     init(_ proof: KeyProof, usable: HSMSet, now: UInt64) {

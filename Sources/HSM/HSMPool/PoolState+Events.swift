@@ -164,3 +164,30 @@ extension PoolState {
         return (effects, refreshConditions(now: now))
     }
 }
+
+// MARK: - Questions and news from outside
+
+extension PoolState {
+    /// Every place that was ever taken.
+    package var places: Range<Int> { hsms.indices }
+
+    package func epoch(of hsm: Int) -> UInt64 { hsms[hsm].epoch }
+
+    /// The HSMs of the configuration, in its order.
+    package func statuses(now: UInt64) -> [HSMStatus] { shown.map { status(of: $0, now: now) } }
+
+    /// What peers are told of the keys as a whole.
+    package func keySummary(now: UInt64) -> KeySummary { KeySummary(proof, usable: usable, now: now) }
+
+    /// Something has happened that concerns keys only.
+    package mutating func step(now: UInt64, _ event: (inout KeyProof, UInt64) -> ProofActions) -> [PoolEffect] {
+        let actions = event(&proof, now)
+        return effects(of: actions, now: now)
+    }
+
+    /// An exchange of all canaries with a peer begins; returns the version of what this node tells in it.
+    package mutating func beginExchange(with node: String) -> UInt64 { proof.exchangeBegan(with: node) }
+
+    /// From now on an operation takes so long on another node that has room, nanoseconds; `nil`: none has.
+    package mutating func knowDetour(_ detour: UInt64?) { machine.detour = detour }
+}

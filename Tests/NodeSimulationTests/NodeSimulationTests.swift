@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Testing
+
+/// Runs a plan; returns the checks, with what happened where it was wanted.
+func simulate(_ plan: Plan, _ broken: Mutant.Break? = nil) throws -> (checks: Checks, log: [String]) {
+    let world = try World(plan, mutant: Mutant(broken))
+    world.begin()
+    world.run(until: plan.length)
+    defer { world.end() }
+    if plan.isVerbose { print(world.log.joined(separator: "\n")) }
+    return (world.checks, world.log)
+}
+
+/// `make sim` runs many seeds of it; CLAVIGER_NODE_SIM_SEED=… runs one, and prints what happens in it.
+@Suite("Whole nodes under random trouble")
+struct NodeSimulationTests {
+    /// From so many runs on each trouble has met each check.
+    private static let telling: UInt64 = 1_000
+
+    private static func number(_ name: String) -> UInt64? { getenv(name).flatMap { UInt64(String(cString: $0)) } }
+
+    @Test("nothing that must always be true is broken, whatever goes wrong")
+    func randomTrouble() async throws {
+        if let seed = Self.number("CLAVIGER_NODE_SIM_SEED") {
+            var plan = Plan.random(seed)
+            plan.isVerbose = true
+            let checks = try simulate(plan).checks
+            #expect(checks.findings.isEmpty, "\(checks.findings.joined(separator: "\n"))")
+            return
+        }
+        let count = Self.number("CLAVIGER_NODE_SIM_SEEDS") ?? 20
+        let table = try await Self.run(1...count)
+        if count >= Self.telling {
+            print(table.text)
+            #expect(table.empty.isEmpty, "no trouble of this kind has met this check: \(table.empty)")
+        }
+    }
+
+    /// On all cores.
+    private static func run(_ seeds: ClosedRange<UInt64>) async throws -> FaultTable {
+        let cores = UInt64(max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1))
+        return try await withThrowingTaskGroup(of: FaultTable.self) { group in
+            for core in 0..<cores {
+                group.addTask {
+                    var table = FaultTable()
+                    for seed in seeds where seed % cores == core {
+                        let checks = try simulate(.random(seed)).checks
+                        table.add(checks)
+                        #expect(
+                            checks.findings.isEmpty,
+                            """
+                            seed \(seed); replay it with: make sim-one SEED=\(seed)
+                            \(checks.findings.joined(separator: "\n"))
+                            """)
+                    }
+                    return table
+                }
+            }
+            return try await group.reduce(into: FaultTable()) { $0.add($1) }
+        }
+    }
+}
