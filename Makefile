@@ -12,7 +12,7 @@ FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run cluster release test format check-format bench compare scaling optimum drills \
-    cluster-drills upgrade-drill cluster-sim sim conformance clean
+    cluster-drills upgrade-drill cluster-sim pool-sim sim conformance clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,9 +97,15 @@ CLUSTER_SEEDS ?= 500
 cluster-sim: ## Clusters of 3 to 1,000 nodes in virtual time: how soon deaths are known, false ones, bytes.
 	CLAVIGER_CLUSTER_TABLE=1 CLAVIGER_SIM_SEEDS=$(CLUSTER_SEEDS) $(SWIFT) test --filter ClusterSimulationTests $(ARGS)
 
+# Dictionaries have the same order in each run, so that a seed can be replayed.
 SEEDS ?= 20000
-sim: ## Pools of HSMs under random faults in virtual time; SEEDS=100000 runs more.
-	CLAVIGER_SIM_SEEDS=$(SEEDS) $(SWIFT) test --filter '^SimulationTests|KeyProofSimulation' $(ARGS)
+sim: ## Whole nodes under random trouble in virtual time (release build); SEEDS=… runs others, SEED=n replays one.
+	SWIFT_DETERMINISTIC_HASHING=1 CLAVIGER_NODE_SIM_SEEDS=$(SEEDS) $(if $(SEED),CLAVIGER_NODE_SIM_SEED=$(SEED)) \
+	    $(SWIFT) test -c release --filter '^NodeSimulationTests' $(ARGS)
+
+POOL_SEEDS ?= 20000
+pool-sim: ## Pools of HSMs, and the key proof, under random faults in virtual time; POOL_SEEDS=100000 runs more.
+	CLAVIGER_SIM_SEEDS=$(POOL_SEEDS) $(SWIFT) test --filter '^SimulationTests|KeyProofSimulation' $(ARGS)
 
 conformance: setup ## Run AWS's public test client, a checkout of which lies in CLIENT=…
 	@test -n "$(CLIENT)" || { echo "usage: make conformance CLIENT=path/to/aws-kms-xksproxy-test-client" >&2; exit 2; }

@@ -67,20 +67,14 @@ struct AdminTests {
         #expect(unknown.name == "hsm-9" && unknown.known == ["hsm-1"] && unknown.message == nil)
     }
 
-    /// It reports of a node neither `unservedCount` nor `isAwaited`; `claviger cluster status` says that the answer may
-    /// be of another version.
+    /// It reports of a node neither `unservedCount` nor `isAwaited`. Without defaults `claviger cluster status` of today
+    /// could not show it, between the exchange of the program and the restart of the node.
     @Test(
-        "its view of the cluster has fewer members than the command line of today needs",
-        arguments: [
-            "cluster.200", "cluster-health.200",
-        ])
+        "its view of the cluster is shown by the command line of today",
+        arguments: ["cluster.200", "cluster-health.200"])
     func cluster(name: String) throws {
-        #expect(throws: DecodingError.self) { try read(ClusterHealth.self, name) }
-        var object = try JSON.object(try Recording.file("admin/\(name).json"))
-        #expect(object["schema"] as? Int == ClusterHealth.schemaVersion)
-        let nodes = try #require(object["nodes"] as? [[String: Any]])
-        object["nodes"] = nodes.map { $0.merging(["unservedCount": 0, "isAwaited": true]) { old, _ in old } }
-        let health = try JSONDecoder().decode(ClusterHealth.self, from: try JSON.data(object))
+        let health = try read(ClusterHealth.self, name)
+        #expect(health.nodes.allSatisfy { $0.isAwaited && $0.unservedCount == UInt32($0.unservedKeys.count) })
         #expect(health.node == "node-2" && health.isClustered && health.keysServed == 2 && health.keysExcluded == 0)
         #expect(health.nodes.map(\.name).sorted() == ["node-1", "node-2", "node-3"] && health.dropped.isEmpty)
         #expect(health.nodes.allSatisfy { $0.liveness == .alive && $0.site == "dev" })

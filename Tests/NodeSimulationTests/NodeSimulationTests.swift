@@ -12,7 +12,7 @@ func simulate(_ plan: Plan, _ broken: Mutant.Break? = nil) throws -> (checks: Ch
     return (world.checks, world.log)
 }
 
-/// `make sim` runs many seeds of it; CLAVIGER_NODE_SIM_SEED=… runs one, and prints what happens in it.
+/// `make sim` runs many seeds of it; `make sim SEED=n` runs one, and prints what happens in it.
 @Suite("Whole nodes under random trouble")
 struct NodeSimulationTests {
     /// From so many runs on each trouble has met each check.
@@ -50,7 +50,7 @@ struct NodeSimulationTests {
                         #expect(
                             checks.findings.isEmpty,
                             """
-                            seed \(seed); replay it with: make sim-one SEED=\(seed)
+                            seed \(seed); replay it with: make sim SEED=\(seed)
                             \(checks.findings.joined(separator: "\n"))
                             """)
                     }

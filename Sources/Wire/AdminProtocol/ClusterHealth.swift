@@ -162,4 +162,29 @@ package struct ClusterNode: Sendable, Equatable, Codable {
         self.isAwaited = isAwaited
         self.restored = restored
     }
+
+    /// A node of 16631be reports neither how many keys are unserved nor for whom orders wait.
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        let liveness = try values.decode(Liveness.self, forKey: .liveness)
+        self.init(
+            name: try values.decode(String.self, forKey: .name), site: try values.decode(String.self, forKey: .site),
+            address: try values.decode(String.self, forKey: .address), liveness: liveness,
+            sinceUnixSeconds: try values.decode(Int64.self, forKey: .sinceUnixSeconds),
+            draining: try values.decode(Bool.self, forKey: .draining),
+            version: try values.decode(String.self, forKey: .version),
+            incarnation: try values.decode(UInt64.self, forKey: .incarnation),
+            roundTripMicroseconds: try values.decodeIfPresent(UInt32.self, forKey: .roundTripMicroseconds),
+            inFlight: try values.decode(UInt32.self, forKey: .inFlight),
+            encrypts: try values.decode(UInt64.self, forKey: .encrypts),
+            decrypts: try values.decode(UInt64.self, forKey: .decrypts),
+            drift: try values.decode([String].self, forKey: .drift),
+            hsms: try values.decode([HSM].self, forKey: .hsms),
+            unservedKeys: try values.decode([String].self, forKey: .unservedKeys),
+            unservedCount: try values.decodeIfPresent(UInt32.self, forKey: .unservedCount),
+            twinAddress: try values.decodeIfPresent(String.self, forKey: .twinAddress),
+            forgottenBy: try values.decodeIfPresent(String.self, forKey: .forgottenBy),
+            isAwaited: try values.decodeIfPresent(Bool.self, forKey: .isAwaited) ?? (liveness != .left),
+            restored: try values.decodeIfPresent(Restored.self, forKey: .restored))
+    }
 }
