@@ -47,19 +47,20 @@ let base: [Target] = [
 
 /// What is said to KMS, to workers and to people: pure.
 let wire: [Target] = [
-    room("Wire", "XKSProtocol", ["SecureMemory"]),
+    room("Wire", "StatusVocabulary"),
+    room("Wire", "XKSProtocol", ["SecureMemory", "StatusVocabulary"]),
     room("Wire", "SigV4", ["SecureMemory", "XKSProtocol", crypto]),
     room("Wire", "LaneProtocol", ["SecureMemory"]),
-    room("Wire", "AdminProtocol"),
+    room("Wire", "AdminProtocol", ["StatusVocabulary"]),
 ]
 
 /// What is decided: pure. Time and chance come in as arguments.
 let decisions: [Target] = [
     room("Decisions", "AccessControl", ["LaneProtocol", "XKSProtocol"]),
-    room("Decisions", "KeyProof", ["Chance", "LaneProtocol"]),
+    room("Decisions", "KeyProof", ["Chance", "LaneProtocol", "StatusVocabulary"]),
     room("Decisions", "SecondOpinion", ["LaneProtocol"]),
-    room("Decisions", "Routing", ["Chance", "KeyProof", "LaneProtocol", "SecureMemory"]),
-    room("Decisions", "Gossip", ["Chance"]),
+    room("Decisions", "Routing", ["Chance", "KeyProof", "LaneProtocol", "SecureMemory", "StatusVocabulary"]),
+    room("Decisions", "Gossip", ["Chance", "StatusVocabulary"]),
 ]
 
 /// HSMs, and the processes that hold their libraries.
@@ -69,7 +70,10 @@ let hsm: [Target] = [
     room("HSM", "HSMWorker", ["CPlatform", "LaneProtocol", "PKCS11", "SecondOpinion", "SecureMemory"]),
     room(
         "HSM", "HSMPool",
-        ["CPlatform", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", crypto, logging, nioCore, nioPosix]),
+        [
+            "CPlatform", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "StatusVocabulary", crypto, logging,
+            nioCore, nioPosix,
+        ]),
 ]
 
 /// What else a node does: it listens, answers, remembers, speaks to its peers, and tells how it is.
@@ -79,11 +83,14 @@ let node: [Target] = [
         ["SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, nioTLS]),
     room(
         "Node", "XKSService",
-        ["AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", crypto]),
-    room("Node", "NodeStore", ["AccessControl", "KeyProof", grdb]),
+        [
+            "AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "StatusVocabulary",
+            "XKSProtocol", crypto,
+        ]),
+    room("Node", "NodeStore", ["AccessControl", "KeyProof", "StatusVocabulary", grdb]),
     room("Node", "NodeConfig", ["SecureMemory", "XKSProtocol", toml]),
     room("Node", "Observability", [logging]),
-    room("Node", "ControlPlane", ["AdminProtocol", "HTTPServing", hummingbird, logging, nioCore]),
+    room("Node", "ControlPlane", ["AdminProtocol", "HTTPServing", "StatusVocabulary", hummingbird, logging, nioCore]),
     room(
         "Node", "Cluster",
         [
@@ -94,7 +101,7 @@ let node: [Target] = [
 
 /// What people use beside a running node.
 let tools: [Target] = [
-    room("Tools", "AdminClient", ["AdminProtocol", asyncHTTPClient, nioCore, nioHTTP1, nioPosix]),
+    room("Tools", "AdminClient", ["AdminProtocol", "StatusVocabulary", asyncHTTPClient, nioCore, nioHTTP1, nioPosix]),
     room("Tools", "ClusterCertificates", ["PrivateFiles", "SecureMemory", x509, asn1, crypto]),
     room("Tools", "KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
     room(
@@ -121,21 +128,24 @@ let virtualTime = Target.target(name: "VirtualTime", path: "TestSupport/VirtualT
 
 let roomTests: [Target] = [
     tests("SecureMemoryTests", ["SecureMemory"]),
+    tests("StatusVocabularyTests", ["StatusVocabulary"]),
     tests("XKSProtocolTests", ["Chance", "SecureMemory", "SeededRandom", "XKSProtocol"]),
     tests("SigV4Tests", ["Chance", "SecureMemory", "SeededRandom", "SigV4", "XKSProtocol", crypto]),
     tests("AccessControlTests", ["AccessControl", "Chance", "LaneProtocol", "SeededRandom"]),
     tests("LaneProtocolTests", ["Chance", "LaneProtocol", "SecureMemory", "SeededRandom"]),
-    tests("KeyProofTests", ["Chance", "KeyProof", "LaneProtocol", "SeededRandom"]),
+    tests("KeyProofTests", ["Chance", "KeyProof", "LaneProtocol", "SeededRandom", "StatusVocabulary"]),
     tests("RoutingTests", ["Chance", "LaneProtocol", "Routing", "SeededRandom"]),
-    tests("SimulationTests", ["Chance", "Gossip", "LaneProtocol", "Routing", "SeededRandom", "VirtualTime"]),
+    tests(
+        "SimulationTests",
+        ["Chance", "Gossip", "LaneProtocol", "Routing", "SeededRandom", "StatusVocabulary", "VirtualTime"]),
     tests(
         "NodeSimulationTests",
         [
             "AccessControl", "Chance", "Gossip", "HSMPool", "HSMWorker", "KeyProof", "LaneProtocol", "PKCS11", "Routing",
-            "SecondOpinion", "SecureMemory", "SigV4", "VirtualTime", "XKSProtocol", "XKSService",
+            "SecondOpinion", "SecureMemory", "SigV4", "StatusVocabulary", "VirtualTime", "XKSProtocol", "XKSService",
         ]),
-    tests("NodeStoreTests", ["AccessControl", "Chance", "NodeStore", "SeededRandom", grdb]),
-    tests("GossipTests", ["AccessControl", "Chance", "Gossip", "SeededRandom"]),
+    tests("NodeStoreTests", ["AccessControl", "Chance", "NodeStore", "SeededRandom", "StatusVocabulary", grdb]),
+    tests("GossipTests", ["AccessControl", "Chance", "Gossip", "SeededRandom", "StatusVocabulary"]),
     tests("ClusterSimulationTests", ["AccessControl", "Chance", "Gossip", "SeededRandom", "VirtualTime"]),
     tests(
         "ClusterTests",
@@ -148,7 +158,7 @@ let roomTests: [Target] = [
         name: "CompatibilityTests",
         dependencies: [
             "AccessControl", "AdminProtocol", "Cluster", "ClusterCertificates", "Gossip", "NodeStore", "SecureMemory",
-            "XKSProtocol", grdb, logging, nioCore, nioHTTP1, nioPosix, nioSSL,
+            "StatusVocabulary", "XKSProtocol", grdb, logging, nioCore, nioHTTP1, nioPosix, nioSSL,
         ],
         exclude: ["README.md", "Recorded", "Today"], swiftSettings: strict),
     tests("ClusterCertificatesTests", ["ClusterCertificates", "SecureMemory", x509]),
@@ -168,10 +178,13 @@ let roomTests: [Target] = [
         ["Chance", "SecureMemory", "SeededRandom", "XKSListener", "XKSProtocol", logging, nioCore, nioPosix]),
     tests(
         "XKSServiceTests",
-        ["AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "XKSProtocol", "XKSService"]),
+        [
+            "AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "StatusVocabulary",
+            "XKSProtocol", "XKSService",
+        ]),
     tests("ObservabilityTests", ["Chance", "Observability", "SeededRandom", logging]),
-    tests("ControlPlaneTests", ["AdminProtocol", "ControlPlane", logging]),
-    tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", logging]),
+    tests("ControlPlaneTests", ["AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
+    tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
     tests("NodeConfigTests", ["Chance", "LaneProtocol", "NodeConfig", "SecureMemory", "SeededRandom"]),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
     tests(
@@ -220,8 +233,8 @@ let package = Package(
                 "AccessControl", "AdminClient", "AdminProtocol", "CPlatform", "Cluster", "ClusterCertificates",
                 "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker", "KeyProof", "KeyStoreCredentials",
                 "LaneProtocol", "NodeConfig", "NodeStore", "Observability", "PKCS11", "PrivateFiles", "Routing",
-                "SecureMemory", "SigV4", "XKSListener", "XKSProtocol", "XKSService", argumentParser, asyncHTTPClient,
-                crypto, logging, nioCore, nioPosix,
+                "SecureMemory", "SigV4", "StatusVocabulary", "XKSListener", "XKSProtocol", "XKSService", argumentParser,
+                asyncHTTPClient, crypto, logging, nioCore, nioPosix,
             ],
             swiftSettings: strict)
     ] + [faultyModule, preloadedFaults, seededRandom, virtualTime] + roomTests + wholeTests

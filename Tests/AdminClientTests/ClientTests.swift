@@ -4,6 +4,7 @@ import AdminProtocol
 import ControlPlane
 import Foundation
 import Logging
+import StatusVocabulary
 import Synchronization
 import Testing
 
@@ -36,7 +37,7 @@ import Testing
 
     @Test func aLargeStatusComesWhole() async throws {
         var large = Example.status
-        let cells = Dictionary(uniqueKeysWithValues: (0..<64).map { ("hsm-\($0)", KeyStatus.Verdict.proven) })
+        let cells = Dictionary(uniqueKeysWithValues: (0..<64).map { ("hsm-\($0)", KeyState.proven) })
         large.status.keys = (0..<2000).map { KeyStatus(label: "key \($0)", canaryBy: "hsm-0", cells: cells) }
         try await withNode(ScriptedNode(status: large)) { client in
             let status = try await client.status()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminClient
 import AdminProtocol
+import StatusVocabulary
 import Testing
 
 @Suite struct StatusTableTests {

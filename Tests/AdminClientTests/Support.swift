@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
 import Foundation
+import StatusVocabulary
 import Synchronization
 import Testing
 
@@ -149,7 +150,7 @@ enum Example {
         asOfUnixSeconds: now)
 
     static func hsm(
-        _ name: String, _ state: HSMStatus.State, since: Int64, open: Int = 0, inUse: Int = 0, overdue: Int = 0,
+        _ name: String, _ state: HSMState, since: Int64, open: Int = 0, inUse: Int = 0, overdue: Int = 0,
         tier: Int?, drained: Bool = false, latency: HSMStatus.Latency? = nil, reason: String? = nil
     ) -> HSMStatus {
         HSMStatus(
@@ -215,7 +216,7 @@ extension Example {
     }
 
     static func member(
-        _ name: String, serial: String = "", model: String = "", _ state: HSMStatus.State = .active,
+        _ name: String, serial: String = "", model: String = "", _ state: HSMState = .active,
         drained: Bool = false
     ) -> ClusterNode.HSM {
         ClusterNode.HSM(name: name, serial: serial, model: model, state: state, drained: drained)

@@ -17,11 +17,12 @@ struct MembershipTests {
                     node.service.members.count == 2 && node.service.members.allSatisfy { $0.liveness == .alive }
                 }
             }
-            b.delegate.set { $0.facts.hsms[0].state = .unavailable }
+            b.delegate.set { $0.facts.hsms[0].state = .init(.unavailable) }
             b.service.factsChanged()
             try await eventually("a and c hear that b's HSM is out") {
                 [a, c].allSatisfy { node in
-                    node.service.members.first { $0.identity.name == "b" }?.facts?.hsms.first?.state == .unavailable
+                    node.service.members.first { $0.identity.name == "b" }?.facts?.hsms.first?.state.state
+                        == .unavailable
                 }
             }
             #expect(a.service.members.first { $0.identity.name == "b" }?.identity.address == b.service.address)

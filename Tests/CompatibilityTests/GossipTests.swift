@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Gossip
+import StatusVocabulary
 import Testing
 
 @Suite("A node of 16631be: gossip", .timeLimit(.minutes(2)))
@@ -167,7 +168,7 @@ struct GossipTests {
         let kinds = Set(GossipMessage.Kind.allCases.filter { $0 != .other }.map(\.rawValue))
         #expect(kinds == Set(Version16631be.GossipMessage.Kind.allCases.map(\.rawValue)))
         #expect(Set(Liveness.allCases.map(\.rawValue)) == Set(Version16631be.Liveness.allCases.map(\.rawValue)))
-        #expect(Set(HSMFact.State.known.map(\.word)) == Set(Version16631be.HSMFact.State.allCases.map(\.rawValue)))
+        #expect(Set(HSMState.allCases.map(\.rawValue)) == Set(Version16631be.HSMFact.State.allCases.map(\.rawValue)))
         #expect(GossipMessage.currentVersion == 1)
         #expect(GossipMessage.mostUpdates <= Version16631be.GossipMessage.mostUpdates)
         #expect(GossipMessage.mostExchanged <= Version16631be.GossipMessage.mostExchanged)

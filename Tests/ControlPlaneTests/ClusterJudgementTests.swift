@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
 import Foundation
+import StatusVocabulary
 import Testing
 
 @Suite struct ClusterJudgementTests {

@@ -3,6 +3,7 @@ import AdminProtocol
 import ControlPlane
 import Foundation
 import Logging
+import StatusVocabulary
 import Testing
 
 #if canImport(FoundationNetworking)
@@ -55,9 +56,9 @@ import Testing
             ([.unavailable, .degraded], false, 200, "DEGRADED"), ([.starting, .active], false, 200, "DEGRADED"),
             ([.starting, .unavailable], false, 503, "UNAVAILABLE"), ([], false, 503, "UNAVAILABLE"),
             ([.active], true, 503, "ACTIVE"),
-        ] as [([HSMStatus.State], Bool, Int, String)])
+        ] as [([HSMState], Bool, Int, String)])
     func readinessFollowsTheHSMs(
-        states: [HSMStatus.State], draining: Bool, status: Int, verdict: String
+        states: [HSMState], draining: Bool, status: Int, verdict: String
     ) async throws {
         try await withServer(StatusSource(states, draining: draining)) { server in
             let ready = try await ask(server, "/readyz")

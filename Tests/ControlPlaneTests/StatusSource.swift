@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import StatusVocabulary
 import Synchronization
 
 /// A status that tests set.
 final class StatusSource: NodeStatusSource {
     private let current: Mutex<NodeStatus>
 
-    init(_ states: [HSMStatus.State], draining: Bool = false) {
+    init(_ states: [HSMState], draining: Bool = false) {
         current = Mutex(NodeStatus(node: "fra-1", version: "1.2.3", draining: draining, hsms: states.map(hsm)))
     }
 
@@ -17,7 +18,7 @@ final class StatusSource: NodeStatusSource {
     func change(_ body: (inout NodeStatus) -> Void) { current.withLock { body(&$0) } }
 }
 
-func hsm(_ state: HSMStatus.State) -> HSMStatus {
+func hsm(_ state: HSMState) -> HSMStatus {
     HSMStatus(
         name: "nshield-a", tokenLabel: "xks", serial: "0123", model: "nShield \"5\"", firmware: "13.4", state: state,
         reason: state == .active ? nil : "C_Login: CKR_PIN_INCORRECT", sinceUnixSeconds: 1_700_000_000,
@@ -123,7 +124,7 @@ enum Scene {
     }
 
     static func hsm(
-        _ name: String, serial: String = "", _ state: HSMStatus.State = .active, drained: Bool = false
+        _ name: String, serial: String = "", _ state: HSMState = .active, drained: Bool = false
     ) -> ClusterNode.HSM {
         ClusterNode.HSM(name: name, serial: serial, model: "m", state: state, drained: drained)
     }

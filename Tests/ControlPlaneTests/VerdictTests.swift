@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
 import Foundation
+import StatusVocabulary
 import Testing
 
 @Suite struct VerdictTests {
@@ -12,7 +13,7 @@ import Testing
         return status
     }
 
-    private func key(_ cells: [String: KeyStatus.Verdict], disputed: String? = nil) -> KeyStatus {
+    private func key(_ cells: [String: KeyState], disputed: String? = nil) -> KeyStatus {
         KeyStatus(label: "k", canaryBy: nil, disputed: disputed, cells: cells)
     }
 

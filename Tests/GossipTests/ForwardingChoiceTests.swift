@@ -36,9 +36,9 @@ struct ForwardingChoiceTests {
     func excluded() {
         let members = [
             member("dead", .dead), member("left", .left), member("ending") { $0.isDraining = true },
-            member("empty") { $0.hsms = [] }, member("out") { $0.hsms[0].state = .unavailable },
+            member("empty") { $0.hsms = [] }, member("out") { $0.hsms[0].state = .init(.unavailable) },
             member("drained") { $0.hsms[0].isDrained = true }, member("a"),
-            member("without") { $0.unservedKeys = ["k"] }, member("probing") { $0.hsms[0].state = .probing },
+            member("without") { $0.unservedKeys = ["k"] }, member("probing") { $0.hsms[0].state = .init(.probing) },
         ]
         #expect(order(members).isEmpty)
         #expect(order(members, key: "other") == ["without"])
@@ -73,7 +73,7 @@ struct ForwardingChoiceTests {
 
     @Test("a degraded HSM serves; a node that has said nothing of itself does not")
     func degraded() {
-        #expect(order([member("b") { $0.hsms[0].state = .degraded }]) == ["b"])
+        #expect(order([member("b") { $0.hsms[0].state = .init(.degraded) }]) == ["b"])
         let silent = Member(identity: identity("b"), liveness: .alive, since: 0)
         #expect(order([silent]).isEmpty)
         var praised = member("b")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Chance
 import Gossip
+import StatusVocabulary
 import Testing
 
 /// Whatever a peer with a certificate sends: no trap, and no growth without bound.
@@ -44,7 +45,7 @@ struct HostileTests {
             hsms: (0..<Int.random(in: 0..<(isNasty(&numbers) ? 70 : 6), using: &numbers)).map { _ in
                 HSMFact(
                     name: "h", serial: text(&numbers), manufacturer: "", model: "", firmware: "",
-                    state: HSMFact.State.known.randomElement(using: &numbers) ?? .active, isDrained: false)
+                    state: HSMState.allCases.randomElement(using: &numbers) ?? .active, isDrained: false)
             },
             unservedKeys: Array(
                 repeating: text(&numbers), count: Int.random(in: 0..<(isNasty(&numbers) ? 40 : 4), using: &numbers)))

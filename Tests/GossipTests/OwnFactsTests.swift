@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Gossip
+import StatusVocabulary
 import Testing
 
 /// What a node's own components give it to say comes from HSMs and files. It must not make peers drop its messages.
@@ -46,7 +47,7 @@ struct OwnFactsTests {
 
     @Test("what is within the bounds is said as it is")
     func untouched() {
-        var reported = facts(configuration: "abc", canaries: "d", blocks: "e", states: HSMFact.State.known)
+        var reported = facts(configuration: "abc", canaries: "d", blocks: "e", states: HSMState.allCases)
         reported.unservedKeys = ["clé", "鍵"]
         var own = machine(identity("a"))
         _ = own.setFacts(reported, now: start)

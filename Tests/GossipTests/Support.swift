@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Gossip
+import StatusVocabulary
 
 let millisecond: UInt64 = 1_000_000
 let second: UInt64 = 1_000_000_000
@@ -12,7 +13,7 @@ func identity(_ name: String, site: String = "here", incarnation: UInt64 = 1) ->
 
 func facts(
     revision: UInt64 = 1, configuration: String = "same", canaries: String = "", blocks: String = "",
-    states: [HSMFact.State] = [.active]
+    states: [HSMState] = [.active]
 ) -> NodeFacts {
     NodeFacts(
         revision: revision, version: "1.0", configuration: configuration, canaries: canaries, blocks: blocks,

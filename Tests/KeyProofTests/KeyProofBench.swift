@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import KeyProof
 import LaneProtocol
+import StatusVocabulary
 import Testing
 
 /// HSMs whose keys are numbers, and a driver that carries checks to them. A canary's ciphertext is the key's number and

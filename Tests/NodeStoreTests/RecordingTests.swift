@@ -18,7 +18,7 @@ struct RecordingTests {
         store.record(hsms: [Sample.hsm(), plain])
         store.record(Sample.transition(1))
         store.record(Sample.transition(2))
-        store.record(keys: [Sample.key(), Sample.key(hsm: "hsm-b", verdict: "absent")])
+        store.record(keys: [Sample.key(), Sample.key(hsm: "hsm-b", verdict: .absent)])
         store.record(canary: Sample.canary())
         store.record(canary: Sample.canary("bar", trusted: true))
         store.record(node: Sample.node)
@@ -29,7 +29,7 @@ struct RecordingTests {
             #expect(store.hsms() == [Sample.hsm(), plain])
             #expect(store.transitions(limit: 10) == [Sample.transition(1), Sample.transition(2)])
             #expect(store.transitions(limit: 1) == [Sample.transition(2)])
-            #expect(store.keys() == [Sample.key(), Sample.key(hsm: "hsm-b", verdict: "absent")])
+            #expect(store.keys() == [Sample.key(), Sample.key(hsm: "hsm-b", verdict: .absent)])
             #expect(store.canaries() == [Sample.canary("bar", trusted: true), Sample.canary()])
             #expect(store.nodes() == [Sample.node])
             #expect(store.drained() == ["hsm-b"])
@@ -47,6 +47,47 @@ struct RecordingTests {
         #expect(third.canaries().map(\.label) == ["bar"])
         #expect(third.drained() == [])
         third.close()
+        #expect(try scratch.setAside() == [])
+    }
+
+    /// Files are read and written by processes of several versions.
+    @Test("States stand in the file as their words; a word of a later version is kept as it came")
+    func stateWords() async throws {
+        let scratch = try Scratch()
+        let store = scratch.open()
+        store.record(hsms: [Sample.hsm(state: .degraded), Sample.hsm("hsm-b")])
+        store.record(Sample.transition(1))
+        store.record(keys: [Sample.key(), Sample.key(hsm: "hsm-b")])
+        #expect(await store.saved())
+        store.close()
+        let connection = try scratch.connection()
+        let words = try await connection.read { db in
+            try String.fetchAll(
+                db,
+                sql: """
+                    SELECT state FROM hsm UNION SELECT from_state || ' ' || to_state FROM transition
+                    UNION SELECT verdict FROM key ORDER BY 1
+                    """)
+        }
+        #expect(words == ["active", "active unavailable", "degraded", "proven"])
+        try await connection.write { db in
+            try db.execute(
+                sql: """
+                    UPDATE hsm SET state = 'hibernating' WHERE name = 'hsm-b';
+                    UPDATE transition SET to_state = 'hibernating';
+                    UPDATE key SET verdict = 'halfway' WHERE hsm = 'hsm-b';
+                    """)
+        }
+        try connection.close()
+        let again = scratch.open()
+        #expect(again.hsms().map(\.state.word) == ["degraded", "hibernating"])
+        #expect(again.hsms().map(\.state.state) == [.degraded, .unavailable])
+        #expect(again.transitions(limit: 1).map(\.to.word) == ["hibernating"])
+        #expect(again.keys().map(\.verdict.word) == ["proven", "halfway"])
+        again.record(hsms: again.hsms())
+        #expect(await again.saved())
+        #expect(again.hsms().map(\.state.word) == ["degraded", "hibernating"])
+        again.close()
         #expect(try scratch.setAside() == [])
     }
 

@@ -5,6 +5,7 @@ import Foundation
 import GRDB
 import Glibc
 import NodeStore
+import StatusVocabulary
 import Synchronization
 import Testing
 
@@ -104,7 +105,7 @@ final class Scratch: Sendable {
 enum Sample {
     static let now = Int(Date().timeIntervalSince1970)
 
-    static func hsm(_ name: String = "hsm-a", state: String = "active", failures: Int = 0) -> StoredHSM {
+    static func hsm(_ name: String = "hsm-a", state: HSMState = .active, failures: Int = 0) -> StoredHSM {
         StoredHSM(
             name: name, module: "/usr/lib/module.so", tokenLabel: "token", serial: "0123", vendor: "vendor",
             model: "model", firmware: "1.2", sessionLimit: 8, state: state, reason: "because", sinceUnixSeconds: now,
@@ -114,11 +115,11 @@ enum Sample {
 
     static func transition(_ number: Int, at milliseconds: Int? = nil) -> StoredTransition {
         StoredTransition(
-            hsm: "hsm-a", from: "active", to: "unavailable", reason: "reason \(number)",
+            hsm: "hsm-a", from: .active, to: .unavailable, reason: "reason \(number)",
             atUnixMilliseconds: milliseconds ?? now * 1_000 + number)
     }
 
-    static func key(_ label: String = "foo", hsm: String = "hsm-a", verdict: String = "proven") -> StoredKey {
+    static func key(_ label: String = "foo", hsm: String = "hsm-a", verdict: KeyState = .proven) -> StoredKey {
         StoredKey(
             label: label, hsm: hsm, verdict: verdict, detail: "detail", usage: "encrypt", checkedUnixSeconds: now,
             encrypts: 10, decrypts: 20)

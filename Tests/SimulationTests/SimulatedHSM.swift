@@ -3,6 +3,7 @@ import Chance
 import LaneProtocol
 import Routing
 import SeededRandom
+import StatusVocabulary
 
 /// A request on a lane.
 struct SimulatedFrame: Equatable {

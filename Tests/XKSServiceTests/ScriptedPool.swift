@@ -16,15 +16,13 @@ final class ScriptedPool: KeyOperationPool {
     private let script: Script
     private let reported: KeyDecision
     private let word: CiphertextWord
-    private let hsms: [HSMStatus]
     private let seen = Mutex<[(operation: KeyOperation, terms: OperationTerms)]>([])
 
     init(
-        decision: KeyDecision, word: CiphertextWord = .invalid, hsms: [HSMStatus] = [], script: @escaping Script
+        decision: KeyDecision, word: CiphertextWord = .invalid, script: @escaping Script
     ) {
         self.word = word
         reported = decision
-        self.hsms = hsms
         self.script = script
     }
 
@@ -48,8 +46,6 @@ final class ScriptedPool: KeyOperationPool {
     }
 
     func word(onCiphertextOf label: KeyLabel) -> CiphertextWord { word }
-
-    func status() -> [HSMStatus] { hsms }
 }
 
 /// Keeps what it is given.
@@ -104,6 +100,12 @@ final class ScriptedForwarder: RequestForwarder {
     }
 }
 
+/// The HSMs of one node, as the test says.
+struct ScriptedFleet: FleetSource {
+    var hsms: [FleetHSM]
+    func fleet() -> Fleet { Fleet(nodes: 1, hsms: hsms) }
+}
+
 /// What other nodes may offer, as the test says.
 struct ScriptedOffers: OfferSource {
     var word: UnofferedWord
@@ -122,21 +124,21 @@ struct ServiceBench {
     private let foreignForm: AADForm
 
     init(
-        decision: KeyDecision = .usable(), word: CiphertextWord = .invalid, hsms: [HSMStatus] = [],
+        decision: KeyDecision = .usable(), word: CiphertextWord = .invalid, hsms: [FleetHSM] = [],
         foreignForm: AADForm = .specification, blocks: BlockList = BlockList(),
         forwarder: ScriptedForwarder? = nil, formats: any FormatSource = FirstFormat(),
         unoffered: UnofferedWord = .nowhere, script: @escaping ScriptedPool.Script
     ) throws {
         credential = try Credential(
             accessKeyID: "ABCDEFGHIJKLMNOPQRST", secret: SecretBytes(String(repeating: "s", count: 43).utf8))
-        pool = ScriptedPool(decision: decision, word: word, hsms: hsms, script: script)
+        pool = ScriptedPool(decision: decision, word: word, script: script)
         self.blocks = HeldBlocks(blocks)
         self.foreignForm = foreignForm
         service = try XKSService(
             settings: Self.settings(["foo", "prod-*"], credential, foreignForm),
             pool: pool,
             neighbours: ServiceNeighbours(
-                blocks: self.blocks, forwarder: forwarder, fleet: LocalFleet(pool: pool), formats: formats,
+                blocks: self.blocks, forwarder: forwarder, fleet: ScriptedFleet(hsms: hsms), formats: formats,
                 offers: ScriptedOffers(word: unoffered)),
             observer: observer,
             clocks: ServiceClocks(monotonic: { 1_000_000_000 }, wall: { Self.now }))

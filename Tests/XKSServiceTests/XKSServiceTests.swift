@@ -148,14 +148,10 @@ struct XKSServiceTests {
     @Test("health is an answer even when every HSM is out, worst first, ten at most")
     func health() throws {
         let body = #"{"requestMetadata":{"kmsOperation":"KmsHealthCheck","kmsRequestId":"1"}}"#
-        let hsms = (0..<12).map { index -> HSMStatus in
-            var status = HSMStatus(
-                name: "hsm-\(index)", module: "/lib/pkcs11.so", condition: index == 11 ? .unavailable : .active,
-                reason: "", since: 0)
-            status.identity = TokenIdentity(
-                label: "t", serial: "s\(index)", manufacturer: "Maker", model: "M1", firmware: "1.2", slot: 0,
-                sessionLimit: 0)
-            return status
+        let hsms = (0..<12).map { index in
+            FleetHSM(
+                id: "hsm-\(index) (s\(index))", manufacturer: "Maker", model: "Maker M1, firmware 1.2",
+                health: index == 11 ? .unavailable : .active)
         }
         let bench = try ServiceBench(hsms: hsms) { _ in encrypted }
         let (status, text) = try bench.post("/example/kms/xks/v1/health", body)

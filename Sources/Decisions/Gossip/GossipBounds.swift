@@ -146,12 +146,11 @@ extension HSMFact {
     }
 
     var bounded: HSMFact {
-        HSMFact(
-            name: GossipBounds.text(name, GossipBounds.longestText),
-            serial: GossipBounds.text(serial, GossipBounds.longestText),
-            manufacturer: GossipBounds.text(manufacturer, GossipBounds.longestText),
-            model: GossipBounds.text(model, GossipBounds.longestText),
-            firmware: GossipBounds.text(firmware, GossipBounds.longestText), state: state, isDrained: isDrained)
+        var fact = self
+        for text in [\HSMFact.name, \.serial, \.manufacturer, \.model, \.firmware] {
+            fact[keyPath: text] = GossipBounds.text(fact[keyPath: text], GossipBounds.longestText)
+        }
+        return fact
     }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import StatusVocabulary
 
 /// What a node says of itself, for the others to show, to choose by, and to compare with their own. Nothing in it is
 /// secret. Kept small: it travels in every message.
@@ -132,14 +133,6 @@ package struct NodeRoom: Sendable, Equatable, Codable {
 
 /// One HSM of a node, as that node sees it.
 package struct HSMFact: Sendable, Equatable, Codable {
-    package enum State: Sendable, Hashable {
-        case active, degraded, starting, probing, unavailable
-        /// One that a later version has. What it means is not known here: such an HSM counts as one that cannot serve.
-        case other(String)
-
-        package static let known: [State] = [.active, .degraded, .starting, .probing, .unavailable]
-    }
-
     /// Name in that node's configuration.
     package var name: String
     /// The token's serial number: what shows whether two nodes speak of one HSM. Empty until the token has been seen.
@@ -147,12 +140,13 @@ package struct HSMFact: Sendable, Equatable, Codable {
     package var manufacturer: String
     package var model: String
     package var firmware: String
-    package var state: State
+    /// As the node says it. One of a later version counts as that of an HSM that cannot serve.
+    package var state: StateWord<HSMState>
     /// Taken out of service by an operator.
     package var isDrained: Bool
 
     package init(
-        name: String, serial: String, manufacturer: String, model: String, firmware: String, state: State,
+        name: String, serial: String, manufacturer: String, model: String, firmware: String, state: HSMState,
         isDrained: Bool
     ) {
         self.name = name
@@ -160,33 +154,9 @@ package struct HSMFact: Sendable, Equatable, Codable {
         self.manufacturer = manufacturer
         self.model = model
         self.firmware = firmware
-        self.state = state
+        self.state = StateWord(state)
         self.isDrained = isDrained
     }
 
-    package var canServe: Bool { (state == .active || state == .degraded) && !isDrained }
-}
-
-extension HSMFact.State: Codable {
-    /// Its word in messages.
-    package var word: String {
-        switch self {
-        case .active: "active"
-        case .degraded: "degraded"
-        case .starting: "starting"
-        case .probing: "probing"
-        case .unavailable: "unavailable"
-        case .other(let word): word
-        }
-    }
-
-    package init(from decoder: any Decoder) throws {
-        let word = try decoder.singleValueContainer().decode(String.self)
-        self = Self.known.first { $0.word == word } ?? .other(word)
-    }
-
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(word)
-    }
+    package var canServe: Bool { state.state.canServe && !isDrained }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Chance
 import LaneProtocol
+import StatusVocabulary
 
 /// Decides which HSM may serve which key. A label is not an identity: an HSM serves a key only after it has opened the
 /// key's canary, a block that was encrypted once under it.

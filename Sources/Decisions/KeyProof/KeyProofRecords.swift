@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
+import StatusVocabulary
 
 // The tables of a key proof: one record for each label, in it one slot for each HSM.
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
+import StatusVocabulary
 
 /// What an HSM must open to prove that it holds the same key: a random block, encrypted once under it.
 package struct Canary: Sendable, Equatable {
@@ -149,20 +150,6 @@ package struct ProofLimits: Sendable, Equatable {
         for _ in 1..<min(max(failures, 1), 64) where pause < longestRetry { pause = min(pause &* 2, longestRetry) }
         return min(pause, longestRetry)
     }
-}
-
-/// What is known about one key on one HSM that lists it.
-package enum KeyVerdict: Sendable, Equatable {
-    /// Not checked yet, or not since the key, its number or the worker changed.
-    case unproven
-    /// It opened the canary.
-    case proven
-    /// It holds another key under the same label than the HSM of this name, which made the canary.
-    case different(than: String)
-    /// It can never be checked, and why.
-    case unprovable(String)
-    /// The check itself failed; it is tried again.
-    case failing(String)
 }
 
 /// What is known about one key on the whole pool.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import StatusVocabulary
 
 /// Whether a position belongs to an HSM.
 enum Membership: Sendable {

@@ -115,7 +115,4 @@ package protocol KeyOperationPool: Sendable {
 
     /// What may be said of a ciphertext that the HSMs do not open. Asked for such ones only.
     func word(onCiphertextOf label: KeyLabel) -> CiphertextWord
-
-    /// Every HSM, in the order of the configuration.
-    func status() -> [HSMStatus]
 }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import KeyProof
 import LaneProtocol
+import StatusVocabulary
 
-/// An HSM that has come into another condition.
-package struct HSMTransition: Sendable, Equatable {
+/// An HSM that has come into another state.
+package struct HSMStateChange: Sendable, Equatable {
     package var hsm: String
-    package var from: HSMCondition
-    package var to: HSMCondition
+    package var from: HSMState
+    package var to: HSMState
     /// Why, in words; empty where there is nothing to say.
     package var reason: String
 
-    package init(hsm: String, from: HSMCondition, to: HSMCondition, reason: String) {
+    package init(hsm: String, from: HSMState, to: HSMState, reason: String) {
         self.hsm = hsm
         self.from = from
         self.to = to
@@ -65,8 +66,8 @@ package protocol PoolJournal: Sendable {
     /// How long the node has run in all its lives, seconds. Reported once a minute.
     func noteRan(seconds: Int64)
     /// Within a second.
-    func note(_ transition: HSMTransition)
-    func note(hsms: [HSMStatus], keys: [KeyStatus])
+    func note(_ change: HSMStateChange)
+    func note(hsms: [PoolHSM], keys: [KeyRow])
     /// To be added to the uses of keys.
     func add(_ uses: [KeyLabel: KeyUses])
 
@@ -87,8 +88,8 @@ package struct NoJournal: PoolJournal {
     package func keep(_ order: ForgetOrder) {}
     package func noteRan(seconds: Int64) {}
     package func setDrained(_ hsm: String, _ isDrained: Bool) {}
-    package func note(_ transition: HSMTransition) {}
-    package func note(hsms: [HSMStatus], keys: [KeyStatus]) {}
+    package func note(_ change: HSMStateChange) {}
+    package func note(hsms: [PoolHSM], keys: [KeyRow]) {}
     package func keyUses() -> [KeyLabel: KeyUses] { [:] }
     package func add(_ uses: [KeyLabel: KeyUses]) {}
     package func claimLanes(token: String, wanted: Int, floor: Int, holding: Int, limit: Int?) -> LaneGrant {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
+import StatusVocabulary
 
 // What can be seen from outside.
 
@@ -48,27 +49,28 @@ extension PoolMachine {
         hsms.indices.contains(hsm) ? hsms[hsm].failureShare(now: now) : 0
     }
 
-    /// Median, 95th and 99th percentile of an HSM's recent answers, nanoseconds.
-    package func latency(of hsm: Int) -> (p50: UInt64, p95: UInt64, p99: UInt64)? {
+    /// How long an HSM's recent answers took; `nil` until there have been enough of them.
+    package func latency(of hsm: Int) -> HSMStatus.Latency? {
         guard hsms.indices.contains(hsm), let known = hsms[hsm].latency.known else { return nil }
-        return (known.p50, known.p95, known.p99)
+        return .init(p50: known.p50 / 1_000, p95: known.p95 / 1_000, p99: known.p99 / 1_000)
     }
 
     /// What was learned of an HSM; `nil` before its first answer.
-    package func learned(of hsm: Int, now: UInt64) -> LearnedService? {
+    package func learned(of hsm: Int, now: UInt64) -> HSMStatus.Learned? {
         guard hsms.indices.contains(hsm), hsms[hsm].service.mean != nil else { return nil }
         let lanes = hsms[hsm].lanes.open * hsms[hsm].depth
-        return LearnedService(
-            call: UInt64(min(hsms[hsm].service.centre, 1e15)), calls: Int(min(hsms[hsm].limit.limit, Double(lanes))),
-            perSecond: hsms[hsm].capacity(now: now).map { Int(min($0, 1e9)) })
+        return .init(
+            callMicroseconds: UInt64(min(hsms[hsm].service.centre, 1e15)) / 1_000,
+            usefulCalls: Int(min(hsms[hsm].limit.limit, Double(lanes))),
+            callsPerSecond: hsms[hsm].capacity(now: now).map { Int(min($0, 1e9)) })
     }
 
     /// What an HSM does.
-    package func work(of hsm: Int, now: UInt64) -> HSMWork {
-        guard hsms.indices.contains(hsm) else { return HSMWork() }
-        return HSMWork(
+    package func work(of hsm: Int, now: UInt64) -> HSMStatus.Work {
+        guard hsms.indices.contains(hsm) else { return .init() }
+        return .init(
             callsPerSecond: hsms[hsm].calls.perSecond(now: now), thrownAway: hsms[hsm].thrownAway,
-            longestWait: waiting.oldest(sharing: [hsm]).map { now > $0 ? now - $0 : 0 })
+            longestWaitMicroseconds: waiting.oldest(sharing: [hsm]).map { (now > $0 ? now - $0 : 0) / 1_000 })
     }
 
     /// What the HSMs could do for nodes that have more than they can do; no operations while something that was asked

@@ -1,20 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 
-/// Where an HSM stands.
-package enum HSMPhase: Sendable, Equatable {
-    /// No worker, and nobody waits for one: a person has to mend something, or the last starts were all in vain.
-    /// → `starting`
-    case down
-    /// A worker is being started, or will be: after a pause, or as soon as a request needs it. → `probing`, `down`
-    case starting
-    /// A worker is ready, and must show by a probe that the HSM works. Gets requests only when no other HSM can serve,
-    /// one at a time. → `serving`, `starting`, `down`
-    case probing
-    /// Gets requests. → `probing` (soft failures in a row), `starting` (hard failure), `down`
-    case serving
-}
-
 /// An operation that is not finished.
 struct OperationRecord: Sendable {
     let kind: LaneOperation

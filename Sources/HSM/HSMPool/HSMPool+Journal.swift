@@ -44,10 +44,10 @@ extension HSMPool {
     /// Other processes hold all sessions: says so, and asks again soon.
     func postpone(_ hsm: Int, epoch: UInt64) {
         let now = monotonicNanoseconds()
-        let changes = state.withLock { state -> [HSMTransition] in
+        let changes = state.withLock { state -> [HSMStateChange] in
             guard state.hsms[hsm].epoch == epoch, !state.isStopping else { return [] }
             state.hsms[hsm].outReason = "other processes of this host hold all sessions that the token allows"
-            return state.refreshConditions(now: now)
+            return state.refreshStates(now: now)
         }
         report(changes)
         startWorker(hsm, after: Self.askAgainAfter)
@@ -133,10 +133,10 @@ struct NotedKeys {
 
     private var round = 0
     private var minute: Int64 = -1
-    private var last: [KeyLabel: KeyStatus] = [:]
+    private var last: [KeyLabel: KeyRow] = [:]
 
     /// The keys to give to it in this round.
-    mutating func next(_ keys: () -> [KeyStatus]) -> [KeyStatus] {
+    mutating func next(_ keys: () -> [KeyRow]) -> [KeyRow] {
         defer { round = (round + 1) % Self.rounds }
         return round == 0 ? changed(keys()) : []
     }
@@ -147,7 +147,7 @@ struct NotedKeys {
         return minute != ranSeconds / 60
     }
 
-    mutating func changed(_ keys: [KeyStatus]) -> [KeyStatus] {
+    mutating func changed(_ keys: [KeyRow]) -> [KeyRow] {
         let new = keys.filter { last[$0.label] != $0 }
         for key in new { last[key.label] = key }
         return new

@@ -79,7 +79,7 @@ extension HSMPool {
 
     // MARK: When it has changed
 
-    /// Has `observer` called whenever an HSM's condition, what HSMs may serve, or a canary has changed: on any thread,
+    /// Has `observer` called whenever an HSM's state, what HSMs may serve, or a canary has changed: on any thread,
     /// often in a row while many keys are proven, so it must be cheap.
     package func observe(_ observer: @escaping @Sendable () -> Void) { self.observer.withLock { $0 = observer } }
 

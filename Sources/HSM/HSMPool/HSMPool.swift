@@ -117,23 +117,24 @@ package final class HSMPool: KeyOperationPool {
     package func inventory() -> [HSMInventory] {
         let now = monotonicNanoseconds()
         return state.withLock { state in
-            _ = state.refreshConditions(now: now)
+            _ = state.refreshStates(now: now)
             return state.shown.map { state.inventory(of: $0, now: now) }
         }
     }
 
-    package func status() -> [HSMStatus] {
-        let now = monotonicNanoseconds()
+    /// Every HSM, in the order of the configuration.
+    package func status() -> [PoolHSM] {
+        let (now, unixSeconds) = (monotonicNanoseconds(), Int64(time(nil)))
         let (statuses, changes) = state.withLock { state in
-            let changes = state.refreshConditions(now: now)
-            return (state.statuses(now: now), changes)
+            let changes = state.refreshStates(now: now)
+            return (state.statuses(now: now, unixSeconds: unixSeconds), changes)
         }
         report(changes)
         return statuses
     }
 
     /// The matrix key × HSM, sorted by label.
-    package func keys() -> [KeyStatus] {
+    package func keys() -> [KeyRow] {
         let (view, counts) = state.withLock { (KeyView($0), $0.useCounts) }
         let own = counts.totals
         var keys = view.matrix()
@@ -209,9 +210,9 @@ package final class HSMPool: KeyOperationPool {
         }
     }
 
-    func report(_ changes: [HSMTransition]) {
+    func report(_ changes: [HSMStateChange]) {
         for change in changes {
-            let level: Logger.Level = change.to == .active || change.to == .starting ? .notice : .warning
+            let level: Logger.Level = change.to.isExpected ? .notice : .warning
             logger.log(
                 level: level, "hsm state",
                 metadata: ["hsm": "\(change.hsm)", "state": "\(change.to.rawValue)", "reason": "\(change.reason)"])

@@ -21,31 +21,16 @@ struct KeyView {
     }
 
     /// The matrix key × HSM, sorted by label.
-    func matrix() -> [KeyStatus] {
+    func matrix() -> [KeyRow] {
         proof.matrix().map { row in
-            KeyStatus(
+            KeyRow(
                 label: row.label, canaryMaker: row.canaryMaker, dispute: row.dispute, complaints: row.complaints,
                 cells: hsms.map { hsm, name in
-                    var status = KeyCellStatus(
-                        row.verdicts.indices.contains(hsm) ? row.verdicts[hsm] : nil, hsm: name)
-                    status.usage = proof.usage(of: row.label, hsm: hsm)
                     let uses = useCounts.counts(of: row.label, hsm: hsm)
-                    (status.encrypts, status.decrypts) = (uses.encrypts, uses.decrypts)
-                    return status
+                    return KeyCell(
+                        row.verdicts.indices.contains(hsm) ? row.verdicts[hsm] : nil, hsm: name,
+                        usage: proof.usage(of: row.label, hsm: hsm), encrypts: uses.encrypts, decrypts: uses.decrypts)
                 })
-        }
-    }
-}
-
-extension KeyCellStatus {
-    fileprivate init(_ verdict: KeyVerdict?, hsm: String) {
-        switch verdict {
-        case nil: self.init(.absent, hsm: hsm)
-        case .proven: self.init(.proven, hsm: hsm)
-        case .unproven: self.init(.unproven, hsm: hsm)
-        case .different(let maker): self.init(.different, hsm: hsm, detail: "not the key of \(maker)")
-        case .unprovable(let reason): self.init(.unprovable, hsm: hsm, detail: reason)
-        case .failing(let reason): self.init(.unproven, hsm: hsm, detail: reason)
         }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 import Routing
+import StatusVocabulary
 
 // What people are shown of each HSM, and the workers that have fallen silent.
 
@@ -11,77 +12,80 @@ extension PoolState {
     /// From this share of soft failures on people are informed.
     private static let notableFailures = 0.1
 
-    /// Brings every HSM's condition up to date. Returns those that changed.
-    mutating func refreshConditions(now: UInt64) -> [HSMTransition] {
-        var changes: [HSMTransition] = []
+    /// Brings every HSM's state up to date. Returns those that changed.
+    mutating func refreshStates(now: UInt64) -> [HSMStateChange] {
+        var changes: [HSMStateChange] = []
         // Of two positions with one name people are shown the one that serves.
         for index in hsms.indices where hsms[index].isShown {
-            let (condition, reason) = condition(of: index, now: now)
-            if hsms[index].conditionSince == 0 { hsms[index].conditionSince = now }
-            guard condition != hsms[index].condition else { continue }
+            let (state, reason) = state(of: index, now: now)
+            if hsms[index].stateSince == 0 { hsms[index].stateSince = now }
+            guard state != hsms[index].state else { continue }
             changes.append(
-                HSMTransition(
-                    hsm: hsms[index].settings.name, from: hsms[index].condition, to: condition, reason: reason))
-            hsms[index].condition = condition
-            hsms[index].conditionSince = now
+                HSMStateChange(
+                    hsm: hsms[index].settings.name, from: hsms[index].state, to: state, reason: reason))
+            hsms[index].state = state
+            hsms[index].stateSince = now
         }
         return changes
     }
 
-    func condition(of hsm: Int, now: UInt64) -> (HSMCondition, reason: String) {
+    func state(of hsm: Int, now: UInt64) -> (HSMState, reason: String) {
         let entry = hsms[hsm]
-        switch machine.phase(of: hsm) {
-        case .serving: return servingCondition(of: hsm, now: now)
-        case .probing where entry.hasServed: return (.probing, entry.probeFailure ?? "its last answers were failures")
-        case .probing: return (.starting, "its worker is ready, and its first probe is under way")
-        case .starting where !entry.hasServed && entry.failure == nil: return (.starting, entry.outReason)
-        case .starting, .down: return (.unavailable, entry.failure?.message ?? entry.outReason)
-        }
+        let phase = machine.phase(of: hsm)
+        let flaw = phase == .serving ? flaw(of: hsm, now: now) : nil
+        let state = HSMState(
+            phase, hasServed: entry.hasServed, hasFailed: entry.failure != nil, isFlawed: flaw != nil)
+        let reason =
+            switch state {
+            case .active: ""
+            case .degraded: flaw ?? ""
+            case .probing: entry.probeFailure ?? "its last answers were failures"
+            case .starting where phase == .probing: "its worker is ready, and its first probe is under way"
+            case .starting: entry.outReason
+            case .unavailable: entry.failure?.message ?? entry.outReason
+            }
+        return (state, reason)
     }
 
-    private func servingCondition(of hsm: Int, now: UInt64) -> (HSMCondition, reason: String) {
+    /// What is wrong with an HSM that serves; `nil` where nothing is.
+    private func flaw(of hsm: Int, now: UInt64) -> String? {
         let silent = machine.silentCalls(of: hsm, now: now)
-        if silent > 0 { return (.degraded, "\(silent) of its calls have not returned in time") }
+        if silent > 0 { return "\(silent) of its calls have not returned in time" }
         let failures = machine.failureShare(of: hsm, now: now)
         if failures >= Self.notableFailures {
-            return (.degraded, "\(Int(failures * 100)) % of its last answers were failures")
+            return "\(Int(failures * 100)) % of its last answers were failures"
         }
         let lanes = machine.closedLanes(of: hsm)
         if lanes.closed > 0 {
-            return (
-                .degraded, "it serves by \(lanes.of - lanes.closed) of \(lanes.of) lanes: its worker closed the others"
-            )
+            return "it serves by \(lanes.of - lanes.closed) of \(lanes.of) lanes: its worker closed the others"
         }
         let probed = hsms[hsm].lastProbed
         if probed > 0, awake(now) > probed, awake(now) - probed > Self.oldestProbe {
-            return (.degraded, "it was last probed \((awake(now) - probed) / 1_000_000_000) s ago")
+            return "it was last probed \((awake(now) - probed) / 1_000_000_000) s ago"
         }
-        if hsms[hsm].absence.isEmpty { return (.degraded, "its token shows no key that a key store offers") }
-        return (.active, "")
+        if hsms[hsm].absence.isEmpty { return "its token shows no key that a key store offers" }
+        return nil
     }
 
-    func status(of hsm: Int, now: UInt64) -> HSMStatus {
+    /// - Parameter unixSeconds: the wall clock at `now`.
+    func status(of hsm: Int, now: UInt64, unixSeconds: Int64) -> PoolHSM {
         let entry = hsms[hsm]
         let lanes = machine.lanes(of: hsm)
-        var status = HSMStatus(
-            name: entry.settings.name, module: entry.settings.worker.module, condition: entry.condition,
-            reason: condition(of: hsm, now: now).reason, since: entry.conditionSince)
-        status.identity = entry.identity
-        status.capabilities = entry.capabilities
-        status.tier = entry.settings.traits.tier
-        status.weight = entry.settings.traits.weight
-        status.isDrained = machine.isDrained(hsm)
-        status.latency = machine.latency(of: hsm).map {
-            LatencySummary(p50: $0.p50 / 1_000, p95: $0.p95 / 1_000, p99: $0.p99 / 1_000)
-        }
-        status.learned = machine.learned(of: hsm, now: now)
-        status.work = machine.work(of: hsm, now: now)
-        status.failures = entry.failures
-        (status.lanesOpen, status.lanesBusy, status.lanesOverdue) = lanes
-        status.queued = machine.queued(on: hsm)
-        status.keys = proof.keyCount(hsm: hsm)
-        status.workerPID = entry.worker?.pid ?? 0
-        return status
+        let reason = state(of: hsm, now: now).reason
+        let age = now > entry.stateSince ? now - entry.stateSince : 0
+        return PoolHSM(
+            shown: HSMStatus(
+                name: entry.settings.name, tokenLabel: entry.identity?.label, serial: entry.identity?.serial,
+                model: entry.identity?.model, firmware: entry.identity?.firmware, state: entry.state,
+                reason: reason.isEmpty ? nil : reason,
+                sinceUnixSeconds: unixSeconds - Int64(clamping: age / 1_000_000_000),
+                lanes: .init(
+                    open: lanes.open, inUse: lanes.busy, overdue: lanes.overdue, queued: machine.queued(on: hsm)),
+                keys: proof.keyCount(hsm: hsm), tier: entry.settings.traits.tier, weight: entry.settings.traits.weight,
+                drained: machine.isDrained(hsm), latencyMicroseconds: machine.latency(of: hsm),
+                learned: machine.learned(of: hsm, now: now), work: machine.work(of: hsm, now: now)),
+            module: entry.settings.worker.module, identity: entry.identity, failures: entry.failures,
+            workerPID: entry.worker?.pid ?? 0)
     }
 
     /// Has workers started anew whose word that a key is gone is in doubt.
@@ -135,8 +139,8 @@ extension PoolState {
 package struct HSMInventory: Sendable {
     package let name: String
     package let module: String
-    package let condition: HSMCondition
-    /// Why it is in that condition; empty when active.
+    package let state: HSMState
+    /// Why it is in that state; empty when active.
     package let reason: String
     /// What kind of failure keeps it from serving, where its worker has said so.
     package let failure: WorkerFailureKind?
@@ -149,9 +153,9 @@ package struct HSMInventory: Sendable {
 
 extension PoolState {
     func inventory(of hsm: Int, now: UInt64) -> HSMInventory {
-        let (condition, reason) = condition(of: hsm, now: now)
+        let (state, reason) = state(of: hsm, now: now)
         return HSMInventory(
-            name: hsms[hsm].settings.name, module: hsms[hsm].settings.worker.module, condition: condition,
+            name: hsms[hsm].settings.name, module: hsms[hsm].settings.worker.module, state: state,
             reason: reason, failure: hsms[hsm].failure?.kind, identity: hsms[hsm].identity,
             labels: proof.labels(hsm: hsm), complaints: hsms[hsm].complaints)
     }

@@ -76,7 +76,7 @@ package struct WorkerEnding {
     /// It was asked to end, and may log out first.
     package var isDismissed: Bool
     package var effects: [PoolEffect]
-    package var changes: [HSMTransition]
+    package var changes: [HSMStateChange]
 }
 
 extension PoolState {
@@ -103,10 +103,10 @@ extension PoolState {
     /// A worker has said something. `nil` where it is one that is not listened to any more.
     package mutating func received(
         _ message: WorkerMessage, hsm: Int, epoch: UInt64, now: UInt64, unixSeconds: Int64
-    ) -> (effects: [PoolEffect], changes: [HSMTransition])? {
+    ) -> (effects: [PoolEffect], changes: [HSMStateChange])? {
         guard hsms[hsm].epoch == epoch else { return nil }
         let effects = listen(to: message, hsm: hsm, now: now, unixSeconds: unixSeconds)
-        return (effects, refreshConditions(now: now))
+        return (effects, refreshStates(now: now))
     }
 
     /// A worker of that epoch has ended, or could not be started. `nil` where that is known already.
@@ -127,7 +127,7 @@ extension PoolState {
         var effects = effects(of: proof.workerEnded(hsm: hsm, now: now), now: now)
         effects += self.effects(of: machine.ended(hsm, returning: !isPermanent, now: now), now: now)
         if hsms[hsm].failure != nil { effects += self.effects(of: proof.settled(hsm: hsm, now: now), now: now) }
-        let changes = refreshConditions(now: now)
+        let changes = refreshStates(now: now)
         // A node that stops ends its workers itself: that is no news about the HSMs.
         return WorkerEnding(
             worker: worker, isDismissed: hsms[hsm].isLeaving, effects: effects, changes: isStopping ? [] : changes)
@@ -138,15 +138,15 @@ extension PoolState {
 
 extension PoolState {
     /// While operations run, every few milliseconds. Returns whether they go on.
-    package mutating func tick(now: UInt64) -> (effects: [PoolEffect], changes: [HSMTransition], goesOn: Bool) {
+    package mutating func tick(now: UInt64) -> (effects: [PoolEffect], changes: [HSMStateChange], goesOn: Bool) {
         let effects = effects(of: machine.tick(now: now), now: now)
         isTicking = machine.needsTicks && !isStopping
-        return (effects, refreshConditions(now: now), isTicking)
+        return (effects, refreshStates(now: now), isTicking)
     }
 
     /// Twice a second: looks for workers that have fallen silent, for proofs and probes that are due, and for sessions to
     /// be had.
-    package mutating func look(now: UInt64) -> (effects: [PoolEffect], changes: [HSMTransition]) {
+    package mutating func look(now: UInt64) -> (effects: [PoolEffect], changes: [HSMStateChange]) {
         var effects = effects(of: machine.tick(now: now), now: now)
         effects += self.effects(of: proof.tick(now: now), now: now)
         for (hsm, reason) in silent(now: now) {
@@ -161,7 +161,7 @@ extension PoolState {
             effects += self.effects(of: machine.fellSilent(hsm, reason: reason, now: now), now: now)
         }
         effects += lookAgain(now: now)
-        return (effects, refreshConditions(now: now))
+        return (effects, refreshStates(now: now))
     }
 }
 
@@ -174,7 +174,9 @@ extension PoolState {
     package func epoch(of hsm: Int) -> UInt64 { hsms[hsm].epoch }
 
     /// The HSMs of the configuration, in its order.
-    package func statuses(now: UInt64) -> [HSMStatus] { shown.map { status(of: $0, now: now) } }
+    package func statuses(now: UInt64, unixSeconds: Int64) -> [PoolHSM] {
+        shown.map { status(of: $0, now: now, unixSeconds: unixSeconds) }
+    }
 
     /// What peers are told of the keys as a whole.
     package func keySummary(now: UInt64) -> KeySummary { KeySummary(proof, usable: usable, now: now) }

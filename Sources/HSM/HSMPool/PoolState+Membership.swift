@@ -133,7 +133,7 @@ extension PoolState {
     mutating func handOver(from old: Int, to new: Int, now: UInt64) -> [PoolEffect] {
         hsms[new].role = .member
         // People are shown one HSM: what it was like until now is what they know.
-        (hsms[new].condition, hsms[new].conditionSince) = (hsms[old].condition, hsms[old].conditionSince)
+        (hsms[new].state, hsms[new].stateSince) = (hsms[old].state, hsms[old].stateSince)
         return retire(old, now: now)
     }
 

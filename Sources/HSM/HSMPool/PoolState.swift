@@ -4,6 +4,7 @@ import KeyProof
 import LaneProtocol
 import Routing
 import SecureMemory
+import StatusVocabulary
 
 /// What the pool does after it has let go of its lock.
 package enum PoolEffect {
@@ -43,8 +44,9 @@ struct HSMEntry {
     var hasServed = false
     /// Why it was taken out while its worker lives.
     var probeFailure: String?
-    var condition = HSMCondition.starting
-    var conditionSince: UInt64 = 0
+    /// What people were last told, and since when.
+    var state = HSMState.starting
+    var stateSince: UInt64 = 0
     /// When the worker was started, or last said something: on the clock of `PoolState.awake`.
     var lastReceived: UInt64 = 0
     /// When a probe last ended, in whatever way, on the same clock; 0 before the first.

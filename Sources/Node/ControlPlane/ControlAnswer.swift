@@ -2,6 +2,7 @@
 import AdminProtocol
 import Foundation
 import Hummingbird
+import StatusVocabulary
 
 /// What a listener answers to a request: the whole of it, without any network.
 struct ControlAnswer: Equatable {
@@ -60,7 +61,7 @@ private struct Liveness: Encodable {
 private struct Readiness: Encodable {
     struct HSM: Encodable {
         var name: String
-        var state: HSMStatus.State
+        var state: HSMState
         var reason: String?
     }
 

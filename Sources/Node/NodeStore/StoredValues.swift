@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import StatusVocabulary
 
 /// An HSM as the node last saw it. Times are Unix seconds, latencies microseconds.
 package struct StoredHSM: Sendable, Equatable, Codable {
@@ -12,7 +13,7 @@ package struct StoredHSM: Sendable, Equatable, Codable {
     package var firmware: String
     /// Sessions that the token allows; `nil` when it sets no limit or does not report.
     package var sessionLimit: Int?
-    package var state: String
+    package var state: StateWord<HSMState>
     /// Why it is in this state, in words.
     package var reason: String
     package var sinceUnixSeconds: Int
@@ -30,7 +31,7 @@ package struct StoredHSM: Sendable, Equatable, Codable {
 
     package init(
         name: String, module: String = "", tokenLabel: String = "", serial: String = "", vendor: String = "",
-        model: String = "", firmware: String = "", sessionLimit: Int? = nil, state: String, reason: String = "",
+        model: String = "", firmware: String = "", sessionLimit: Int? = nil, state: HSMState, reason: String = "",
         sinceUnixSeconds: Int, p50Microseconds: Int = 0, p95Microseconds: Int = 0, p99Microseconds: Int = 0,
         failures: Int = 0, lanesOpen: Int = 0, lanesBusy: Int = 0, lanesOverdue: Int = 0, workerPID: Int? = nil,
         updatedUnixSeconds: Int
@@ -43,7 +44,7 @@ package struct StoredHSM: Sendable, Equatable, Codable {
         self.model = model
         self.firmware = firmware
         self.sessionLimit = sessionLimit
-        self.state = state
+        self.state = StateWord(state)
         self.reason = reason
         self.sinceUnixSeconds = sinceUnixSeconds
         self.p50Microseconds = p50Microseconds
@@ -76,15 +77,15 @@ package struct StoredHSM: Sendable, Equatable, Codable {
 /// A change of an HSM's state, and its cause.
 package struct StoredTransition: Sendable, Hashable, Codable {
     package var hsm: String
-    package var from: String
-    package var to: String
+    package var from: StateWord<HSMState>
+    package var to: StateWord<HSMState>
     package var reason: String
     package var atUnixMilliseconds: Int
 
-    package init(hsm: String, from: String, to: String, reason: String, atUnixMilliseconds: Int) {
+    package init(hsm: String, from: HSMState, to: HSMState, reason: String, atUnixMilliseconds: Int) {
         self.hsm = hsm
-        self.from = from
-        self.to = to
+        self.from = StateWord(from)
+        self.to = StateWord(to)
         self.reason = reason
         self.atUnixMilliseconds = atUnixMilliseconds
     }
@@ -101,8 +102,7 @@ package struct StoredTransition: Sendable, Hashable, Codable {
 package struct StoredKey: Sendable, Equatable, Codable {
     package var label: String
     package var hsm: String
-    /// proven, different, unproven, absent.
-    package var verdict: String
+    package var verdict: StateWord<KeyState>
     /// What led to the verdict, in words.
     package var detail: String
     /// What the key's attributes allow, in words.
@@ -113,12 +113,12 @@ package struct StoredKey: Sendable, Equatable, Codable {
     package var decrypts: Int
 
     package init(
-        label: String, hsm: String, verdict: String, detail: String = "", usage: String = "", checkedUnixSeconds: Int,
+        label: String, hsm: String, verdict: KeyState, detail: String = "", usage: String = "", checkedUnixSeconds: Int,
         encrypts: Int = 0, decrypts: Int = 0
     ) {
         self.label = label
         self.hsm = hsm
-        self.verdict = verdict
+        self.verdict = StateWord(verdict)
         self.detail = detail
         self.usage = usage
         self.checkedUnixSeconds = checkedUnixSeconds

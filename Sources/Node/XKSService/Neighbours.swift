@@ -1,9 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
 import LaneProtocol
+import StatusVocabulary
 import XKSProtocol
 
 // What the service needs of the rest of the node and of other nodes.
+
+/// The rest of the node and the other nodes, as the service meets them.
+package struct ServiceNeighbours: Sendable {
+    package var blocks: any BlockSource
+    /// `nil` where the node stands alone, or forwarding is switched off.
+    package var forwarder: (any RequestForwarder)?
+    package var fleet: any FleetSource
+    package var formats: any FormatSource
+    package var offers: any OfferSource
+
+    package init(
+        blocks: any BlockSource, forwarder: (any RequestForwarder)?, fleet: any FleetSource,
+        formats: any FormatSource = FirstFormat(), offers: any OfferSource = NoOtherOffers()
+    ) {
+        self.blocks = blocks
+        self.forwarder = forwarder
+        self.fleet = fleet
+        self.formats = formats
+        self.offers = offers
+    }
+}
 
 /// Passes requests on to other nodes.
 package protocol RequestForwarder: Sendable {
@@ -79,29 +101,27 @@ package protocol FleetSource: Sendable {
 
 package struct Fleet: Sendable, Equatable {
     /// Nodes that live, this one included: at least 1.
-    package var nodes: Int
+    package let nodes: Int
     /// Each HSM once, by serial number; the ones that a person must look at first.
-    package var hsms: [FleetHSM]
+    package let hsms: [FleetHSM]
 
+    /// - Parameter hsms: in any order.
     package init(nodes: Int, hsms: [FleetHSM]) {
         self.nodes = nodes
-        self.hsms = hsms
+        self.hsms = hsms.sorted { left, right in
+            left.health == right.health ? left.id < right.id : left.health > right.health
+        }
     }
 }
 
 package struct FleetHSM: Sendable, Equatable {
-    package enum Health: Int, Sendable, Comparable {
-        case active, degraded, unavailable
-        package static func < (left: Health, right: Health) -> Bool { left.rawValue < right.rawValue }
-    }
-
     package var id: String
     package var manufacturer: String?
     /// Manufacturer, model and firmware; `nil` while the token has not been reached.
     package var model: String?
-    package var health: Health
+    package var health: HSMHealth
 
-    package init(id: String, manufacturer: String?, model: String?, health: Health) {
+    package init(id: String, manufacturer: String?, model: String?, health: HSMHealth) {
         self.id = id
         self.manufacturer = manufacturer
         self.model = model

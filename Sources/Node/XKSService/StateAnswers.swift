@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Routing
 import XKSProtocol
 
 // What is answered from what the node knows, without asking an HSM.
@@ -49,14 +48,6 @@ extension XKSService {
     private func keyManager(_ hsm: FleetHSM) -> HealthReport.KeyManager {
         HealthReport.KeyManager(
             id: hsm.id, model: hsm.model ?? "unknown: its token has not been reached",
-            status: healthStatus(hsm.health))
-    }
-}
-
-private func healthStatus(_ health: FleetHSM.Health) -> HealthReport.Status {
-    switch health {
-    case .active: .active
-    case .degraded: .degraded
-    case .unavailable: .unavailable
+            status: hsm.health)
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import StatusVocabulary
 
 /// The matrix key × HSM, a letter for each cell.
 enum KeyMatrix {
@@ -43,7 +44,7 @@ enum KeyMatrix {
 
     private static let legend = "P proven  . not yet proven  D different key  A absent  U unprovable  - not to serve it"
 
-    private static func letter(_ verdict: KeyStatus.Verdict?) -> String {
+    private static func letter(_ verdict: KeyState?) -> String {
         switch verdict {
         case .proven: "P"
         case .unproven: "."

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
 import Foundation
+import StatusVocabulary
 
 /// A node's status as text for people: pure functions of values. No line is longer than `columns`.
 package enum StatusTable {

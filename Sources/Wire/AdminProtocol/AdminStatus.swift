@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import StatusVocabulary
 
 /// A change of an HSM's state, and its cause.
 package struct HSMTransition: Sendable, Equatable, Codable {
@@ -6,13 +7,13 @@ package struct HSMTransition: Sendable, Equatable, Codable {
     package var atUnixSeconds: Int64
     /// The HSM's name in the configuration.
     package var hsm: String
-    package var from: HSMStatus.State
-    package var to: HSMStatus.State
+    package var from: HSMState
+    package var to: HSMState
     /// For people; `nil` where there is nothing to say.
     package var reason: String?
 
     package init(
-        atUnixSeconds: Int64, hsm: String, from: HSMStatus.State, to: HSMStatus.State, reason: String? = nil
+        atUnixSeconds: Int64, hsm: String, from: HSMState, to: HSMState, reason: String? = nil
     ) {
         self.atUnixSeconds = atUnixSeconds
         self.hsm = hsm

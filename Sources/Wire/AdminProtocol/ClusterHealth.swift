@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import StatusVocabulary
 
 /// The whole cluster as one node sees it: `GET /cluster/health`. docs/reference/http-api.md documents the schema.
 package struct ClusterHealth: Sendable, Equatable, Codable {
@@ -78,10 +79,10 @@ package struct ClusterNode: Sendable, Equatable, Codable {
         package var name: String
         package var serial: String
         package var model: String
-        package var state: HSMStatus.State
+        package var state: HSMState
         package var drained: Bool
 
-        package init(name: String, serial: String, model: String, state: HSMStatus.State, drained: Bool) {
+        package init(name: String, serial: String, model: String, state: HSMState, drained: Bool) {
             self.name = name
             self.serial = serial
             self.model = model

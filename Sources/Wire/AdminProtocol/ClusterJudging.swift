@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import StatusVocabulary
 
 /// Looks through a cluster for what is wrong.
 struct ClusterJudging {
@@ -151,7 +152,7 @@ struct ClusterJudging {
     private struct Sight: Hashable {
         /// Names in the configuration may differ between nodes; the first one seen stands for all.
         var identity: String
-        var state: HSMStatus.State
+        var state: HSMState
         var isDrained: Bool
         var name: String
 

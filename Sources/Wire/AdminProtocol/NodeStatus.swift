@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import StatusVocabulary
 
 /// What a node knows of itself, at one moment; what people, load balancers and monitoring are shown.
 package struct NodeStatus: Sendable, Equatable {

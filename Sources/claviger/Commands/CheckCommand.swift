@@ -88,7 +88,7 @@ struct CheckCommand: AsyncParsableCommand {
 
     private func report(_ hsm: HSMInventory, index: Int, _ diagnostics: inout Diagnostics) {
         let path = "hsm[\(index)]"
-        guard hsm.condition == .active || hsm.condition == .degraded else {
+        guard hsm.state.canServe else {
             diagnostics.report(path, sentence(hsm.reason), fix: remedy(hsm))
             return
         }
@@ -121,7 +121,7 @@ struct CheckCommand: AsyncParsableCommand {
             for (position, key) in store.keyStore.keys.enumerated() {
                 guard let label = key.singleLabel else { continue }
                 let lacking = inventory.filter { hsm in
-                    store.hsms?.contains(hsm.name) ?? true && hsm.condition == .active
+                    store.hsms?.contains(hsm.name) ?? true && hsm.state == .active
                         && !hsm.labels.contains(KeyLabel(label))
                 }
                 guard !lacking.isEmpty else { continue }

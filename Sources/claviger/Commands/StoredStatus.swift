@@ -2,6 +2,7 @@
 import AdminProtocol
 import NodeConfig
 import NodeStore
+import StatusVocabulary
 
 /// What the store remembers of a node, in the form in which a running one reports it.
 enum StoredStatus {
@@ -15,7 +16,7 @@ enum StoredStatus {
         let drained = try reader.drained()
         let hsms = chosen(try reader.hsms(), settings)
         let names = Set(hsms.map(\.name))
-        let transitions = try reader.transitions(limit: AdminStatus.transitionLimit).reversed().map(transition)
+        let transitions = try reader.transitions(limit: AdminStatus.transitionLimit).reversed().map(HSMTransition.init)
         let nodes = try reader.nodes().sorted { $0.startedUnixSeconds > $1.startedUnixSeconds }
         let node = nodes.first { $0.id == settings?.node.id } ?? (settings == nil ? nodes.first : nil)
         let status = NodeStatus(
@@ -44,29 +45,20 @@ enum StoredStatus {
             p99: UInt64(clamping: stored.p99Microseconds))
         return HSMStatus(
             name: stored.name, tokenLabel: known(stored.tokenLabel), serial: known(stored.serial),
-            model: known(stored.model), firmware: known(stored.firmware), state: state(stored.state),
+            model: known(stored.model), firmware: known(stored.firmware), state: stored.state.state,
             reason: known(stored.reason), sinceUnixSeconds: Int64(stored.sinceUnixSeconds),
             // Lanes end with the process that had them.
             lanes: .init(open: 0, inUse: 0, overdue: 0), keys: 0, tier: configured?.tier, weight: configured?.weight,
             drained: isDrained, latencyMicroseconds: latency.p99 == 0 ? nil : latency)
     }
 
-    private static func transition(_ stored: StoredTransition) -> HSMTransition {
-        HSMTransition(
-            atUnixSeconds: Int64(stored.atUnixMilliseconds / 1000), hsm: stored.hsm, from: state(stored.from),
-            to: state(stored.to), reason: known(stored.reason))
-    }
-
     private static func keys(_ stored: [StoredKey]) -> [KeyStatus] {
         Dictionary(grouping: stored, by: \.label).sorted { $0.key < $1.key }.map { label, fields in
-            let cells = fields.map { ($0.hsm, KeyStatus.Verdict(rawValue: $0.verdict) ?? .unproven) }
+            let cells = fields.map { ($0.hsm, $0.verdict.state) }
             return KeyStatus(
                 label: label, canaryBy: nil, cells: Dictionary(cells, uniquingKeysWith: { _, last in last }))
         }
     }
-
-    /// A state that this version does not know is none in which an HSM serves.
-    private static func state(_ text: String) -> HSMStatus.State { HSMStatus.State(rawValue: text) ?? .unavailable }
 
     private static func known(_ text: String) -> String? { text.isEmpty ? nil : text }
 }

@@ -18,15 +18,10 @@ struct Administration: NodeAdministration {
     // MARK: Showing
 
     func status() -> AdminStatus {
-        let transitions = components.store.transitions(limit: AdminStatus.transitionLimit).reversed().map { stored in
-            AdminProtocol.HSMTransition(
-                atUnixSeconds: Int64(stored.atUnixMilliseconds / 1_000), hsm: stored.hsm,
-                from: AdminProtocol.HSMStatus.State(rawValue: stored.from) ?? .unavailable,
-                to: AdminProtocol.HSMStatus.State(rawValue: stored.to) ?? .unavailable,
-                reason: stored.reason.isEmpty ? nil : stored.reason)
-        }
+        let transitions = components.store.transitions(limit: AdminStatus.transitionLimit).reversed().map(
+            HSMTransition.init)
         return AdminStatus(
-            status: components.status.status(), transitions: Array(transitions), asOfUnixSeconds: Int64(time(nil)))
+            status: components.status.status(), transitions: transitions, asOfUnixSeconds: Int64(time(nil)))
     }
 
     func clusterHealth() -> ClusterHealth { components.status.clusterHealth() }
@@ -129,7 +124,7 @@ struct Administration: NodeAdministration {
 
     private func unknown(_ hsm: String) -> AdminAnswer {
         .unknown(
-            "there is no HSM of the name \(hsm)", name: hsm, known: components.pool.status().map(\.name))
+            "there is no HSM of the name \(hsm)", name: hsm, known: components.pool.status().map(\.shown.name))
     }
 
     // MARK: Break glass

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Gossip
-import Routing
 import XKSService
 
 /// The HSMs behind the endpoint, each once, the ones that a person must look at first.
@@ -21,10 +20,7 @@ enum ClusterFleet {
                 merged[identity] = view
             }
         }
-        let sorted = merged.values.sorted { left, right in
-            left.health == right.health ? left.id < right.id : left.health > right.health
-        }
-        return Fleet(nodes: max(nodes.count, 1), hsms: sorted)
+        return Fleet(nodes: max(nodes.count, 1), hsms: Array(merged.values))
     }
 }
 
@@ -35,18 +31,7 @@ extension FleetHSM {
             id: isKnown ? "\(hsm.name) (\(hsm.serial))" : hsm.name,
             manufacturer: isKnown ? hsm.manufacturer : nil,
             model: isKnown ? "\(hsm.manufacturer) \(hsm.model), firmware \(hsm.firmware)" : nil,
-            health: Health(hsm))
-    }
-}
-
-extension FleetHSM.Health {
-    fileprivate init(_ hsm: HSMFact) {
-        self =
-            switch hsm.state {
-            case .active: hsm.isDrained ? .degraded : .active
-            case .degraded: .degraded
-            case .starting, .probing, .unavailable, .other: .unavailable
-            }
+            health: hsm.state.state.health(isDrained: hsm.isDrained))
     }
 }
 

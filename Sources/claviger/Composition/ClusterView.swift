@@ -52,7 +52,7 @@ struct ClusterView {
             hsms: facts.hsms.map { hsm in
                 ClusterNode.HSM(
                     name: hsm.name, serial: hsm.serial,
-                    model: "\(hsm.manufacturer) \(hsm.model)", state: HSMStatus.State(hsm.state),
+                    model: "\(hsm.manufacturer) \(hsm.model)", state: hsm.state.state,
                     drained: hsm.isDrained)
             }, unservedKeys: facts.unservedKeys, unservedCount: facts.unservedCount,
             twinAddress: twins[identity.name], forgottenBy: forgottenBy, isAwaited: isAwaited, restored: restored)
@@ -77,20 +77,6 @@ extension ClusterNode.Liveness {
             case .suspect: member.hasSpoken ? .suspect : .unconfirmed
             case .dead: .dead
             case .left: .left
-            }
-    }
-}
-
-extension HSMStatus.State {
-    fileprivate init(_ state: HSMFact.State) {
-        self =
-            switch state {
-            case .active: .active
-            case .degraded: .degraded
-            case .starting: .starting
-            case .probing: .probing
-            // What a state of a later version means is not known here; it is not counted on.
-            case .unavailable, .other: .unavailable
             }
     }
 }

@@ -31,24 +31,11 @@ extension NodeRoom {
 }
 
 extension HSMFact {
-    init(_ hsm: HSMStatus) {
+    init(_ hsm: PoolHSM) {
         self.init(
-            name: hsm.name, serial: hsm.identity?.serial ?? "", manufacturer: hsm.identity?.manufacturer ?? "",
-            model: hsm.identity?.model ?? "", firmware: hsm.identity?.firmware ?? "", state: State(hsm.condition),
-            isDrained: hsm.isDrained)
-    }
-}
-
-extension HSMFact.State {
-    init(_ condition: HSMCondition) {
-        self =
-            switch condition {
-            case .active: .active
-            case .degraded: .degraded
-            case .starting: .starting
-            case .probing: .probing
-            case .unavailable: .unavailable
-            }
+            name: hsm.shown.name, serial: hsm.identity?.serial ?? "", manufacturer: hsm.identity?.manufacturer ?? "",
+            model: hsm.identity?.model ?? "", firmware: hsm.identity?.firmware ?? "", state: hsm.shown.state,
+            isDrained: hsm.shown.drained)
     }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
 import CPlatform
 import Glibc
 import KeyProof
@@ -59,38 +60,37 @@ struct StoreJournal: PoolJournal {
 
     func setDrained(_ hsm: String, _ isDrained: Bool) { store.setDrained(hsm, isDrained) }
 
-    func note(_ transition: HSMTransition) {
+    func note(_ change: HSMStateChange) {
         store.record(
             StoredTransition(
-                hsm: transition.hsm, from: transition.from.rawValue, to: transition.to.rawValue,
-                reason: transition.reason, atUnixMilliseconds: UnixTime.milliseconds()))
+                hsm: change.hsm, from: change.from, to: change.to, reason: change.reason,
+                atUnixMilliseconds: UnixTime.milliseconds()))
     }
 
-    func note(hsms: [HSMStatus], keys: [KeyStatus]) {
+    func note(hsms: [PoolHSM], keys: [KeyRow]) {
         let now = Int(time(nil))
         store.record(hsms: hsms.map { stored($0, now: now) })
         store.record(keys: keys.flatMap { stored($0, now: now) })
     }
 
-    private func stored(_ hsm: HSMStatus, now: Int) -> StoredHSM {
-        StoredHSM(
-            name: hsm.name, module: hsm.module, tokenLabel: hsm.identity?.label ?? "",
-            serial: hsm.identity?.serial ?? "", vendor: hsm.identity?.manufacturer ?? "",
-            model: hsm.identity?.model ?? "", firmware: hsm.identity?.firmware ?? "",
+    private func stored(_ hsm: PoolHSM, now: Int) -> StoredHSM {
+        let (shown, latency) = (hsm.shown, hsm.shown.latencyMicroseconds)
+        return StoredHSM(
+            name: shown.name, module: hsm.module, tokenLabel: shown.tokenLabel ?? "", serial: shown.serial ?? "",
+            vendor: hsm.identity?.manufacturer ?? "", model: shown.model ?? "", firmware: shown.firmware ?? "",
             sessionLimit: hsm.identity.flatMap { $0.sessionLimit == 0 ? nil : Int(clamping: $0.sessionLimit) },
-            state: hsm.condition.rawValue, reason: hsm.reason,
-            sinceUnixSeconds: Int(clamping: UnixTime.seconds(ofMonotonic: hsm.since)),
-            p50Microseconds: Int(clamping: hsm.latency?.p50 ?? 0),
-            p95Microseconds: Int(clamping: hsm.latency?.p95 ?? 0),
-            p99Microseconds: Int(clamping: hsm.latency?.p99 ?? 0), failures: Int(clamping: hsm.failures),
-            lanesOpen: hsm.lanesOpen, lanesBusy: hsm.lanesBusy, lanesOverdue: hsm.lanesOverdue,
+            state: shown.state, reason: shown.reason ?? "",
+            sinceUnixSeconds: Int(clamping: shown.sinceUnixSeconds),
+            p50Microseconds: Int(clamping: latency?.p50 ?? 0), p95Microseconds: Int(clamping: latency?.p95 ?? 0),
+            p99Microseconds: Int(clamping: latency?.p99 ?? 0), failures: Int(clamping: hsm.failures),
+            lanesOpen: shown.lanes.open, lanesBusy: shown.lanes.inUse, lanesOverdue: shown.lanes.overdue,
             workerPID: hsm.workerPID == 0 ? nil : Int(hsm.workerPID), updatedUnixSeconds: now)
     }
 
-    private func stored(_ key: KeyStatus, now: Int) -> [StoredKey] {
+    private func stored(_ key: KeyRow, now: Int) -> [StoredKey] {
         key.cells.map { cell in
             StoredKey(
-                label: key.label.text, hsm: cell.hsm, verdict: cell.cell.rawValue, detail: key.dispute ?? cell.detail,
+                label: key.label.text, hsm: cell.hsm, verdict: cell.state, detail: key.dispute ?? cell.detail,
                 usage: cell.usage.names.joined(separator: " "), checkedUnixSeconds: now,
                 encrypts: Int(clamping: cell.encrypts), decrypts: Int(clamping: cell.decrypts))
         }
@@ -116,6 +116,14 @@ enum UnixTime {
     static func seconds(ofMonotonic monotonic: UInt64) -> Int64 {
         let now = claviger_monotonic_nanoseconds()
         return Int64(time(nil)) - Int64(clamping: (now > monotonic ? now - monotonic : 0) / 1_000_000_000)
+    }
+}
+
+extension HSMTransition {
+    init(_ stored: StoredTransition) {
+        self.init(
+            atUnixSeconds: Int64(stored.atUnixMilliseconds / 1_000), hsm: stored.hsm, from: stored.from.state,
+            to: stored.to.state, reason: stored.reason.isEmpty ? nil : stored.reason)
     }
 }
 

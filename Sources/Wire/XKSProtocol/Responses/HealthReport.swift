@@ -1,26 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import SecureMemory
+import StatusVocabulary
 
 /// The answer to GetHealthStatus (XKS 1.0.3, "GetHealthStatus").
 package struct HealthReport: Sendable, Equatable {
-    /// How an external key manager fares.
-    package enum Status: String, Sendable, CaseIterable {
-        case active = "ACTIVE"
-        /// Unhealthy, but still serves.
-        case degraded = "DEGRADED"
-        /// Cannot serve.
-        case unavailable = "UNAVAILABLE"
-    }
-
     /// One external key manager.
     package struct KeyManager: Sendable, Equatable {
         /// Unique in the fleet.
         package var id: String
         /// Product, version, and what else helps.
         package var model: String
-        package var status: Status
+        package var status: HSMHealth
 
-        package init(id: String, model: String, status: Status) {
+        package init(id: String, model: String, status: HSMHealth) {
             self.id = id
             self.model = model
             self.status = status

@@ -3,26 +3,6 @@
 /// One key, and what each HSM has shown of it. A label is not an identity: an HSM serves a key once it has opened the
 /// key's canary.
 package struct KeyStatus: Sendable, Equatable, Codable {
-    /// What is known of the key on one HSM.
-    package enum Verdict: String, Sendable, Codable, CaseIterable {
-        /// It has opened the canary: it holds the same key.
-        case proven
-        /// It has not been asked yet, and is not given the key's requests until it has answered.
-        case unproven
-        /// It holds another key under the same label, and is never given the key's requests.
-        case different
-        /// It has no such key.
-        case absent
-        /// The key's attributes allow no proof. It serves only where no HSM could give one (docs/internals/key-proof.md). Its owner has made it so: nothing
-        /// is wrong with the HSM.
-        case unprovable
-
-        /// Whether the HSM is given requests for the key.
-        package var isServing: Bool { self == .proven }
-        /// Whether the HSM is kept from the key, and somebody has to mend that.
-        package var isExclusion: Bool { self == .different || self == .absent }
-    }
-
     /// The key's PKCS#11 label.
     package var label: String
     /// The HSM that made the canary; `nil` while there is none.
@@ -32,13 +12,13 @@ package struct KeyStatus: Sendable, Equatable, Codable {
     /// What is odd about the key and keeps it from nothing, a sentence each; absent where there is nothing.
     package var complaints: [String]?
     /// By name of the HSM. One that is not to serve the key has no entry.
-    package var cells: [String: Verdict]
+    package var cells: [String: KeyState]
     /// How often this node's processes have encrypted under it, ever; `nil` where that is not known.
     package var encrypts: UInt64?
 
     package init(
         label: String, canaryBy: String?, disputed: String? = nil, complaints: [String] = [],
-        cells: [String: Verdict]
+        cells: [String: KeyState]
     ) {
         self.label = label
         self.canaryBy = canaryBy

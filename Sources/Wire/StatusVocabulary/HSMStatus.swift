@@ -2,20 +2,6 @@
 
 /// One HSM as the node sees it.
 package struct HSMStatus: Sendable, Equatable, Codable {
-    package enum State: String, Sendable, Codable, CaseIterable {
-        /// Its worker has not logged in yet.
-        case starting
-        case active
-        /// It serves, and something is wrong with it.
-        case degraded
-        case unavailable
-        /// It was out, and has to show that it works; requests only reach it when no other HSM can serve.
-        case probing
-
-        /// Whether requests are given to it in the ordinary way.
-        package var canServe: Bool { self == .active || self == .degraded }
-    }
-
     /// Sessions with the token, each served by a lane.
     package struct Lanes: Sendable, Equatable, Codable {
         /// Lanes that have a session.
@@ -68,12 +54,13 @@ package struct HSMStatus: Sendable, Equatable, Codable {
     package struct Work: Sendable, Equatable, Codable {
         /// Calls that returned in the last whole second.
         package var callsPerSecond: Int
-        /// Calls since the node started that returned when nobody waited for them any more.
+        /// Calls since the node started that returned when nobody waited for them any more: the request had its answer
+        /// from another call, or its time was over.
         package var thrownAway: UInt64
         /// For how long the oldest request waits that it could do, microseconds; `nil` where none waits.
         package var longestWaitMicroseconds: UInt64?
 
-        package init(callsPerSecond: Int, thrownAway: UInt64, longestWaitMicroseconds: UInt64?) {
+        package init(callsPerSecond: Int = 0, thrownAway: UInt64 = 0, longestWaitMicroseconds: UInt64? = nil) {
             self.callsPerSecond = callsPerSecond
             self.thrownAway = thrownAway
             self.longestWaitMicroseconds = longestWaitMicroseconds
@@ -87,7 +74,7 @@ package struct HSMStatus: Sendable, Equatable, Codable {
     package var serial: String?
     package var model: String?
     package var firmware: String?
-    package var state: State
+    package var state: HSMState
     /// Why it is in this state, for people; `nil` where there is nothing to say.
     package var reason: String?
     /// When it came into this state, seconds since 1970 UTC.
@@ -111,7 +98,7 @@ package struct HSMStatus: Sendable, Equatable, Codable {
 
     package init(
         name: String, tokenLabel: String? = nil, serial: String? = nil, model: String? = nil, firmware: String? = nil,
-        state: State, reason: String? = nil, sinceUnixSeconds: Int64, lanes: Lanes, keys: Int, tier: Int? = nil,
+        state: HSMState, reason: String? = nil, sinceUnixSeconds: Int64, lanes: Lanes, keys: Int, tier: Int? = nil,
         weight: Int? = nil, drained: Bool = false, latencyMicroseconds: Latency? = nil,
         learned: Learned? = nil, work: Work? = nil
     ) {
