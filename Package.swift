@@ -89,7 +89,7 @@ let node: [Target] = [
         ]),
     room("Node", "NodeStore", ["AccessControl", "KeyProof", "StatusVocabulary", grdb]),
     room("Node", "NodeConfig", ["SecureMemory", "XKSProtocol", toml]),
-    room("Node", "Observability", [logging]),
+    room("Node", "Observability", ["XKSProtocol", logging]),
     room("Node", "ControlPlane", ["AdminProtocol", "HTTPServing", "StatusVocabulary", hummingbird, logging, nioCore]),
     room(
         "Node", "Cluster",
@@ -182,7 +182,7 @@ let roomTests: [Target] = [
             "AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "StatusVocabulary",
             "XKSProtocol", "XKSService",
         ]),
-    tests("ObservabilityTests", ["Chance", "Observability", "SeededRandom", logging]),
+    tests("ObservabilityTests", ["Chance", "Observability", "SeededRandom", "XKSProtocol", logging]),
     tests("ControlPlaneTests", ["AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
     tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
     tests("NodeConfigTests", ["Chance", "LaneProtocol", "NodeConfig", "SecureMemory", "SeededRandom"]),

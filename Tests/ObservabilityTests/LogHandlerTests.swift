@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Observability
 import Testing
+import XKSProtocol
 
 @Suite struct LogHandlerTests {
     /// What the body logs, line by line.
@@ -75,14 +76,19 @@ import Testing
 
     // MARK: - Requests
 
-    private let record = RequestRecord(
-        kmsRequestID: "4112f4d6-db54-4af4-ae30-c55a22a8dfae", operation: "Encrypt", keyStore: "/a", key: "foo",
-        principal: "arn:aws:iam::123456789012:user/Al\"ice", kmsOperation: "Encrypt", kmsKeyARN: "arn:key",
-        viaService: "ebs.us-east-1.amazonaws.com", accessKeyID: "AAAABBBBCCCCDDDD2222", hsm: "b", attempts: 2,
-        totalMicroseconds: 812, hsmMicroseconds: 47, status: 200, outcome: "ok", reason: "why", peer: "[::1]:5")
+    private var trace: RequestTrace {
+        var trace = RequestTrace()
+        (trace.peer, trace.operation, trace.keyStore, trace.externalKeyID) = ("[::1]:5", .encrypt, "/a", "foo")
+        trace.metadata = RequestMetadata(
+            awsPrincipalArn: "arn:aws:iam::123456789012:user/Al\"ice", kmsKeyArn: "arn:key", kmsOperation: "Encrypt",
+            kmsRequestId: "4112f4d6-db54-4af4-ae30-c55a22a8dfae", kmsViaService: "ebs.us-east-1.amazonaws.com")
+        (trace.accessKeyID, trace.hsm, trace.attempts) = ("AAAABBBBCCCCDDDD2222", "b", 2)
+        (trace.totalMicroseconds, trace.hsmMicroseconds, trace.status, trace.reason) = (812, 47, 200, "why")
+        return trace
+    }
 
     @Test func aRequestIsOneLine() throws {
-        let lines = try logged { RequestLog(logger: $0).record(record) }
+        let lines = try logged { RequestLog(logger: $0).answered(trace) }
         #expect(lines.count == 1)
         var fields = try object(try #require(lines.first))
         fields["timestamp"] = nil
@@ -99,20 +105,21 @@ import Testing
 
     @Test func whatIsUnknownIsLeftOutAndOurFaultIsAWarning() throws {
         for (status, level) in [(400, "info"), (501, "info"), (500, "warning"), (503, "warning")] {
-            let bare = RequestRecord(
-                operation: "Decrypt", totalMicroseconds: 1, status: status, outcome: "E", peer: "p")
-            let lines = try logged { RequestLog(logger: $0).record(bare) }
+            var bare = RequestTrace()
+            (bare.peer, bare.operation, bare.totalMicroseconds) = ("p", .decrypt, 1)
+            (bare.status, bare.error) = (status, .internalFailure)
+            let lines = try logged { RequestLog(logger: $0).answered(bare) }
             var fields = try object(try #require(lines.first))
             fields["timestamp"] = nil
             #expect(
                 fields == [
                     "level": level, "message": "request", "operation": "Decrypt", "attempts": "0", "total_us": "1",
-                    "outcome": "E", "status": "\(status)", "peer": "p",
+                    "outcome": "InternalException", "status": "\(status)", "peer": "p",
                 ])
         }
     }
 
     @Test func requestsBelowTheLevelCostNothing() throws {
-        #expect(try logged(level: .warning) { RequestLog(logger: $0).record(record) } == [])
+        #expect(try logged(level: .warning) { RequestLog(logger: $0).answered(trace) } == [])
     }
 }

@@ -52,7 +52,7 @@ final class ScriptedPool: KeyOperationPool {
 final class TraceKeeper: RequestObserver {
     private let kept = Mutex<[RequestTrace]>([])
     var traces: [RequestTrace] { kept.withLock { $0 } }
-    func answered(_ trace: RequestTrace, totalMicroseconds: UInt64) { kept.withLock { $0.append(trace) } }
+    func answered(_ trace: RequestTrace) { kept.withLock { $0.append(trace) } }
 }
 
 /// A block list that a test can change.

@@ -27,8 +27,8 @@ package struct LineLogHandler: LogHandler {
 
     package func log(event: LogEvent) {
         var line = LogLine(level: event.level, message: event.message.description, time: .now, format: format)
-        if let record = RequestLog.record(in: event.metadata) {
-            record.add(to: &line)
+        if let trace = RequestLog.trace(in: event.metadata) {
+            trace.add(to: &line)
         } else {
             line.add("logger", label)
             addMetadata(event.metadata, to: &line)

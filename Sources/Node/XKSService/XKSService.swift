@@ -109,9 +109,7 @@ package final class XKSService: ProxyRequestHandler {
 
     private func authenticate(_ exchange: Exchange, _ store: ServedKeyStore) throws(XKSError) {
         do throws(AuthenticationFailure) {
-            let identity = try store.verifier.verify(exchange.request, now: clocks.wall())
-            exchange.trace.accessKeyID = identity.accessKeyID
-            exchange.trace.region = identity.region
+            exchange.trace.accessKeyID = try store.verifier.verify(exchange.request, now: clocks.wall()).accessKeyID
         } catch {
             exchange.trace.reason = error.description
             throw XKSError(.authenticationFailed, error.clientMessage)
@@ -130,8 +128,9 @@ package final class XKSService: ProxyRequestHandler {
         if error != nil, let more = exchange.notElsewhere { exchange.trace.reason? += "; \(more)" }
         exchange.reply(response)
         let now = clocks.monotonic()
-        let received = exchange.trace.receivedAt
-        observer.answered(exchange.trace, totalMicroseconds: now > received ? (now - received) / 1_000 : 0)
+        let received = exchange.request.receivedAt
+        exchange.trace.totalMicroseconds = now > received ? (now - received) / 1_000 : 0
+        observer.answered(exchange.trace)
     }
 
     func finish(_ exchange: Exchange, refusing error: XKSError) {
@@ -176,8 +175,6 @@ final class Exchange: @unchecked Sendable {
         self.deadline = deadline
         self.reply = reply
         trace.peer = request.peer
-        trace.method = request.method
-        trace.receivedAt = request.receivedAt
     }
 
     /// Takes in what the pool says of an operation.

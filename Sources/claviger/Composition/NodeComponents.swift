@@ -49,7 +49,7 @@ struct NodeComponents: Sendable {
             neighbours: ServiceNeighbours(
                 blocks: blocks, forwarder: isForwarding ? neighbours : nil, fleet: neighbours, formats: formats,
                 offers: neighbours),
-            observer: RequestLogAdapter(log: log.requests), clocks: .system)
+            observer: log.requests, clocks: .system)
         neighbours.serve(with: service)
         self.store = store
         self.pool = pool

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-import XKSProtocol
 
-/// What is reported of a request when it has been answered: everything that the specification wants logged, nothing
-/// secret.
+/// What is reported of a request when it has been answered: what XKS 1.0.3 ("Logging") asks for, and where its time went.
+///
+/// Nothing secret belongs in here: no plaintext, no signature, no PIN.
 package struct RequestTrace: Sendable {
+    /// Address and port of the peer.
     package var peer = ""
-    package var method = ""
-    /// Nanoseconds of the monotonic clock.
-    package var receivedAt: UInt64 = 0
+    /// `nil` where the request's path names none.
     package var operation: XKSOperation?
     /// Path prefix of the key store.
     package var keyStore: String?
     package var externalKeyID: String?
+    /// Of the credential that signed.
     package var accessKeyID: String?
-    package var region: String?
+    /// `nil` when the body could not be read so far.
     package var metadata: RequestMetadata?
     /// The HSM whose answer decided.
     package var hsm: String?
@@ -21,6 +21,8 @@ package struct RequestTrace: Sendable {
     package var attempts = 0
     /// One of them was made beside another that was slower than usual.
     package var isHedged = false
+    /// From the first byte of the request to its answer, microseconds.
+    package var totalMicroseconds: UInt64 = 0
     /// Time in the deciding HSM's library, microseconds.
     package var hsmMicroseconds: UInt64 = 0
     /// How long it waited for an HSM's lane to become free, microseconds.
@@ -28,7 +30,9 @@ package struct RequestTrace: Sendable {
     /// The node that passed the request on to this one, and the node that answered it for this one.
     package var forwardedBy: String?
     package var forwardedTo: String?
+    /// HTTP status.
     package var status = 0
+    /// `nil` when it was done.
     package var error: XKSError.Name?
     /// Why it was refused, in words for the operator.
     package var reason: String?
@@ -38,6 +42,5 @@ package struct RequestTrace: Sendable {
 
 /// Informed of every request, once it has been answered.
 package protocol RequestObserver: Sendable {
-    /// - Parameter totalMicroseconds: from the first byte of the request to its answer.
-    func answered(_ trace: RequestTrace, totalMicroseconds: UInt64)
+    func answered(_ trace: RequestTrace)
 }
