@@ -50,7 +50,7 @@ let wire: [Target] = [
     room("Wire", "StatusVocabulary"),
     room("Wire", "XKSProtocol", ["SecureMemory", "StatusVocabulary"]),
     room("Wire", "SigV4", ["SecureMemory", "XKSProtocol", crypto]),
-    room("Wire", "LaneProtocol", ["SecureMemory"]),
+    room("Wire", "LaneProtocol", ["SecureMemory", "StatusVocabulary"]),
     room("Wire", "AdminProtocol", ["StatusVocabulary"]),
 ]
 
@@ -66,8 +66,10 @@ let decisions: [Target] = [
 /// HSMs, and the processes that hold their libraries.
 let hsm: [Target] = [
     .systemLibrary(name: "CPKCS11", path: "Sources/HSM/CPKCS11"),
-    room("HSM", "PKCS11", ["CPKCS11", "LaneProtocol", "SecureMemory"]),
-    room("HSM", "HSMWorker", ["CPlatform", "LaneProtocol", "PKCS11", "SecondOpinion", "SecureMemory"]),
+    room("HSM", "PKCS11", ["CPKCS11", "LaneProtocol", "SecureMemory", "StatusVocabulary"]),
+    room(
+        "HSM", "HSMWorker",
+        ["CPlatform", "LaneProtocol", "PKCS11", "SecondOpinion", "SecureMemory", "StatusVocabulary"]),
     room(
         "HSM", "HSMPool",
         [
@@ -107,8 +109,8 @@ let tools: [Target] = [
     room(
         "Tools", "DevEnvironment",
         [
-            "ClusterCertificates", "KeyStoreCredentials", "LaneProtocol", "PrivateFiles", "SecureMemory", "SigV4", x509,
-            crypto,
+            "ClusterCertificates", "KeyStoreCredentials", "LaneProtocol", "PrivateFiles", "SecureMemory", "SigV4",
+            "StatusVocabulary", x509, crypto,
         ]),
 ]
 
@@ -129,7 +131,7 @@ let virtualTime = Target.target(name: "VirtualTime", path: "TestSupport/VirtualT
 let roomTests: [Target] = [
     tests("SecureMemoryTests", ["SecureMemory"]),
     tests("StatusVocabularyTests", ["StatusVocabulary"]),
-    tests("XKSProtocolTests", ["Chance", "SecureMemory", "SeededRandom", "XKSProtocol"]),
+    tests("XKSProtocolTests", ["Chance", "SecureMemory", "SeededRandom", "StatusVocabulary", "XKSProtocol"]),
     tests("SigV4Tests", ["Chance", "SecureMemory", "SeededRandom", "SigV4", "XKSProtocol", crypto]),
     tests("AccessControlTests", ["AccessControl", "Chance", "LaneProtocol", "SeededRandom"]),
     tests("LaneProtocolTests", ["Chance", "LaneProtocol", "SecureMemory", "SeededRandom"]),
@@ -169,7 +171,7 @@ let roomTests: [Target] = [
         "HSMWorkerTests",
         [
             "CPlatform", "Chance", "HSMWorker", "LaneProtocol", "PKCS11", "SecondOpinion", "SecureMemory",
-            "SeededRandom",
+            "SeededRandom", "StatusVocabulary",
         ]),
     tests(
         "HSMPoolTests", ["HSMPool", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", logging, nioCore, nioPosix]),
@@ -198,7 +200,9 @@ let roomTests: [Target] = [
 
 /// Tests with real parts: a PKCS#11 library in child processes, and the program as its user runs it.
 let wholeTests: [Target] = [
-    tests("ModuleTests", ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory", crypto]),
+    tests(
+        "ModuleTests",
+        ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory", "StatusVocabulary", crypto]),
     tests("FaultyModuleTests", ["LaneProtocol", "PKCS11", "SecureMemory"]),
     tests("EndToEndTests", ["SecureMemory", "SigV4", "XKSProtocol", "claviger", crypto]),
 ]

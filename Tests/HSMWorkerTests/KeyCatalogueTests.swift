@@ -2,6 +2,7 @@
 import HSMWorker
 import LaneProtocol
 import PKCS11
+import StatusVocabulary
 import Testing
 
 @Suite("Key catalogue")

@@ -2,6 +2,7 @@
 import Chance
 import KeyProof
 import LaneProtocol
+import StatusVocabulary
 import Testing
 
 /// A pool of HSMs whose keys come, go and are swapped while workers end, HSMs come and go, and the node restarts. HSMs

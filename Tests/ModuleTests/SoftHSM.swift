@@ -4,6 +4,7 @@ import Glibc
 import LaneProtocol
 import PKCS11
 import SecureMemory
+import StatusVocabulary
 import Testing
 
 /// A SoftHSM of its own in a temporary directory.

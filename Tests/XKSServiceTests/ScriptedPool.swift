@@ -5,6 +5,7 @@ import LaneProtocol
 import Routing
 import SecureMemory
 import SigV4
+import StatusVocabulary
 import Synchronization
 import XKSProtocol
 import XKSService

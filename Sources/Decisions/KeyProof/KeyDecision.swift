@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
+import StatusVocabulary
 
 /// What a key is wanted for.
 package enum KeyPurpose: Sendable, Hashable, CaseIterable {

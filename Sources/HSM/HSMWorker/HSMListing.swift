@@ -2,6 +2,7 @@
 import LaneProtocol
 import PKCS11
 import SecureMemory
+import StatusVocabulary
 
 /// What a PKCS#11 library shows: slots, tokens, keys and the mechanisms that matter here.
 package struct HSMListing: Sendable, Equatable {

@@ -51,7 +51,7 @@ extension HSMListing.Slot {
             rows.append([
                 key.label.map(\.text) ?? "(unreadable)", key.bits.map(String.init) ?? "?",
                 key.id.isEmpty ? "-" : key.id,
-                key.problem.isEmpty ? key.usage.names.joined(separator: ",") : "(\(key.problem))",
+                key.problem.isEmpty ? key.usage.words.joined(separator: ",") : "(\(key.problem))",
             ])
         }
         let widths = (0..<3).map { column in rows.map { $0[column].count }.max() ?? 0 }

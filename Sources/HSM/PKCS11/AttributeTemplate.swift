@@ -2,6 +2,7 @@
 import CPKCS11
 import LaneProtocol
 import SecureMemory
+import StatusVocabulary
 
 /// A template for a search or a new object: attribute types with their values. Values are overwritten at the end.
 struct AttributeTemplate {
@@ -60,13 +61,4 @@ extension KeyUsage {
         (UInt(CKA_ENCRYPT), .encrypt), (UInt(CKA_DECRYPT), .decrypt), (UInt(CKA_SIGN), .sign),
         (UInt(CKA_VERIFY), .verify), (UInt(CKA_WRAP), .wrap), (UInt(CKA_UNWRAP), .unwrap),
     ]
-
-    /// The usage in words, for people.
-    package var names: [String] {
-        let known: [(KeyUsage, String)] = [
-            (.encrypt, "encrypt"), (.decrypt, "decrypt"), (.sign, "sign"), (.verify, "verify"), (.wrap, "wrap"),
-            (.unwrap, "unwrap"),
-        ]
-        return known.filter { contains($0.0) }.map(\.1)
-    }
 }

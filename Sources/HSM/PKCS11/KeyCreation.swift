@@ -2,6 +2,7 @@
 import CPKCS11
 import LaneProtocol
 import SecureMemory
+import StatusVocabulary
 
 extension Session {
     /// Makes an AES-256 key that lives as long as this session and may encrypt and decrypt: C_GenerateKey.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPKCS11
 import LaneProtocol
+import StatusVocabulary
 
 /// An AES key object on a token, as its attributes describe it.
 package struct KeyDescription: Sendable, Equatable {

@@ -2,6 +2,7 @@
 import CPKCS11
 import LaneProtocol
 import SecureMemory
+import StatusVocabulary
 
 /// A token cannot be set up.
 package enum ProvisioningError: Error, Sendable, Equatable, CustomStringConvertible {

@@ -3,6 +3,7 @@ import AccessControl
 import KeyProof
 import LaneProtocol
 import Routing
+import StatusVocabulary
 import XKSProtocol
 
 // Whether a key may be used at all: blocks, the key's own dates, and what the pool decides (`KeyDecision`).

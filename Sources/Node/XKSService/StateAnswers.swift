@@ -21,7 +21,7 @@ extension XKSService {
                 exchange,
                 .success(
                     XKSResponse.keyMetadata(
-                        usage: XKSKeyUsage(rawValue: terms.usage.rawValue), status: isEnabled ? .enabled : .disabled)))
+                        usage: terms.usage, status: isEnabled ? .enabled : .disabled)))
         } catch {
             refuse(exchange, error, label: exchange.label)
         }

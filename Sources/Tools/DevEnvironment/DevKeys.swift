@@ -2,6 +2,7 @@
 import LaneProtocol
 import PrivateFiles
 import SecureMemory
+import StatusVocabulary
 
 /// The AES-256 keys that every token of a development node holds.
 ///

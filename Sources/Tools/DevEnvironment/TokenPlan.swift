@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 import SecureMemory
+import StatusVocabulary
 
 /// One AES-256 key to be put into a token.
 package struct PlannedKey: Sendable {

@@ -2,6 +2,7 @@
 import LaneProtocol
 import PrivateFiles
 import SecureMemory
+import StatusVocabulary
 
 // The bytes: "CVTP", a version byte, then label, SO PIN, user PIN, the number of keys (2 bytes), and for each key label,
 // id, usage (1 byte), value. Every text and value has its length before it (2 bytes); integers are big-endian. Nothing

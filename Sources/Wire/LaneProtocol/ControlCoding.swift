@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import SecureMemory
+import StatusVocabulary
 
 // Layout of a control message: length of the rest (u32), version (u8), kind (u8), then the fields in order;
 // texts and secrets as u32 length and bytes, lists as u32 count and elements. Host byte order, as in the lanes.

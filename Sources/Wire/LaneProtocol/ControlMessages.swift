@@ -85,19 +85,6 @@ package struct TokenIdentity: Sendable, Equatable {
     }
 }
 
-/// What a key may do, as its attributes say (CKA_ENCRYPT … CKA_UNWRAP).
-package struct KeyUsage: OptionSet, Sendable, Hashable {
-    package let rawValue: UInt8
-    package init(rawValue: UInt8) { self.rawValue = rawValue }
-
-    package static let encrypt = KeyUsage(rawValue: 1)
-    package static let decrypt = KeyUsage(rawValue: 2)
-    package static let sign = KeyUsage(rawValue: 4)
-    package static let verify = KeyUsage(rawValue: 8)
-    package static let wrap = KeyUsage(rawValue: 16)
-    package static let unwrap = KeyUsage(rawValue: 32)
-}
-
 /// Why a worker gave up. What it says decides whether starting another can help.
 package enum WorkerFailureKind: UInt8, Sendable, CaseIterable {
     /// The library could not be loaded, or is no PKCS#11 library.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import StatusVocabulary
 
 /// One AES-256 key object that the token holds. Several of one label are candidates: the one that opens the canary
 /// is the key.

@@ -5,7 +5,6 @@ import Glibc
 import KeyProof
 import LaneProtocol
 import NodeStore
-import PKCS11
 import Routing
 
 /// Keeps in the store what the pool wants kept.
@@ -91,7 +90,7 @@ struct StoreJournal: PoolJournal {
         key.cells.map { cell in
             StoredKey(
                 label: key.label.text, hsm: cell.hsm, verdict: cell.state, detail: key.dispute ?? cell.detail,
-                usage: cell.usage.names.joined(separator: " "), checkedUnixSeconds: now,
+                usage: cell.usage.words.joined(separator: " "), checkedUnixSeconds: now,
                 encrypts: Int(clamping: cell.encrypts), decrypts: Int(clamping: cell.decrypts))
         }
     }

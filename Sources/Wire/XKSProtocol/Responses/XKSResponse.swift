@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import SecureMemory
+import StatusVocabulary
 
 /// The JSON texts of the answers, written straight into the bytes that are sent.
 package enum XKSResponse {
@@ -24,12 +25,12 @@ package enum XKSResponse {
     }
 
     /// The answer to GetKeyMetadata. The key is an AES key of 256 bits: no other is served.
-    package static func keyMetadata(usage: XKSKeyUsage, status: XKSKeyStatus) -> SecretBytes {
+    package static func keyMetadata(usage: KeyUsage, status: XKSKeyStatus) -> SecretBytes {
         let json = JSONWriter(capacity: 160)
         json.write("{\"keySpec\":\"AES_256\",\"keyUsage\":[")
-        for (index, name) in usage.names.enumerated() {
+        for (index, word) in usage.words.enumerated() {
             json.write(index == 0 ? "\"" : ",\"")
-            json.write(name)
+            json.text.append(contentsOf: word.uppercased().utf8)
             json.write("\"")
         }
         json.write("],\"keyStatus\":\"")
@@ -48,32 +49,6 @@ extension ProxyResponse {
     /// The error as the API words it.
     package static func failure(_ error: XKSError) -> ProxyResponse {
         ProxyResponse(status: error.status, body: XKSResponse.failure(error))
-    }
-}
-
-/// What an external key may be used for (XKS 1.0.3, "GetKeyMetadata"): the words of PKCS#11 that the API knows.
-package struct XKSKeyUsage: OptionSet, Sendable, Hashable {
-    package let rawValue: UInt8
-
-    package init(rawValue: UInt8) {
-        self.rawValue = rawValue
-    }
-
-    package static let encrypt = XKSKeyUsage(rawValue: 1)
-    package static let decrypt = XKSKeyUsage(rawValue: 2)
-    package static let sign = XKSKeyUsage(rawValue: 4)
-    package static let verify = XKSKeyUsage(rawValue: 8)
-    package static let wrap = XKSKeyUsage(rawValue: 16)
-    package static let unwrap = XKSKeyUsage(rawValue: 32)
-    package static let derive = XKSKeyUsage(rawValue: 64)
-
-    /// The names in the API; at most ten are allowed, and there are seven.
-    var names: [StaticString] {
-        let all: [(XKSKeyUsage, StaticString)] = [
-            (.encrypt, "ENCRYPT"), (.decrypt, "DECRYPT"), (.sign, "SIGN"), (.verify, "VERIFY"), (.wrap, "WRAP"),
-            (.unwrap, "UNWRAP"), (.derive, "DERIVE"),
-        ]
-        return all.filter { contains($0.0) }.map { $0.1 }
     }
 }
 
