@@ -43,11 +43,10 @@ extension SimulatedNode {
         return NodeFacts(
             version: "0.0.0", configuration: "c", canaries: summary.canaries, blocks: blocks.digest,
             blockChanges: register.toldChanges,
-            hsms: pool.statuses(now: now).map { hsm in
+            hsms: pool.statuses(now: now, unixSeconds: wall).map { hsm in
                 HSMFact(
-                    name: hsm.name, serial: hsm.identity?.serial ?? "", manufacturer: "", model: "", firmware: "",
-                    state: hsm.condition == .active || hsm.condition == .degraded ? .active : .unavailable,
-                    isDrained: false)
+                    name: hsm.shown.name, serial: hsm.shown.serial ?? "", manufacturer: "", model: "", firmware: "",
+                    state: hsm.shown.state, isDrained: false)
             },
             unservedKeys: unserved.prefix(NodeFacts.mostUnservedKeys).map(\.text),
             reads: FormatVersions(gossip: GossipMessage.currentVersion, blocks: 2, canaries: 1, ciphertext: 1),

@@ -18,8 +18,6 @@ extension SimulatedNode: KeyOperationPool {
     func word(onCiphertextOf label: KeyLabel) -> CiphertextWord {
         world.mutant.word(pool.proof.word(onCiphertextOf: label))
     }
-
-    func status() -> [HSMStatus] { pool.statuses(now: now) }
 }
 
 extension SimulatedNode: BlockSource {

@@ -121,7 +121,7 @@ final class World: @unchecked Sendable {
         try? XKSService(
             settings: settings, pool: node,
             neighbours: ServiceNeighbours(
-                blocks: node, forwarder: node, fleet: LocalFleet(pool: node), offers: node),
+                blocks: node, forwarder: node, fleet: NoFleet(), offers: node),
             observer: SilentObserver(),
             clocks: ServiceClocks(monotonic: { node.now }, wall: { node.wall }))
     }
@@ -165,7 +165,12 @@ private final class Once {
 }
 
 private struct SilentObserver: RequestObserver {
-    func answered(_ trace: RequestTrace, totalMicroseconds: UInt64) {}
+    func answered(_ trace: RequestTrace) {}
+}
+
+/// Nobody asks for GetHealthStatus here.
+private struct NoFleet: FleetSource {
+    func fleet() -> Fleet { Fleet(nodes: 1, hsms: []) }
 }
 
 /// The ways between nodes, each direction for itself.
