@@ -23,6 +23,13 @@ struct Fault {
     var degree: Double = 0.5
 }
 
+/// What a written plan does at a moment beside its faults.
+struct Step {
+    /// Nanoseconds from the beginning; 0: before any node starts.
+    var at: UInt64
+    var act: (World) -> Void
+}
+
 /// Everything that a run begins with, from its seed or written down.
 struct Plan {
     static let second: UInt64 = 1_000_000_000
@@ -38,6 +45,7 @@ struct Plan {
     /// When an operator blocks a key, nanoseconds; `nil`: never.
     var blockAt: UInt64?
     var requests = 200
+    var steps: [Step] = []
     var length: UInt64 = 60 * Plan.second
     var isVerbose = false
 

@@ -87,10 +87,13 @@ extension SimulatedNode {
     }
 
     /// An operator's order at this node. `confirmed` is called when it is on this node's disk.
-    func block(_ label: String, id: String, confirmed: @escaping () -> Void) -> Bool {
+    ///
+    /// - Parameter seconds: how long it shall last; `nil`: until it is lifted.
+    func block(_ label: String, id: String, seconds: Int64? = nil, confirmed: @escaping () -> Void) -> Bool {
         let isTaken = register.change(now: wall) { list in
             (try? list.block(
-                .key(label), id: id, reason: "simulation", madeBy: "operator@\(name)", now: wall)) != nil
+                .key(label), id: id, reason: "simulation", madeBy: "operator@\(name)", now: wall,
+                expiresInSeconds: seconds)) != nil
         }
         guard isTaken else { return false }
         unconfirmed.append((register.receipt, confirmed))

@@ -66,6 +66,7 @@ final class SimulatedSession: LaneSession {
     func knownAnswer() -> KnownAnswer {
         spend()
         if token.isGone { return .failed(CallResult(function: .decrypt, code: .tokenNotPresent)) }
+        if let code = token.excuse() { return .failed(CallResult(function: .decrypt, code: code)) }
         if token.denies() { return .failed(CallResult(function: .decrypt, code: .encryptedDataInvalid)) }
         return .passed
     }
@@ -93,9 +94,8 @@ final class SimulatedSession: LaneSession {
                 passed: false, function: .openSession, code: UInt64(ReturnCode.tokenNotPresent.rawValue),
                 microseconds: microseconds)
         }
-        let answer = token.denies()
+        let code = token.excuse() ?? (token.denies() ? .encryptedDataInvalid : .ok)
         return ProbeReport(
-            passed: !answer, function: .decrypt,
-            code: answer ? UInt64(ReturnCode.encryptedDataInvalid.rawValue) : 0, microseconds: microseconds)
+            passed: code == .ok, function: .decrypt, code: UInt64(code.rawValue), microseconds: microseconds)
     }
 }

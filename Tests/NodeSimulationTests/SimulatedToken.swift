@@ -2,6 +2,7 @@
 import Chance
 import LaneProtocol
 import PKCS11
+import StatusVocabulary
 
 /// Something that is wrong with a token.
 enum TokenTrouble {
@@ -15,6 +16,10 @@ enum TokenTrouble {
     case fails(share: Double)
     /// This share of the decryptions returns CKR_ENCRYPTED_DATA_INVALID, whatever is to be opened.
     case denies(share: Double)
+    /// Every nth call of its cipher returns this code, the first of them with n = 1.
+    case answers(ReturnCode, every: Int)
+    /// A login takes so long, nanoseconds.
+    case logsIn(after: UInt64)
     /// Searches find nothing, and handles lead nowhere.
     case showsNoKeys
     /// No session can be had.
@@ -32,6 +37,7 @@ final class SimulatedToken {
         var label: KeyLabel
         /// The key itself: two objects of one value are one key.
         var value: UInt64
+        var usage: KeyUsage = [.encrypt, .decrypt]
     }
 
     let name: String
@@ -56,8 +62,14 @@ final class SimulatedToken {
     private var isSerial = false
     private var failing = 0.0
     private var denying = 0.0
+    private var answering: (code: ReturnCode, every: Int)?
+    private var ciphers = 0
+    /// How long a login takes, nanoseconds; `nil`: as it comes.
+    private(set) var login: UInt64?
     private(set) var isEmpty = false
     private(set) var isGone = false
+    /// The attributes that distinguish keys cannot be read.
+    var hidesAttributes = false
 
     /// Begins a trouble; the number ends it.
     func begin(_ trouble: TokenTrouble) -> Int {
@@ -78,6 +90,7 @@ final class SimulatedToken {
 
     private func apply() {
         (hangsUntil, added, isSerial, failing, denying, isEmpty, isGone) = (0, 0, false, 0, 0, false, false)
+        (answering, login) = (nil, nil)
         for trouble in troubles.values {
             switch trouble {
             case .hangs(let until): hangsUntil = max(hangsUntil, until)
@@ -85,6 +98,8 @@ final class SimulatedToken {
             case .isSerial: isSerial = true
             case .fails(let share): failing = max(failing, share)
             case .denies(let share): denying = max(denying, share)
+            case .answers(let code, let every): answering = (code, every)
+            case .logsIn(let after): login = after
             case .showsNoKeys: isEmpty = true
             case .isGone: isGone = true
             case .holdsAnother: break
@@ -104,6 +119,13 @@ final class SimulatedToken {
     func add(_ label: KeyLabel, value: UInt64) {
         lastHandle += 1
         objects[lastHandle] = Object(label: label, value: value)
+    }
+
+    func remove(_ label: KeyLabel) { objects = objects.filter { $0.value.label != label } }
+
+    /// CKA_ENCRYPT and CKA_DECRYPT of what lies under the label.
+    func allow(_ usage: KeyUsage, of label: KeyLabel) {
+        for (handle, object) in objects where object.label == label { objects[handle]?.usage = usage }
     }
 
     /// Another key comes to lie under the label: a new object, or another value under the old handle.
@@ -133,8 +155,8 @@ final class SimulatedToken {
         guard !isEmpty, let object = objects[handle.rawValue] else { return .gone }
         return .key(
             KeyDescription(
-                handle: handle, label: object.label, id: [1], size: 32, usage: [.encrypt, .decrypt],
-                checkValue: (0..<3).map { UInt8(truncatingIfNeeded: object.value >> ($0 * 8)) }))
+                handle: handle, label: object.label, id: [1], size: 32, usage: object.usage,
+                checkValue: hidesAttributes ? [] : (0..<3).map { UInt8(truncatingIfNeeded: object.value >> ($0 * 8)) }))
     }
 
     // MARK: Calls
@@ -150,11 +172,22 @@ final class SimulatedToken {
     /// What the token says before it looks at the call.
     func refusal(of handle: ObjectHandle, _ function: PKCS11Function) -> (value: UInt64?, refusal: CallResult) {
         if isGone { return (nil, CallResult(function: function, code: .tokenNotPresent)) }
+        if let code = excuse() { return (nil, CallResult(function: function, code: code)) }
         if random.fraction() < failing { return (nil, CallResult(function: function, code: .deviceError)) }
         guard !isEmpty, let object = objects[handle.rawValue] else {
             return (nil, CallResult(function: function, code: .keyHandleInvalid))
         }
+        guard object.usage.contains(function == .encrypt ? .encrypt : .decrypt) else {
+            return (nil, CallResult(function: function, code: .keyFunctionNotPermitted))
+        }
         return (object.value, .ok)
+    }
+
+    /// What this call of the cipher returns, whatever it is asked.
+    func excuse() -> ReturnCode? {
+        guard let answering else { return nil }
+        ciphers += 1
+        return ciphers % answering.every == 0 ? answering.code : nil
     }
 
     /// Whether this decryption is called invalid whatever it is.

@@ -58,7 +58,8 @@ final class SimulatedWorker: WorkerControl, @unchecked Sendable {
                     engine: LaneEngine(session: session, ivs: ivs, profile: Self.profile), profile: Self.profile))
         }
         // Loading a library and logging in.
-        world.at(world.now + 150_000_000 + world.random.below(300_000_000)) { [weak self] in self?.logIn() }
+        let usual: UInt64 = 150_000_000 + world.random.below(300_000_000)
+        world.at(world.now + (token.login ?? usual)) { [weak self] in self?.logIn() }
     }
 
     private func logIn() {

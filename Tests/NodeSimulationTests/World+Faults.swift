@@ -9,7 +9,9 @@ extension World {
     /// Puts the whole plan on its way.
     func begin() {
         for fault in plan.faults where fault.kind == .foreignNode { makeForeign(fault) }
+        for step in plan.steps where step.at == 0 { step.act(self) }
         for node in nodes { node.start() }
+        for step in plan.steps where step.at > 0 { at(step.at) { [self] in step.act(self) } }
         // The guides and `claviger dev` give it once, when a cluster begins.
         at(1_000_000_000) { [self] in for node in nodes { node.bootstrap() } }
         for fault in plan.faults {

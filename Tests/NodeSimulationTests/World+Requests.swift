@@ -55,6 +55,15 @@ struct Answer {
     }
 }
 
+/// Answers to what a written plan asks. `asked` counts the questions: what a node never answers is missing in `all`.
+final class Answers: @unchecked Sendable {
+    var asked = 0
+    /// When each came, nanoseconds.
+    var all: [(at: UInt64, answer: Answer)] = []
+
+    func count(of status: Int) -> Int { all.count { $0.answer.status == status } }
+}
+
 extension World {
     private static let client = #"""
         {"awsPrincipalArn":"arn:aws:iam::1:user/A","kmsKeyArn":"arn:aws:kms:eu-central-1:1:key/1","kmsOperation":"Decrypt","kmsRequestId":"4112f4d6"}
@@ -90,8 +99,10 @@ extension World {
 
     /// Asks a node as KMS does, and has the answer looked at.
     ///
-    /// - Parameter isJudged: false for what is asked to make work only.
-    func ask(_ node: SimulatedNode, _ question: Question, isJudged: Bool = true) {
+    /// - Parameters:
+    ///   - isJudged: false for what is asked to make work only.
+    ///   - answers: where the answer is kept, beside the checks.
+    func ask(_ node: SimulatedNode, _ question: Question, isJudged: Bool = true, into answers: Answers? = nil) {
         asked += 1
         let plaintext = base64(ToyCipher.bytes(of: UInt64(asked)) + ToyCipher.bytes(of: random.next()))
         guard let request = request(question, plaintext, receivedAt: node.now) else { return }
@@ -101,6 +112,7 @@ extension World {
             service.handle(request) { response in
                 let world = node.world
                 let answer = Answer(response)
+                answers?.all.append((world.now, answer))
                 if isJudged { world.judge(question, plaintext, answer, node, circumstances) }
             }
         }
