@@ -143,7 +143,8 @@ let roomTests: [Target] = [
     tests(
         "NodeSimulationTests",
         [
-            "AccessControl", "Chance", "Gossip", "HSMPool", "HSMWorker", "KeyProof", "LaneProtocol", "PKCS11", "Routing",
+            "AccessControl", "Chance", "Gossip", "HSMPool", "HSMWorker", "KeyProof", "LaneProtocol", "PKCS11",
+            "Routing",
             "SecondOpinion", "SecureMemory", "SigV4", "StatusVocabulary", "VirtualTime", "XKSProtocol", "XKSService",
         ]),
     tests("NodeStoreTests", ["AccessControl", "Chance", "NodeStore", "SeededRandom", "StatusVocabulary", grdb]),
