@@ -12,7 +12,7 @@ FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run cluster release test format check-format bench compare scaling optimum drills \
-    cluster-drills upgrade-drill cluster-sim pool-sim sim conformance clean
+    cluster-drills upgrade-drill cluster-sim pool-sim sim acceptance conformance clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,6 +106,15 @@ sim: ## Whole nodes under random trouble in virtual time (release build); SEEDS=
 POOL_SEEDS ?= 20000
 pool-sim: ## Pools of HSMs, and the key proof, under random faults in virtual time; POOL_SEEDS=100000 runs more.
 	CLAVIGER_SIM_SEEDS=$(POOL_SEEDS) $(SWIFT) test --filter '^SimulationTests|KeyProofSimulation' $(ARGS)
+
+# Each part can be run by itself; all of it takes some two hours on two cores, and the drills want a quiet machine.
+acceptance: ## All that is longer than the tests: simulations, drills, optimum (as root, on a quiet machine).
+	$(MAKE) sim
+	$(MAKE) pool-sim
+	$(MAKE) cluster-sim
+	$(MAKE) drills
+	$(MAKE) cluster-drills
+	$(MAKE) optimum
 
 conformance: setup ## Run AWS's public test client, a checkout of which lies in CLIENT=…
 	@test -n "$(CLIENT)" || { echo "usage: make conformance CLIENT=path/to/aws-kms-xksproxy-test-client" >&2; exit 2; }
