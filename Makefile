@@ -30,13 +30,14 @@ release: setup ## Build for release: one self-contained program.
 	$(RELEASE)
 
 # ModuleTests have a process of their own: the test library waits for the child processes of its exit tests in a way that
-# any other child in the same process can disturb.
+# any other child in the same process can disturb. The simulation's seeds can be replayed only where hashing is the same.
 test: setup ## All tests, one after another: many of them wait for processes and sockets.
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover --start-directory Benchmarks
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover --start-directory deploy
 ifeq ($(ARGS),)
 	$(SWIFT) test --no-parallel --filter '^ModuleTests'
-	$(SWIFT) test --skip-build --no-parallel --skip '^ModuleTests'
+	SWIFT_DETERMINISTIC_HASHING=1 $(SWIFT) test --skip-build --filter '^NodeSimulationTests'
+	$(SWIFT) test --skip-build --no-parallel --skip '^ModuleTests|^NodeSimulationTests'
 else
 	$(SWIFT) test --no-parallel $(ARGS)
 endif
@@ -108,7 +109,7 @@ pool-sim: ## Pools of HSMs, and the key proof, under random faults in virtual ti
 	CLAVIGER_SIM_SEEDS=$(POOL_SEEDS) $(SWIFT) test --filter '^SimulationTests|KeyProofSimulation' $(ARGS)
 
 # Each part can be run by itself; all of it takes some two hours on two cores, and the drills want a quiet machine.
-acceptance: ## All that is longer than the tests: simulations, drills, optimum (as root, on a quiet machine).
+acceptance: ## The simulations, drills and the optimum, one after the other (as root, on a quiet machine).
 	$(MAKE) sim
 	$(MAKE) pool-sim
 	$(MAKE) cluster-sim

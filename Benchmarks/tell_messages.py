@@ -73,7 +73,7 @@ def told(stage, peer):
     yield "blocks-request", None if ids <= {block["id"] for block in blocks} else f"status {status}, {len(blocks)} blocks"
     in_force = {block["id"] for block in json.loads(stage.admin("node-3", "GET", "/blocks")[1])["blocks"]}
     yield "the blocks are in force", None if ids <= in_force else "they are not"
-    # What it answers goes the other way as well: a list is a list.
+    # What today's node answers is sent to it as a request, too: both have the form of a list.
     status, _, _ = peer.tell("blocks", json.dumps(text("blocks-answer")["list"]).encode())
     yield "blocks-answer", None if status == 200 else f"status {status}"
     for name in ("canaries-request", "canaries-answer"):

@@ -146,7 +146,7 @@ struct GossipTests {
         }
     }
 
-    @Test("a message that was said before is answered so that it reads it, and is reported to take a new incarnation")
+    @Test("a message that was said before is answered so that it reads it, and its sender takes a new incarnation")
     func replay() async throws {
         try await TodaysNode.with("node-1") { node, _ in
             let recording = try Recording("gossip-ping.request")

@@ -44,7 +44,8 @@ struct Checks {
     private(set) var tainted: Set<String> = []
     private(set) var blockLabel: String?
     private var givenAt: [Int: UInt64] = [:]
-    private(set) var confirmedAt: UInt64?
+    /// Nodes whose disk has the order, as they have said, and has not been lost or put back since.
+    private var confirmed: Set<Int> = []
 
     mutating func began(_ fault: Fault, now: UInt64) { active[fault.kind, default: 0] += 1 }
 
@@ -57,14 +58,20 @@ struct Checks {
     mutating func taint(_ label: String) { tainted.insert(label) }
 
     mutating func killed(_ node: Int) { givenAt[node] = nil }
-    mutating func lostStore(of node: Int) { givenAt[node] = nil }
+    mutating func lostStore(of node: Int) {
+        givenAt[node] = nil
+        confirmed.remove(node)
+    }
 
     mutating func gave(blockOf label: String, at node: Int, now: UInt64) {
         blockLabel = label
         givenAt[node] = now
     }
 
-    mutating func confirmed(blockOf label: String, at node: Int, now: UInt64) { confirmedAt = confirmedAt ?? now }
+    mutating func confirmed(at node: Int) { confirmed.insert(node) }
+
+    /// The node has said that the order is on its disk, and still has that disk.
+    func wasConfirmed(at node: Int) -> Bool { confirmed.contains(node) }
 
     /// The order was given at this node, which has not ended since.
     func wasGiven(at node: Int) -> Bool { givenAt[node] != nil }
@@ -144,6 +151,7 @@ extension World {
     func mustBlock(at node: SimulatedNode) -> Bool {
         guard let id = blockID else { return false }
         if checks.wasGiven(at: node.index) { return true }
+        if node.isStoreOpen, checks.wasConfirmed(at: node.index) { return true }
         if node.isStoreOpen && node.store.disk.blocks?.list.blocks[id] != nil { return true }
         let moment = max(now, Checks.spreading) - Checks.spreading
         return nodes.contains { peer in

@@ -11,8 +11,8 @@ import XKSProtocol
 import XKSService
 
 /// A whole node: the service, the pool's state, the key proof, gossip and the block list of the product, with sockets, disk
-/// and clock of the simulation. What `HSMPool`, `GossipDriver` and `NodeNeighbours` do between them is done here by the
-/// same calls.
+/// and clock of the simulation. What `HSMPool`, `GossipDriver`, `NodeNeighbours`, `Forwarder`, `BlockBook` and `NodeStore` do
+/// between them is done here by the same calls.
 final class SimulatedNode: @unchecked Sendable {
     static let prefix = "/sim"
     static let deadline: UInt64 = 200_000_000

@@ -168,7 +168,7 @@ extension World {
         let id = String(repeating: "b", count: 32)
         let isGiven = node.block(label, id: id) { [self] in
             note("the block is on the disk of \(node.name)")
-            checks.confirmed(blockOf: label, at: node.index, now: now)
+            checks.confirmed(at: node.index)
         }
         guard isGiven else { return }
         (blockID, blockAt) = (id, now)

@@ -159,7 +159,7 @@ struct RecordingTests {
         store.close()
     }
 
-    @Test("What is older than thirty days is deleted when the store opens, and when it is reported to")
+    @Test("What is older than thirty days is deleted when the store opens, and when something is reported to it")
     func pruning() async throws {
         let scratch = try Scratch()
         let store = scratch.open()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What peers, and files of this node, report a list.
+// What peers, and this node's files, report to a list.
 extension BlockList {
     /// Takes over what a peer, or a file, reports and this list lacks. Commutative, associative and idempotent as far
     /// as bounds are not met. It says nothing on whether this list is whole.

@@ -160,7 +160,7 @@ package struct BlockRegister: Sendable {
             merge: merge, knowledge: before == list.knowledge ? nil : list.knowledge)
     }
 
-    /// Memory that knows the list reports a file that does not.
+    /// Where memory knows the list, the file's own word on it does not count.
     private mutating func adoptKnowledge(_ file: BlockFile, _ marker: BlockMarker, behind: String) {
         guard !isWhole else { return }
         var knowledge = file.list.knowledge

@@ -32,7 +32,7 @@ package struct KeyTerms: Sendable, Equatable {
     }
 }
 
-/// Whether a key may be used, soon, or why not: the one place where that is decided. Absence, unavailability and
+/// Whether these HSMs may use a key, soon, or why not: the one place where that is decided. Absence, unavailability and
 /// refusal are different answers, all the way to the caller: absence is final for KMS, the other two are not.
 package enum KeyDecision: Sendable, Equatable {
     /// HSMs may be given the operation now.

@@ -133,7 +133,7 @@ package struct LaneOrder: Sendable, Equatable {
     package var operation: LaneOperation
 }
 
-/// "Inform the caller."
+/// "Answer the caller."
 package struct Finish: Sendable, Equatable {
     package var operation: OperationID
     package var outcome: OperationOutcome

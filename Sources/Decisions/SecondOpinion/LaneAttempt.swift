@@ -50,7 +50,7 @@ package struct LaneAttempt: Sendable, Equatable {
         case first
         /// The key's handle led nowhere. → `ended`, `mending`
         case doubting(CallResult)
-        /// The session, or its login, has failed; `first` is what is informed when it cannot be mended. → `second`,
+        /// The session, or its login, has failed; `first` is what the caller gets when it cannot be mended. → `second`,
         /// `ended`
         case mending(SessionRemedy, first: CallResult)
         /// → `ended`

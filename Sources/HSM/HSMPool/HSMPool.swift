@@ -25,7 +25,7 @@ package final class HSMPool: KeyOperationPool {
     let noted = Mutex(NotedKeys())
     let notedUses: Mutex<NotedUses>
     let summaries = Mutex(KeySummaries())
-    /// Informed when another node should learn of this one's HSMs or keys anew.
+    /// Called when another node should learn of this one's HSMs or keys anew.
     let observer = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// - Parameters:
@@ -105,12 +105,6 @@ package final class HSMPool: KeyOperationPool {
 
     package func word(onCiphertextOf label: KeyLabel) -> CiphertextWord {
         state.withLock { $0.proof.word(onCiphertextOf: label) }
-    }
-
-    /// Has every HSM list its keys now: a key that nobody knew may have just been made.
-    package func readCatalogues() {
-        let controls = state.withLock { $0.hsms.compactMap { $0.worker?.control } }
-        for control in controls { control.send(.readCatalogue) }
     }
 
     /// What each HSM holds, for `check`.

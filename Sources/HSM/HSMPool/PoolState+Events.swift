@@ -165,7 +165,7 @@ extension PoolState {
     }
 }
 
-// MARK: - Questions and news from outside
+// MARK: - For drivers other than HSMPool, which asks under its lock, and news from outside
 
 extension PoolState {
     /// Every place that was ever taken.
@@ -178,7 +178,7 @@ extension PoolState {
         shown.map { status(of: $0, now: now, unixSeconds: unixSeconds) }
     }
 
-    /// What peers are told of the keys as a whole.
+    /// What peers are told of the keys as a whole. `HSMPool` works it out without its lock, and keeps it for a while.
     package func keySummary(now: UInt64) -> KeySummary { KeySummary(proof, usable: usable, now: now) }
 
     /// Something has happened that concerns keys only.

@@ -163,6 +163,4 @@ package struct Mechanism: RawRepresentable, Sendable, Hashable {
 
     package static let aesKeyGeneration = Mechanism(rawValue: UInt(CKM_AES_KEY_GEN))
     package static let aesGCM = Mechanism(rawValue: UInt(CKM_AES_GCM))
-    package static let aesCBC = Mechanism(rawValue: UInt(CKM_AES_CBC))
-    package static let aesKeyWrapPadding = Mechanism(rawValue: UInt(CKM_AES_KEY_WRAP_PAD))
 }

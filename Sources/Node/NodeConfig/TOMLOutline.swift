@@ -15,9 +15,6 @@ package struct TOMLOutline: Sendable, Equatable {
         if lines[path] == nil { lines[path] = line }
     }
 
-    /// The line of `path` exactly.
-    package func exactLine(of path: String) -> Int? { lines[path] }
-
     /// The line of `path` or, when it is not in the text (a missing key), of the nearest table around it.
     package func line(of path: String) -> Int? {
         var path = Substring(path)

@@ -14,7 +14,6 @@ package struct DevHSM: Sendable, Equatable {
     package var configurationFile: String { directory + "/softhsm2.conf" }
     package var tokensDirectory: String { directory + "/tokens" }
     package var pinFile: String { directory + "/pin" }
-    package var soPINFile: String { directory + "/so-pin" }
 
     /// How many a node may have.
     static let numbers = 1...16
