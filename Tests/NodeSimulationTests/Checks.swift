@@ -195,13 +195,10 @@ extension World {
         ciphertext.value == values[ciphertext.label] ? "under the label's key" : "under that of the other node"
     }
 
-    /// Whether some node has no other HSM than such as refuse by chance what they open by chance: where nobody else can
-    /// be asked, no number of questions finds that out for certain.
-    private var isSomebodyAtTheirMercy: Bool {
-        nodes.contains { node in
-            node.isUp && node.tokens.contains { $0.isLying || now < $0.wellSince + 1_000_000_000 }
-                && !node.hasSteadyHSM(at: now)
-        }
+    /// Whether an HSM refuses by chance what it opens by chance. In some orders of a check all refusals are one HSM's, and
+    /// the other is asked for its canary only: what is found then is likely, and not certain.
+    private var isChanceAbout: Bool {
+        tokens.contains { $0.isLying || now < $0.wellSince + 1_000_000_000 }
     }
 
     func judge(
@@ -226,7 +223,7 @@ extension World {
                     "\(node.name) opens a ciphertext of \(label) to something else")
             }
             checks.expect(
-                !answer.has(.invalidCiphertext) || !isHeld(one) || isSomebodyAtTheirMercy, .truth, now: now,
+                !answer.has(.invalidCiphertext) || !isHeld(one) || isChanceAbout, .truth, now: now,
                 "\(node.name) calls a ciphertext of \(label) invalid that an HSM opens (\(keyName(one)))")
         case .decryptAltered:
             checks.expect(answer.status != 200, .forgery, now: now, "\(node.name) opens what was altered")

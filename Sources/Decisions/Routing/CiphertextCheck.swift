@@ -16,7 +16,7 @@ package enum LaneQuestion: Sendable, Equatable {
 
 /// What must be found out about a refused ciphertext before it is called invalid, which KMS takes as final: three
 /// refusals, two of them in direct succession on one session, and two openings of the key's canary, in an order drawn at
-/// random and spread over two lanes, of two HSMs where there are two; then each of them has refused it.
+/// random and spread over two lanes, of two HSMs where there are two.
 ///
 /// An HSM that is busy or sick refuses good ciphertext with the very codes that others have for a wrong tag. One that
 /// fails every second call opens the ciphertext when it is asked twice in a row; one that fails every nth call cannot
@@ -56,14 +56,12 @@ struct CiphertextCheck: Sendable {
         counted = lane.hsm
     }
 
-    /// Every plan asks for two further refusals and two openings, and has two refusals in direct succession. With two
-    /// lanes the second one, which is another HSM's where there is one, refuses, too: one that refuses good ciphertext by
-    /// chance, and opens canaries by chance, is believed by nobody while another serves the key.
+    /// Every plan asks for two further refusals and two openings, and has two refusals in direct succession.
     private static func plan(follows: Bool, lanes: Int, random: inout RandomChoice) -> [[LaneQuestion]] {
         let (ask, open) = (LaneQuestion.request, LaneQuestion.canary)
         let apart: [[[LaneQuestion]]] =
             lanes > 1
-            ? [[[open], [ask, ask, open]], [[open], [open, ask, ask]]]
+            ? [[[open, ask, ask], [open]], [[open], [ask, ask, open]], [[open], [open, ask, ask]]]
             : [[[ask, ask, open, open]], [[open, ask, ask, open]], [[open, open, ask, ask]]]
         let following: [[[LaneQuestion]]] =
             lanes > 1
