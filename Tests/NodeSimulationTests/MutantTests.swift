@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
 import Testing
 
 /// Each check is seen to fail where a decision is broken on purpose.
@@ -41,10 +40,9 @@ struct MutantTests {
     func isFound(_ one: Case) throws {
         var plan = Plan.plain(1, sharing: one.isSharing, faults: one.faults)
         plan.blockAt = one.isBlocking ? 20 * Plan.second : nil
-        let whole = try simulate(plan).checks.findings
+        let whole = try simulate(plan).findings
         #expect(whole.isEmpty, "\(whole)")
-        plan.isVerbose = getenv("CLAVIGER_NODE_SIM_VERBOSE") != nil
-        let broken = try simulate(plan, one.broken).checks.findings
+        let broken = try simulate(plan, one.broken).findings
         #expect(broken.contains { $0.hasPrefix(one.check.rawValue) }, "\(broken)")
     }
 }

@@ -2,14 +2,16 @@
 import Glibc
 import Testing
 
-/// Runs a plan; returns the checks, with what happened where it was wanted.
-func simulate(_ plan: Plan, _ broken: Mutant.Break? = nil) throws -> (checks: Checks, log: [String]) {
+/// Runs a plan. What happens is printed where the plan, or CLAVIGER_NODE_SIM_VERBOSE, says so.
+func simulate(_ plan: Plan, _ broken: Mutant.Break? = nil) throws -> Checks {
+    var plan = plan
+    plan.isVerbose = plan.isVerbose || getenv("CLAVIGER_NODE_SIM_VERBOSE") != nil
     let world = try World(plan, mutant: Mutant(broken))
     world.begin()
     world.run(until: plan.length)
     defer { world.end() }
     if plan.isVerbose { print(world.log.joined(separator: "\n")) }
-    return (world.checks, world.log)
+    return world.checks
 }
 
 /// `make sim` runs many seeds of it; `make sim SEED=n` runs one, and prints what happens in it.
@@ -25,7 +27,7 @@ struct NodeSimulationTests {
         if let seed = Self.number("CLAVIGER_NODE_SIM_SEED") {
             var plan = Plan.random(seed)
             plan.isVerbose = true
-            let checks = try simulate(plan).checks
+            let checks = try simulate(plan)
             #expect(checks.findings.isEmpty, "\(checks.findings.joined(separator: "\n"))")
             return
         }
@@ -45,7 +47,7 @@ struct NodeSimulationTests {
                 group.addTask {
                     var table = FaultTable()
                     for seed in seeds where seed % cores == core {
-                        let checks = try simulate(.random(seed)).checks
+                        let checks = try simulate(.random(seed))
                         table.add(checks)
                         #expect(
                             checks.findings.isEmpty,

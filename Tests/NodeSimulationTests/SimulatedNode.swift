@@ -142,7 +142,7 @@ final class SimulatedNode: @unchecked Sendable {
             facts: facts(), remembered: disk.peers, changes: disk.changes, seed: world.random.next(), now: now)
         service = world.makeService(for: self)
         knowCluster()
-        for hsm in pool.places { startWorker(hsm, after: 0) }
+        for hsm in pool.positions { startWorker(hsm, after: 0) }
         every(500_000_000) { $0.look() }
         every(1_000_000_000) { $0.setFacts() }
         every(5_000_000_000) { node in

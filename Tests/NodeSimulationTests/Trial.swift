@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
 import LaneProtocol
 import Testing
 
@@ -85,8 +84,7 @@ final class Trial {
 
     /// Runs it; what the checks find is a failure.
     func run() throws {
-        plan.isVerbose = getenv("CLAVIGER_NODE_SIM_VERBOSE") != nil
-        let findings = try simulate(plan).checks.findings
+        let findings = try simulate(plan).findings
         #expect(findings.isEmpty, "\(findings.joined(separator: "\n"))")
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import Foundation
 import LaneProtocol
 import SecureMemory
 import SigV4
@@ -177,33 +178,6 @@ extension World {
     }
 }
 
-private let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+func base64(_ bytes: [UInt8]) -> String { Data(bytes).base64EncodedString() }
 
-/// Base64 of a few bytes.
-func base64(_ bytes: [UInt8]) -> String {
-    var text: [UInt8] = []
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-        let group = bytes[start..<min(start + 3, bytes.count)]
-        let word = group.enumerated().reduce(UInt32(0)) { $0 | UInt32($1.element) << (16 - 8 * UInt32($1.offset)) }
-        for index in 0..<4 {
-            let isThere = index <= group.count
-            text.append(isThere ? alphabet[Int(word >> (18 - 6 * UInt32(index)) & 63)] : UInt8(ascii: "="))
-        }
-    }
-    return String(decoding: text, as: UTF8.self)
-}
-
-func bytes(ofBase64 text: String) -> [UInt8]? {
-    var (word, bits): (UInt32, UInt32) = (0, 0)
-    var result: [UInt8] = []
-    for character in text.utf8 where character != UInt8(ascii: "=") {
-        guard let digit = alphabet.firstIndex(of: character) else { return nil }
-        word = word << 6 | UInt32(digit)
-        bits += 6
-        if bits >= 8 {
-            bits -= 8
-            result.append(UInt8(truncatingIfNeeded: word >> bits))
-        }
-    }
-    return result
-}
+func bytes(ofBase64 text: String) -> [UInt8]? { Data(base64Encoded: text).map { Array($0) } }

@@ -168,8 +168,8 @@ extension PoolState {
 // MARK: - For drivers other than HSMPool, which asks under its lock, and news from outside
 
 extension PoolState {
-    /// Every place that was ever taken.
-    package var places: Range<Int> { hsms.indices }
+    /// Every position that was ever taken.
+    package var positions: Range<Int> { hsms.indices }
 
     package func epoch(of hsm: Int) -> UInt64 { hsms[hsm].epoch }
 

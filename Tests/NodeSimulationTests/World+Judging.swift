@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+import LaneProtocol
+import XKSProtocol
+
+// Whether an answer is right, from what the simulation knows and no node does.
+
+extension World {
+    /// Whether a node has the block by now, whatever has happened to messages.
+    func mustBlock(at node: SimulatedNode) -> Bool {
+        guard let id = blockID else { return false }
+        if checks.wasGiven(at: node.index) { return true }
+        if node.isStoreOpen, checks.wasConfirmed(at: node.index) { return true }
+        if node.isStoreOpen && node.store.disk.blocks?.list.blocks[id] != nil { return true }
+        let moment = max(now, Checks.spreading) - Checks.spreading
+        return nodes.contains { peer in
+            peer !== node && peer.isSteady(at: now) && node.isSteady(at: now) && peer.blocks.blocks[id] != nil
+                && links.areOpen(between: node.index, peer.index, since: moment)
+                && (blockAt.map { $0 <= moment } ?? false) && peer.startedAt <= moment && node.startedAt <= moment
+                && peer.thawedAt <= moment && node.thawedAt <= moment
+        }
+    }
+
+    /// Whether some HSM holds the key that a ciphertext was made under, and nodes know that it is a key of the label: what
+    /// an HSM encrypts whose key was exchanged is under a key that nobody knows of until that is found.
+    private func isHeld(_ ciphertext: Ciphertext) -> Bool {
+        let isKnown =
+            ciphertext.value == values[ciphertext.label]
+            || ciphertext.value == foreign[ciphertext.label] && isForeignNodeKnown
+        return isKnown && tokens.contains { $0.holds(KeyLabel(ciphertext.label), value: ciphertext.value) }
+    }
+
+    /// All nodes have been able to hear for long enough from the node whose HSMs hold another key, which proves it all the
+    /// time. One that has lost its memory takes over what others prove, and nobody knows of the other key any more.
+    private var isForeignNodeKnown: Bool {
+        guard now >= Checks.discovery else { return false }
+        let moment = now - Checks.discovery
+        let foreigners = plan.faults.filter { $0.kind == .foreignNode }.map { $0.target % plan.nodes }
+        let areHeard = foreigners.allSatisfy { foreigner in
+            nodes.allSatisfy { node in
+                node.index == foreigner
+                    || node.startedAt <= moment && node.thawedAt <= moment
+                        && links.areOpen(between: node.index, foreigner, since: moment)
+            } && nodes[foreigner].startedAt <= moment
+        }
+        return areHeard
+            && !plan.faults.contains { fault in
+                [.storeLost, .storeRestored, .storeUnreadable].contains(fault.kind)
+                    && foreigners.contains(fault.target % plan.nodes)
+            }
+    }
+
+    private func keyName(_ ciphertext: Ciphertext) -> String {
+        ciphertext.value == values[ciphertext.label] ? "under the label's key" : "under that of the other node"
+    }
+
+    /// Whether an HSM refuses by chance what it opens by chance. In some orders of a check all refusals are one HSM's, and
+    /// the other is asked for its canary only: what is found then is likely, and not certain.
+    private var isChanceAbout: Bool {
+        tokens.contains { $0.isLying || now < $0.wellSince + 1_000_000_000 }
+    }
+
+    func judge(
+        _ question: Question, _ plaintext: String, _ answer: Answer, _ node: SimulatedNode, _ then: Circumstances
+    ) {
+        let label = question.label
+        note("\(node.name) \(question.words): \(answer.status) \(answer.status == 200 ? "" : answer.body.prefix(220))")
+        checks.expect(
+            !answer.has(.keyNotFound) || label == Self.absent, .absence, now: now,
+            "\(node.name) says that it has no key \(label)")
+        if then.mustBlock {
+            checks.expect(
+                answer.status != 200, .block, now: now, "\(node.name) does \(question.words), which is blocked")
+        }
+        let mayBeBlocked = checks.blockLabel == label
+        switch question {
+        case .encrypt: judgeEncryption(label, plaintext, answer, node)
+        case .decrypt(let one):
+            if answer.status == 200 {
+                checks.expect(
+                    answer.member("plaintext") == one.plaintext, .plaintext, now: now,
+                    "\(node.name) opens a ciphertext of \(label) to something else")
+            }
+            checks.expect(
+                !answer.has(.invalidCiphertext) || !isHeld(one) || isChanceAbout, .truth, now: now,
+                "\(node.name) calls a ciphertext of \(label) invalid that an HSM opens (\(keyName(one)))")
+        case .decryptAltered:
+            checks.expect(answer.status != 200, .forgery, now: now, "\(node.name) opens what was altered")
+            if then.isCalm, !mayBeBlocked, !checks.tainted.contains(label) {
+                checks.expect(
+                    answer.has(.invalidCiphertext), .forgery, now: now,
+                    "\(node.name) does not call altered ciphertext of \(label) invalid: \(answer.body)")
+            }
+            return
+        case .metadata:
+            if then.isCalm, checks.tainted.isEmpty {
+                checks.expect(
+                    answer.has(.keyNotFound), .absence, now: now,
+                    "\(node.name) does not say that nobody has the key \(label): \(answer.body)")
+            }
+            return
+        }
+        guard !mayBeBlocked, !checks.tainted.contains(label), then.life == node.life else { return }
+        let isServed = then.isServed && node.isSteady(at: now) && node.hasSteadyHSM(at: now)
+        if isServed || then.isServedElsewhere && node.isSteady(at: now) && !isTurning(now) {
+            checks.expect(
+                answer.status == 200, .service, now: now,
+                "\(node.name) does not \(question.words), though \(isServed ? "an HSM of it" : "a peer") could: \(answer.body)"
+            )
+        }
+        if then.isCalm {
+            checks.expect(
+                answer.status == 200, .recovery, now: now,
+                "\(node.name) does not \(question.words), though all is well again: \(answer.body)")
+        }
+    }
+
+    /// A trouble has begun while the request was under way.
+    private func isTurning(_ now: UInt64) -> Bool {
+        plan.faults.contains { $0.from <= now && now <= $0.from + 3_000_000_000 }
+    }
+
+    private func judgeEncryption(_ label: String, _ plaintext: String, _ answer: Answer, _ node: SimulatedNode) {
+        guard answer.status == 200, let one = kept(answer, label: label, plaintext: plaintext) else { return }
+        let isRight = one.value == values[label] || one.value == foreign[label]
+        let isOld = swappedAt[label].map { now >= $0 + Checks.discovery } ?? true
+        checks.expect(
+            isRight || !isOld, .oneKey, now: now, "\(node.name) still encrypts under another key of label \(label)")
+        for (other, last) in lastEncryptions[label] ?? [:] where other != node.index && last.value != one.value {
+            let peer = nodes[other]
+            let moment = max(now, Checks.discovery) - Checks.discovery
+            guard foreign[label] != nil, now <= last.at + 3_000_000_000,
+                [values[label], foreign[label]].contains(last.value), peer.isSteady(at: now), node.isSteady(at: now),
+                links.areOpen(between: node.index, other, since: moment), isRight, now >= Checks.discovery,
+                node.startedAt <= moment, peer.startedAt <= moment, node.thawedAt <= moment, peer.thawedAt <= moment
+            else { continue }
+            checks.expect(
+                false, .oneKey, now: now, "\(node.name) and \(peer.name) encrypt under two keys of label \(label)")
+        }
+        lastEncryptions[label, default: [:]][node.index] = (one.value, now)
+        ciphertexts[label, default: []].append(one)
+    }
+}
+
+extension Question {
+    var words: String {
+        switch self {
+        case .encrypt(let label): "encrypt under \(label)"
+        case .decrypt(let one): "decrypt with \(one.label)"
+        case .decryptAltered(let one): "decrypt altered ciphertext of \(one.label)"
+        case .metadata(let label): "tell of key \(label)"
+        }
+    }
+}
