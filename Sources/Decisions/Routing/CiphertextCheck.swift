@@ -14,22 +14,18 @@ package enum LaneQuestion: Sendable, Equatable {
     case excluded
 }
 
-/// What must be found out about a refused ciphertext before it is called invalid, which KMS takes as final: three
-/// refusals, two of them in direct succession on one session, and two openings of the key's canary, in an order drawn at
-/// random and spread over two lanes, of two HSMs where there are two.
+/// What must be found out about a refused ciphertext before it is called invalid, which KMS takes as final: two lanes, of
+/// two HSMs where there are two, each refuse it twice in direct succession on one session and open the key's canary, in
+/// an order drawn at random. An HSM that is alone with one lane does the same with one canary more.
 ///
 /// An HSM that is busy or sick refuses good ciphertext with the very codes that others have for a wrong tag. One that
 /// fails every second call opens the ciphertext when it is asked twice in a row; one that fails every nth call cannot
-/// know which of the calls in a random order are the canary's; one that fails all of them does not open the canary.
+/// know which of the calls in a random order are the canary's; one that fails all of them does not open the canary. And
+/// whatever one HSM does by chance, a second one that is well opens what is good.
 struct CiphertextCheck: Sendable {
     /// The rest of what each lane is to be asked, in order.
     private var tracks: [[LaneQuestion]]
-    /// What each lane was asked last, where the answer was the expected one.
-    private var last: [LaneQuestion?]
     private var lanes: [LaneID?]
-    private var refusals = 1
-    private var openings = 0
-    private var hasSuccession = false
     /// HSMs that refuse the ciphertext or open the canary: their word is believed only while all of them are well.
     private(set) var witnesses: HSMSet = []
     /// HSMs that have refused the ciphertext. When it is opened after all, they have failed.
@@ -41,34 +37,28 @@ struct CiphertextCheck: Sendable {
 
     /// - Parameters:
     ///   - lane: where the first refusal came from.
-    ///   - follows: the next question goes down that lane before any other, so that it is in direct succession.
+    ///   - follows: the next question goes down that lane before any other, so that the first refusal is one of two in
+    ///     direct succession.
     ///   - lanes: 2 where another lane can be had, 1 otherwise.
     init(refusedOn lane: LaneID, follows: Bool, lanes: Int, random: inout RandomChoice) {
         tracks = Self.plan(follows: follows, lanes: lanes, random: &random)
-        last = Array(repeating: nil, count: tracks.count)
         self.lanes = Array(repeating: nil, count: tracks.count)
-        if follows {
-            last[0] = .request
-            self.lanes[0] = lane
-        }
+        if follows { self.lanes[0] = lane }
         refusers = [lane.hsm]
         witnesses = [lane.hsm]
         counted = lane.hsm
     }
 
-    /// Every plan asks for two further refusals and two openings, and has two refusals in direct succession.
     private static func plan(follows: Bool, lanes: Int, random: inout RandomChoice) -> [[LaneQuestion]] {
         let (ask, open) = (LaneQuestion.request, LaneQuestion.canary)
-        let apart: [[[LaneQuestion]]] =
-            lanes > 1
-            ? [[[open, ask, ask], [open]], [[open], [ask, ask, open]], [[open], [open, ask, ask]]]
-            : [[[ask, ask, open, open]], [[open, ask, ask, open]], [[open, open, ask, ask]]]
-        let following: [[[LaneQuestion]]] =
-            lanes > 1
-            ? [[[ask, open], [ask, open]], [[ask, open], [open, ask]], [[ask], [open, ask, open]]]
-            : [[[ask, open, open, ask]], [[ask, open, ask, open]], [[ask, ask, open, open]]]
-        let plans = follows ? following + apart : apart
-        return plans[random.below(plans.count)]
+        func draw(_ tracks: [[LaneQuestion]]) -> [LaneQuestion] { tracks[random.below(tracks.count)] }
+        guard lanes > 1 else {
+            let following = [[ask, open, open, ask], [ask, open, ask, open], [ask, ask, open, open]]
+            let anew = [[ask, ask, open, open], [open, ask, ask, open], [open, open, ask, ask]]
+            return [draw(follows ? following + anew : anew)]
+        }
+        let whole = [[ask, ask, open], [open, ask, ask]]
+        return [draw(follows ? [[ask, open], [open, ask, ask]] : whole), draw(whole)]
     }
 
     /// True when it has a lane.
@@ -93,17 +83,10 @@ struct CiphertextCheck: Sendable {
     mutating func confirmed(_ question: LaneQuestion, on lane: LaneID) -> LaneQuestion? {
         guard let track = lanes.firstIndex(of: lane), tracks[track].first == question else { return nil }
         tracks[track].removeFirst()
-        switch question {
-        case .request, .excluded:
-            refusals += 1
-            refusers.insert(lane.hsm)
-            if last[track] == .request { hasSuccession = true }
-        case .canary: openings += 1
-        }
-        last[track] = question
+        if question == .request { refusers.insert(lane.hsm) }
         return tracks[track].first
     }
 
     /// True when all that is needed has been found out.
-    var isComplete: Bool { refusals >= 3 && openings >= 2 && hasSuccession }
+    var isComplete: Bool { tracks.allSatisfy(\.isEmpty) }
 }

@@ -58,8 +58,8 @@ extension PoolMachine {
         guard operation.kind == .decrypt else {
             return failed(id, lane: lane, failure: "the call failed", now: now, into: &actions)
         }
-        // Four calls on two lanes take as long as three. A check that cannot end in time is not begun: it would take the
-        // HSMs' time from requests that can be served.
+        // Its calls are spread over two lanes, at most three on each. A check that cannot end in time is not begun: it
+        // would take the HSMs' time from requests that can be served.
         let hasRoom = hsms[lane.hsm].hasRoomForCheck(isIdle: waiting.isEmpty)
         let ahead = hasRoom ? 0 : 1 + awaitingCheck.count { operations[$0]?.awaitsCheck?.hsm == lane.hsm }
         let takes = 3 * Double(ahead + 1) * (hsms[lane.hsm].service.mean ?? 0)
