@@ -40,6 +40,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 let base: [Target] = [
     .target(name: "CPlatform", path: "Sources/Base/CPlatform"),
     room("Base", "Chance"),
+    room("Base", "ConnectionLimits"),
     room("Base", "SecureMemory"),
     room("Base", "PrivateFiles", ["SecureMemory"]),
     room("Base", "HTTPServing", [hummingbird, hummingbirdCore, lifecycle, logging, nioCore]),
@@ -82,7 +83,10 @@ let hsm: [Target] = [
 let node: [Target] = [
     room(
         "Node", "XKSListener",
-        ["SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, nioTLS]),
+        [
+            "ConnectionLimits", "SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL,
+            nioTLS,
+        ]),
     room(
         "Node", "XKSService",
         [
@@ -129,6 +133,7 @@ let seededRandom = Target.target(
 let virtualTime = Target.target(name: "VirtualTime", path: "TestSupport/VirtualTime", swiftSettings: strict)
 
 let roomTests: [Target] = [
+    tests("ConnectionLimitsTests", ["Chance", "ConnectionLimits", "SeededRandom"]),
     tests("SecureMemoryTests", ["SecureMemory"]),
     tests("StatusVocabularyTests", ["StatusVocabulary"]),
     tests("XKSProtocolTests", ["Chance", "SecureMemory", "SeededRandom", "StatusVocabulary", "XKSProtocol"]),
@@ -236,7 +241,8 @@ let package = Package(
             name: "claviger",
             dependencies: [
                 "AccessControl", "AdminClient", "AdminProtocol", "CPlatform", "Cluster", "ClusterCertificates",
-                "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker", "KeyProof", "KeyStoreCredentials",
+                "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker", "KeyProof",
+                "KeyStoreCredentials",
                 "LaneProtocol", "NodeConfig", "NodeStore", "Observability", "PKCS11", "PrivateFiles", "Routing",
                 "SecureMemory", "SigV4", "StatusVocabulary", "XKSListener", "XKSProtocol", "XKSService", argumentParser,
                 asyncHTTPClient, crypto, logging, nioCore, nioPosix,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
 import CPlatform
+import ConnectionLimits
 import Glibc
 import HSMPool
 import Logging
@@ -24,6 +25,8 @@ struct NodeComponents: Sendable {
     let status: PoolStatusSource
     let group: MultiThreadedEventLoopGroup
     let logger: Logger
+    /// Whom the listeners have turned away.
+    let refusals = RefusalCounter { Int64(time(nil)) }
     /// Of this start: greater than of any before.
     let incarnation: UInt64
 
