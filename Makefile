@@ -12,7 +12,7 @@ FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run cluster release test format check-format bench compare scaling optimum drills \
-    cluster-drills upgrade-drill cluster-sim pool-sim sim acceptance conformance clean
+    cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak acceptance conformance clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,14 +108,29 @@ POOL_SEEDS ?= 20000
 pool-sim: ## Pools of HSMs, and the key proof, under random faults in virtual time; POOL_SEEDS=100000 runs more.
 	CLAVIGER_SIM_SEEDS=$(POOL_SEEDS) $(SWIFT) test --filter '^SimulationTests|KeyProofSimulation' $(ARGS)
 
-# Each part can be run by itself; all of it takes some two hours on two cores, and the drills want a quiet machine.
-acceptance: ## The simulations, drills and the optimum, one after the other (as root, on a quiet machine).
+attack: setup ## What those who are served notice of every attack on a node (release build), with a table.
+	$(RELEASE)
+	$(FAULTY)
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/attack.py \
+	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
+
+SOAK_S ?= 1800
+soak: setup ## Whether what a node holds grows under load, faults and reloads (release build); SOAK_S=… seconds.
+	$(RELEASE)
+	$(FAULTY)
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/soak.py --seconds $(SOAK_S) \
+	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
+
+# Each part can be run by itself; all of it takes some three hours on two cores, and what measures wants a quiet machine.
+acceptance: ## The simulations, drills, attacks, the soak and the optimum, one after the other (as root, on a quiet machine).
 	$(MAKE) sim
 	$(MAKE) pool-sim
 	$(MAKE) cluster-sim
 	$(MAKE) drills
 	$(MAKE) cluster-drills
+	$(MAKE) attack
 	$(MAKE) optimum
+	$(MAKE) soak
 
 conformance: setup ## Run AWS's public test client, a checkout of which lies in CLIENT=…
 	@test -n "$(CLIENT)" || { echo "usage: make conformance CLIENT=path/to/aws-kms-xksproxy-test-client" >&2; exit 2; }

@@ -115,7 +115,8 @@ def sample_of(health, status, key):
 class Node:
     """`claviger serve` as a child process. Its listeners get ports that were free a moment ago."""
 
-    def __init__(self, claviger, directory, configuration, facts, log):
+    def __init__(self, claviger, directory, configuration, facts, log, words=()):
+        """`words` stand before the program's: of a command that changes something and then becomes it."""
         os.makedirs(directory, mode=0o700, exist_ok=True)
         xks, control = free_port(), free_port()
         whole = dict(configuration)
@@ -132,7 +133,7 @@ class Node:
         self._control = http.client.HTTPConnection("127.0.0.1", control, timeout=1)
         self._admin = UnixConnection(os.path.join(whole["node"]["state_dir"], "admin.sock"), timeout=1)
         self.process = subprocess.Popen(
-            [claviger, "serve", "--config", file], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            [*words, claviger, "serve", "--config", file], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def ask(self, path, admin=False):
         """What the control listener says, or the admin socket; raises OSError or ValueError when there is nothing."""

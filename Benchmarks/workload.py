@@ -54,7 +54,7 @@ class Workload:
         tail = "health" if operation == "health" else f"keys/{self.info['keys'][0]}/{operation}"
         return f"{self.info['prefix']}/kms/xks/v1/{tail}"
 
-    def _signed(self, operation, body):
+    def signed(self, operation, body):
         path = self._path(operation)
         data = json.dumps(body, separators=(",", ":")).encode()
         headers = sigv4.signed_post(self.host, path, data, self.info["access_key_id"], self.info["secret"])
@@ -62,13 +62,13 @@ class Workload:
 
     def request(self, operation, body):
         """A whole HTTP/1.1 request, signed now."""
-        path, headers, data = self._signed(operation, body)
+        path, headers, data = self.signed(operation, body)
         lines = [f"POST {path} HTTP/1.1"] + [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
 
     def ask(self, connection, operation, body):
         """One request; returns status and text of its answer."""
-        path, headers, data = self._signed(operation, body)
+        path, headers, data = self.signed(operation, body)
         connection.request("POST", path, data, headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
