@@ -101,6 +101,33 @@ struct KeyProofContestTests {
         }
     }
 
+    /// Without: both nodes prove the key by one canary, so nothing was contested, and this one called invalid what the
+    /// peer's excluded HSM opens.
+    @Test("what nothing here opens may be under the key of an HSM that is excluded at another node")
+    func excludedElsewhere() throws {
+        var far = ProofBench(["b", "c"], canaries: [oldCanary("k", 1, maker: "a")])
+        far.put("k", 1, on: 0)
+        far.put("k", 2, on: 1)
+        far.settle()
+        let told = try #require(far.proof.announced().first)
+        #expect(told.history.excludes)
+
+        var bench = node()
+        bench.exchange([told], with: "n2")
+        #expect(!bench.proof.hasDisagreements && bench.encrypting("k") == [0])
+        #expect(bench.proof.word(onCiphertextOf: "k") == .elsewhere(["n2"]))
+        bench.know(["n2", "n3"], live: ["n3"])
+        #expect(bench.proof.word(onCiphertextOf: "k") == .elsewhere([]), "nobody can be asked who could open it")
+
+        // That HSM gets the right key.
+        far.put("k", 1, on: 1)
+        far.settle()
+        let later = try #require(far.proof.announced().first)
+        #expect(!later.history.excludes)
+        bench.exchange([later], with: "n2")
+        #expect(bench.proof.word(onCiphertextOf: "k") == .invalid)
+    }
+
     @Test("it is over when the peer takes our canary over, has none any more, or is no member any more")
     func over() {
         for event in 0..<3 {

@@ -119,23 +119,45 @@ extension World {
         plan.faults.contains { $0.from <= now && now <= $0.from + 3_000_000_000 }
     }
 
+    /// Where nodes hold two keys only one side encrypts. The side may change as nodes come and go, and does not change to
+    /// and fro.
+    private func judgeSides(_ label: String, _ one: Ciphertext, _ node: SimulatedNode) {
+        let own = lastEncryptions[label]?[node.index]
+        for (other, last) in lastEncryptions[label] ?? [:] where other != node.index && last.value != one.value {
+            let peer = nodes[other]
+            // Both must have been able to know it when the earlier one encrypted.
+            let moment = max(last.at, Checks.discovery) - Checks.discovery
+            guard foreign[label] != nil, now <= last.at + 3_000_000_000, last.at >= Checks.discovery,
+                [values[label], foreign[label]].contains(one.value),
+                [values[label], foreign[label]].contains(last.value), peer.isSteady(at: now), node.isSteady(at: now),
+                links.areOpen(between: node.index, other, since: moment),
+                node.startedAt <= moment, peer.startedAt <= moment, node.thawedAt <= moment, peer.thawedAt <= moment
+            else { continue }
+            let isToAndFro =
+                own.map { $0.value == one.value && $0.at < last.at && now <= $0.at + 3_000_000_000 } ?? false
+            checks.expect(
+                !isToAndFro && !isSettled(since: moment), .oneKey, now: now,
+                "\(node.name) and \(peer.name) encrypt under two keys of label \(label)")
+        }
+    }
+
+    /// All nodes have been up since then, and have been able to talk with each other.
+    private func isSettled(since moment: UInt64) -> Bool {
+        nodes.allSatisfy { node in
+            node.isUp && !node.isFrozen && node.startedAt <= moment && node.thawedAt <= moment
+                && nodes.allSatisfy { peer in
+                    peer === node || links.areOpen(between: node.index, peer.index, since: moment)
+                }
+        }
+    }
+
     private func judgeEncryption(_ label: String, _ plaintext: String, _ answer: Answer, _ node: SimulatedNode) {
         guard answer.status == 200, let one = kept(answer, label: label, plaintext: plaintext) else { return }
         let isRight = one.value == values[label] || one.value == foreign[label]
         let isOld = swappedAt[label].map { now >= $0 + Checks.discovery } ?? true
         checks.expect(
             isRight || !isOld, .oneKey, now: now, "\(node.name) still encrypts under another key of label \(label)")
-        for (other, last) in lastEncryptions[label] ?? [:] where other != node.index && last.value != one.value {
-            let peer = nodes[other]
-            let moment = max(now, Checks.discovery) - Checks.discovery
-            guard foreign[label] != nil, now <= last.at + 3_000_000_000,
-                [values[label], foreign[label]].contains(last.value), peer.isSteady(at: now), node.isSteady(at: now),
-                links.areOpen(between: node.index, other, since: moment), isRight, now >= Checks.discovery,
-                node.startedAt <= moment, peer.startedAt <= moment, node.thawedAt <= moment, peer.thawedAt <= moment
-            else { continue }
-            checks.expect(
-                false, .oneKey, now: now, "\(node.name) and \(peer.name) encrypt under two keys of label \(label)")
-        }
+        judgeSides(label, one, node)
         lastEncryptions[label, default: [:]][node.index] = (one.value, now)
         ciphertexts[label, default: []].append(one)
     }

@@ -32,11 +32,13 @@ package struct SharedCanary: Sendable, Hashable, Codable {
     package var replaces: [[UInt8]]?
     /// When the last order to forget it was given that had no effect, because an HSM holds the key; Unix seconds.
     package var outlived: Int64?
+    /// An HSM of the node that sends it holds another key under the label; absent where none does.
+    package var excludes: Bool?
 
     package init(
         label: String, iv: [UInt8], ciphertext: [UInt8], digest: [UInt8], maker: String, node: String, madeAt: Int64,
         isTrusted: Bool, provers: [String]? = nil, isProvisional: Bool? = nil, replaces: [[UInt8]]? = nil,
-        outlived: Int64? = nil
+        outlived: Int64? = nil, excludes: Bool? = nil
     ) {
         self.label = label
         self.iv = iv
@@ -50,6 +52,7 @@ package struct SharedCanary: Sendable, Hashable, Codable {
         self.isProvisional = isProvisional
         self.replaces = replaces
         self.outlived = outlived
+        self.excludes = excludes
     }
 }
 

@@ -185,6 +185,9 @@ extension KeyProof {
         if unconfirmed.contains(position) {
             return .unknown("whether other nodes hold another key under this label is not known yet")
         }
+        // It may be under the key that an HSM of another node holds under this label, and that node tries it there.
+        let excluding = record.claims.filter { $0.value.canary.history.excludes }
+        if !excluding.isEmpty { return .elsewhere(excluding.keys.filter(cluster.isLive).sorted()) }
         return isCompared(position) ? .invalid : .unknown("the key is being compared with that of another node")
     }
 }

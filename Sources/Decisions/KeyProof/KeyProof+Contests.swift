@@ -116,6 +116,7 @@ extension KeyProof {
         let isSameKey = hsm.map { records[record].proven.contains($0) } ?? false
         var ours = canary
         (ours.history.provers, ours.history.rivals, ours.history.isProvisional) = ([], [], false)
+        ours.history.excludes = false
         replaceCanary(record, with: ours)
         setContest(nil, record, into: &actions)
         records[record].stage = canary.history.isProvisional ? .provisional : .decided

@@ -184,6 +184,7 @@ struct KeyRecord: Sendable {
             nil, false, false
         )
         announced.history.rivals = []
+        announced.history.excludes = slots.contains { $0.isPresent && $0.isDifferent }
         return announced
     }
 
@@ -278,6 +279,7 @@ struct CanaryClaim: Sendable {
         canary.isSame(as: other.canary) && isProven == other.isProven
             && canary.history.isProvisional == other.canary.history.isProvisional
             && canary.isTrusted == other.canary.isTrusted
+            && canary.history.excludes == other.canary.history.excludes
     }
 }
 

@@ -57,10 +57,13 @@ package struct CanaryHistory: Sendable, Equatable {
     package var wasContested: Bool
     /// When the last order to forget it was given that had no effect, because an HSM holds the key; Unix seconds.
     package var outlived: Int64?
+    /// An HSM of the node that sends it holds another key under the label: a ciphertext may be under that one.
+    package var excludes: Bool
 
     package init(
         provers: [String] = [], isProvisional: Bool = false, replaces: [[UInt8]] = [], rivals: [[UInt8]] = [],
-        servingSince: Int64? = nil, isUnconfirmed: Bool = false, wasContested: Bool = false, outlived: Int64? = nil
+        servingSince: Int64? = nil, isUnconfirmed: Bool = false, wasContested: Bool = false, outlived: Int64? = nil,
+        excludes: Bool = false
     ) {
         self.provers = provers
         self.isProvisional = isProvisional
@@ -70,6 +73,7 @@ package struct CanaryHistory: Sendable, Equatable {
         self.isUnconfirmed = isUnconfirmed
         self.wasContested = wasContested
         self.outlived = outlived
+        self.excludes = excludes
     }
 }
 

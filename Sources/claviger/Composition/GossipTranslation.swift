@@ -47,7 +47,7 @@ extension SharedCanary {
             isTrusted: canary.isTrusted, provers: canary.history.provers,
             isProvisional: canary.history.isProvisional,
             replaces: canary.history.replaces.isEmpty ? nil : canary.history.replaces,
-            outlived: canary.history.outlived)
+            outlived: canary.history.outlived, excludes: canary.history.excludes ? true : nil)
     }
 }
 
@@ -60,7 +60,8 @@ extension Canary {
             history: CanaryHistory(
                 // A version that does not send them sends canaries that its HSMs have opened.
                 provers: shared.provers ?? [shared.maker], isProvisional: shared.isProvisional ?? false,
-                replaces: shared.replaces ?? [], outlived: shared.outlived))
+                replaces: shared.replaces ?? [], outlived: shared.outlived,
+                excludes: shared.excludes ?? false))
     }
 }
 
