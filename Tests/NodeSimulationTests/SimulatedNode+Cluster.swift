@@ -24,7 +24,8 @@ extension SimulatedNode {
 
     func setFacts() {
         isFactsArranged = false
-        factsDue = world.now + 5_000_000
+        // As where working them out takes a millisecond: `ClusterService` rests twenty times as long.
+        factsDue = world.now + 20_000_000
         let facts = facts()
         take { gossip, now in gossip.setFacts(facts, now: now) }
     }

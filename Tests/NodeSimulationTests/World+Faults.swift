@@ -193,10 +193,10 @@ extension World {
         let node = nodes[fault.target % nodes.count]
         func burst() {
             guard !isOver else { return }
-            for _ in 0..<20 { ask(node, .encrypt(Self.labels[0]), isJudged: false) }
+            for _ in 0..<10 { ask(node, .encrypt(Self.labels[0]), isJudged: false) }
             at(now + 20_000_000, burst)
         }
-        let numbers = node.tokens.map { ($0, $0.begin(.isSlower(by: 10_000_000))) }
+        let numbers = node.tokens.map { ($0, $0.begin(.isSlower(by: 20_000_000))) }
         burst()
         at(min(now + 1_000_000_000, fault.until)) { isOver = true }
         return { [self] in

@@ -138,7 +138,7 @@ extension World {
         let target = "\(SimulatedNode.prefix)/kms/xks/v1/keys/\(question.label)/\(operation)"
         let secret = SecretBytes(body.utf8)
         guard
-            let headers = try? SigV4Signer(credential: Self.credential, region: "eu-central-1").sign(
+            let headers = try? signer.sign(
                 method: "POST", target: target, headers: [HeaderField(name: "host", value: "sim")], body: secret,
                 now: wall)
         else { return nil }

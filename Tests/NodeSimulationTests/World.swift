@@ -22,6 +22,7 @@ final class World: @unchecked Sendable {
     /// 2025-11-29, Unix seconds.
     private static let beginning: Int64 = 1_764_400_000
 
+    let signer = SigV4Signer(credential: World.credential, region: "eu-central-1")
     let plan: Plan
     let mutant: Mutant
     private(set) var now: UInt64 = 0

@@ -20,6 +20,8 @@ package struct SigV4Signer: Sendable {
     private let credential: Credential
     private let region: String
     private let service: String
+    /// One for each day: most requests are signed on the day of the one before.
+    private let keys = SigningKeyCache()
 
     /// - Parameters:
     ///   - region: the region of the credential scope, `[a-z0-9-]`.
@@ -54,14 +56,20 @@ package struct SigV4Signer: Sendable {
         } catch {
             throw .unacceptable(error)
         }
-        result.append(HeaderField(name: "Authorization", value: authorization(canonical, time, list)))
+        result.append(HeaderField(name: "Authorization", value: authorization(canonical, timestamp, list)))
         return result
     }
 
-    private func authorization(_ canonical: [UInt8], _ time: [UInt8], _ list: SignedHeaderList) -> String {
+    private func authorization(
+        _ canonical: [UInt8], _ timestamp: SigV4Timestamp, _ list: SignedHeaderList
+    ) -> String {
+        let time = timestamp.bytes
         let day = time.prefix(8)
         let scope = "\(ASCII.string(day.span, 0..<8))/\(region)/\(service)/aws4_request"
-        let key = SigningKey(secret: credential.secret, day: day, region: region, service: service)
+        let key =
+            keys.key(of: .credential(0), day: timestamp.day, region: region)
+            ?? SigningKey(secret: credential.secret, day: day, region: region, service: service)
+        keys.remember(key, of: .credential(0), day: timestamp.day, region: region)
         let signature = key.signature(of: canonical, timestamp: time.span, scope: scope.utf8Span.span)
         var hex: [UInt8] = []
         signature.withUnsafeBytes { hex.appendLowerHex($0) }

@@ -3,7 +3,7 @@ import Synchronization
 
 /// A bounded memory of signing keys, so that a request does not derive its key again.
 ///
-/// Only keys that have just verified a signature get in. So nobody without a secret can fill it, whatever regions and
+/// Of a verifier only keys that have just verified a signature get in. So nobody without a secret can fill it, whatever regions and
 /// days they name; the bound guards against a holder of a secret who does. The oldest entry makes room.
 final class SigningKeyCache: Sendable {
     /// Whose key it is: a credential by its position, or the stand-in for unknown access key ids.
