@@ -57,7 +57,7 @@ class Target:
     def __init__(self, stage, number, attack):
         self.directory = os.path.join(stage.directory, f"{number}-{attack.name}")
         os.makedirs(self.directory, mode=0o700)
-        self._claviger = stage.claviger
+        self._claviger, self._has_bootstrap = stage.claviger, stage.has_bootstrap
         self.stolen = stage.identities[STOLEN]
         self.outcome_file = os.path.join(self.directory, "outcome", "lines")
         os.makedirs(os.path.dirname(self.outcome_file))
@@ -109,7 +109,7 @@ class Target:
 
     def begin(self):
         """Waits until the node serves; raises RuntimeError when it does not."""
-        end, status, text = time.monotonic() + PATIENCE, None, ""
+        end, status, text = time.monotonic() + PATIENCE, None if self._has_bootstrap else 0, ""
         while status != 0:
             if self.node.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"`claviger cluster bootstrap` ended with status {status}: {text.strip()}")
@@ -171,6 +171,7 @@ class Stage:
     def __init__(self, arguments, directory, stack, hsms=HSMS):
         self.directory, self.claviger = directory, os.path.abspath(arguments.claviger)
         self.module = os.path.abspath(arguments.module)
+        self.has_bootstrap = cluster_nodes.has_bootstrap(self.claviger)
         log = stack.enter_context(open(os.path.join(directory, "tokens.log"), "ab"))
         self.tokens = serving.Tokens(self.claviger, directory, hsms, log)
         self.faults = serving.Faults(directory, self.tokens.names, LATENCY)

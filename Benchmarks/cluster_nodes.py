@@ -173,6 +173,13 @@ def ahead_environment(directory, seconds):
     return dict(os.environ, LD_PRELOAD=library, CLOCK_AHEAD_SECONDS=str(seconds))
 
 
+def has_bootstrap(claviger):
+    """Whether the program knows the order that begins a cluster: earlier builds begin without."""
+    return "bootstrap" in subprocess.run(
+        [claviger, "cluster", "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        check=False).stdout
+
+
 def name_of(number):
     return f"node-{number}"
 

@@ -4,7 +4,6 @@
 import contextlib
 import os
 import signal
-import subprocess
 import time
 
 import catalogue
@@ -64,10 +63,7 @@ class Stage:
         self._generation = 0
         self.nodes = {}
         self._layout = Layout()
-        # Whether the program knows the order that begins a cluster: earlier builds begin without.
-        self._has_bootstrap = "bootstrap" in subprocess.run(
-            [arguments.claviger, "cluster", "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=30, check=False).stdout
+        self._has_bootstrap = cluster_nodes.has_bootstrap(arguments.claviger)
         self.balancer = cluster_balancer.Balancer(directory, service.certificate)
         stack.callback(self.balancer.stop)
         self.renew()
