@@ -177,6 +177,20 @@ struct LoadResult {
         perSecond = Array(repeating: Array(repeating: 0, count: scenario.hsms.count), count: seconds)
     }
 
+    /// Another draw of the same scenario.
+    mutating func add(_ other: LoadResult) {
+        for load in asked.indices {
+            asked[load] += other.asked[load]
+            done[load] += other.done[load]
+            latencies[load] += other.latencies[load]
+            failures[load].merge(other.failures[load], uniquingKeysWith: +)
+        }
+        (calls, passed, refused) = (calls + other.calls, passed + other.passed, refused + other.refused)
+        for second in perSecond.indices {
+            for hsm in perSecond[second].indices { perSecond[second][hsm] += other.perSecond[second][hsm] }
+        }
+    }
+
     mutating func noteCall(hsm: Int, at now: UInt64, isCounted: Bool) {
         if isCounted { calls += 1 }
         let second = Int(now / (1_000 * millisecond))
