@@ -195,8 +195,10 @@ class Course:
             self.broken += attack_judgement.file_outcomes(self.target.outcome())
         if library == "fork":
             self.broken += self._helpers_left()
-        if library == "exit" and "exit" not in self.target.outcome():
-            self.broken.append("the library has not ended its process")
+        if library == "exit":
+            self.broken += attack_judgement.end_misses(self.target.log.text(), self.target.node.names[0])
+            if "exit" not in self.target.outcome():
+                self.broken.append("the library has not ended its process")
 
     def _helpers_left(self):
         """The killed worker's helpers must be gone; those of the worker that has taken its place are alive."""

@@ -140,6 +140,12 @@ def log_misses(text, hsm):
     return found
 
 
+def end_misses(text, hsm):
+    """That a library has ended its process must be told, with the status that it gave."""
+    told = [line for line in text.splitlines() if is_object(line) and f'"{hsm}"' in line and "status 0" in line]
+    return [] if told else [f"the log does not tell that the worker of {hsm} ended with status 0"]
+
+
 def is_object(line):
     try:
         return isinstance(json.loads(line), dict)

@@ -87,6 +87,12 @@ class JudgementTests(unittest.TestCase):
         self.assertEqual(len(attack_judgement.log_misses(good + '\nrogue stderr 2 "}', "hsm-1")), 1)
         self.assertEqual(len(attack_judgement.log_misses(good.splitlines()[0], "hsm-1")), 1)
 
+    def test_the_end_of_a_library(self):
+        good = json.dumps({"hsm": "hsm-1", "reason": "ended with status 0 in C_Encrypt"})
+        self.assertEqual(attack_judgement.end_misses(good, "hsm-1"), [])
+        self.assertEqual(len(attack_judgement.end_misses(good, "hsm-2")), 1)
+        self.assertEqual(len(attack_judgement.end_misses(json.dumps({"hsm": "hsm-1", "reason": "ended"}), "hsm-1")), 1)
+
     def test_orders_of_a_library(self):
         good = ["order /blocks: 200", "order /drain: 403", "order /reload: no answer"]
         self.assertEqual(attack_judgement.order_outcomes(good), [])
