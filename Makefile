@@ -17,21 +17,24 @@ FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install the Debian packages that are missing (sudo where not root).
+setup: ## Install the Debian packages that are missing for all of this (sudo where not root).
 	@deploy/setup.sh
 
-build: setup ## Build for debugging.
+setup-%:
+	@deploy/setup.sh $*
+
+build: setup-build ## Build for debugging.
 	$(SWIFT) build
 
-run: setup ## Build and start a development node; ARGS="--hsms 5 …" passes options on.
+run: setup-run ## Build and start a development node; ARGS="--hsms 5 …" passes options on.
 	$(SWIFT) run claviger dev $(ARGS)
 
-release: setup ## Build for release: one self-contained program.
+release: setup-build ## Build for release: one self-contained program.
 	$(RELEASE)
 
 # ModuleTests have a process of their own: the test library waits for the child processes of its exit tests in a way that
 # any other child in the same process can disturb. The simulation's seeds can be replayed only where hashing is the same.
-test: setup ## All tests, one after another: many of them wait for processes and sockets.
+test: setup-test ## All tests, one after another: many of them wait for processes and sockets.
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover --start-directory Benchmarks
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover --start-directory deploy
 ifeq ($(ARGS),)
@@ -48,46 +51,46 @@ format: ## Format all Swift source in place.
 check-format: ## Fail when Swift source is not formatted as .swift-format says.
 	$(SWIFT) format lint --configuration .swift-format --strict --recursive --parallel $(SOURCES)
 
-bench: setup ## Build for release and measure; ARGS="--rounds 9 …" passes options on (Benchmarks/bench.py --help).
+bench: setup-bench ## Build for release and measure; ARGS="--rounds 9 …" passes options on (Benchmarks/bench.py --help).
 	$(RELEASE)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/bench.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" $(ARGS)
 
-compare: setup ## Compare this build with another, OTHER=path/to/claviger, in one run (release build).
+compare: setup-bench ## Compare this build with another, OTHER=path/to/claviger, in one run (release build).
 	@test -n "$(OTHER)" || { echo "usage: make compare OTHER=path/to/another/claviger" >&2; exit 2; }
 	$(RELEASE)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/compare.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --other "$(OTHER)" $(ARGS)
 
-scaling: setup ## How throughput grows with HSMs, and what one slow HSM carries (release build).
+scaling: setup-bench ## How throughput grows with HSMs, and what one slow HSM carries (release build).
 	$(RELEASE)
 	$(FAULTY)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/scaling.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
 
-optimum: setup ## The router beside the best that a dispatcher can do (release build); ARGS="--only tail,serial …".
+optimum: setup-bench ## The router beside the best that a dispatcher can do (release build); ARGS="--only tail,serial …".
 	$(RELEASE)
 	$(FAULTY)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/optimum.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
 
-drills: setup ## Every fault an HSM can have, under load (release build), with a table of what clients notice.
+drills: setup-bench ## Every fault an HSM can have, under load (release build), with a table of what clients notice.
 	$(RELEASE)
 	$(FAULTY)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/drills.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
 
-cluster: setup ## Three nodes in this terminal behind HAProxy; ARGS="--hsms 2 …" passes options on.
+cluster: setup-cluster ## Three nodes in this terminal behind HAProxy; ARGS="--hsms 2 …" passes options on.
 	$(SWIFT) run claviger dev --nodes 3 $(ARGS)
 
 # Network namespaces need root.
-cluster-drills: setup ## What clients notice when nodes die, stop, restart, lose HSMs or their peers (release build, as root).
+cluster-drills: setup-cluster ## What clients notice when nodes die, stop, restart, lose HSMs or their peers (release build, as root).
 	$(RELEASE)
 	$(FAULTY)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/cluster_drills.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
 
-upgrade-drill: setup ## A cluster from OTHER=path/to/another/claviger to this build under load, and back (release build, as root).
+upgrade-drill: setup-cluster ## A cluster from OTHER=path/to/another/claviger to this build under load, and back (release build, as root).
 	@test -n "$(OTHER)" || { echo "usage: make upgrade-drill OTHER=path/to/another/claviger" >&2; exit 2; }
 	$(RELEASE)
 	$(FAULTY)
@@ -108,14 +111,14 @@ POOL_SEEDS ?= 20000
 pool-sim: ## Pools of HSMs, and the key proof, under random faults in virtual time; POOL_SEEDS=100000 runs more.
 	CLAVIGER_SIM_SEEDS=$(POOL_SEEDS) $(SWIFT) test --filter '^SimulationTests|KeyProofSimulation' $(ARGS)
 
-attack: setup ## What those who are served notice of every attack on a node (release build), with a table.
+attack: setup-bench ## What those who are served notice of every attack on a node (release build), with a table.
 	$(RELEASE)
 	$(FAULTY)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/attack.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
 
 SOAK_S ?= 1800
-soak: setup ## Whether what a node holds grows under load, faults and reloads (release build); SOAK_S=… seconds.
+soak: setup-bench ## Whether what a node holds grows under load, faults and reloads (release build); SOAK_S=… seconds.
 	$(RELEASE)
 	$(FAULTY)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/soak.py --seconds $(SOAK_S) \
@@ -132,7 +135,7 @@ acceptance: ## The simulations, drills, attacks, the soak and the optimum, one a
 	$(MAKE) optimum
 	$(MAKE) soak
 
-conformance: setup ## Run AWS's public test client, a checkout of which lies in CLIENT=…
+conformance: setup-conformance ## Run AWS's public test client, a checkout of which lies in CLIENT=…
 	@test -n "$(CLIENT)" || { echo "usage: make conformance CLIENT=path/to/aws-kms-xksproxy-test-client" >&2; exit 2; }
 	$(SWIFT) build --product claviger
 	TestSupport/conformance.sh "$$($(SWIFT) build --show-bin-path)/claviger" "$(CLIENT)"

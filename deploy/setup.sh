@@ -1,31 +1,44 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what building, running and testing Claviger needs from Debian or Ubuntu: only what is missing, and nothing at
-# all, network included, when nothing is.
+# Installs what Claviger needs from Debian or Ubuntu: only what is missing, and nothing at all, network included, when
+# nothing is.
+#
+# usage: setup.sh [build|run|test|bench|cluster|conformance]
+# Without a word: what any of these needs. `build` and `run` install no program that starts a service.
 set -euo pipefail
 
-# Each line: a package, then the command that succeeds when what we need of it is there, from whatever source.
+purposes="build run test bench cluster conformance"
+wanted=${1:-}
+if (($# > 1)) || { [[ -n $wanted ]] && [[ " $purposes " != *" $wanted "* ]]; }; then
+    echo "setup: \"$*\" is no purpose; say one of: $purposes" >&2
+    exit 2
+fi
+
+# Each line: a package, what it is for, then the command that succeeds when what we need of it is there, from whatever
+# source.
 needed() {
     cat <<'LIST'
-libssl-dev       header openssl/ssl.h
-libsofthsm2-dev  header softhsm/pkcs11.h
-softhsm2         command -v softhsm2-util
-opensc           command -v pkcs11-tool
-libsqlite3-dev   header sqlite3.h
-libnss3          find /usr/lib -name libsoftokn3.so 2>/dev/null | grep -q .
-gcc              command -v cc
-make             command -v make
-curl             command -v curl
-jq               command -v jq
-openssl          command -v openssl
-wrk              command -v wrk
-python3          command -v python3
-python3-botocore python3 -c "import botocore.auth"
-python3-yaml     python3 -c "import yaml"
-haproxy          command -v haproxy || test -x /usr/sbin/haproxy
-iproute2         command -v ip || test -x /usr/sbin/ip
-nftables         command -v nft || test -x /usr/sbin/nft
-systemd          command -v systemd-analyze
+libssl-dev       build,run,test,bench,cluster,conformance  header openssl/ssl.h
+libsofthsm2-dev  build,run,test,bench,cluster,conformance  header softhsm/pkcs11.h
+libsqlite3-dev   build,run,test,bench,cluster,conformance  header sqlite3.h
+gcc              build,run,test,bench,cluster,conformance  command -v cc
+make             build,run,test,bench,cluster,conformance  command -v make
+softhsm2         run,test,bench,cluster,conformance        command -v softhsm2-util
+python3          test,bench,cluster                        command -v python3
+python3-botocore test,bench,cluster                        python3 -c "import botocore.auth"
+openssl          test,bench,cluster                        command -v openssl
+opensc           test                                      command -v pkcs11-tool
+libnss3          test                                      find /usr/lib -name libsoftokn3.so 2>/dev/null | grep -q .
+python3-yaml     test                                      python3 -c "import yaml"
+systemd          test                                      command -v systemd-analyze
+curl             test,conformance                          command -v curl
+jq               test,conformance                          command -v jq
+wrk              bench                                     command -v wrk
+haproxy          test,cluster                              command -v haproxy || test -x /usr/sbin/haproxy
+iproute2         cluster                                   command -v ip || test -x /usr/sbin/ip
+nftables         cluster                                   command -v nft || test -x /usr/sbin/nft
+uuid-runtime     conformance                               command -v uuidgen
+xxd              conformance                               command -v xxd
 LIST
 }
 
@@ -38,7 +51,8 @@ header() {
 }
 
 missing=()
-while read -r package check; do
+while read -r package for check; do
+    [[ -z $wanted || ",$for," == *",$wanted,"* ]] || continue
     eval "$check" >/dev/null 2>&1 || missing+=("$package")
 done < <(needed)
 
