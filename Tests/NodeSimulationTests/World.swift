@@ -171,7 +171,7 @@ private struct SilentObserver: RequestObserver {
 
 /// Nobody asks for GetHealthStatus here.
 private struct NoFleet: FleetSource {
-    func fleet() -> Fleet { Fleet(nodes: 1, hsms: []) }
+    func fleet(of names: Set<String>?) -> Fleet { Fleet(nodes: 1, hsms: []) }
 }
 
 /// The ways between nodes, each direction for itself.

@@ -46,12 +46,16 @@ import XKSProtocol
             fleetSize: 0, proxyVendor: "a\"\\\n\u{0}\u{7f}é😀", proxyModel: String(repeating: "m", count: 300),
             keyManagerVendor: "v", keyManagers: [])
         #expect(throws: XKSError(.internalFailure, "this proxy knows no external key manager")) { try report.body() }
-        report.keyManagers = (0..<12).map { .init(id: "hsm\($0)", model: "x", status: .unavailable) }
+        // The worst first. Cut at ten, none of which serves, KMS would refuse to connect the key store.
+        report.keyManagers = (0..<12).map {
+            .init(id: "hsm\($0)", model: "x", status: $0 < 10 ? .unavailable : .active)
+        }
         let text = try report.body().text
         #expect(text.hasPrefix(#"{"xksProxyFleetSize":1,"xksProxyVendor":"a\"\\\u000a\u0000\u007fé😀","#))
         #expect(text.contains("\"\(String(repeating: "m", count: HealthReport.longestText))\""))
-        #expect(text.contains("\"hsm9\""))
-        #expect(!text.contains("\"hsm10\""))
+        #expect(text.contains("\"hsm8\""))
+        #expect(!text.contains("\"hsm9\"") && !text.contains("\"hsm10\""))
+        #expect(text.hasSuffix(#"{"id":"hsm11","model":"x","healthStatus":"ACTIVE"}]}"#))
     }
 
     private func fields(_ ciphertext: Int = 1, vector: Int = 12, tag: Int = 16, metadata: Int? = 4) -> EncryptedFields {

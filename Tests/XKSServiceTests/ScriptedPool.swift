@@ -104,7 +104,7 @@ final class ScriptedForwarder: RequestForwarder {
 /// The HSMs of one node, as the test says.
 struct ScriptedFleet: FleetSource {
     var hsms: [FleetHSM]
-    func fleet() -> Fleet { Fleet(nodes: 1, hsms: hsms) }
+    func fleet(of names: Set<String>?) -> Fleet { Fleet(nodes: 1, hsms: hsms) }
 }
 
 /// What other nodes may offer, as the test says.

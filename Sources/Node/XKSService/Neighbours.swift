@@ -94,9 +94,10 @@ package protocol BlockSource: Sendable {
     func current() -> BlockList
 }
 
-/// All HSMs behind the endpoint, for GetHealthStatus.
+/// HSMs behind the endpoint, for GetHealthStatus.
 package protocol FleetSource: Sendable {
-    func fleet() -> Fleet
+    /// - Parameter names: the HSMs of this node that a key store has; `nil` for all.
+    func fleet(of names: Set<String>?) -> Fleet
 }
 
 package struct Fleet: Sendable, Equatable {
@@ -117,7 +118,7 @@ package struct Fleet: Sendable, Equatable {
 package struct FleetHSM: Sendable, Equatable {
     package var id: String
     package var manufacturer: String?
-    /// Manufacturer, model and firmware; `nil` while the token has not been reached.
+    /// Manufacturer, model and firmware, as far as they are known; `nil` where none is.
     package var model: String?
     package var health: HSMHealth
 

@@ -12,13 +12,18 @@ package struct ServedKeyStore: Sendable {
     package var verifier: SigV4Verifier
     /// The HSMs that hold its keys.
     package var hsms: HSMSet
+    /// Their names, where not all HSMs do; for GetHealthStatus.
+    package var hsmNames: Set<String>?
     /// How ciphertext without Claviger's mark is opened.
     package var foreignForm: AADForm
 
-    package init(keyStore: KeyStore, verifier: SigV4Verifier, hsms: HSMSet, foreignForm: AADForm) {
+    package init(
+        keyStore: KeyStore, verifier: SigV4Verifier, hsms: HSMSet, hsmNames: Set<String>? = nil, foreignForm: AADForm
+    ) {
         self.keyStore = keyStore
         self.verifier = verifier
         self.hsms = hsms
+        self.hsmNames = hsmNames
         self.foreignForm = foreignForm
     }
 }

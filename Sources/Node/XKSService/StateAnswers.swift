@@ -28,12 +28,13 @@ extension XKSService {
     }
 
     /// GetHealthStatus (XKS 1.0.3, "GetHealthStatus"): the state that the workers' known-answer probes keep fresh, of
-    /// all nodes. With every HSM out it is still an answer, and says so. No block touches it.
-    func health(_ exchange: Exchange) throws(XKSError) {
+    /// all nodes, and of the HSMs that this key store has. With every HSM out it is still an answer, and says so. No block
+    /// touches it.
+    func health(_ exchange: Exchange, _ store: ServedKeyStore) throws(XKSError) {
         let settings = exchange.setup.settings
         exchange.trace.metadata = try HealthRequest(body: exchange.request.body, limits: settings.limits).metadata
         do throws(XKSError) {
-            let fleet = neighbours.fleet.fleet()
+            let fleet = neighbours.fleet.fleet(of: store.hsmNames)
             let vendors = Set(fleet.hsms.compactMap(\.manufacturer)).sorted()
             let report = HealthReport(
                 fleetSize: fleet.nodes, proxyVendor: "Claviger", proxyModel: settings.version,
@@ -47,7 +48,6 @@ extension XKSService {
 
     private func keyManager(_ hsm: FleetHSM) -> HealthReport.KeyManager {
         HealthReport.KeyManager(
-            id: hsm.id, model: hsm.model ?? "unknown: its token has not been reached",
-            status: hsm.health)
+            id: hsm.id, model: hsm.model ?? "unknown", status: hsm.health)
     }
 }

@@ -90,7 +90,7 @@ package final class XKSService: ProxyRequestHandler {
         let store = exchange.setup.settings.keyStores[position]
         try authenticate(exchange, store)
         switch route.operation {
-        case .health: try health(exchange)
+        case .health: try health(exchange, store)
         case .metadata: try keyMetadata(exchange, store, route.externalKeyID)
         case .encrypt: try encrypt(exchange, store, route.externalKeyID)
         case .decrypt: try decrypt(exchange, store, route.externalKeyID)

@@ -38,10 +38,11 @@ package enum HSMState: String, WordedState {
 
     /// What KMS is told.
     ///
-    /// - Parameter isDrained: an operator has taken it out of service: it could serve.
+    /// - Parameter isDrained: an operator has taken it out of service. It could serve, and serves nobody.
     package func health(isDrained: Bool) -> HSMHealth {
         switch self {
-        case .active: isDrained ? .degraded : .active
+        case _ where isDrained: .unavailable
+        case .active: .active
         case .degraded: .degraded
         case .starting, .probing, .unavailable: .unavailable
         }

@@ -7,11 +7,18 @@ import XKSService
 /// One HSM may be reached by several nodes: a serial number names it. It is as healthy as the node that sees it best
 /// says: if one node can work with it, it works, and what keeps another from it is reported in `/cluster/health`.
 enum ClusterFleet {
-    /// - Parameter nodes: the facts of every live node, this one's among them, with the nodes' names.
-    static func merge(_ nodes: [(name: String, facts: NodeFacts)]) -> Fleet {
+    /// - Parameters:
+    ///   - nodes: the facts of every live node, this one's first, with the nodes' names.
+    ///   - names: the HSMs of this node that are meant; `nil` for all. Of other nodes those are meant that bear such a
+    ///     name, or the serial number of such an HSM: which HSMs a key store has at another node is not told.
+    static func merge(_ nodes: [(name: String, facts: NodeFacts)], names: Set<String>? = nil) -> Fleet {
+        let serials = Set(
+            nodes.prefix(1).flatMap(\.facts.hsms).filter { names?.contains($0.name) ?? true }.map(\.serial)
+                .filter { !$0.isEmpty })
+        func isMeant(_ hsm: HSMFact) -> Bool { names?.contains(hsm.name) ?? true || serials.contains(hsm.serial) }
         var merged: [String: FleetHSM] = [:]
         for node in nodes {
-            for hsm in node.facts.hsms {
+            for hsm in node.facts.hsms where isMeant(hsm) {
                 // Without a serial number nobody knows whether two nodes mean the same.
                 let identity =
                     hsm.serial.isEmpty ? "\(node.name)\u{0}\(hsm.name)" : "\(hsm.manufacturer)\u{0}\(hsm.serial)"
@@ -26,18 +33,21 @@ enum ClusterFleet {
 
 extension FleetHSM {
     fileprivate init(_ hsm: HSMFact) {
-        let isKnown = !hsm.serial.isEmpty
+        // Not every token says everything of itself.
+        let product = [hsm.manufacturer, hsm.model].filter { !$0.isEmpty }.joined(separator: " ")
+        let firmware = hsm.firmware.isEmpty ? nil : "firmware \(hsm.firmware)"
+        let known = [product.isEmpty ? nil : product, firmware].compactMap { $0 }
         self.init(
-            id: isKnown ? "\(hsm.name) (\(hsm.serial))" : hsm.name,
-            manufacturer: isKnown ? hsm.manufacturer : nil,
-            model: isKnown ? "\(hsm.manufacturer) \(hsm.model), firmware \(hsm.firmware)" : nil,
+            id: hsm.serial.isEmpty ? hsm.name : "\(hsm.name) (\(hsm.serial))",
+            manufacturer: hsm.manufacturer.isEmpty ? nil : hsm.manufacturer,
+            model: known.isEmpty ? nil : known.joined(separator: ", "),
             health: hsm.state.state.health(isDrained: hsm.isDrained))
     }
 }
 
 extension NodeNeighbours: FleetSource {
-    func fleet() -> Fleet {
+    func fleet(of names: Set<String>?) -> Fleet {
         let others = members.filter { $0.isLive && $0.hasSpoken }.map { ($0.identity.name, $0.facts ?? NodeFacts()) }
-        return ClusterFleet.merge([(node.id, facts())] + others)
+        return ClusterFleet.merge([(node.id, facts())] + others, names: names)
     }
 }

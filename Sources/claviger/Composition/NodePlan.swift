@@ -58,7 +58,7 @@ extension NodePlan {
             keyStores: keyStores.map { store in
                 ServedKeyStore(
                     keyStore: store.keyStore, verifier: store.verifier, hsms: hsms(store.hsms),
-                    foreignForm: store.foreignForm)
+                    hsmNames: store.hsms.map(Set.init), foreignForm: store.foreignForm)
             },
             limits: XKSLimits(dataBytes: xks.maxPlaintextBytes, additionalDataBytes: xks.maxAADBytes) ?? .standard,
             deadline: nanoseconds(xks.requestDeadline), version: Product.name)

@@ -30,7 +30,9 @@ package struct HealthReport: Sendable, Equatable {
     /// Product and version.
     package var proxyModel: String
     package var keyManagerVendor: String
-    /// The first `mostKeyManagers` are reported: put first what a person must look at. The API wants at least one.
+    /// In the order in which a person must look at them, the worst first. Of more than `mostKeyManagers` the first ones
+    /// and the last are reported: KMS refuses to connect or to update a key store where none is better than
+    /// UNAVAILABLE, and what is left out must not make it so. The API wants at least one.
     package var keyManagers: [KeyManager]
 
     package init(
@@ -41,6 +43,11 @@ package struct HealthReport: Sendable, Equatable {
         self.proxyModel = proxyModel
         self.keyManagerVendor = keyManagerVendor
         self.keyManagers = keyManagers
+    }
+
+    private var reported: [KeyManager] {
+        guard keyManagers.count > Self.mostKeyManagers else { return keyManagers }
+        return keyManagers.prefix(Self.mostKeyManagers - 1) + keyManagers.suffix(1)
     }
 
     /// The JSON text.
@@ -59,7 +66,7 @@ package struct HealthReport: Sendable, Equatable {
         json.write(",\"ekmVendor\":")
         json.write(quoted: keyManagerVendor, longest: Self.longestText)
         json.write(",\"ekmFleetDetails\":[")
-        for (index, manager) in keyManagers.prefix(Self.mostKeyManagers).enumerated() {
+        for (index, manager) in reported.enumerated() {
             json.write(index == 0 ? "{\"id\":" : ",{\"id\":")
             json.write(quoted: manager.id, longest: Self.longestText)
             json.write(",\"model\":")
