@@ -51,6 +51,9 @@ import Testing
         "x = {a = 1,}",
         "x = \"\"\"a\"\"", "x.y = 1\nx.y.z = 2", "\"\"\"x\"\"\" = 1", "x = 1_", "x = +", "x = tru", "x = 08", "[ ]",
         "[a.]",
+        // Of such times the parser's assertions ended the process.
+        "x = 1979-05-27Tp7:tokenZ", "x = 1979-05-27T07:32:0", "x = 07:3a:00", "x = 1979-05-27T07:32:00.Z",
+        "x = 1979-05-27T", "x = 1979-05-27T07:32:00+1:00", "x = 1979-5-27", "x = 1:2", "x = 1-2",
         "x = [1,,2]", "x = \"\\q\"", "x = \"\\ud800\"", "x = 2023-02-30", "x = 99999999999999999999",
     ])
     func whatIsNoTOMLIsSaidWithItsLine(_ text: String) {

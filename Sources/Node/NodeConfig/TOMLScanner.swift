@@ -165,16 +165,22 @@ struct TOMLScanner {
         }
     }
 
-    /// A number, boolean or date; which of them, and whether it is right, is the parser's to say.
+    /// A number, boolean or date; which of them, and whether it is right, is the parser's to say, but for how dates are
+    /// written.
     private mutating func scalar() throws(TOMLObjection) {
         guard let first = peek(), Self.beginsScalar(first) else {
             throw malformed("a value is expected here; strings stand in quotes")
         }
+        let start = index
         while let byte = peek(), Self.isScalar(byte) { index += 1 }
         // A date may stand apart from its time by one blank (TOML 1.0, "Offset Date-Time").
         if peek() == UInt8(ascii: " "), let digit = peek(1), (0x30...0x39).contains(digit) {
             index += 1
             while let byte = peek(), Self.isScalar(byte) { index += 1 }
+        }
+        let value = bytes[start..<index]
+        guard !TOMLDateShape.isMeant(by: value) || TOMLDateShape.fits(value) else {
+            throw malformed("a number, or a date like 1979-05-27T07:32:00Z, is expected here; strings stand in quotes")
         }
     }
 }
