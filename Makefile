@@ -12,7 +12,7 @@ FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run cluster release test format check-format bench compare scaling optimum drills \
-    cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak acceptance conformance clean
+    cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak fuzz tsan acceptance conformance clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -124,8 +124,21 @@ soak: setup-bench ## Whether what a node holds grows under load, faults and relo
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/soak.py --seconds $(SOAK_S) \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
 
-# Each part can be run by itself; all of it takes some three hours on two cores, and what measures wants a quiet machine.
-acceptance: ## The simulations, drills, attacks, the soak and the optimum, one after the other (as root, on a quiet machine).
+# Seconds for each target, and which ones: FUZZ="http1 lanes".
+FUZZ_S ?= 600
+FUZZ_BUILD := CLAVIGER_FUZZ=1 $(SWIFT) build -c release --build-path .build-fuzz --sanitize fuzzer --sanitize address
+fuzz: setup-build ## libFuzzer on every parser of what comes from outside; FUZZ_S=… seconds for each, FUZZ="http1 …" only these.
+	$(FUZZ_BUILD) --product Fuzz
+	TestSupport/fuzz.sh "$$($(FUZZ_BUILD) --show-bin-path)/Fuzz" $(FUZZ_S) $(FUZZ)
+
+# A build of its own; each report ends the run with an error, and stands in the output.
+TSAN ?= ^(HSMPoolTests|XKSListenerTests|ClusterTests|NodeStoreTests)\.
+tsan: setup-test ## The tests of what has threads, under the thread sanitizer; TSAN=… is a filter for others.
+	TSAN_OPTIONS="suppressions=$(CURDIR)/TestSupport/tsan.supp halt_on_error=0 exitcode=66" \
+	    $(SWIFT) test --build-path .build-tsan --sanitize thread --no-parallel --filter '$(TSAN)'
+
+# Each part can be run by itself; all of it takes some five hours on two cores, and what measures wants a quiet machine.
+acceptance: ## Simulations, drills, attacks, optimum, soak, sanitizer, fuzzers, one after the other (as root, on a quiet machine).
 	$(MAKE) sim
 	$(MAKE) pool-sim
 	$(MAKE) cluster-sim
@@ -134,6 +147,8 @@ acceptance: ## The simulations, drills, attacks, the soak and the optimum, one a
 	$(MAKE) attack
 	$(MAKE) optimum
 	$(MAKE) soak
+	$(MAKE) tsan
+	$(MAKE) fuzz
 
 conformance: setup-conformance ## Run AWS's public test client, a checkout of which lies in CLIENT=…
 	@test -n "$(CLIENT)" || { echo "usage: make conformance CLIENT=path/to/aws-kms-xksproxy-test-client" >&2; exit 2; }
@@ -141,4 +156,4 @@ conformance: setup-conformance ## Run AWS's public test client, a checkout of wh
 	TestSupport/conformance.sh "$$($(SWIFT) build --show-bin-path)/claviger" "$(CLIENT)"
 
 clean: ## Remove what was built.
-	rm -rf .build
+	rm -rf .build .build-fuzz .build-tsan

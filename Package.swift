@@ -10,6 +10,7 @@ let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .er
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -132,6 +133,25 @@ let seededRandom = Target.target(
     name: "SeededRandom", dependencies: ["Chance"], path: "TestSupport/SeededRandom", swiftSettings: strict)
 let virtualTime = Target.target(name: "VirtualTime", path: "TestSupport/VirtualTime", swiftSettings: strict)
 
+/// What comes from outside, fed with anything: by libFuzzer (`make fuzz`), and with its corpus by FuzzReplayTests.
+let fuzzTargets = Target.target(
+    name: "FuzzTargets",
+    dependencies: [
+        "AccessControl", "AdminProtocol", "Cluster", "ClusterCertificates", "ControlPlane", "Gossip", "LaneProtocol",
+        "NodeConfig", "SecureMemory", "SigV4", "XKSListener", "XKSProtocol", logging, nioCore, nioEmbedded,
+    ],
+    path: "TestSupport/FuzzTargets", swiftSettings: strict)
+
+/// The program that libFuzzer runs. It has no `main` of its own, so it can be linked only with libFuzzer.
+let fuzzer: [Target] =
+    Context.environment["CLAVIGER_FUZZ"] == nil
+    ? []
+    : [
+        .executableTarget(
+            name: "Fuzz", dependencies: ["FuzzTargets"], path: "TestSupport/Fuzz",
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
+    ]
+
 let roomTests: [Target] = [
     tests("ConnectionLimitsTests", ["Chance", "ConnectionLimits", "SeededRandom"]),
     tests("SecureMemoryTests", ["SecureMemory"]),
@@ -194,6 +214,8 @@ let roomTests: [Target] = [
     tests("ControlPlaneTests", ["AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
     tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
     tests("NodeConfigTests", ["Chance", "LaneProtocol", "NodeConfig", "SecureMemory", "SeededRandom"]),
+    .testTarget(
+        name: "FuzzReplayTests", dependencies: ["FuzzTargets"], exclude: ["Corpus"], swiftSettings: strict),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
     tests(
         "DevEnvironmentTests",
@@ -248,5 +270,5 @@ let package = Package(
                 asyncHTTPClient, crypto, logging, nioCore, nioPosix,
             ],
             swiftSettings: strict)
-    ] + [faultyModule, preloadedFaults, seededRandom, virtualTime] + roomTests + wholeTests
+    ] + [faultyModule, preloadedFaults, seededRandom, virtualTime, fuzzTargets] + fuzzer + roomTests + wholeTests
 )
