@@ -17,6 +17,8 @@ private let target: FuzzTarget = {
 public func takeOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
     if let complaint = target.take(UnsafeRawBufferPointer(start: data, count: size)) {
         print("finding: \(complaint)")
+        // abort(3) writes out nothing that is still in a buffer.
+        fflush(nil)
         // What libFuzzer takes for a crash, and whose input it keeps.
         abort()
     }
