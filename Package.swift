@@ -159,7 +159,7 @@ let roomTests: [Target] = [
     tests("XKSProtocolTests", ["Chance", "SecureMemory", "SeededRandom", "StatusVocabulary", "XKSProtocol"]),
     tests("SigV4Tests", ["Chance", "SecureMemory", "SeededRandom", "SigV4", "XKSProtocol", crypto]),
     tests("AccessControlTests", ["AccessControl", "Chance", "LaneProtocol", "SeededRandom"]),
-    tests("LaneProtocolTests", ["Chance", "LaneProtocol", "SecureMemory", "SeededRandom"]),
+    tests("LaneProtocolTests", ["Chance", "LaneProtocol", "SecureMemory", "SeededRandom", "StatusVocabulary"]),
     tests("KeyProofTests", ["Chance", "KeyProof", "LaneProtocol", "SeededRandom", "StatusVocabulary"]),
     tests("RoutingTests", ["Chance", "LaneProtocol", "Routing", "SeededRandom"]),
     tests(
@@ -213,7 +213,9 @@ let roomTests: [Target] = [
     tests("ObservabilityTests", ["Chance", "Observability", "SeededRandom", "XKSProtocol", logging]),
     tests("ControlPlaneTests", ["AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
     tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
-    tests("NodeConfigTests", ["Chance", "LaneProtocol", "NodeConfig", "SecureMemory", "SeededRandom"]),
+    tests(
+        "NodeConfigTests",
+        ["Chance", "LaneProtocol", "NodeConfig", "SecureMemory", "SeededRandom", "StatusVocabulary"]),
     .testTarget(
         name: "FuzzReplayTests", dependencies: ["FuzzTargets"], exclude: ["Corpus"], swiftSettings: strict),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),

@@ -55,7 +55,10 @@ class Nodes:
         os.makedirs(self._directory)
         names = stage.tokens.names[:len(line.hsms)]
         self._faults = serving.Faults(self._directory, stage.tokens.names, ())
-        self._counts = [os.path.join(self._directory, f"counts-{name}") for name in names]
+        # In a directory of their own: beside a node's files a library makes none.
+        counts = os.path.join(self._directory, "counts")
+        os.makedirs(counts, exist_ok=True)
+        self._counts = [os.path.join(counts, name) for name in names]
         for number, hsm in enumerate(line.hsms):
             self.set_law(number, hsm.law)
         self._ports = [serving.free_port() for _ in range(line.nodes)]

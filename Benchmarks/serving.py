@@ -43,7 +43,10 @@ class Faults:
 
     def __init__(self, directory, names, always):
         """`always` are lines that hold whatever else is said, but for a function that is delayed otherwise."""
-        self._files = {name: os.path.join(directory, f"faults-{name}") for name in names}
+        # In a directory of their own: beside a node's files a library reads nothing that came after its start.
+        own = os.path.join(directory, "faults")
+        os.makedirs(own, exist_ok=True)
+        self._files = {name: os.path.join(own, name) for name in names}
         self.hold(always)
 
     def hold(self, always):

@@ -288,7 +288,7 @@ class ServingTests(unittest.TestCase):
             self.assertEqual(len(lines("b")), 3)
             faults.clear()
             self.assertEqual(len(lines("a")), 3)
-            self.assertEqual(sorted(os.listdir(directory)), ["faults-a", "faults-b"])
+            self.assertEqual(sorted(os.listdir(os.path.join(directory, "faults"))), ["a", "b"])
 
 
 class SampleTests(unittest.TestCase):

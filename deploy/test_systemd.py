@@ -40,6 +40,13 @@ class Systemd(unittest.TestCase):
         # Workers are told by the node, after the requests in flight.
         self.assertIn("\nKillMode=mixed\n", unit)
 
+    def test_workers_may_give_up_rights(self):
+        # Refused, they would run without the compartment, and say so.
+        allowed = re.findall(r"^SystemCallFilter=(?!~)(.*)$", UNIT.read_text(), re.MULTILINE)
+        calls = {word for line in allowed for word in line.split()}
+        self.assertLessEqual(
+            {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"}, calls)
+
     def test_the_commands_exist(self):
         source = "".join(path.read_text() for path in (ROOT / "Sources/claviger/Commands").glob("*.swift"))
         for command in re.findall(r"^Exec\w+=/usr/bin/claviger (\w+)", UNIT.read_text(), re.MULTILINE):

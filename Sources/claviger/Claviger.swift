@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Glibc
+import HSMWorker
 
 /// Product and version, as users, KMS and logs see it.
 enum Product {
@@ -11,6 +12,8 @@ enum Product {
 @main
 enum Program {
     static func main() async {
+        // A worker gives up rights for its one thread and those to come: before there are others.
+        if CommandLine.arguments.dropFirst().first == HSMWorker.command { HSMWorker.run() }
         // Of an option that is given twice, the argument parser takes the last, and says nothing.
         if let option = RepeatedOptions.first(in: Array(CommandLine.arguments.dropFirst())) {
             printError(
@@ -33,7 +36,7 @@ struct Claviger: AsyncParsableCommand {
             ServeCommand.self, CheckCommand.self, StatusCommand.self, DrainCommand.self, ReloadCommand.self,
             BlockCommand.self, UnblockCommand.self, BlocksCommand.self, ClusterCommand.self, DevCommand.self,
             KeyStoreCommand.self,
-            HSMCommand.self, KeyCommand.self, HSMWorkerCommand.self, HSMProvisionCommand.self,
+            HSMCommand.self, KeyCommand.self, HSMProvisionCommand.self,
         ])
 }
 

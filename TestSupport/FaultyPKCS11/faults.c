@@ -6,7 +6,9 @@
 #include "watch.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /// What the rules decided about a call, gathered under their lock and carried out without it.
 struct decision {
@@ -15,6 +17,11 @@ struct decision {
     /// Rule whose end a hanging call waits for; 0: it does not hang.
     uint64_t hang;
     bool crashes;
+    /// Empty: nothing.
+    char printed[LABEL_LIMIT + 1];
+    char command[LABEL_LIMIT + 1];
+    bool exits;
+    int status;
     bool waits_for_turn;
     struct strike strike;
 };
@@ -35,6 +42,9 @@ static bool concerns(const struct rule *rule, enum function function) {
     case RULE_DELAY:
     case RULE_HANG:
     case RULE_CRASH:
+    case RULE_PRINT:
+    case RULE_RUN:
+    case RULE_EXIT:
     case RULE_RETURN:
     case RULE_FLIP_BITS:
     case RULE_SERIAL:
@@ -63,6 +73,16 @@ static void decide(struct rule *rule, void *context) {
     case RULE_CRASH:
         decision->crashes = true;
         break;
+    case RULE_PRINT:
+        strcpy(decision->printed, facts->label);
+        break;
+    case RULE_RUN:
+        strcpy(decision->command, facts->label);
+        break;
+    case RULE_EXIT:
+        decision->exits = true;
+        decision->status = (int)facts->low;
+        break;
     case RULE_SERIAL:
         decision->waits_for_turn = true;
         break;
@@ -73,6 +93,17 @@ static void decide(struct rule *rule, void *context) {
         if (decision->strike.code == CKR_OK) decision->strike.code = facts->code;
         break;
     }
+}
+
+/// What a library does that has no manners.
+static void act(const struct decision *decision) {
+    if (decision->printed[0] != 0) {
+        (void)printf("%s\n", decision->printed);
+        (void)fflush(stdout);
+        (void)fprintf(stderr, "%s\n", decision->printed);
+    }
+    if (decision->command[0] != 0 && system(decision->command) == -1) perror("FaultyPKCS11");
+    if (decision->exits) exit(decision->status);
 }
 
 struct strike faults_strike(enum function function, const char *label, struct token *turns) {
@@ -90,6 +121,7 @@ struct strike faults_strike(enum function function, const char *label, struct to
         sleep_until(now_nanoseconds() + 2 * millisecond);
         watch_poll();
     }
+    act(&decision);
     if (decision.crashes) {
         (void)raise(SIGSEGV);
         abort();

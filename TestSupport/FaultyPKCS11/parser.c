@@ -81,6 +81,14 @@ static bool read_return(struct line *line, struct rule *rule) {
     return read_code(line, rule) && read_function(line, rule);
 }
 
+static bool read_text(struct line *line, struct rule *rule) {
+    return read_function(line, rule) && read_label(line, rule->facts.label);
+}
+
+static bool read_exit(struct line *line, struct rule *rule) {
+    return read_function(line, rule) && value_number(next_word(line), &rule->facts.low) && rule->facts.low < 256;
+}
+
 static bool read_limit(struct line *line, struct rule *rule) { return value_number(next_word(line), &rule->facts.low); }
 
 static bool read_lost_key(struct line *line, struct rule *rule) { return read_label(line, rule->facts.label); }
@@ -117,6 +125,9 @@ static const struct kind {
     {"delay", NULL, RULE_DELAY, read_delay, true},
     {"hang", NULL, RULE_HANG, read_function, true},
     {"crash", NULL, RULE_CRASH, read_function, true},
+    {"print", NULL, RULE_PRINT, read_text, true},
+    {"run", NULL, RULE_RUN, read_text, true},
+    {"exit", NULL, RULE_EXIT, read_exit, true},
     {"return", NULL, RULE_RETURN, read_return, true},
     {"flip-bits", NULL, RULE_FLIP_BITS, read_function, true},
     {"serial", NULL, RULE_SERIAL, read_function, false},

@@ -11,6 +11,9 @@ enum rule_kind {
     RULE_DELAY,
     RULE_HANG,
     RULE_CRASH,
+    RULE_PRINT,
+    RULE_RUN,
+    RULE_EXIT,
     RULE_RETURN,
     RULE_FLIP_BITS,
     RULE_SERIAL,
@@ -50,10 +53,12 @@ struct rule_facts {
     enum function function;
     /// RULE_RETURN, RULE_REFUSE_LOGIN, RULE_BAD_TAG, RULE_BUSY.
     CK_RV code;
+    /// RULE_EXIT: `low` is the status.
     /// RULE_DELAY: bounds in nanoseconds, or the mean in `low`. RULE_SESSION_LIMIT, RULE_GCM_PARAMS, RULE_IV: `low` is the number.
     uint64_t low, high;
     /// RULE_DELAY: exponentially distributed.
     bool is_exponential;
+    /// RULE_PRINT, RULE_RUN: the text, the command, in `label`.
     /// RULE_LOSE_KEY, RULE_SWAP_KEY, RULE_SWAP_VALUE: the label, and the label whose object takes its place.
     char label[LABEL_LIMIT + 1];
     char other[LABEL_LIMIT + 1];

@@ -56,6 +56,23 @@ import Testing
                 """)
     }
 
+    @Test func aCompartmentIsShownWhereItIsNotWhole() {
+        let text = text { status in
+            var hsms = [Compartment.Mode.standard, .strict, .off].map { mode in
+                var hsm = Example.hsm(mode.rawValue, .active, since: Example.now, tier: 0)
+                hsm.compartment = Compartment(mode: mode)
+                return hsm
+            }
+            hsms[1].compartment?.missing = ["sandbox_read: /x (No such file or directory)"]
+            status.status.hsms = hsms
+            status.status.keys = []
+        }
+        let lines = text.split(separator: "\n").filter { $0.contains("its library") }
+        #expect(lines.count == 2)
+        #expect(lines.first?.contains("not confined as asked for: sandbox_read: /x") == true)
+        #expect(lines.last?.contains("can reach all that this node can") == true)
+    }
+
     @Test func whatHSMsDoAndCouldDo() {
         let text = text { status in
             status.status.hsms[0].learned = .init(callMicroseconds: 1_260, usefulCalls: 16, callsPerSecond: 12_400)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import LaneProtocol
 import SecureMemory
+import StatusVocabulary
 import Testing
 
 private func bytes(_ secret: SecretBytes) -> [UInt8] { secret.withUnsafeBytes { Array($0) } }
@@ -21,6 +22,10 @@ private let identity = TokenIdentity(
 private let canary = SealedCanary(initializationVector: [1, 2], ciphertext: Array(repeating: 7, count: 48))
 
 private let workerMessages: [WorkerMessage] = [
+    .confined(
+        Compartment(
+            mode: .strict, landlock: 7, files: true, signals: false, ports: true, calls: false, privileges: true,
+            missing: ["one", ""])),
     .ready(
         WorkerReadiness(
             identity: identity, openLanes: 16,
@@ -54,10 +59,13 @@ struct ControlMessageTests {
             for pin in [nil, SecretBytes("1234".utf8), SecretBytes()] {
                 let written = WorkerConfiguration(
                     name: "n", module: "/m.so", token: token, pin: pin, initializeArguments: "configdir='sql:/x'",
-                    profile: GCMProfile(named: "cloudhsm"), lanes: 3, catalogueInterval: 4, probeInterval: 5)
-                let message = NodeMessage.configure(written, openLanes: 2)
+                    profile: GCMProfile(named: "cloudhsm"), lanes: 3, catalogueInterval: 4, probeInterval: 5,
+                    sandbox: SandboxSettings(
+                        mode: .strict, readable: ["/a", "/b"], writable: ["/c"], ports: [1, 65535]))
+                let sealed = SealedPaths(paths: ["/etc/x"], fileDirectories: ["/var/lib/y", "/z"])
+                let message = NodeMessage.configure(written, openLanes: 2, sealed: sealed)
                 let whole = try #require(try assemble(bytes(message.encoded()), piece: 5).first)
-                guard case .configure(let read, openLanes: 2) = try NodeMessage(decoding: whole) else {
+                guard case .configure(let read, openLanes: 2, sealed: sealed) = try NodeMessage(decoding: whole) else {
                     Issue.record("not a configuration")
                     return
                 }

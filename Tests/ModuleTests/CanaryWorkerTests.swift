@@ -92,7 +92,7 @@ struct CanaryWorkerTests {
                 case .probe(let report):
                     #expect(report.passed)
                     probes += 1
-                case .catalogue, .ready: break
+                case .confined, .catalogue, .ready: break
                 case .canaryMade, .canaryRefused, .failed: exit(71)
                 }
             }

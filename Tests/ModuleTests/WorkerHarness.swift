@@ -42,7 +42,7 @@ struct WorkerHarness {
                     name: "hsm-a", module: module, token: token, pin: pin.map { SecretBytes($0.utf8) },
                     initializeArguments: initializeArguments, profile: profile, lanes: UInt16(count),
                     catalogueInterval: catalogueInterval, probeInterval: probeInterval),
-                openLanes: UInt16(openLanes ?? count)))
+                openLanes: UInt16(openLanes ?? count), sealed: SealedPaths()))
         if let offered { send(.offer(offered)) }
     }
 
@@ -50,8 +50,15 @@ struct WorkerHarness {
         _ = message.encoded().withUnsafeBytes { write(control, $0.baseAddress, $0.count) }
     }
 
-    /// The worker's next message; `nil` at the end.
+    /// The worker's next message; `nil` at the end. The one about its compartment, in which a worker on a thread is not,
+    /// is passed over.
     func message() throws -> WorkerMessage? {
+        let message = try anyMessage()
+        if case .confined = message { return try anyMessage() }
+        return message
+    }
+
+    private func anyMessage() throws -> WorkerMessage? {
         guard let head = receive(control, 4) else { return nil }
         let length = head.withUnsafeBytes { Int($0.loadUnaligned(as: UInt32.self)) }
         guard let body = receive(control, length) else { return nil }
@@ -72,7 +79,7 @@ struct WorkerHarness {
         while let message = try message() {
             switch message {
             case .canaryMade, .canaryOpened, .canaryRefused: return message
-            case .ready, .catalogue, .probe, .failed: continue
+            case .confined, .ready, .catalogue, .probe, .failed: continue
             }
         }
         throw Ended()

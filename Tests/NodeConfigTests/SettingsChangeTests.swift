@@ -66,9 +66,14 @@ import Testing
         profile = "auto"
         initialize_arguments = "a"
         session_limit = 1
+        sandbox = "strict"
+        sandbox_read = ["/r"]
+        sandbox_write = ["/w"]
+        sandbox_connect = [1792]
         [[hsm]]
         name = "hsm-b"
         module = "/b.so"
+        sandbox = "off"
         token = { slot = 7 }
         [[keystore]]
         path_prefix = "/a"
@@ -140,6 +145,10 @@ import Testing
         "hsm.depth": ("depth = 1", "depth = 2", .reload),
         "hsm.profile": ("\"auto\"", "\"luna\"", .reload),
         "hsm.initialize_arguments": ("initialize_arguments = \"a\"", "initialize_arguments = \"b\"", .reload),
+        "hsm.sandbox": ("sandbox = \"off\"", "sandbox = \"default\"", .reload),
+        "hsm.sandbox_read": ("[\"/r\"]", "[\"/r\", \"/q\"]", .reload),
+        "hsm.sandbox_write": ("[\"/w\"]", "[]", .reload),
+        "hsm.sandbox_connect": ("[1792]", "[1793]", .reload),
         "hsm.session_limit": ("session_limit = 1", "session_limit = 2", .reload),
         "keystore.path_prefix": ("path_prefix = \"/a\"", "path_prefix = \"/b\"", .reload),
         "keystore.keys": ("\"foo\"", "\"bar\"", .reload),

@@ -102,7 +102,7 @@ extension PoolState {
             proof.refused(
                 ticket: ticket, refusal,
                 reason: "\(function.name) \(ReturnCode(rawValue: UInt(truncatingIfNeeded: code)).name)", now: now)
-        case .ready, .catalogue, .probe, .failed: ProofActions()
+        case .confined, .ready, .catalogue, .probe, .failed: ProofActions()
         }
     }
 }

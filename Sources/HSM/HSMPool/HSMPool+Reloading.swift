@@ -106,6 +106,8 @@ extension PoolState {
     private mutating func changeTerms(
         _ hsm: Int, to member: PoolMember, now: UInt64, _ change: inout Change
     ) -> Bool {
+        // Of another key store's secret an HSM notices nothing before its worker is started again.
+        hsms[hsm].settings.sealed = member.sealed
         guard hsms[hsm].settings != member else { return false }
         change.effects += self.change(hsm, to: member, now: now)
         return true

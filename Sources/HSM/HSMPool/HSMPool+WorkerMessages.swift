@@ -3,6 +3,7 @@ import Glibc
 import LaneProtocol
 import Logging
 import Routing
+import StatusVocabulary
 
 // What a worker says: taken in under the lock, reported in the log after it.
 
@@ -26,6 +27,7 @@ extension HSMPool: ControlDelegate {
     private func log(_ message: WorkerMessage, hsm: Int) {
         let name = Logger.MetadataValue("\(state.withLock { $0.hsms[hsm].settings.name })")
         switch message {
+        case .confined(let compartment): report(compartment, of: hsm)
         case .ready(let readiness):
             let identity = readiness.identity
             logger.notice(
@@ -71,6 +73,20 @@ extension HSMPool: ControlDelegate {
     }
 }
 
+extension HSMPool {
+    /// Said again only when it is something else: workers are started anew for other reasons.
+    private func report(_ compartment: Compartment, of hsm: Int) {
+        let complaint = compartment.complaint
+        let (name, isNews) = state.withLock { state in
+            let isNews = state.hsms[hsm].compartmentComplaint != complaint
+            state.hsms[hsm].compartmentComplaint = complaint
+            return (state.hsms[hsm].settings.name, isNews)
+        }
+        guard let complaint, isNews else { return }
+        logger.warning("library not confined", metadata: ["hsm": "\(name)", "reason": "\(complaint)"])
+    }
+}
+
 private func hexadecimal(_ value: UInt64) -> String { String(value, radix: 16) }
 
 extension PoolState {
@@ -78,6 +94,9 @@ extension PoolState {
     mutating func listen(to message: WorkerMessage, hsm: Int, now: UInt64, unixSeconds: Int64) -> [PoolEffect] {
         hsms[hsm].lastReceived = awake(now)
         switch message {
+        case .confined(let compartment):
+            hsms[hsm].compartment = compartment
+            return []
         case .ready(let readiness):
             hsms[hsm].identity = readiness.identity
             proof.identified(hsm: hsm, serial: readiness.identity.serial)

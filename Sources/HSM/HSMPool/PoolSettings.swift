@@ -16,16 +16,19 @@ package struct PoolMember: Sendable, Equatable {
     package var sessionLimit: Int
     /// Which of its keys key stores offer; its worker lists no others.
     package var offered: OfferedKeys
+    /// What its library is kept from, from the next start of its worker on.
+    package var sealed: SealedPaths
 
     package init(
         worker: WorkerConfiguration, environment: [String: String], traits: HSMTraits, sessionLimit: Int = 0,
-        offered: OfferedKeys = .all
+        offered: OfferedKeys = .all, sealed: SealedPaths = SealedPaths()
     ) {
         self.worker = worker
         self.environment = environment
         self.traits = traits
         self.sessionLimit = sessionLimit
         self.offered = offered
+        self.sealed = sealed
     }
 }
 

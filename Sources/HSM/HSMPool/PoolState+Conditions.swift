@@ -83,7 +83,8 @@ extension PoolState {
                     open: lanes.open, inUse: lanes.busy, overdue: lanes.overdue, queued: machine.queued(on: hsm)),
                 keys: proof.keyCount(hsm: hsm), tier: entry.settings.traits.tier, weight: entry.settings.traits.weight,
                 drained: machine.isDrained(hsm), latencyMicroseconds: machine.latency(of: hsm),
-                learned: machine.learned(of: hsm, now: now), work: machine.work(of: hsm, now: now)),
+                learned: machine.learned(of: hsm, now: now), work: machine.work(of: hsm, now: now),
+                compartment: entry.compartment),
             module: entry.settings.worker.module, identity: entry.identity, failures: entry.failures,
             workerPID: entry.worker?.pid ?? 0)
     }
@@ -149,6 +150,8 @@ package struct HSMInventory: Sendable {
     package let labels: [KeyLabel]
     /// Key objects that cannot.
     package let complaints: [CatalogueComplaint]
+    /// What its library is kept from; `nil` where no worker could be started.
+    package let compartment: Compartment?
 }
 
 extension PoolState {
@@ -157,6 +160,7 @@ extension PoolState {
         return HSMInventory(
             name: hsms[hsm].settings.name, module: hsms[hsm].settings.worker.module, state: state,
             reason: reason, failure: hsms[hsm].failure?.kind, identity: hsms[hsm].identity,
-            labels: proof.labels(hsm: hsm), complaints: hsms[hsm].complaints)
+            labels: proof.labels(hsm: hsm), complaints: hsms[hsm].complaints,
+            compartment: hsms[hsm].compartment)
     }
 }

@@ -35,6 +35,10 @@ struct HSMEntry {
     /// Key objects that cannot serve, as its worker last reported.
     var complaints: [CatalogueComplaint] = []
     var capabilities: TokenCapabilities?
+    /// What its library is kept from, as its worker last reported.
+    var compartment: Compartment?
+    /// What of it was last said in the log.
+    var compartmentComplaint: String?
     /// Lanes with a session that the worker says it has, until its first catalogue makes it usable.
     var lanesAnnounced: Int?
     /// Said by the worker before it ended.

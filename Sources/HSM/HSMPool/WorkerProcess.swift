@@ -45,7 +45,7 @@ struct WorkerProcess {
             let process = WorkerProcess(
                 pid: pid, controlDescriptor: nodeEnds[0], laneDescriptors: Array(nodeEnds.dropFirst()))
             do throws(WorkerStartError) {
-                try process.configure(settings.worker, openLanes: openLanes)
+                try process.configure(settings, openLanes: openLanes)
             } catch {
                 kill(pid)
                 _ = waitpid(pid, nil, 0)
@@ -73,9 +73,9 @@ struct WorkerProcess {
 
     /// The configuration holds the PIN: it goes straight from its own memory into the socket, through no buffer that
     /// outlives it. It is far smaller than a socket's buffer, so this does not wait for the worker.
-    private func configure(_ worker: WorkerConfiguration, openLanes: Int) throws(WorkerStartError) {
-        let message = NodeMessage.configure(worker, openLanes: UInt16(clamping: min(openLanes, Int(worker.lanes))))
-            .encoded()
+    private func configure(_ settings: PoolMember, openLanes: Int) throws(WorkerStartError) {
+        let lanes = UInt16(clamping: min(openLanes, Int(settings.worker.lanes)))
+        let message = NodeMessage.configure(settings.worker, openLanes: lanes, sealed: settings.sealed).encoded()
         let code = message.withUnsafeBytes { bytes -> CInt in
             var offset = 0
             while offset < bytes.count {

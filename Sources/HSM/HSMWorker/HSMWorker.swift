@@ -5,6 +5,9 @@ import LaneProtocol
 
 /// The body of a worker process: it alone holds the vendor's library and the PIN of one HSM.
 package enum HSMWorker {
+    /// The program's first argument that makes it a worker; the second is the HSM's name, for people who list processes.
+    package static let command = "hsm-worker"
+
     /// Serves until the node closes the control socket, then ends the process at once, whatever the library is doing.
     ///
     /// - Parameters:
@@ -20,7 +23,10 @@ package enum HSMWorker {
         let doorbell = Doorbell()
         do {
             guard let first = try reader.next() else { _exit(0) }
-            guard case .configure(let configuration, let openLanes) = first else { _exit(2) }
+            guard case .configure(let configuration, let openLanes, let sealed) = first else { _exit(2) }
+            // Before the library, and before the keeper's thread and all others, which inherit it.
+            control.send(
+                .confined(Sandbox.apply(configuration.sandbox, sealed: sealed, module: configuration.module)))
             let keeper = Keeper(
                 configuration, openLanes: openLanes, firstLaneDescriptor: firstLaneDescriptor, control: control,
                 doorbell: doorbell)

@@ -73,10 +73,11 @@ enum HSMKeys {
             + "nothing, or whose sessions other hosts share.",
         cost: "Beyond what the token gives, sessions are refused in the midst of work, and to others who use it.")
     static let initializeArgumentsLimit = 4096
-    static let all = [
-        name, module, token, pin, tier.key, weight.key, sessions.key, depth.key, sessionLimit.key, environment,
-        initializeArguments, profile, stuckAfter.key, catalogueInterval.key, probeInterval.key,
-    ]
+    static let all =
+        [
+            name, module, token, pin, tier.key, weight.key, sessions.key, depth.key, sessionLimit.key, environment,
+            initializeArguments, profile, stuckAfter.key, catalogueInterval.key, probeInterval.key,
+        ] + SandboxKeys.all
 }
 
 /// The keys of `hsm.token`; exactly one is given.

@@ -38,12 +38,14 @@ package struct HSMSettings: Sendable, Equatable {
     package var initializeArguments: String?
     /// Most sessions of all node processes of this host together, 0 to 65535; 0 for what the token reports.
     package var sessionLimit: Int
+    package var sandbox: Sandbox
 
     package init(
         name: String, module: String, token: Token, pin: SecretSource?, sessions: Int = 16, depth: Int = 1,
         environment: [String: String] = [:], stuckAfter: Duration = .seconds(2),
         catalogueInterval: Duration = .seconds(5), probeInterval: Duration = .seconds(5), tier: Int = 0,
-        weight: Int = 100, profile: String = "auto", initializeArguments: String? = nil, sessionLimit: Int = 0
+        weight: Int = 100, profile: String = "auto", initializeArguments: String? = nil, sessionLimit: Int = 0,
+        sandbox: Sandbox = Sandbox()
     ) {
         self.name = name
         self.module = module
@@ -60,6 +62,7 @@ package struct HSMSettings: Sendable, Equatable {
         self.profile = profile
         self.initializeArguments = initializeArguments
         self.sessionLimit = sessionLimit
+        self.sandbox = sandbox
     }
 }
 
@@ -83,7 +86,8 @@ extension TableReader {
             weight: integer(HSMKeys.weight),
             profile: profile(),
             initializeArguments: initializeArguments(),
-            sessionLimit: integer(HSMKeys.sessionLimit))
+            sessionLimit: integer(HSMKeys.sessionLimit),
+            sandbox: sandbox(resolve: resolve))
     }
 
     private func profile() -> String {

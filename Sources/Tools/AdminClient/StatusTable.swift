@@ -69,8 +69,9 @@ package enum StatusTable {
             line += "  " + Terminal.right("\(hsm.lanes.open)", 4) + "  " + Terminal.right("\(hsm.lanes.inUse)", 4)
             line += "  " + Terminal.right("\(hsm.lanes.overdue)", 7)
             lines.append(line)
-            guard let reason = hsm.reason, !reason.isEmpty else { return }
-            lines += Terminal.wrapped(Terminal.plain(reason), columns: columns - 6, indent: 2).map { "      " + $0 }
+            for text in [hsm.reason, hsm.compartment?.complaint].compactMap(\.self) where !text.isEmpty {
+                lines += Terminal.wrapped(Terminal.plain(text), columns: columns - 6, indent: 2).map { "      " + $0 }
+            }
         }
     }
 

@@ -52,7 +52,7 @@ extension NodeMessage {
     package func encoded() -> SecretBytes {
         var writer = ControlWriter()
         switch self {
-        case .configure(let configuration, let openLanes):
+        case .configure(let configuration, let openLanes, let sealed):
             writer.begin(kind: 1)
             writer.write(configuration.name)
             writer.write(configuration.module)
@@ -65,6 +65,8 @@ extension NodeMessage {
             writer.write(openLanes)
             writer.write(configuration.catalogueInterval)
             writer.write(configuration.probeInterval)
+            writer.write(configuration.sandbox)
+            writer.write(sealed)
         case .readCatalogue:
             writer.begin(kind: 2)
         case .probe:
@@ -132,8 +134,8 @@ extension NodeMessage {
         let configuration = WorkerConfiguration(
             name: name, module: module, token: token, pin: hasPIN ? pin : nil, initializeArguments: initializeArguments,
             profile: profile, lanes: lanes, catalogueInterval: try reader.integer(),
-            probeInterval: try reader.integer())
-        return .configure(configuration, openLanes: openLanes)
+            probeInterval: try reader.integer(), sandbox: try reader.sandboxSettings())
+        return .configure(configuration, openLanes: openLanes, sealed: try reader.sealedPaths())
     }
 }
 
@@ -194,6 +196,9 @@ extension WorkerMessage {
             writer.write(refusal.rawValue)
             writer.write(function.rawValue)
             writer.write(code)
+        case .confined(let compartment):
+            writer.begin(kind: 8)
+            writer.write(compartment)
         }
         return writer.finish()
     }
@@ -223,6 +228,7 @@ extension WorkerMessage {
             guard let refusal = CanaryRefusal(rawValue: try reader.integer()) else { throw MalformedControlMessage() }
             self = .canaryRefused(
                 ticket: ticket, refusal, function: try reader.function(), code: try reader.integer())
+        case 8: self = .confined(try reader.compartment())
         default: throw MalformedControlMessage()
         }
         try reader.end()

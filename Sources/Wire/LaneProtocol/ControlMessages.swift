@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import SecureMemory
+import StatusVocabulary
 
 // What node and worker send each other on the control socket, beside the lanes: a few messages in the life of a worker.
 
@@ -42,10 +43,12 @@ package struct WorkerConfiguration: Sendable, Equatable {
     package var catalogueInterval: UInt32
     /// How often the known-answer probe runs, milliseconds.
     package var probeInterval: UInt32
+    package var sandbox: SandboxSettings
 
     package init(
         name: String, module: String, token: TokenSelector, pin: SecretBytes?, initializeArguments: String? = nil,
-        profile: GCMProfile? = nil, lanes: UInt16, catalogueInterval: UInt32, probeInterval: UInt32
+        profile: GCMProfile? = nil, lanes: UInt16, catalogueInterval: UInt32, probeInterval: UInt32,
+        sandbox: SandboxSettings = SandboxSettings(mode: .off)
     ) {
         self.name = name
         self.module = module
@@ -56,6 +59,7 @@ package struct WorkerConfiguration: Sendable, Equatable {
         self.lanes = lanes
         self.catalogueInterval = catalogueInterval
         self.probeInterval = probeInterval
+        self.sandbox = sandbox
     }
 }
 
@@ -153,8 +157,8 @@ package struct WorkerReadiness: Sendable, Equatable {
 /// Node to worker.
 package enum NodeMessage: Sendable {
     /// The first message. `openLanes`: how many of the lanes, the first ones, get a session at once; the others are parked
-    /// until the node asks.
-    case configure(WorkerConfiguration, openLanes: UInt16)
+    /// until the node asks. `sealed`: what the library is kept from, unless its sandbox is off.
+    case configure(WorkerConfiguration, openLanes: UInt16, sealed: SealedPaths)
     /// Which keys the key stores offer from now on. The worker lists nothing before the first.
     case offer(OfferedKeys)
     /// Read the key catalogue now.
@@ -169,6 +173,8 @@ package enum NodeMessage: Sendable {
 
 /// Worker to node.
 package enum WorkerMessage: Sendable, Equatable {
+    /// The first message, before the library is loaded.
+    case confined(Compartment)
     case ready(WorkerReadiness)
     /// The keys the token holds now. Follows `ready` within some seconds, however many there are, and every change.
     case catalogue(KeyListing)

@@ -95,13 +95,17 @@ package struct HSMStatus: Sendable, Equatable, Codable {
     package var learned: Learned?
     /// `nil` where only the store reports of the HSM, and of a node of an earlier version.
     package var work: Work?
+    /// What its library is kept from. `nil` where only the store reports of the HSM, where its worker has not begun, and of
+    /// a node of an earlier version.
+    package var compartment: Compartment?
 
     package init(
         name: String, tokenLabel: String? = nil, serial: String? = nil, model: String? = nil, firmware: String? = nil,
         state: HSMState, reason: String? = nil, sinceUnixSeconds: Int64, lanes: Lanes, keys: Int, tier: Int? = nil,
         weight: Int? = nil, drained: Bool = false, latencyMicroseconds: Latency? = nil,
-        learned: Learned? = nil, work: Work? = nil
+        learned: Learned? = nil, work: Work? = nil, compartment: Compartment? = nil
     ) {
+        self.compartment = compartment
         self.work = work
         self.name = name
         self.tokenLabel = tokenLabel

@@ -92,6 +92,9 @@ struct CheckCommand: AsyncParsableCommand {
             diagnostics.report(path, sentence(hsm.reason), fix: remedy(hsm))
             return
         }
+        if let complaint = hsm.compartment?.complaint {
+            printError("warning: \(path).sandbox: \(complaint)")
+        }
         let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
         print(
             "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: \(hsm.labels.map(\.text).joined(separator: ", "))")

@@ -58,16 +58,6 @@ struct HSMListCommand: ParsableCommand {
     }
 }
 
-/// The body of a worker process; started by the node, never by a person.
-struct HSMWorkerCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "hsm-worker", shouldDisplay: false)
-
-    @Argument(help: "Name of the HSM, shown in process lists.")
-    var name: String
-
-    func run() { HSMWorker.run() }
-}
-
 /// Fills one development token: the plan comes on standard input. Started by `claviger dev`, never by a person.
 struct HSMProvisionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "hsm-provision", shouldDisplay: false)

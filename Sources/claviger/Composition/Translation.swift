@@ -73,6 +73,7 @@ struct Translation {
 
     func pool(_ diagnostics: inout Diagnostics) -> PoolSettings {
         let xks = diagnostics.settings.xks
+        let sealed = SealedPaths(of: diagnostics.settings, file: diagnostics.configuration.file)
         var members: [PoolMember] = []
         for (index, hsm) in diagnostics.settings.hsms.enumerated() {
             var pin: SecretBytes?
@@ -85,11 +86,11 @@ struct Translation {
                         profile: hsm.profile == "auto" ? nil : GCMProfile(named: hsm.profile),
                         lanes: UInt16(clamping: hsm.sessions),
                         catalogueInterval: milliseconds(hsm.catalogueInterval),
-                        probeInterval: milliseconds(hsm.probeInterval)),
+                        probeInterval: milliseconds(hsm.probeInterval), sandbox: SandboxSettings(hsm.sandbox)),
                     environment: hsm.environment,
                     traits: HSMTraits(
                         stuckAfter: nanoseconds(hsm.stuckAfter), tier: hsm.tier, weight: hsm.weight, depth: hsm.depth),
-                    sessionLimit: hsm.sessionLimit))
+                    sessionLimit: hsm.sessionLimit, sealed: sealed))
         }
         return PoolSettings(
             members: members,

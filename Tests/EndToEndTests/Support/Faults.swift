@@ -27,6 +27,9 @@ final class Faults: Sendable {
         }
     }
 
+    /// Where the control files are.
+    var directory: String { scratch.path }
+
     func clear() throws { try set([:]) }
 
     /// What the environment of a process must hold that loads the library for this HSM of a development node.

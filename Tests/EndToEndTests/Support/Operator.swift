@@ -8,12 +8,22 @@ struct StatusReport: Decodable {
             var open: Int
         }
 
+        struct Compartment: Decodable, Equatable {
+            var mode: String
+            var files: Bool
+            var signals: Bool
+            var calls: Bool
+            var privileges: Bool
+            var missing: [String]
+        }
+
         var name: String
         var state: String
         var reason: String?
         var drained: Bool
         var serial: String?
         var lanes: Lanes
+        var compartment: Compartment?
     }
 
     struct Key: Decodable {

@@ -23,15 +23,20 @@ final class TinyDisk: Sendable {
         Glibc.mount("tmpfs", path, "tmpfs", 0, "size=2m,mode=700") == 0
     }
 
+    /// The file lies in a directory of its own: a worker's rules for what lies beside the node's files keep the space of
+    /// those from being freed as long as it lives.
+    private var filler: String { path + "/others/filler" }
+
     func fill() throws {
-        let descriptor = open(path + "/filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        mkdir(path + "/others", 0o700)
+        let descriptor = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
         defer { close(descriptor) }
         let block = [UInt8](repeating: 0, count: 4_096)
         while write(descriptor, block, block.count) == block.count {}
         guard errno == ENOSPC else { throw HarnessError("the disk does not fill") }
     }
 
-    func makeRoom() { unlink(path + "/filler") }
+    func makeRoom() { unlink(filler) }
 
     /// From now on nothing can be written, or everything again.
     func set(readOnly: Bool) throws {

@@ -7,6 +7,8 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "sandbox.h"
+
 /// Starts the program at `path` with `descriptors[0..<count]` as its descriptors 3, 4, … and no other beyond
 /// standard input (/dev/null), output (the caller's standard error, so that a library's chatter never mixes with
 /// what the caller prints) and error. Signal mask empty, all signals at their defaults.

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import HSMWorker
+import LaneProtocol
+import Testing
+
+@Suite("What a library may reach")
+struct SandboxPlanTests {
+    /// Directories end with a slash, links with an @, large files with an exclamation mark.
+    private static let disk: [String: [String]] = [
+        "/": ["etc/", "usr/", "var/", "lib@", "swapfile"],
+        "/etc": ["claviger/", "hosts", "softhsm/", "mtab@"],
+        "/etc/claviger": ["claviger.toml", "a.pin", "hsm/", "tls/", "current@"],
+        "/etc/claviger/tls": ["key.pem", "cert.pem"],
+        "/var": ["lib/", "log/", "image.raw!", "p11.so!"],
+        "/var/lib": ["claviger/", "softhsm/"],
+        "/var/lib/claviger": ["claviger.sqlite", "admin.sock", "tokens/", "softhsm2.conf"],
+    ]
+
+    private static func entries(_ directory: String) -> [SandboxPlan.Entry] {
+        disk[directory, default: []].map { name in
+            switch name.last {
+            case "/": SandboxPlan.Entry(String(name.dropLast()), .directory)
+            case "!": SandboxPlan.Entry(String(name.dropLast()), .large)
+            case "@": SandboxPlan.Entry(String(name.dropLast()), .link)
+            default: SandboxPlan.Entry(name, .other)
+            }
+        }
+    }
+
+    private static let sealed = SealedPaths(
+        paths: ["/etc/claviger/claviger.toml", "/etc/claviger/a.pin", "/etc/claviger/tls/key.pem"],
+        fileDirectories: ["/var/lib/claviger"])
+
+    @Test("everything beside the ways to what is sealed, and nothing on them")
+    func siblings() {
+        let plan = SandboxPlan(sealed: Self.sealed, entries: Self.entries)
+        #expect(
+            plan.allowed == [
+                "/usr", "/swapfile", "/etc/hosts", "/etc/softhsm", "/etc/claviger/hsm", "/etc/claviger/tls/cert.pem",
+                "/var/log", "/var/lib/softhsm", "/var/lib/claviger/tokens",
+            ])
+        #expect(plan.omitted == 0)
+    }
+
+    /// No rule covers a sealed path: a rule holds for all that lies beneath its path.
+    @Test("no allowed path is a sealed one, or above it")
+    func soundness() {
+        let plan = SandboxPlan(sealed: Self.sealed, exempt: ["/etc/claviger/a.pin"], entries: Self.entries)
+        let secrets = Self.sealed.paths + ["/var/lib/claviger/claviger.sqlite", "/var/lib/claviger/admin.sock"]
+        for allowed in plan.allowed {
+            for secret in secrets { #expect(secret != allowed && !secret.hasPrefix(allowed + "/")) }
+        }
+        #expect(plan.allowed.count > 5)
+    }
+
+    @Test("a file among the node's that the configuration names to the library is the library's")
+    func exempt() {
+        let plan = SandboxPlan(
+            sealed: Self.sealed, exempt: ["/var/lib/claviger/softhsm2.conf"], entries: Self.entries)
+        #expect(plan.allowed.contains("/var/lib/claviger/softhsm2.conf"))
+        #expect(!plan.allowed.contains("/var/lib/claviger/claviger.sqlite"))
+    }
+
+    /// A rule would keep its space from being freed.
+    @Test("a large file beside the node's is left out, unless it is named to the library")
+    func large() {
+        #expect(!SandboxPlan(sealed: Self.sealed, entries: Self.entries).allowed.contains("/var/image.raw"))
+        let plan = SandboxPlan(sealed: Self.sealed, exempt: ["/var/p11.so"], entries: Self.entries)
+        #expect(plan.allowed.contains("/var/p11.so") && !plan.allowed.contains("/var/image.raw"))
+    }
+
+    @Test("what lies in a sealed directory is not looked at")
+    func sealedDirectory() {
+        let sealed = SealedPaths(paths: ["/etc/claviger", "/etc/claviger/tls/key.pem"])
+        let plan = SandboxPlan(sealed: sealed, entries: Self.entries)
+        #expect(plan.allowed == ["/usr", "/var", "/swapfile", "/etc/hosts", "/etc/softhsm"])
+    }
+
+    @Test("with nothing sealed there is nothing to take apart")
+    func nothing() {
+        #expect(SandboxPlan(sealed: SealedPaths(), entries: Self.entries).allowed.isEmpty)
+    }
+
+    @Test("a directory without end makes no more rules than there is room for")
+    func bounded() {
+        let plan = SandboxPlan(sealed: SealedPaths(paths: ["/x/y"])) { directory in
+            directory == "/" ? (0..<SandboxPlan.mostRules + 7).map { SandboxPlan.Entry("f\($0)", .other) } : []
+        }
+        #expect(plan.allowed.count == SandboxPlan.mostRules && plan.omitted == 7)
+    }
+}
