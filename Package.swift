@@ -68,7 +68,7 @@ let decisions: [Target] = [
 /// HSMs, and the processes that hold their libraries.
 let hsm: [Target] = [
     .systemLibrary(name: "CPKCS11", path: "Sources/HSM/CPKCS11"),
-    room("HSM", "PKCS11", ["CPKCS11", "LaneProtocol", "SecureMemory", "StatusVocabulary"]),
+    room("HSM", "PKCS11", ["CPKCS11", "CPlatform", "LaneProtocol", "SecureMemory", "StatusVocabulary"]),
     room(
         "HSM", "HSMWorker",
         ["CPlatform", "LaneProtocol", "PKCS11", "SecondOpinion", "SecureMemory", "StatusVocabulary"]),

@@ -6,12 +6,13 @@ import Logging
 import NIOPosix
 import Routing
 import SecureMemory
+import Synchronization
 import Testing
 
 /// A pool whose "worker" is a shell script: what happens with programs that do not behave like workers.
 private func withPool(
-    script: String?, failure: WorkerFailure? = nil, startPatience: UInt64 = 60_000_000_000,
-    body: (HSMPool, String) async throws -> Void
+    script: String?, failure: WorkerFailure? = nil, startPatience: UInt64 = 60_000_000_000, endsOrphans: Bool = false,
+    log: (any LogHandler)? = nil, body: (HSMPool, String) async throws -> Void
 ) async throws {
     let directory = FileManager.default.temporaryDirectory.appendingPathComponent("claviger-pool-\(UUID())")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -29,8 +30,9 @@ private func withPool(
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let pool = HSMPool(
         settings: PoolSettings(
-            members: [member(directory.path)], limits: PoolLimits(), executable: program, startPatience: startPatience),
-        group: group, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            members: [member(directory.path)], limits: PoolLimits(), executable: program, startPatience: startPatience,
+            endsOrphans: endsOrphans),
+        group: group, logger: Logger(label: "test") { _ in log ?? SwiftLogNoOpLogHandler() })
     pool.start()
     try await body(pool, directory.path)
     await pool.stop()
@@ -47,6 +49,48 @@ private func member(_ directory: String) -> PoolMember {
 
 private func starts(_ directory: String) -> Int {
     (try? String(contentsOfFile: directory + "/starts", encoding: .utf8).count / 2) ?? 0
+}
+
+/// Keeps what is logged, a line each: the message, and the metadata in the order of its keys.
+private struct KeptLog: LogHandler {
+    private final class Lines: Sendable { let kept = Mutex<[String]>([]) }
+
+    private let lines = Lines()
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.info
+
+    init() {}
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let fields = (event.metadata ?? [:]).filter { $0.key != "pid" }.sorted { $0.key < $1.key }
+        let text = fields.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+        lines.kept.withLock { $0.append("\(event.message) \(text)") }
+    }
+
+    func waits(for line: String) async { while lines.kept.withLock({ !$0.contains(line) }) { await Task.yield() } }
+}
+
+/// Numbers of processes that a script has written, one a line.
+private func processes(_ file: String, count: Int) async -> [Int32] {
+    while true {
+        let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
+        let found = text.split(separator: "\n").compactMap { Int32($0) }
+        if found.count >= count { return found }
+        await Task.yield()
+    }
+}
+
+/// False also for one that has ended and whose status nobody has taken.
+private func isAlive(_ process: Int32) -> Bool {
+    guard let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
+        let end = text.lastIndex(of: ")")
+    else { return false }
+    return text[text.index(after: end)...].split(separator: " ").first != "Z"
 }
 
 /// Children of this process that are workers of a pool, ended or not.
@@ -119,13 +163,64 @@ struct WorkerLifeTests {
     @Test("a worker that ends while a process of its library holds its sockets is started again at once")
     func helper() async throws {
         try await withPool(script: #"sleep 30 & echo $! >> "$MARK/helpers""#) { _, directory in
-            var helpers: [Int32] = []
-            while helpers.count < 3 {
-                let text = (try? String(contentsOfFile: directory + "/helpers", encoding: .utf8)) ?? ""
-                helpers = text.split(separator: "\n").compactMap { Int32($0) }
-                await Task.yield()
+            _ = await processes(directory + "/helpers", count: 3)
+        }
+    }
+
+    /// With 16631be it lived on: workers were in the node's process group.
+    @Test("what a worker's library has started ends with the worker")
+    func helperEnds() async throws {
+        try await withPool(script: #"sleep 600 & echo $! >> "$MARK/helpers"; exit 1"#) { _, directory in
+            let first = await processes(directory + "/helpers", count: 1)[0]
+            while isAlive(first) { await Task.yield() }
+        }
+    }
+
+    /// A process of its own, since a pool that ends orphans ends every child that is not its own.
+    @Test("so does what has left the worker's process group, and what that has started")
+    func escapedHelperEnds() async {
+        await #expect(processExitsWith: .success) {
+            let script = #"""
+                setsid sh -c 'echo $$ >> "$MARK/helpers"; sh -c "echo \$\$ >> $MARK/helpers; sleep 600; :"; :' &
+                while [ "$(wc -l < "$MARK/helpers")" -lt 2 ]; do sleep 0.01; done
+                exit 1
+                """#
+            try await withPool(script: script, endsOrphans: true) { _, directory in
+                for process in await processes(directory + "/helpers", count: 2).prefix(2) {
+                    while isAlive(process) { await Task.yield() }
+                }
             }
-            for helper in helpers { kill(helper, SIGKILL) }
+        }
+    }
+
+    @Test("what its library prints is logged under its name, whatever stream it takes")
+    func output() async throws {
+        let log = KeptLog()
+        try await withPool(script: "echo from; echo the library >&2; exec sleep 600", log: log) { _, _ in
+            await log.waits(for: "library output hsm=hsm-a stream=stdout text=from")
+            await log.waits(for: "library output hsm=hsm-a stream=stderr text=the library")
+        }
+    }
+
+    @Test(
+        "its end is told with status or signal",
+        arguments: [("exit 3", "with status 3"), ("kill -SEGV $$", "by signal 11 (SIGSEGV)")])
+    func end(script: String, words: String) async throws {
+        let log = KeptLog()
+        try await withPool(script: script, log: log) { pool, _ in
+            await log.waits(for: "worker ended hsm=hsm-a reason=ended \(words)")
+            await pool.settled()
+            #expect(pool.status().first?.shown.reason == "its worker ended \(words) before it could serve")
+        }
+    }
+
+    @Test("one that prints without end and is not read in time keeps nobody waiting")
+    func flood() async throws {
+        let log = KeptLog()
+        let script = #"yes | head -c 3000000; echo done > "$MARK/done"; exec sleep 600"#
+        try await withPool(script: script, log: log) { _, directory in
+            while !FileManager.default.fileExists(atPath: directory + "/done") { await Task.yield() }
+            await log.waits(for: "library output hsm=hsm-a stream=stdout text=y")
         }
     }
 

@@ -15,13 +15,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { first_descriptor = 3, most_descriptors = 1025 };
+// A worker's: control socket, lanes, notes of calls, and output and error at the end.
+enum { first_descriptor = 3, most_descriptors = 1030 };
 
-// The order matters: dup2 onto 3… while a source still stands there would overwrite it, so the sources have been
-// moved above every target first (see claviger_spawn).
+// The order matters: dup2 onto 1… while a source still stands there would overwrite it, so the sources have been
+// moved above every target first (see claviger_spawn). The last two are output and error.
 static int add_actions(posix_spawn_file_actions_t *actions, const int *high, int count) {
     int error = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-    if (error == 0) error = posix_spawn_file_actions_adddup2(actions, 2, 1);
+    if (error == 0) error = posix_spawn_file_actions_adddup2(actions, high[count], 1);
+    if (error == 0) error = posix_spawn_file_actions_adddup2(actions, high[count + 1], 2);
     for (int index = 0; error == 0 && index < count; index++) {
         error = posix_spawn_file_actions_adddup2(actions, high[index], first_descriptor + index);
     }
@@ -35,7 +37,10 @@ static int set_attributes(posix_spawnattr_t *attributes) {
     sigfillset(&all);
     int error = posix_spawnattr_setsigmask(attributes, &none);
     if (error == 0) error = posix_spawnattr_setsigdefault(attributes, &all);
-    if (error == 0) error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    // A group of its own: what it starts can be ended with it.
+    if (error == 0) error = posix_spawnattr_setpgroup(attributes, 0);
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP;
+    if (error == 0) error = posix_spawnattr_setflags(attributes, flags);
     return error;
 }
 
@@ -56,21 +61,26 @@ static int spawn_with(const char *path, char *const arguments[], char *const env
     return error;
 }
 
-int claviger_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
-                   int count, pid_t *process) {
-    if (count < 0 || count > most_descriptors) return EINVAL;
+int claviger_spawn(const char *path, char *const arguments[], char *const environment[], int output, int errors,
+                   const int *descriptors, int count, pid_t *process) {
+    if (count < 0 || count + 2 > most_descriptors) return EINVAL;
     int high[most_descriptors];
     int error = 0;
     int duplicated = 0;
-    while (duplicated < count && error == 0) {
-        int copy = fcntl(descriptors[duplicated], F_DUPFD_CLOEXEC, first_descriptor + count);
+    while (duplicated < count + 2 && error == 0) {
+        int source = duplicated < count ? descriptors[duplicated] : duplicated == count ? output : errors;
+        int copy = fcntl(source < 0 ? 2 : source, F_DUPFD_CLOEXEC, first_descriptor + count);
         if (copy < 0) {
             error = errno;
         } else {
             high[duplicated++] = copy;
         }
     }
-    if (error == 0) error = spawn_with(path, arguments, environment, high, count, process);
+    if (error == 0) {
+        claviger_begin_child();
+        error = spawn_with(path, arguments, environment, high, count, process);
+        claviger_end_child(error == 0 ? *process : 0);
+    }
     for (int index = 0; index < duplicated; index++) close(high[index]);
     return error;
 }
@@ -100,6 +110,10 @@ int claviger_ignore_signal(int number) {
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_IGN;
     return sigaction(number, &action, NULL) == 0 ? 0 : errno;
+}
+
+int claviger_pipe(int *ends, bool never_waits) {
+    return pipe2(ends, O_CLOEXEC | (never_waits ? O_NONBLOCK : 0)) == 0 ? 0 : errno;
 }
 
 int claviger_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }

@@ -20,10 +20,6 @@ extension HSMPool: ControlDelegate {
         resumeWaiters()
     }
 
-    func workerEnded(hsm: Int, epoch: UInt64) {
-        ended(hsm: hsm, epoch: epoch, reason: "its worker ended")
-    }
-
     private func log(_ message: WorkerMessage, hsm: Int) {
         let name = Logger.MetadataValue("\(state.withLock { $0.hsms[hsm].settings.name })")
         switch message {
@@ -127,6 +123,7 @@ extension PoolState {
             return effects(of: listenToProof(message, now: now, unixSeconds: unixSeconds), now: now)
         case .failed(let failure):
             hsms[hsm].failure = failure
+            hsms[hsm].hasSaidFailure = true
             return effects(of: proof.settled(hsm: hsm, now: now), now: now)
         }
     }

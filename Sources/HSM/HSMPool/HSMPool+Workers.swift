@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CPlatform
 import LaneProtocol
 import Logging
 import NIOCore
@@ -12,6 +13,8 @@ extension HSMPool {
     private static let patienceWithTheDead = TimeAmount.seconds(1)
     /// How long a worker's sockets may take to close after its process has ended.
     private static let patienceWithSockets = TimeAmount.milliseconds(20)
+    /// How long a library may go on starting processes while those that it has left behind are ended.
+    private static let patienceWithOrphans = TimeAmount.seconds(2)
     /// How often silent workers are looked for.
     private static let watchInterval = TimeAmount.milliseconds(500)
 
@@ -61,7 +64,7 @@ extension HSMPool {
             return LaneConnection(lane: lane, epoch: epoch, eventLoop: loop, delegate: self)
         }
         let now = monotonicNanoseconds()
-        let worker = WorkerHandle(pid: process.pid, control: control, lanes: lanes)
+        let worker = WorkerHandle(pid: process.pid, control: control, lanes: lanes, notes: process.notes)
         let isCurrent = state.withLock { state -> Bool in
             guard let offer = state.started(worker, hsm: hsm, epoch: epoch, now: now) else {
                 state.dying.insert(process.pid)
@@ -80,17 +83,66 @@ extension HSMPool {
             connect(descriptor, to: lanes[lane], on: lanes[lane].eventLoop)
         }
         connect(process.controlDescriptor, to: control, on: controlLoop)
-        ProcessEnd.watch(process.pid) { [weak self] in self?.exited(hsm, epoch: epoch) }
+        listen(to: process, of: hsm, on: controlLoop)
+        ProcessEnd.watch(process.pid) { [weak self] way in self?.exited(hsm, epoch: epoch, way) }
         resumeWaiters()
     }
 
     /// A worker's process has ended. What it last said lies in its control socket, and may say that the PIN was
     /// refused: so that the socket, on whose loop this waits, is read to its end first. It closes only after a helper of
     /// the library where there is one, and then nobody waits for it.
-    private func exited(_ hsm: Int, epoch: UInt64) {
+    private func exited(_ hsm: Int, epoch: UInt64, _ way: WorkerEnd.Way?) {
         guard state.withLock({ !$0.isStopping && $0.hsms[hsm].epoch == epoch }) else { return }
         loops[hsm % loops.count].scheduleTask(in: Self.patienceWithSockets) {
-            self.ended(hsm: hsm, epoch: epoch, reason: "its worker ended")
+            self.ended(hsm: hsm, epoch: epoch, as: way)
+        }
+    }
+
+    /// A worker's control socket has closed: its process has ended, or will in a moment, unless its library has closed it.
+    func workerEnded(hsm: Int, epoch: UInt64) {
+        askForEnd(of: hsm, epoch: epoch, until: NIODeadline.now() + Self.patienceWithSockets)
+    }
+
+    private func askForEnd(of hsm: Int, epoch: UInt64, until deadline: NIODeadline) {
+        let (pid, isOver) = state.withLock { state in
+            (state.hsms[hsm].worker?.pid ?? 0, state.isStopping || state.hsms[hsm].epoch != epoch)
+        }
+        let way = pid > 0 ? WorkerEnd.way(of: pid) : nil
+        guard way == nil, !isOver, NIODeadline.now() < deadline else {
+            return ended(hsm: hsm, epoch: epoch, as: way)
+        }
+        loops[hsm % loops.count].scheduleTask(in: .milliseconds(1)) {
+            self.askForEnd(of: hsm, epoch: epoch, until: deadline)
+        }
+    }
+
+    /// Says how the worker has ended, and in which calls, unless the node has ended it.
+    private func ended(hsm: Int, epoch: UInt64, as way: WorkerEnd.Way?) {
+        let (notes, isNews, name, pid) = state.withLock { state in
+            let entry = state.hsms[hsm]
+            // One that said why it gives up has said it better, and one that was killed is reported where it was.
+            let isNews =
+                entry.epoch == epoch && !state.isStopping && !entry.isLeaving && !entry.isKilled
+                && !entry.hasSaidFailure
+            return (entry.worker?.notes, isNews, entry.settings.name, entry.worker?.pid ?? 0)
+        }
+        let end = WorkerEnd(way: way, calls: notes?.read() ?? [])
+        if isNews {
+            logger.warning("worker ended", metadata: ["hsm": "\(name)", "pid": "\(pid)", "reason": "\(end.words)"])
+        }
+        ended(hsm: hsm, epoch: epoch, reason: "its worker \(end.words)")
+    }
+
+    /// What the library prints goes into the log.
+    private func listen(to process: WorkerProcess, of hsm: Int, on loop: any EventLoop) {
+        let settings = state.withLock { $0.hsms[hsm].settings }
+        for (descriptor, stream) in [(process.outputDescriptor, "stdout"), (process.errorDescriptor, "stderr")] {
+            let output = WorkerOutput(
+                hsm: settings.name, stream: stream, pin: settings.worker.pin, logger: logger)
+            NIOPipeBootstrap(group: loop)
+                .channelInitializer { $0.pipeline.addHandler(output) }
+                .takingOwnershipOfDescriptor(input: descriptor)
+                .whenFailure { self.logger.error("output of a worker not readable", metadata: ["error": "\($0)"]) }
         }
     }
 
@@ -129,6 +181,7 @@ extension HSMPool {
         logger.warning(
             "worker killed",
             metadata: ["hsm": "\(name)", "pid": "\(pid)", "reason": "\(reason)"])
+        state.withLock { if $0.hsms[hsm].epoch == epoch { $0.hsms[hsm].isKilled = true } }
         if pid > 0 { WorkerProcess.kill(pid) }
         loops[hsm % loops.count].scheduleTask(in: Self.patienceWithTheDead) {
             self.ended(hsm: hsm, epoch: epoch, reason: reason)
@@ -174,8 +227,16 @@ extension HSMPool {
             state.dying.remove(pid)
             return (true, state.leaving.removeValue(forKey: pid))
         }
+        if isGone { endOrphans(until: NIODeadline.now() + Self.patienceWithOrphans) }
         if let vacated { left(vacated.hsm, epoch: vacated.epoch) }
         return isGone
+    }
+
+    /// What a worker's library has started outside of the worker's process group is this process's child now. What that has
+    /// started in its turn becomes so when its parent has ended: so again and again, until there is none.
+    private func endOrphans(until deadline: NIODeadline) {
+        guard settings.endsOrphans, claviger_end_orphans() > 0, NIODeadline.now() < deadline else { return }
+        loops[0].scheduleTask(in: .milliseconds(5)) { self.endOrphans(until: deadline) }
     }
 
     /// Ends every worker: first by closing the sockets, then, after `grace`, by force.
@@ -205,6 +266,9 @@ extension HSMPool {
                 if NIODeadline.now() > deadline + .seconds(5) { break }
                 try? await Task.sleep(for: .milliseconds(5))
             }
+        }
+        while settings.endsOrphans, claviger_end_orphans() > 0, NIODeadline.now() < deadline + .seconds(5) {
+            try? await Task.sleep(for: .milliseconds(5))
         }
         let tokens = state.withLock { state in
             Set(state.hsms.filter { !$0.role.isVacant }.map(\.settings.ledgerName))

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CPlatform
 import Glibc
 import KeyProof
 import LaneProtocol
@@ -49,6 +50,7 @@ package final class HSMPool: KeyOperationPool {
 
     /// Starts every worker. Returns at once; operations wait for workers that are on their way up.
     package func start() {
+        if settings.endsOrphans { _ = claviger_adopt_orphans() }
         let positions = state.withLock { state in
             state.isStarted = true
             return state.hsms.indices

@@ -64,11 +64,15 @@ package struct PoolSettings: Sendable {
     /// How long a worker may take from its start until it can serve, nanoseconds. Loading a library and logging in to a
     /// network HSM takes seconds; what takes longer hangs, and a new process is tried.
     package var startPatience: UInt64
+    /// Whether what a library has left behind outside of its worker's process group is ended with the worker. For a process
+    /// that starts others in its own session only.
+    package var endsOrphans: Bool
 
     package init(
         members: [PoolMember], limits: PoolLimits, proofLimits: ProofLimits = ProofLimits(), executable: String,
-        startPatience: UInt64 = 30_000_000_000
+        startPatience: UInt64 = 30_000_000_000, endsOrphans: Bool = false
     ) {
+        self.endsOrphans = endsOrphans
         self.members = members
         self.limits = limits
         self.proofLimits = proofLimits

@@ -97,6 +97,7 @@ extension PoolState {
         hsms[hsm].worker = worker
         hsms[hsm].lastReceived = awake(now)
         hsms[hsm].absence.workerStarted()
+        (hsms[hsm].isKilled, hsms[hsm].hasSaidFailure) = (false, false)
         return .offer(hsms[hsm].settings.offered)
     }
 

@@ -61,6 +61,10 @@ struct HSMEntry {
     var absence = AbsenceWatch()
     /// It is retired, and its worker has been asked to end.
     var isLeaving = false
+    /// The node has killed its worker, and said why.
+    var isKilled = false
+    /// Its worker has said why it gives up.
+    var hasSaidFailure = false
 
     init(settings: PoolMember) { self.settings = settings }
 }
@@ -97,11 +101,18 @@ package struct WorkerHandle {
     package var pid: Int32
     package var control: any WorkerControl
     package var lanes: [any WorkerLane]
+    /// Where it notes its calls; `nil` where there was no memory for it.
+    let notes: CallNotes?
 
     package init(pid: Int32, control: any WorkerControl, lanes: [any WorkerLane]) {
+        self.init(pid: pid, control: control, lanes: lanes, notes: nil)
+    }
+
+    init(pid: Int32, control: any WorkerControl, lanes: [any WorkerLane], notes: CallNotes?) {
         self.pid = pid
         self.control = control
         self.lanes = lanes
+        self.notes = notes
     }
 }
 

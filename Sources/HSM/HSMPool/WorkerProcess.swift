@@ -14,11 +14,15 @@ struct WorkerStartError: Error, CustomStringConvertible {
     var description: String { "\(call): \(String(cString: strerror(code)))" }
 }
 
-/// A worker process just started: its pid, and the node's ends of its sockets.
+/// A worker process just started: its pid, and the node's ends of its sockets and streams.
 struct WorkerProcess {
     var pid: Int32
     var controlDescriptor: CInt
     var laneDescriptors: [CInt]
+    /// What its library prints to standard output, and to standard error, is read here.
+    var outputDescriptor: CInt
+    var errorDescriptor: CInt
+    let notes: CallNotes?
 
     /// Variables of the node's own environment that a worker inherits. Nothing else reaches it: a secret that was given
     /// to the node in a variable must not be readable in a child's /proc/PID/environ.
@@ -34,21 +38,32 @@ struct WorkerProcess {
     ) throws(WorkerStartError) -> WorkerProcess {
         var nodeEnds: [CInt] = []
         var workerEnds: [CInt] = []
-        defer { for descriptor in workerEnds { close(descriptor) } }
+        var streams: [CInt] = []
+        let notes = CallNotes()
+        defer { for descriptor in workerEnds + streams { close(descriptor) } }
         do throws(WorkerStartError) {
             for _ in 0...settings.worker.lanes {
                 let (node, worker) = try socketPair()
                 nodeEnds.append(node)
                 workerEnds.append(worker)
             }
-            let pid = try spawn(settings, executable, workerEnds)
+            for _ in 0..<2 {
+                let (node, worker) = try pipe()
+                nodeEnds.append(node)
+                streams.append(worker)
+            }
+            let pid = try spawn(
+                settings, executable, workerEnds + (notes.map { [$0.descriptor] } ?? []), streams: streams)
+            let sockets = nodeEnds.dropLast(2)
             let process = WorkerProcess(
-                pid: pid, controlDescriptor: nodeEnds[0], laneDescriptors: Array(nodeEnds.dropFirst()))
+                pid: pid, controlDescriptor: nodeEnds[0], laneDescriptors: Array(sockets.dropFirst()),
+                outputDescriptor: nodeEnds[sockets.count], errorDescriptor: nodeEnds[sockets.count + 1], notes: notes)
             do throws(WorkerStartError) {
                 try process.configure(settings, openLanes: openLanes)
             } catch {
                 kill(pid)
                 _ = waitpid(pid, nil, 0)
+                claviger_forget_child(pid)
                 throw error
             }
             return process
@@ -61,14 +76,29 @@ struct WorkerProcess {
     func closeDescriptors() {
         close(controlDescriptor)
         for descriptor in laneDescriptors { close(descriptor) }
+        close(outputDescriptor)
+        close(errorDescriptor)
     }
 
-    static func kill(_ pid: Int32) { _ = Glibc.kill(pid, SIGKILL) }
+    /// Ends the worker and what is in its process group. Only before its status is taken: then the numbers may be others'.
+    static func kill(_ pid: Int32) {
+        _ = Glibc.kill(-pid, SIGKILL)
+        _ = Glibc.kill(pid, SIGKILL)
+    }
 
-    /// Takes the exit status of a child that has ended. True when there is nothing left to take.
+    /// Takes the exit status of a child that has ended, and ends what it left in its process group. True when there is
+    /// nothing left to take.
     static func reap(_ pid: Int32) -> Bool {
-        var status: CInt = 0
-        return waitpid(pid, &status, WNOHANG) != 0
+        var end = claviger_end()
+        let state = claviger_child_end(pid, false, &end)
+        guard state != 0 else { return false }
+        if state > 0 {
+            // Its number is its group's, and nobody else's as long as its status has not been taken.
+            _ = Glibc.kill(-pid, SIGKILL)
+            _ = waitpid(pid, nil, WNOHANG)
+        }
+        claviger_forget_child(pid)
+        return true
     }
 
     /// The configuration holds the PIN: it goes straight from its own memory into the socket, through no buffer that
@@ -103,8 +133,16 @@ struct WorkerProcess {
         return ends
     }
 
+    /// A pipe that does not make the worker wait when the node is late: what does not fit is lost. The node's end is read.
+    private static func pipe() throws(WorkerStartError) -> (node: CInt, worker: CInt) {
+        var ends: [CInt] = [-1, -1]
+        let code = claviger_pipe(&ends, true)
+        guard code == 0 else { throw WorkerStartError(call: "pipe2", code: code) }
+        return (ends[0], ends[1])
+    }
+
     private static func spawn(
-        _ settings: PoolMember, _ executable: String, _ descriptors: [CInt]
+        _ settings: PoolMember, _ executable: String, _ descriptors: [CInt], streams: [CInt]
     ) throws(WorkerStartError) -> Int32 {
         var environment: [String: String] = [:]
         for name in inheritedVariables {
@@ -118,7 +156,8 @@ struct WorkerProcess {
         let variables = CStringArray(environment.map { "\($0.key)=\($0.value)" })
         var pid: pid_t = 0
         let code = claviger_spawn(
-            executable, arguments.pointer, variables.pointer, descriptors, CInt(clamping: descriptors.count), &pid)
+            executable, arguments.pointer, variables.pointer, streams[0], streams[1], descriptors,
+            CInt(clamping: descriptors.count), &pid)
         guard code == 0 else { throw WorkerStartError(call: "posix_spawn \(executable)", code: code) }
         return pid
     }
@@ -152,7 +191,7 @@ enum ProcessEnd {
     /// Calls `body` on a thread of its own once the child has ended, or is known no more. Its exit status stays to be
     /// taken. False when the system gives no thread: the closing of the sockets must do then.
     @discardableResult
-    static func watch(_ pid: Int32, _ body: @escaping @Sendable () -> Void) -> Bool {
+    static func watch(_ pid: Int32, _ body: @escaping @Sendable (WorkerEnd.Way?) -> Void) -> Bool {
         let box = Unmanaged.passRetained(Watch(pid: pid, body: body))
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
@@ -168,9 +207,9 @@ enum ProcessEnd {
 
 private final class Watch: Sendable {
     let pid: Int32
-    let body: @Sendable () -> Void
+    let body: @Sendable (WorkerEnd.Way?) -> Void
 
-    init(pid: Int32, body: @escaping @Sendable () -> Void) {
+    init(pid: Int32, body: @escaping @Sendable (WorkerEnd.Way?) -> Void) {
         self.pid = pid
         self.body = body
     }
@@ -180,8 +219,6 @@ private func waitForEnd(_ box: UnsafeMutableRawPointer?) -> UnsafeMutableRawPoin
     guard let box else { return nil }
     let watch = Unmanaged<Watch>.fromOpaque(box).takeRetainedValue()
     _ = claviger_name_thread("worker's end")
-    var information = siginfo_t()
-    while waitid(P_PID, id_t(watch.pid), &information, WEXITED | WNOWAIT) != 0, errno == EINTR {}
-    watch.body()
+    watch.body(WorkerEnd.way(of: watch.pid, isAwaited: true))
     return nil
 }

@@ -12,7 +12,8 @@ package enum HSMWorker {
     ///
     /// - Parameters:
     ///   - controlDescriptor: the control socket; its first message configures the worker.
-    ///   - firstLaneDescriptor: the lanes' sockets are this descriptor and those that follow.
+    ///   - firstLaneDescriptor: the lanes' sockets are this descriptor and those that follow; behind them comes the memory
+    ///     in which calls are noted.
     ///
     /// Exit status: 0 the node closed the socket, 1 the worker could not begin or go on (and said why on the control
     /// socket), 2 the node sent what is no message of this build, 3 the system gave no memory or thread.
@@ -24,6 +25,13 @@ package enum HSMWorker {
         do {
             guard let first = try reader.next() else { _exit(0) }
             guard case .configure(let configuration, let openLanes, let sealed) = first else { _exit(2) }
+            // The descriptor behind the lanes' is the memory for notes of calls.
+            let notes = firstLaneDescriptor + Int32(configuration.lanes)
+            _ = claviger_use_call_notes(notes)
+            // None of it is for programs that the library runs.
+            for descriptor in [controlDescriptor] + Array(firstLaneDescriptor...notes) {
+                _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+            }
             // Before the library, and before the keeper's thread and all others, which inherit it.
             control.send(
                 .confined(Sandbox.apply(configuration.sandbox, sealed: sealed, module: configuration.module)))
@@ -45,6 +53,8 @@ package enum HSMWorker {
         } catch {
             _exit(2)
         }
+        // The node is gone, or wants this worker no more: nor what its library has started.
+        claviger_end_family()
         _exit(0)
     }
 
@@ -52,6 +62,8 @@ package enum HSMWorker {
     /// the whole process group of a terminal, and the node still needs its workers to drain.
     private static func harden() {
         _ = claviger_forbid_dumps()
+        // What the library leaves behind stays this process's, and ends with it.
+        _ = claviger_adopt_orphans()
         for signal in [SIGPIPE, SIGINT, SIGTERM, SIGHUP] { _ = claviger_ignore_signal(signal) }
     }
 }

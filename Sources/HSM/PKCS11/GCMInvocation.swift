@@ -39,9 +39,11 @@ extension GCMCall {
             guard let begin = encrypts ? list.pointee.C_EncryptInit : list.pointee.C_DecryptInit,
                 let perform = encrypts ? list.pointee.C_Encrypt : list.pointee.C_Decrypt
             else { return CallResult(function: initFunction, code: .functionNotSupported) }
+            note(initFunction)
             var code = begin(session.handle, &mechanism, key.rawValue)
             guard code == 0 else { return CallResult(function: initFunction, code: ReturnCode(rawValue: code)) }
             var length = UInt(output.count)
+            note(encrypts ? .encrypt : .decrypt)
             code = perform(session.handle, inputPointer, UInt(input.count), outputPointer, &length)
             return outcome(encrypts ? .encrypt : .decrypt, code: code, length: length)
         }
@@ -67,11 +69,13 @@ extension GCMCall {
                 let perform = encrypts ? list.pointee.C_EncryptMessage : list.pointee.C_DecryptMessage,
                 let finish = encrypts ? list.pointee.C_MessageEncryptFinal : list.pointee.C_MessageDecryptFinal
             else { return CallResult(function: initFunction, code: .functionNotSupported) }
+            note(initFunction)
             var code = begin(session.handle, &mechanism, key.rawValue)
             guard code == 0 else { return CallResult(function: initFunction, code: ReturnCode(rawValue: code)) }
             // The session stays ready for messages until it is set otherwise, also after a failure.
             defer { _ = finish(session.handle) }
             var length = UInt(output.count - (encrypts ? gcmTagLength : 0))
+            note(encrypts ? .encryptMessage : .decryptMessage)
             code = perform(
                 session.handle, &parameters, UInt(MemoryLayout<claviger_gcm_message_params>.size), aadPointer,
                 UInt(aad.count), inputPointer, UInt(bodyLength), outputPointer, &length)

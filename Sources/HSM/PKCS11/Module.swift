@@ -40,9 +40,11 @@ package struct Module: @unchecked Sendable {
     func exclusively<Result, Failure: Error>(
         _ body: (FunctionTable) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        guard let lock else { return try body(functions) }
-        lock.lock()
-        defer { lock.unlock() }
+        lock?.lock()
+        defer {
+            note(.none)
+            lock?.unlock()
+        }
         return try body(functions)
     }
 

@@ -102,6 +102,7 @@ extension Module {
             }
             return (code, locks[library])
         }
+        note(.none)
         // A library may keep the pointer, so the text lives as long as the process once it was taken.
         if !code.isOK { free(parameters) }
         guard code.isOK || code == .cryptokiAlreadyInitialized else {

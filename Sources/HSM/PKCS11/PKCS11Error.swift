@@ -25,9 +25,10 @@ func check(_ code: UInt, _ function: PKCS11Function) throws(PKCS11Error) {
     if code != 0 { throw PKCS11Error(function: function, code: ReturnCode(rawValue: code)) }
 }
 
-/// The function's pointer from the library's list; a library may leave out what it does not have.
+/// The function's pointer from the library's list, to be called next; a library may leave out what it does not have.
 @inline(__always)
 func present<Pointer>(_ pointer: Pointer?, _ function: PKCS11Function) throws(PKCS11Error) -> Pointer {
     guard let pointer else { throw PKCS11Error(function: function, code: .functionNotSupported) }
+    note(function)
     return pointer
 }

@@ -79,6 +79,7 @@ package struct Session: Sendable {
             guard let call = functions.base.pointee.C_GenerateRandom else {
                 return CallResult(function: .generateRandom, code: .functionNotSupported)
             }
+            note(.generateRandom)
             let code = ReturnCode(rawValue: call(handle, bytes, UInt(target.count)))
             return CallResult(function: .generateRandom, code: code, length: code.isOK ? target.count : 0)
         }

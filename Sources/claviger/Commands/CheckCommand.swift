@@ -71,10 +71,9 @@ struct CheckCommand: AsyncParsableCommand {
     private func checkHSMs(
         _ settings: PoolSettings, _ keyStores: [PlannedKeyStore], _ diagnostics: inout Diagnostics
     ) async {
-        var quiet = Logger(label: "check") { _ in SwiftLogNoOpLogHandler() }
-        quiet.logLevel = .critical
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let pool = HSMPool(settings: settings, group: group, logger: quiet)
+        let pool = HSMPool(
+            settings: settings, group: group, logger: Logger(label: "check") { _ in LibraryOutputHandler() })
         pool.start()
         await pool.settled()
         let inventory = pool.inventory()

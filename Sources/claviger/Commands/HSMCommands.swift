@@ -41,7 +41,9 @@ struct HSMListCommand: ParsableCommand {
         }
     }
 
-    func run() throws {
+    func run() throws { try LibraryProcess.run { try list() } }
+
+    private func list() throws -> String {
         do {
             var login: (token: TokenSelector, pin: SecretBytes)?
             if let token, let pinFile {
@@ -49,7 +51,7 @@ struct HSMListCommand: ParsableCommand {
             }
             let listing = try HSMListing.read(
                 module: module, initializeArguments: initializeArguments, login: login)
-            print(listing.table)
+            return listing.table + "\n"
         } catch let error as WorkerFailure {
             throw failure(error.message, status: ExitStatus.configuration)
         } catch let problem as SecretProblem {

@@ -58,13 +58,15 @@ struct HSMProbeCommand: ParsableCommand {
         return .label(token ?? "")
     }
 
-    func run() throws {
+    func run() throws { try LibraryProcess.run { try probe() } }
+
+    private func probe() throws -> String {
         do {
             let pin = try pinFile.map { try SecretReader(taking: []).read(.file($0)) }
             let report = try CapabilityReport.read(
                 module: module, initializeArguments: initializeArguments, token: selector, pin: pin,
                 profile: profile.flatMap { GCMProfile(named: $0) })
-            print(json ? try Self.encode(report) : report.text, terminator: json ? "\n" : "")
+            return json ? try Self.encode(report) + "\n" : report.text
         } catch let error as WorkerFailure {
             throw failure(error.message, status: ExitStatus.configuration)
         } catch let problem as SecretProblem {

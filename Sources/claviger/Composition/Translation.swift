@@ -97,7 +97,7 @@ struct Translation {
             limits: PoolLimits(
                 requestTime: nanoseconds(xks.requestDeadline), longestAttempt: nanoseconds(xks.attemptDeadline),
                 waiting: xks.maxRequestsInFlight),
-            executable: ownExecutable())
+            executable: ownExecutable(), endsOrphans: true)
     }
 
     private func selector(_ token: NodeConfig.HSMSettings.Token) -> TokenSelector {

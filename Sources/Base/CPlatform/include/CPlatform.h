@@ -3,18 +3,21 @@
 #ifndef CLAVIGER_CPLATFORM_H
 #define CLAVIGER_CPLATFORM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
 
+#include "children.h"
 #include "sandbox.h"
 
-/// Starts the program at `path` with `descriptors[0..<count]` as its descriptors 3, 4, … and no other beyond
-/// standard input (/dev/null), output (the caller's standard error, so that a library's chatter never mixes with
-/// what the caller prints) and error. Signal mask empty, all signals at their defaults.
+/// Starts the program at `path`, in a process group of its own, with `descriptors[0..<count]` as its descriptors 3, 4, …
+/// and no other beyond standard input (/dev/null), output and error. These are `output` and `errors`; where one is -1, the
+/// caller's standard error, so that a library's chatter never mixes with what the caller prints. Signal mask empty, all
+/// signals at their defaults. The child counts as this process's own (children.h).
 /// Returns 0 and the process in `*process`, or an errno value.
-int claviger_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
-                   int count, pid_t *process);
+int claviger_spawn(const char *path, char *const arguments[], char *const environment[], int output, int errors,
+                   const int *descriptors, int count, pid_t *process);
 
 /// Gives the calling thread SCHED_BATCH: it yields less often to threads that just woke up. Returns 0 or errno.
 int claviger_use_batch_scheduling(void);
@@ -27,6 +30,11 @@ int claviger_name_thread(const char *name);
 
 /// Ignores the signal of that number in this process. Returns 0 or errno.
 int claviger_ignore_signal(int number);
+
+/// A pipe whose ends programs started later do not get; `ends[0]` is read. Returns 0 or errno.
+///
+/// - `never_waits`: a write to a full pipe, and a read of an empty one, fail with EAGAIN.
+int claviger_pipe(int *ends, bool never_waits);
 
 /// A counter to wait on with poll(2): non-blocking, close-on-exec. Returns the descriptor, or -1 with errno set.
 int claviger_eventfd(void);

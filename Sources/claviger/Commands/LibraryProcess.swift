@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import CPlatform
+import Glibc
+import HSMPool
+
+/// Runs what loads a vendor's library in a process of its own: this very command once more, as a child. What the library
+/// prints goes to standard error, and if it ends the process the command does not end as if all were done.
+///
+/// The child writes its result to a pipe: a letter for success or failure, the text, and a zero byte when all of it is
+/// written.
+enum LibraryProcess {
+    /// Tells the child that it is one. No argument: those are the user's.
+    private static let mark = "CLAVIGER_LIBRARY_PROCESS"
+    private static let resultDescriptor: CInt = 3
+    private static let notesDescriptor: CInt = 4
+    private static let (success, failed) = (UInt8(ascii: "R"), UInt8(ascii: "E"))
+
+    /// Prints what `body` returns, or throws what it throws; status 2 when the library ends the process first.
+    static func run(_ body: () throws -> String) throws {
+        if getenv(mark) != nil { try runAsChild(body) } else { try runAsParent() }
+    }
+
+    // MARK: The child
+
+    private static func runAsChild(_ body: () throws -> String) throws {
+        // Nothing of it is for programs that the library may run.
+        unsetenv(mark)
+        for descriptor in [resultDescriptor, notesDescriptor] { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+        _ = claviger_use_call_notes(notesDescriptor)
+        var result = [failed]
+        defer { write(result + [0]) }
+        result = [success] + Array(try body().utf8)
+    }
+
+    private static func write(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { bytes in
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let start = UnsafeRawBufferPointer(rebasing: rest).baseAddress
+                let count = Glibc.write(resultDescriptor, start, rest.count)
+                guard count > 0 || errno == EINTR else { return }
+                rest = rest.dropFirst(max(count, 0))
+            }
+        }
+    }
+
+    // MARK: The parent
+
+    private static func runAsParent() throws {
+        var ends: [CInt] = [-1, -1]
+        let code = claviger_pipe(&ends, false)
+        guard code == 0 else { throw problem("pipe2", code) }
+        defer { close(ends[0]) }
+        let notes = CallNotes()
+        let pid: pid_t
+        do {
+            defer { close(ends[1]) }
+            pid = try start([ends[1]] + (notes.map { [$0.descriptor] } ?? []))
+        }
+        let result = read(ends[0], from: pid)
+        let way = WorkerEnd.way(of: pid, isAwaited: true)
+        // What the library has left behind, as long as the number is its own.
+        kill(-pid, SIGKILL)
+        waitpid(pid, nil, 0)
+        guard let kind = result.first, result.last == 0 else {
+            let end = WorkerEnd(way: way, calls: notes?.read() ?? [])
+            throw failure(
+                "the library did not let the command come to its end: its process \(end.words)",
+                status: ExitStatus.configuration)
+        }
+        if kind == success {
+            print(String(decoding: result.dropFirst().dropLast(), as: UTF8.self), terminator: "")
+        } else if case .status(let status) = way, status != 0 {
+            throw ExitCode(status)
+        } else {
+            throw ExitStatus.configuration
+        }
+    }
+
+    private static func start(_ descriptors: [CInt]) throws -> pid_t {
+        setenv(mark, "1", 1)
+        // A crash of the library's ends the child at once: a backtrace would take seconds.
+        setenv("SWIFT_BACKTRACE", "enable=no", 0)
+        defer { unsetenv(mark) }
+        var arguments = CommandLine.arguments.map { strdup($0) }
+        arguments.append(nil)
+        defer { for argument in arguments { free(argument) } }
+        var pid: pid_t = 0
+        let code = claviger_spawn(
+            ownExecutable(), arguments, environ, -1, -1, descriptors, CInt(clamping: descriptors.count), &pid)
+        guard code == 0 else { throw problem("posix_spawn", code) }
+        return pid
+    }
+
+    /// Everything up to the zero byte at the end, or until nobody writes any more: the library may have left a process
+    /// behind that holds the other end.
+    private static func read(_ descriptor: CInt, from pid: pid_t) -> [UInt8] {
+        var result: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 * 1024)
+        var isOver = false
+        while result.last != 0 {
+            var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            if poll(&entry, 1, 100) == 0 {
+                // What it wrote before it ended is in the pipe: once more after its end is enough.
+                if isOver { break }
+                isOver = WorkerEnd.way(of: pid) != nil
+                continue
+            }
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            result += buffer[..<count]
+        }
+        return result
+    }
+
+    private static func problem(_ call: String, _ code: CInt) -> ExitCode {
+        failure("\(call): \(String(cString: strerror(code)))", status: ExitStatus.configuration)
+    }
+}
