@@ -97,7 +97,9 @@ let node: [Target] = [
     room("Node", "NodeStore", ["AccessControl", "KeyProof", "StatusVocabulary", grdb]),
     room("Node", "NodeConfig", ["SecureMemory", "XKSProtocol", toml]),
     room("Node", "Observability", ["XKSProtocol", logging]),
-    room("Node", "ControlPlane", ["AdminProtocol", "HTTPServing", "StatusVocabulary", hummingbird, logging, nioCore]),
+    room(
+        "Node", "ControlPlane",
+        ["AdminProtocol", "CPlatform", "HTTPServing", "StatusVocabulary", hummingbird, logging, nioCore]),
     room(
         "Node", "Cluster",
         [

@@ -21,7 +21,7 @@ class Systemd(unittest.TestCase):
         with tempfile.TemporaryDirectory() as scratch:
             # The program is not installed where tests run.
             unit = Path(scratch) / "claviger.service"
-            unit.write_text(UNIT.read_text().replace("=/usr/bin/claviger", "=/bin/true"))
+            unit.write_text(UNIT.read_text().replace("/usr/bin/claviger", "/bin/true"))
             result = run(tool("systemd-analyze"), "verify", "--man=no", str(unit))
         self.assertEqual((result.returncode, result.stderr.strip()), (0, ""))
 
@@ -47,7 +47,15 @@ class Systemd(unittest.TestCase):
         self.assertLessEqual(
             {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"}, calls)
 
+    def test_orders_show_who_gave_them(self):
+        unit = UNIT.read_text()
+        # In a user name space of its own the node would see everybody but itself as nobody.
+        self.assertRegex(unit, r"(?m)^PrivateUsers=no$")
+        self.assertNotRegex(unit, r"(?m)^PrivateUsers=(?!no$)")
+        # As the node's user its processes may be hidden from it, and it would take the order for a library's.
+        self.assertRegex(unit, r"(?m)^ExecReload=\+/usr/bin/claviger reload ")
+
     def test_the_commands_exist(self):
         source = "".join(path.read_text() for path in (ROOT / "Sources/claviger/Commands").glob("*.swift"))
-        for command in re.findall(r"^Exec\w+=/usr/bin/claviger (\w+)", UNIT.read_text(), re.MULTILINE):
+        for command in re.findall(r"^Exec\w+=\+?/usr/bin/claviger (\w+)", UNIT.read_text(), re.MULTILINE):
             self.assertIn(f'commandName: "{command}"', source)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
 import Foundation
+import Glibc
 import StatusVocabulary
 import Synchronization
 import Testing
@@ -221,4 +222,13 @@ extension Example {
     ) -> ClusterNode.HSM {
         ClusterNode.HSM(name: name, serial: serial, model: model, state: state, drained: drained)
     }
+}
+
+/// How a node records an order of this process that says it is `claimed`'s: by the kernel's word, and beside it that one.
+func recorded(_ claimed: String) -> String {
+    guard let entry = getpwuid(getuid()), let name = entry.pointee.pw_name else {
+        return "uid-\(getuid())(claims:\(claimed))"
+    }
+    let own = String(cString: name)
+    return own == claimed ? own : "\(own)(claims:\(claimed))"
 }

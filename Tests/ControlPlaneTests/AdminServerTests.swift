@@ -115,7 +115,7 @@ import Testing
     @Test(arguments: [
         ("POST /hsm/nshield-a/drain", "drain nshield-a"), ("POST /hsm/nshield%2Da/undrain", "undrain nshield-a"),
         ("POST /key/foo/trust?hsm=a", "trust foo on a"), ("POST /key/foo%2F1/forget", "forget foo/1"),
-        ("POST /cluster/fra-2/forget?user=alice", "forget fra-2 by alice"),
+        ("POST /cluster/fra-2/forget?user=alice", "forget fra-2 by \(recorded("alice"))"),
         ("POST /key/A%20label%2F%C3%BC%3F/trust?hsm=a%26b", "trust A label/ü? on a&b"),
         ("POST /key/%2e%2E/trust?hsm=%2E", "trust .. on ."), ("POST /reload", "reload"), ("POST /drain", "drain node"),
     ])

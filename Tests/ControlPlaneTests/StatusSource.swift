@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
 import StatusVocabulary
 import Synchronization
 
@@ -128,4 +129,13 @@ enum Scene {
     ) -> ClusterNode.HSM {
         ClusterNode.HSM(name: name, serial: serial, model: "m", state: state, drained: drained)
     }
+}
+
+/// How a node records an order of this process that says it is `claimed`'s: by the kernel's word, and beside it that one.
+func recorded(_ claimed: String) -> String {
+    guard let entry = getpwuid(getuid()), let name = entry.pointee.pw_name else {
+        return "uid-\(getuid())(claims:\(claimed))"
+    }
+    let own = String(cString: name)
+    return own == claimed ? own : "\(own)(claims:\(claimed))"
 }

@@ -21,6 +21,7 @@ import Testing
         state_dir = "/state"
         drain_delay = "1s"
         event_loops = 1
+        admin_group = "one"
         [xks]
         listen = "127.0.0.1:8443"
         certificate = "/c"
@@ -93,6 +94,7 @@ import Testing
         "node.state_dir": ("\"/state\"", "\"/other\"", .restart),
         "node.drain_delay": ("drain_delay = \"1s\"", "drain_delay = \"2s\"", .restart),
         "node.event_loops": ("event_loops = 1", "event_loops = 2", .restart),
+        "node.admin_group": ("\"one\"\n", "\"two\"\n", .restart),
         "xks.listen": ("\"127.0.0.1:8443\"", "\"127.0.0.1:8444\"", .restart),
         "xks.certificate": ("\"/c\"", "\"/d\"", .reload),
         "xks.key": ("\"/k\"", "\"/l\"", .reload),

@@ -4,9 +4,12 @@ import AdminProtocol
 extension ControlAnswer {
     /// What the admin socket answers, and the methods that its path allows.
     ///
-    /// - Parameter body: `nil` when it is longer than `AdminRequest.longestBody`.
+    /// - Parameters:
+    ///   - body: `nil` when it is longer than `AdminRequest.longestBody`.
+    ///   - peer: asked once it is known that there is something to be asked.
     static func make(
-        method: String, path: String, query: String?, body: [UInt8]?, administration: any NodeAdministration
+        method: String, path: String, query: String?, body: [UInt8]?, peer: AdminCaller,
+        administration: any NodeAdministration
     ) async -> (answer: ControlAnswer, allowed: String) {
         guard let body else {
             let text = "the body is longer than \(AdminRequest.longestBody) bytes"
@@ -14,7 +17,7 @@ extension ControlAnswer {
         }
         do throws(AdminRequest.Refusal) {
             let request = try AdminRequest.parse(method: method, path: path, query: query, body: body)
-            return (await perform(request, administration), "")
+            return (await perform(request, peer, administration), "")
         } catch {
             switch error {
             case .noSuchPath:
@@ -29,6 +32,24 @@ extension ControlAnswer {
                 return (json(400, AdminReply(error: text)), "")
             }
         }
+    }
+
+    /// Carries out what the peer may order, in the name of who it is by the kernel's word, and records it.
+    private static func perform(
+        _ request: AdminRequest, _ caller: AdminCaller, _ administration: any NodeAdministration
+    ) async -> ControlAnswer {
+        guard let peer = await caller.peer() else {
+            return json(403, AdminReply(error: "the system does not tell who gives this order"))
+        }
+        if case .blockOnly(let reason) = peer.right, !request.isOfBlocking {
+            caller.record(request, by: "uid-\(peer.user)", peer, status: 403)
+            return json(403, AdminReply(error: "refused: \(reason)"))
+        }
+        guard request.orderWords != nil else { return await perform(request, administration) }
+        let author = await caller.author(of: request, peer)
+        let answer = await perform(request.by(author), administration)
+        caller.record(request, by: author, peer, status: answer.status)
+        return answer
     }
 
     private static func perform(

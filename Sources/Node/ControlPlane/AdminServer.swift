@@ -6,7 +6,8 @@ import Logging
 import NIOCore
 
 /// The listener for the command line on the same host: HTTP on the Unix socket `admin.sock` in the state directory.
-/// A client that can open the socket can give every order, so the socket is its owner's alone (mode 0600).
+/// Who can open the socket gives orders: it is its owner's alone (mode 0600), or a group's too (0660). From processes that
+/// this node has started it takes orders to block only, and each order is recorded under who the kernel says gave it.
 package final class AdminServer: Sendable {
     /// Where it listens.
     package let path: String
@@ -25,9 +26,11 @@ package final class AdminServer: Sendable {
     /// - Parameters:
     ///   - stateDirectory: an absolute path of at most 87 bytes, which exists and can be written.
     ///   - administration: asked at each request, on any thread.
+    ///   - group: those of this group may give orders, too. Where the node's user may not give the socket to it, it is its
+    ///     owner's alone, and that is logged.
     ///   - eventLoopGroup: where connections live; NIO's shared threads by default.
     package static func start(
-        stateDirectory: String, administration: any NodeAdministration, logger: Logger,
+        stateDirectory: String, administration: any NodeAdministration, group: String? = nil, logger: Logger,
         eventLoopGroup: (any EventLoopGroup)? = nil
     ) async throws -> AdminServer {
         var socket = try await AdminSocket(stateDirectory: stateDirectory)
@@ -35,12 +38,13 @@ package final class AdminServer: Sendable {
         do {
             application = try await RunningApplication.start(
                 at: .unixDomainSocket(path: socket.stagingPath), logger: logger, eventLoopGroup: eventLoopGroup
-            ) { (request, _: BasicRequestContext) in
+            ) { (request, context: AdminContext) in
                 let method = request.method.rawValue
                 let body = try? await request.body.collect(upTo: AdminRequest.longestBody)
                 let (answer, allowed) = await ControlAnswer.make(
                     method: method, path: request.uri.path, query: request.uri.query,
-                    body: body.map { Array($0.readableBytesView) }, administration: administration)
+                    body: body.map { Array($0.readableBytesView) },
+                    peer: AdminCaller(channel: context.channel, logger: logger), administration: administration)
                 return Response(answer, to: method, allowed: allowed)
             }
         } catch {
@@ -48,7 +52,10 @@ package final class AdminServer: Sendable {
             throw error
         }
         do {
-            try socket.publish()
+            let problem = try socket.publish(group: group)
+            if let problem {
+                logger.error("admin_group is not given the admin socket", metadata: ["reason": "\(problem)"])
+            }
         } catch {
             await application.stop()
             socket.abandon()
@@ -65,4 +72,40 @@ package final class AdminServer: Sendable {
 
     /// Returns when the server has been stopped; throws when it ended by itself.
     package func wait() async throws { try await application.wait() }
+}
+
+/// A request's context: it knows its connection, and so who is at the other end.
+private struct AdminContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        channel = source.channel
+    }
+}
+
+/// Who gives an order, and the record of it.
+struct AdminCaller: Sendable {
+    let channel: any Channel
+    let logger: Logger
+
+    func peer() async -> AdminPeer? { await AdminPeer.of(channel) }
+
+    /// The user's name, and beside it what the command says of it.
+    func author(of request: AdminRequest, _ peer: AdminPeer) async -> String {
+        AdminPeer.author(
+            await AdminPeer.name(of: peer.user, on: channel.eventLoop), user: peer.user, claimed: request.claimedUser,
+            longest: OrderBody.longestUser)
+    }
+
+    /// The audit trail of orders, refused ones too.
+    func record(_ request: AdminRequest, by author: String, _ peer: AdminPeer, status: Int) {
+        logger.notice(
+            "order",
+            metadata: [
+                "order": "\(request.orderWords ?? "read")", "by": "\(author)", "uid": "\(peer.user)",
+                "pid": "\(peer.process)", "status": "\(status)",
+            ])
+    }
 }

@@ -71,13 +71,16 @@ struct AdminSocket {
         stagingPath = staging + "/s"
     }
 
-    /// Puts the bound socket in its place, for its owner alone, and gives the lock back.
-    mutating func publish() throws(AdminSocketError) {
+    /// Puts the bound socket in its place, for its owner and the group, and gives the lock back. Returns why the group cannot
+    /// use it, where that is so: it is its owner's alone then.
+    mutating func publish(group: String?) throws(AdminSocketError) -> String? {
         guard chmod(stagingPath, 0o600) == 0 else { throw Self.failure("chmod", stagingPath) }
+        let problem = group.flatMap { AdminGroup.admit($0, to: stagingPath) }
         identity = Self.identity(of: stagingPath)
         guard rename(stagingPath, path) == 0 else { throw Self.failure("rename", path) }
         rmdir(staging)
         close(lock)
+        return problem
     }
 
     /// Leaves nothing behind of what could not be published, and gives the lock back.

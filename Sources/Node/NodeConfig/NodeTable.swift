@@ -13,10 +13,14 @@ package struct NodeIdentitySettings: Sendable, Equatable {
     package var drainDelay: Duration
     /// Threads that serve requests, 1 to 64; `nil` leaves it to the number of processors.
     package var eventLoops: Int?
+    /// Whose members may give orders besides root and the node's user; `nil`: nobody.
+    package var adminGroup: String?
 
     package init(
-        id: String, site: String, stateDirectory: String, drainDelay: Duration = .zero, eventLoops: Int? = nil
+        id: String, site: String, stateDirectory: String, drainDelay: Duration = .zero, eventLoops: Int? = nil,
+        adminGroup: String? = nil
     ) {
+        self.adminGroup = adminGroup
         self.id = id
         self.site = site
         self.stateDirectory = stateDirectory
@@ -51,7 +55,13 @@ enum NodeKeys {
         "Threads that read requests, check them and write the answers. The calls into the HSMs' libraries have threads of "
             + "their own, in other processes.",
         cost: "With as many as processors they displace those threads: measured on two, a request costs 6 % more.")
-    static let all = [id, site, stateDirectory, drainDelay.key, eventLoops]
+    static let adminGroup = ConfigurationKey(
+        "admin_group", "string, 1 to 32 of `A-Z a-z 0-9 . _ -`", standard: "none",
+        "A group of the host whose members may give orders to the node, besides root and the node's own user: the admin "
+            + "socket is that group's too (0660), and the group may pass through `state_dir` (0710). The node's user must "
+            + "be in it. Members who cannot read this file name the node by `--state-dir`.",
+        cost: "Whoever is in it can do all that `claviger` commands can: lift blocks, trust keys, end the node.")
+    static let all = [id, site, stateDirectory, drainDelay.key, eventLoops, adminGroup]
 }
 
 extension TableReader {
@@ -64,7 +74,11 @@ extension TableReader {
             stateDirectory: directory ?? NodeIdentitySettings.standardStateDirectory,
             drainDelay: isClustered && !has(NodeKeys.drainDelay.key)
                 ? NodeKeys.clusterDrainDelay : duration(NodeKeys.drainDelay),
-            eventLoops: integer(NodeKeys.eventLoops, range: NodeKeys.eventLoopRange))
+            eventLoops: integer(NodeKeys.eventLoops, range: NodeKeys.eventLoopRange),
+            adminGroup: text(
+                NodeKeys.adminGroup, required: nil, "must be 1 to 32 of A-Z a-z 0-9 . _ -",
+                fix: "write the name of a group, such as \"claviger-admin\""
+            ) { (1...32).contains($0.utf8.count) && SettingName.isIdentifier($0) })
     }
 
     /// A name that people give to a thing and that appears in logs, paths and status.

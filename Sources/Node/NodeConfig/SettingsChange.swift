@@ -21,6 +21,7 @@ extension NodeSettings {
             Setting("node.state_dir") { $0.node.stateDirectory },
             Setting("node.drain_delay") { $0.node.drainDelay },
             Setting("node.event_loops") { $0.node.eventLoops },
+            Setting("node.admin_group") { $0.node.adminGroup },
             Setting("xks.listen") { $0.xks.listen },
             Setting("xks.plaintext") { $0.xks.protection == .plaintext },
             Setting("xks.max_plaintext_bytes") { $0.xks.maxPlaintextBytes },

@@ -19,10 +19,13 @@ final class AdminListener: Sendable {
 
     private let stateDirectory: String
     private let administration: any NodeAdministration
+    private let group: String?
     private let logger: Logger
     private let state = Mutex(State())
 
-    init(stateDirectory: String, administration: any NodeAdministration, logger: Logger) {
+    /// - Parameter group: may give orders besides the node's user and root.
+    init(stateDirectory: String, administration: any NodeAdministration, group: String?, logger: Logger) {
+        self.group = group
         self.stateDirectory = stateDirectory
         self.administration = administration
         self.logger = logger
@@ -39,7 +42,7 @@ final class AdminListener: Sendable {
         while !Task.isCancelled {
             do {
                 let server = try await AdminServer.start(
-                    stateDirectory: stateDirectory, administration: administration, logger: logger)
+                    stateDirectory: stateDirectory, administration: administration, group: group, logger: logger)
                 let isLate = state.withLock { state in
                     if !state.isStopping { state.server = server }
                     return state.isStopping

@@ -79,7 +79,7 @@ final class NodeRuntime: Sendable {
         let admin = AdminListener(
             stateDirectory: settings.node.stateDirectory,
             administration: Administration(components: components, reloader: reloader, signals: signals),
-            logger: components.logger)
+            group: settings.node.adminGroup, logger: components.logger)
         admin.start()
         let bound = NodeConfig.ListenAddress(host: address.host, port: control.port)
         return NodeRuntime(

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "children.h"
+#include "peers.h"
 #include "sandbox.h"
 
 /// Starts the program at `path`, in a process group of its own, with `descriptors[0..<count]` as its descriptors 3, 4, …
