@@ -87,6 +87,20 @@ import XKSProtocol
         #expect(decrypt.ciphertextMetadata == nil)
     }
 
+    /// Was refused, though `null` for an optional field of requestMetadata was not.
+    @Test func takesNullForAnOptionalFieldThatIsLeftOut() throws {
+        let encrypt = value(of: read(EncryptRequest.self, Sample.encrypt("additionalAuthenticatedData", "null")))
+        #expect(encrypt != nil && encrypt?.additionalAuthenticatedData == nil)
+        let plain = Sample.encrypt("ciphertextDataIntegrityValueAlgorithm", "null")
+        #expect(value(of: read(EncryptRequest.self, plain))?.wantsIntegrityValue == false)
+        for name in ["additionalAuthenticatedData", "ciphertextMetadata"] {
+            let decrypt = value(of: read(DecryptRequest.self, Sample.decrypt(name, "null")))
+            #expect(decrypt != nil && error(of: read(DecryptRequest.self, Sample.decrypt(name, "nul"))) != nil)
+            #expect((decrypt?.additionalAuthenticatedData == nil) == (name == "additionalAuthenticatedData"))
+            #expect((decrypt?.ciphertextMetadata == nil) == (name == "ciphertextMetadata"))
+        }
+    }
+
     @Test func tellsEmptyFromAbsent() throws {
         let encrypt = Sample.encrypt("additionalAuthenticatedData", "\"\"")
         #expect(value(of: read(EncryptRequest.self, encrypt))?.additionalAuthenticatedData?.count == 0)
@@ -104,7 +118,7 @@ import XKSProtocol
 
     @Test func refusesWrongValues() {
         let cases: [String] = [
-            "1", "null", "true", "[]", "{}", "[\"AAAA\"]", "\"AAA\"", "\"A A=\"", "\"AB==\"", "\"-_-_\"",
+            "1", "nil", "true", "[]", "{}", "[\"AAAA\"]", "\"AAA\"", "\"A A=\"", "\"AB==\"", "\"-_-_\"",
         ]
         for json in cases {
             for (name, _) in Sample.encryptFields {
@@ -116,6 +130,15 @@ import XKSProtocol
                 #expect(
                     error(of: read(DecryptRequest.self, Sample.decrypt(name, json)))?.name == .validation, "\(name)")
             }
+        }
+    }
+
+    @Test func refusesNullForARequiredField() {
+        for name in ["requestMetadata", "plaintext", "encryptionAlgorithm"] {
+            #expect(error(of: read(EncryptRequest.self, Sample.encrypt(name, "null")))?.name == .validation, "\(name)")
+        }
+        for name in ["ciphertext", "encryptionAlgorithm", "initializationVector", "authenticationTag"] {
+            #expect(error(of: read(DecryptRequest.self, Sample.decrypt(name, "null")))?.name == .validation, "\(name)")
         }
     }
 

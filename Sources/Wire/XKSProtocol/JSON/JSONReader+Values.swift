@@ -26,6 +26,14 @@ extension JSONReader {
         return true
     }
 
+    /// Reads the value of a field that may be left out. Some senders write `null` for what they leave out: it is not there.
+    mutating func readUnlessNull<Value>(
+        _ read: (inout JSONReader) throws(XKSError) -> Value
+    ) throws(XKSError) -> Value? {
+        if try takeNull() { return nil }
+        return try read(&self)
+    }
+
     /// Reads a string that must be `word`.
     mutating func readConstant(_ word: StaticString) throws(XKSError) {
         let token = try scanString()

@@ -43,9 +43,13 @@ package struct DecryptRequest: XKSRequest {
             case .authenticationTag:
                 tag = try reader.readAuthenticationTag()
             case .ciphertextMetadata:
-                ciphertextMetadata = try reader.readBytes(atMost: XKSLimits.ciphertextMetadataBytes)
+                ciphertextMetadata = try reader.readUnlessNull { (reader: inout JSONReader) throws(XKSError) in
+                    try reader.readBytes(atMost: XKSLimits.ciphertextMetadataBytes)
+                }
             case .additionalAuthenticatedData:
-                additionalData = try reader.readData(atMost: limits.additionalDataBytes, mayBeEmpty: true)
+                additionalData = try reader.readUnlessNull { (reader: inout JSONReader) throws(XKSError) in
+                    try reader.readData(atMost: limits.additionalDataBytes, mayBeEmpty: true)
+                }
             case .encryptionAlgorithm:
                 algorithm = try reader.readConstant("AES_GCM")
             }

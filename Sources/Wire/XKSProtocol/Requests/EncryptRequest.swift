@@ -32,12 +32,16 @@ package struct EncryptRequest: XKSRequest {
             case .plaintext:
                 plaintext = try reader.readData(atMost: limits.dataBytes, mayBeEmpty: false)
             case .additionalAuthenticatedData:
-                additionalData = try reader.readData(atMost: limits.additionalDataBytes, mayBeEmpty: true)
+                additionalData = try reader.readUnlessNull { (reader: inout JSONReader) throws(XKSError) in
+                    try reader.readData(atMost: limits.additionalDataBytes, mayBeEmpty: true)
+                }
             case .encryptionAlgorithm:
                 algorithm = try reader.readConstant("AES_GCM")
             case .ciphertextDataIntegrityValueAlgorithm:
-                try reader.readConstant("SHA_256")
-                wantsIntegrityValue = true
+                wantsIntegrityValue =
+                    try reader.readUnlessNull { (reader: inout JSONReader) throws(XKSError) in
+                        try reader.readConstant("SHA_256")
+                    } != nil
             }
         }
         self.metadata = try required(metadata.take(), Field.requestMetadata)
