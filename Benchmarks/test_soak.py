@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import soak  # noqa: E402
 import soak_judgement  # noqa: E402
+import soak_load  # noqa: E402
 
 
 def line(per_hour, seconds=1_800, level=50.0, noise=0.0, begin=0.0, seed=1):
@@ -74,6 +75,16 @@ class JudgementTests(unittest.TestCase):
         self.assertIn("1 × encrypt: 500", missed[0])
         self.assertEqual(
             soak_judgement.misses([], 60, {}, {}), ["no request was sent"])
+
+    def test_each_kind_has_the_answer_that_it_must_have(self):
+        for kind, good, bad in (
+                ("encrypt", 200, 500), ("health", 200, soak_load.UNTOLD), ("unsigned", 401, 200),
+                ("spoiled", 400, 200), ("spoiled", 503, "no answer"), ("decrypt", 200, "another plaintext")):
+            outcomes = soak_load.Outcomes()
+            outcomes.note(kind, good, 0.3)
+            self.assertEqual(dict(outcomes.counts), {"requests": 1, "late": 1}, kind)
+            outcomes.note(kind, bad, 0.0)
+            self.assertEqual(outcomes.counts["failed"], 1, kind)
 
     def test_this_process_can_be_looked_at(self):
         held = soak.look(os.getpid())
