@@ -25,7 +25,7 @@ extension EndToEnd {
             node.log.filter { $0.message == "order" && $0["order"] == order }
         }
 
-        /// With 16631be a library lifted every block, as whoever it liked, and ended the node.
+        /// With 16631be it had a key trusted, drained the HSM and ended the node; whatever it asked was done.
         @Test(
             "the processes of a library block, and are refused all else, wherever they flee",
             arguments: ["", "setsid ", "sandbox off"])
@@ -64,6 +64,7 @@ extension EndToEnd {
                 ])
             let block: LogEntry = try eventually("the block is recorded") { orders(node, "block").first }
             #expect(block["by"] == "root(claims:alice)" || geteuid() != 0)
+            #expect(block["from"] == "a process of this node's own, or one that is hidden from it")
             let refused: LogEntry = try eventually("the lift is recorded") { orders(node, "unblock").first }
             #expect(refused["status"] == "403" && refused["uid"] == "\(geteuid())" && refused["pid"] != nil)
             // Who is no descendant can do it.
@@ -88,7 +89,7 @@ extension EndToEnd {
             }
             for order in ["block", "unblock", "reload", "hsm drain hsm-1", "hsm undrain hsm-1"] {
                 let line: LogEntry = try eventually("\(order) is recorded") { orders(node, order).first }
-                #expect(line["uid"] == "\(geteuid())" && line["status"] == "200")
+                #expect(line["uid"] == "\(geteuid())" && line["status"] == "200" && line["from"] == nil)
                 guard geteuid() == 0 else { continue }
                 // Only orders that have an author in their record carry what the command claims.
                 #expect(["root", "root(claims:mallory)"].contains(line["by"]), "\(line.line)")

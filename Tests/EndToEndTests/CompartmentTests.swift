@@ -44,7 +44,7 @@ extension EndToEnd {
             try #require(try op.status().hsm("hsm-1")?.compartment)
         }
 
-        /// With 16631be everything was within its reach: all names were found.
+        /// With 16631be it read the configuration, the database, PIN and secret, made a file and could signal the node.
         @Test("it reads what it always read, but nothing of the node's, makes nothing there, and signals nobody")
         func standard() throws {
             let configuration = try configuration()

@@ -101,11 +101,11 @@ struct AdminCaller: Sendable {
 
     /// The audit trail of orders, refused ones too.
     func record(_ request: AdminRequest, by author: String, _ peer: AdminPeer, status: Int) {
-        logger.notice(
-            "order",
-            metadata: [
-                "order": "\(request.orderWords ?? "read")", "by": "\(author)", "uid": "\(peer.user)",
-                "pid": "\(peer.process)", "status": "\(status)",
-            ])
+        var metadata: Logger.Metadata = [
+            "order": "\(request.orderWords ?? "read")", "by": "\(author)", "uid": "\(peer.user)",
+            "pid": "\(peer.process)", "status": "\(status)",
+        ]
+        if peer.right != .all { metadata["from"] = "a process of this node's own, or one that is hidden from it" }
+        logger.notice("order", metadata: metadata)
     }
 }
