@@ -23,9 +23,6 @@ import Testing
         let file = directory + "/a"
         try PrivateFiles.write("first", to: file)
         #expect(try mode(file) == 0o600)
-        // What an interrupted write left, open to all: it is neither kept nor are its permissions.
-        try Data("partial".utf8).write(to: URL(fileURLWithPath: file + ".partial"))
-        #expect(chmod(file + ".partial", 0o666) == 0)
         try PrivateFiles.write("second", to: file)
         #expect(try PrivateFiles.read(file)?.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } == "second")
         #expect(try mode(file) == 0o600)
@@ -34,12 +31,24 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["a"])
     }
 
-    @Test func aLinkInThePlaceOfThePartialFileIsNotFollowed() throws {
-        try Data("mine".utf8).write(to: URL(fileURLWithPath: directory + "/other"))
-        try FileManager.default.createSymbolicLink(
-            atPath: directory + "/a.partial", withDestinationPath: directory + "/other")
+    /// 16631be wrote the content into the file that somebody had prepared under the name `a.partial`: who had it open
+    /// read a key there.
+    @Test func whatSomebodyHasPreparedIsNotWrittenTo() throws {
+        let prepared = directory + "/a.partial"
+        try Data("prepared".utf8).write(to: URL(fileURLWithPath: prepared))
+        #expect(chmod(prepared, 0o666) == 0)
+        let open = try FileHandle(forReadingFrom: URL(fileURLWithPath: prepared))
+        try PrivateFiles.write("secret", to: directory + "/a")
+        #expect(try open.readToEnd() == Data("prepared".utf8))
+        #expect(try String(contentsOfFile: prepared, encoding: .utf8) == "prepared")
+        #expect(try mode(directory + "/a") == 0o600)
+        #expect(try Set(FileManager.default.contentsOfDirectory(atPath: directory)) == ["a", "a.partial"])
+    }
+
+    @Test func whatCannotBeMovedIntoItsPlaceLeavesNothing() throws {
+        try FileManager.default.createDirectory(atPath: directory + "/a/b", withIntermediateDirectories: true)
         #expect(throws: PrivateFileError.self) { try PrivateFiles.write("x", to: directory + "/a") }
-        #expect(try String(contentsOfFile: directory + "/other", encoding: .utf8) == "mine")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["a"])
     }
 
     @Test func whatIsMissingIsNothingAndWhatIsTooLargeAnError() throws {
@@ -48,7 +57,7 @@ import Testing
         let failure = #expect(throws: PrivateFileError.self) { try PrivateFiles.read(directory + "/large") }
         #expect(failure?.description.contains(directory + "/large") == true)
         let missing = #expect(throws: PrivateFileError.self) { try PrivateFiles.write("x", to: directory + "/b/c") }
-        #expect(missing?.description.contains("/b/c.partial: No such file or directory.") == true)
+        #expect(missing?.description.contains("/b/c.partial-") == true)
     }
 
     @Test func aDirectoryIsHeldWhileItIsWorkedIn() throws {

@@ -33,16 +33,27 @@ package enum PrivateFiles {
 
     /// Replaces the file in one step: after a crash there is the old content or the new one.
     package static func write(_ content: SecretBytes, to path: String, mode: mode_t = 0o600) throws {
-        let partial = path + ".partial"
-        let descriptor = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw failure("create the file", partial) }
+        let (partial, descriptor) = try createPartial(of: path)
         do {
             defer { close(descriptor) }
             guard fchmod(descriptor, mode) == 0 else { throw failure("set the mode of", partial) }
             try writeAll(content, to: descriptor, named: partial)
             guard fsync(descriptor) == 0 else { throw failure("write", partial) }
+            try rename(partial, to: path)
+        } catch {
+            unlink(partial)
+            throw error
         }
-        try rename(partial, to: path)
+    }
+
+    /// A new file of this process's own, under a name that nobody can have prepared: who may write to the directory, and
+    /// whose file lies there under a known name, would be given the content.
+    private static func createPartial(of path: String) throws -> (name: String, descriptor: Int32) {
+        var generator = SystemRandomNumberGenerator()
+        let partial = "\(path).partial-\(String(generator.next(), radix: 16))"
+        let descriptor = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw failure("create the file", partial) }
+        return (partial, descriptor)
     }
 
     package static func write(_ text: String, to path: String, mode: mode_t = 0o600) throws {
