@@ -44,6 +44,8 @@ let base: [Target] = [
     room("Base", "ConnectionLimits"),
     room("Base", "SecureMemory"),
     room("Base", "PrivateFiles", ["SecureMemory"]),
+    room("Base", "TLSFacts"),
+    room("Base", "TLSLinks", ["TLSFacts", nioCore]),
     room("Base", "HTTPServing", [hummingbird, hummingbirdCore, lifecycle, logging, nioCore]),
 ]
 
@@ -85,8 +87,9 @@ let node: [Target] = [
     room(
         "Node", "XKSListener",
         [
-            "ConnectionLimits", "SecureMemory", "XKSProtocol", logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL,
-            nioTLS,
+            "ConnectionLimits", "SecureMemory", "TLSFacts", "TLSLinks", "XKSProtocol", logging, nioCore, nioPosix,
+            nioHTTP1,
+            nioHTTP2, nioSSL, nioTLS,
         ]),
     room(
         "Node", "XKSService",
@@ -94,24 +97,28 @@ let node: [Target] = [
             "AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "StatusVocabulary",
             "XKSProtocol", crypto,
         ]),
-    room("Node", "NodeStore", ["AccessControl", "KeyProof", "StatusVocabulary", grdb]),
-    room("Node", "NodeConfig", ["SecureMemory", "XKSProtocol", toml]),
+    room("Node", "NodeStore", ["AccessControl", "KeyProof", "PrivateFiles", "StatusVocabulary", grdb]),
+    room("Node", "NodeConfig", ["CPlatform", "PrivateFiles", "SecureMemory", "TLSFacts", "XKSProtocol", toml]),
     room("Node", "Observability", ["XKSProtocol", logging]),
     room(
         "Node", "ControlPlane",
-        ["AdminProtocol", "CPlatform", "HTTPServing", "StatusVocabulary", hummingbird, logging, nioCore]),
+        [
+            "AdminProtocol", "CPlatform", "HTTPServing", "PrivateFiles", "StatusVocabulary", hummingbird, logging,
+            nioCore,
+        ]),
     room(
         "Node", "Cluster",
         [
-            "AccessControl", "Gossip", "HTTPServing", "SecureMemory", "XKSProtocol", httpTypes, hummingbird,
-            hummingbirdCore, logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS, x509, asn1,
+            "AccessControl", "Gossip", "HTTPServing", "PrivateFiles", "SecureMemory", "TLSFacts", "TLSLinks",
+            "XKSProtocol", httpTypes,
+            hummingbird, hummingbirdCore, logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS, x509, asn1,
         ]),
 ]
 
 /// What people use beside a running node.
 let tools: [Target] = [
     room("Tools", "AdminClient", ["AdminProtocol", "StatusVocabulary", asyncHTTPClient, nioCore, nioHTTP1, nioPosix]),
-    room("Tools", "ClusterCertificates", ["PrivateFiles", "SecureMemory", x509, asn1, crypto]),
+    room("Tools", "ClusterCertificates", ["PrivateFiles", "SecureMemory", "TLSFacts", x509, asn1, crypto]),
     room("Tools", "KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
     room(
         "Tools", "DevEnvironment",
@@ -180,9 +187,9 @@ let roomTests: [Target] = [
     tests(
         "ClusterTests",
         [
-            "AccessControl", "Cluster", "ClusterCertificates", "Gossip", "SecureMemory", "XKSProtocol", logging,
-            nioCore,
-            nioPosix,
+            "AccessControl", "Cluster", "ClusterCertificates", "Gossip", "SecureMemory", "TLSFacts", "XKSProtocol",
+            logging,
+            nioCore, nioPosix, nioSSL,
         ]),
     .testTarget(
         name: "CompatibilityTests",
@@ -192,6 +199,7 @@ let roomTests: [Target] = [
         ],
         exclude: ["README.md", "Recorded", "Today"], swiftSettings: strict),
     tests("ClusterCertificatesTests", ["ClusterCertificates", "SecureMemory", x509]),
+    tests("TLSFactsTests", ["Chance", "SeededRandom", "TLSFacts", "TLSLinks"]),
     tests("PrivateFilesTests", ["PrivateFiles", "SecureMemory"]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),
     tests("SecondOpinionTests", ["Chance", "LaneProtocol", "SecondOpinion", "SeededRandom"]),
@@ -205,7 +213,10 @@ let roomTests: [Target] = [
         "HSMPoolTests", ["HSMPool", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", logging, nioCore, nioPosix]),
     tests(
         "XKSListenerTests",
-        ["Chance", "SecureMemory", "SeededRandom", "XKSListener", "XKSProtocol", logging, nioCore, nioPosix]),
+        [
+            "Chance", "SecureMemory", "SeededRandom", "TLSFacts", "XKSListener", "XKSProtocol", logging, nioCore,
+            nioPosix, nioSSL,
+        ]),
     tests(
         "XKSServiceTests",
         [
@@ -217,7 +228,7 @@ let roomTests: [Target] = [
     tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
     tests(
         "NodeConfigTests",
-        ["Chance", "LaneProtocol", "NodeConfig", "SecureMemory", "SeededRandom", "StatusVocabulary"]),
+        ["Chance", "LaneProtocol", "NodeConfig", "SecureMemory", "SeededRandom", "StatusVocabulary", "TLSFacts"]),
     .testTarget(
         name: "FuzzReplayTests", dependencies: ["FuzzTargets"], exclude: ["Corpus"], swiftSettings: strict),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
@@ -270,8 +281,8 @@ let package = Package(
                 "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker", "KeyProof",
                 "KeyStoreCredentials",
                 "LaneProtocol", "NodeConfig", "NodeStore", "Observability", "PKCS11", "PrivateFiles", "Routing",
-                "SecureMemory", "SigV4", "StatusVocabulary", "XKSListener", "XKSProtocol", "XKSService", argumentParser,
-                asyncHTTPClient, crypto, logging, nioCore, nioPosix,
+                "SecureMemory", "SigV4", "StatusVocabulary", "TLSFacts", "TLSLinks", "XKSListener", "XKSProtocol",
+                "XKSService", argumentParser, asyncHTTPClient, crypto, logging, nioCore, nioPosix,
             ],
             swiftSettings: strict)
     ] + [faultyModule, preloadedFaults, seededRandom, virtualTime, fuzzTargets] + fuzzer + roomTests + wholeTests
