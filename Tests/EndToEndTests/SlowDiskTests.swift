@@ -51,6 +51,29 @@ extension EndToEnd {
             #expect(again.isSuccess, "\(again)")
         }
 
+        /// With 16631be and 30 s, the first answer came after 60 s, and the end took 90 s.
+        @Test("a disk that takes 30 s for each write keeps no node from serving, nor from ending")
+        func startAndStop() throws {
+            let disk = try SlowDisk()
+            var configuration = try ServeConfiguration(from: try sharedNode())
+            configuration.stateDirectory = configuration.scratch.file("node")
+            configuration.set("drain_delay", "\"0s\"", in: "[node]")
+            let first = try Node.serve(configuration, activeHSMs: 2, environment: disk.environment)
+            #expect(try XKSClient(first).encrypt([1]).status == 200)
+            #expect(try first.stop() == .exited(0))
+            try disk.set(milliseconds: 30_000)
+            let start = ContinuousClock.now
+            let node = try Node.serve(configuration, activeHSMs: 2, environment: disk.environment)
+            try eventually("it serves", within: 20) { try XKSClient(node).encrypt([1]).status == 200 }
+            #expect(ContinuousClock.now - start < .seconds(12), "\(ContinuousClock.now - start)")
+            // Something is to be written when it ends.
+            #expect(try Operator(configuration).call("hsm", "drain", "hsm-1").isSuccess)
+            let end = ContinuousClock.now
+            #expect(try node.stop() == .exited(0))
+            #expect(ContinuousClock.now - end < .seconds(14), "\(ContinuousClock.now - end)")
+            #expect(node.process.errors.contains("the store was not closed in time"))
+        }
+
         /// With 16631be the command took as long as the disk, and said nothing of it.
         @Test("an HSM is drained though the disk takes its time, and that is said")
         func drain() throws {

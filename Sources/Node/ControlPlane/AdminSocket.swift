@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import PrivateFiles
 
 /// Why the admin socket cannot be served, in a sentence for an operator.
 package enum AdminSocketError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -19,8 +20,16 @@ package enum AdminSocketError: Error, Sendable, Equatable, CustomStringConvertib
         case .notASocket(let path): "\(path) is in the way and is no socket: move it away"
         case .directoryTooLong(let path, let limit):
             "\(path) is too long for a socket in it: choose a state_dir of at most \(limit) bytes"
-        case .system(let call, let path, let code): "\(path): \(call): \(String(cString: strerror(code)))"
+        case .system(let call, let path, let code):
+            "\(path): \(call): \(String(cString: strerror(code)))" + (Self.foreign(path, code).map { "; \($0)" } ?? "")
         }
+    }
+
+    /// Whose files keep this process out; `nil` where it is something else.
+    private static func foreign(_ path: String, _ code: Int32) -> String? {
+        guard code == EACCES || code == EPERM else { return nil }
+        let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        return Ownership.flaw(of: [path, directory], in: directory)
     }
 }
 

@@ -4,8 +4,8 @@ import GRDB
 
 // The ledger that keeps the processes of a host within a token's sessions.
 extension NodeStore {
-    /// Asks for sessions of a token, and reports how many this process holds. Blocks for one transaction: not for event
-    /// loops. Ask again every few seconds, at once after having closed lanes that were not granted, and when the
+    /// Asks for sessions of a token, and reports how many this process holds. Blocks for one transaction, for a second
+    /// at most: not for event loops. Ask again every few seconds, at once after having closed lanes that were not granted, and when the
     /// store's health is `.ok` again: each call is answered by what the others have said until then.
     ///
     /// - Parameters:
@@ -17,7 +17,7 @@ extension NodeStore {
     package func claimLanes(
         token: String, wanted: Int, floor: Int, limit: Int?, holding: Int, process: ProcessIdentity = .current
     ) -> LaneClaim {
-        let claim = queue.sync { () -> LaneClaim? in
+        let claim = onQueue { [self] () -> LaneClaim? in
             guard health.isOK else { return nil }
             return attempt { () throws(StoreError) in
                 try self.writer.write(durable: false) { db in
@@ -26,12 +26,13 @@ extension NodeStore {
                 }
             }
         }
-        return claim ?? LaneClaim(granted: min(max(0, wanted), max(0, limit ?? .max)), limit: limit, isRecorded: false)
+        return (claim ?? nil)
+            ?? LaneClaim(granted: min(max(0, wanted), max(0, limit ?? .max)), limit: limit, isRecorded: false)
     }
 
     /// Gives all sessions of a token back. Blocks for one transaction.
     package func releaseLanes(token: String, process: ProcessIdentity = .current) {
-        queue.sync {
+        _ = onQueue { [self] in
             guard health.isOK else { return }
             _ = attempt { () throws(StoreError) in
                 try self.writer.write(durable: false) { try LaneLedger($0).release(token: token, process: process) }

@@ -2,7 +2,7 @@
 import Dispatch
 import GRDB
 
-// Reading blocks for the time of a write and a read: not for event loops.
+// Reading blocks for the time of a write and a read, for a second at most: not for event loops.
 extension NodeStore {
     /// The canaries, by label. While the store fails, those that memory knows; so do all readers.
     package func canaries() -> [StoredCanary] {
@@ -36,7 +36,7 @@ extension NodeStore {
 
     /// Everything known: what the file says, and what it lacks.
     func known() -> StoreMemory {
-        queue.sync {
+        let read = onQueue { [self] in
             if health.isOK, flush(durable: false, evenIfEmpty: false) {
                 let limit = settings.transitionsInMemory
                 let news = attempt { () throws(StoreError) in
@@ -51,5 +51,6 @@ extension NodeStore {
             }
             return state.withLock { $0.memory }
         }
+        return read ?? state.withLock { $0.memory }
     }
 }

@@ -35,11 +35,13 @@ package final class NodeStore: @unchecked Sendable {
     let writer: StoreWriter
     /// Of the list that was last read or written.
     var blockHead: BlockHead?
+    /// Nobody waits for the queue: it has been late, and has not caught up since.
+    let isLate = Atomic(false)
     /// A file's contents were taken over, of the file itself or of a copy.
     var hasAdopted = false
 
     /// Opens the store of a state directory, which is made (0700) unless it is there. Blocks while the file is opened,
-    /// checked and migrated; never fails: look at `health`.
+    /// checked and migrated, for 10 s at most; never fails: look at `health`. What is read later is taken over then.
     ///
     /// - Parameters:
     ///   - isClustered: whether the node belongs to a cluster: a new one then waits for its block list.
@@ -50,7 +52,9 @@ package final class NodeStore: @unchecked Sendable {
         onHealth: @escaping @Sendable (StoreHealth) -> Void = { _ in }
     ) -> NodeStore {
         let store = NodeStore(directory, isClustered, settings, onHealth)
-        _ = store.queue.sync { store.flush(durable: false, evenIfEmpty: true) }
+        // Reading needs no write that lasts, so that a slow disk keeps nobody from serving by what the file says.
+        _ = store.onQueue(within: openTime) { store.attempt { () throws(StoreError) in } != nil }
+        _ = store.onQueue { store.flush(durable: false, evenIfEmpty: true) }
         store.lookForOthers()
         return store
     }
@@ -157,14 +161,21 @@ package final class NodeStore: @unchecked Sendable {
         }
     }
 
-    /// Writes what is not written yet, and closes the file. Blocks. What is recorded afterwards is not written.
-    package func close() {
-        queue.sync {
+    /// Writes what is not written yet, and closes the file. Blocks, for `closeSeconds` at most. What is recorded
+    /// afterwards is not written.
+    ///
+    /// - Returns: false where the disk was not done in time. The file is whole all the same: it is as after a loss of
+    ///   power, and orders say by themselves when they are on the disk.
+    @discardableResult
+    package func close() -> Bool {
+        isLate.store(false, ordering: .relaxed)
+        return onQueue(within: .seconds(Self.closeSeconds)) { [self] in
             flush(durable: true, evenIfEmpty: false)
             countInMarker()
             state.withLock { $0.isClosed = true }
             writer.close()
-        }
+            return true
+        } ?? false
     }
 
     // MARK: On the queue

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import GRDB
 import Glibc
+import PrivateFiles
 
 /// Why the store cannot be used, in a sentence for an operator.
 package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -57,6 +58,9 @@ package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
             self = .corrupt(path: path, detail: "its tables are not those of claviger: \(words)")
         case .SQLITE_FULL:
             self = .unusable(path: path, detail: "the disk is full, or the file has reached its largest size: \(words)")
+        case .SQLITE_CANTOPEN where Self.foreign(path) != nil, .SQLITE_READONLY where Self.foreign(path) != nil,
+            .SQLITE_PERM where Self.foreign(path) != nil:
+            self = .unusable(path: path, detail: Self.foreign(path) ?? words)
         case .SQLITE_READONLY, .SQLITE_PERM:
             self = .unusable(path: path, detail: "it is read-only: \(words)")
         case .SQLITE_BUSY, .SQLITE_LOCKED:
@@ -73,6 +77,13 @@ package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
         default:
             self = .unusable(path: path, detail: words)
         }
+    }
+
+    /// Who else's files keep this process out, and what mends it; `nil` where it is something else.
+    private static func foreign(_ path: String) -> String? {
+        let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        let files = ["", "-wal", "-shm", "-journal", ".made"].map { directory + "/" + StoreFiles.name + $0 }
+        return Ownership.flaw(of: [directory, path] + files, in: directory)
     }
 
     /// What the journals of an empty database need, bytes.
@@ -99,6 +110,9 @@ package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A system call that failed, with errno.
     static func system(_ call: String, path: String, code: Int32 = errno) -> StoreError {
         let words = "\(call): \(String(cString: strerror(code)))"
+        if code == EACCES || code == EPERM, let foreign = foreign(path) {
+            return .unusable(path: path, detail: foreign)
+        }
         let isFull = code == ENOSPC || code == EDQUOT
         return .unusable(path: path, detail: isFull ? "the disk is full: \(words)" : words)
     }

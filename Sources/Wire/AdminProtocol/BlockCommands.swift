@@ -199,7 +199,10 @@ package struct BlockListing: Sendable, Equatable, Codable {
     ///
     /// - Parameter reason: as `unknown` reports it.
     package static func mend(_ reason: String) -> String {
-        "it does not know what is blocked (\(reason)). Peers that know the list tell it within seconds; where no node "
+        // Until its files are its own, no order can be kept either.
+        if reason.contains("run chown ") { return "it cannot use its list of blocks: \(reason), then restart it" }
+        return
+            "it does not know what is blocked (\(reason)). Peers that know the list tell it within seconds; where no node "
             + "has one, and there are no other blocks than `claviger blocks` shows: `claviger cluster bootstrap`, or "
             + "without a cluster `claviger unblock --confirm-unknown`"
     }

@@ -80,7 +80,11 @@ struct NodeComponents: Sendable {
     func stop() async {
         blocks.stop()
         await pool.stop()
-        store.close()
+        if !store.close() {
+            logger.warning(
+                "the store was not closed in time: its disk is slow; what was not on it yet may be lost",
+                metadata: ["seconds": "\(NodeStore.closeSeconds)"])
+        }
         try? await group.shutdownGracefully()
     }
 }
