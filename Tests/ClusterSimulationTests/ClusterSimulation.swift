@@ -157,7 +157,7 @@ struct ClusterSimulation {
             guard sabotage != .ignoresBlocks, let to = indices[peer.address] else { return }
             carryBlocks(from: index, to: to, isAnswer: false)
         case .twin: check.twins += 1
-        case .introduced, .canariesDiffer, .configurationDiffers, .restored, .counted: break
+        case .introduced, .unreached, .canariesDiffer, .configurationDiffers, .restored, .counted: break
         }
     }
 

@@ -24,20 +24,47 @@ struct CertificateTests {
         #expect(problem(cluster, good, node: "b").contains("is for the node a, and this node is b"))
         var files = good
         files.ca = cluster.directory + "/nothing.pem"
-        #expect(problem(cluster, files, node: "a").contains("nothing.pem cannot be read: No such file"))
+        #expect(problem(cluster, files, node: "a").contains("nothing.pem does not exist"))
         files = good
         files.certificate = good.key
         #expect(problem(cluster, files, node: "a").contains("holds no certificate"))
         files = good
         files.key = good.certificate
-        #expect(problem(cluster, files, node: "a").contains("holds no usable private key"))
+        #expect(
+            problem(cluster, files, node: "a").contains("holds no usable private key"), "not that others may read it")
         files.key = try cluster.files("b").key
         #expect(problem(cluster, files, node: "a").contains("is not that of the certificate"))
         files = good
         files.certificate = good.ca
         #expect(problem(cluster, files, node: "a").contains("bears no node's name"))
         files.certificate = cluster.directory
-        #expect(problem(cluster, files, node: "a").contains("no regular file"))
+        #expect(problem(cluster, files, node: "a").contains("is not a regular file"))
+    }
+
+    /// A node of 16631be took such keys, and left out the certificate without a word.
+    @Test("a key that others can read is refused, and so is a file of which only a part can be taken")
+    func wholly() throws {
+        let cluster = try TestCluster()
+        let good = try cluster.files("a")
+        let other = try cluster.files("b")
+        #expect(chmod(good.key, 0o644) == 0)
+        #expect(problem(cluster, good, node: "a").contains("is open to every user of this host"))
+        #expect(chmod(good.key, 0o640) == 0)
+        #expect(problem(cluster, good, node: "a") == "")
+        var files = good
+        files.ca = cluster.directory + "/two.pem"
+        let authority = try String(contentsOfFile: good.ca, encoding: .utf8)
+        let leaf = try String(contentsOfFile: other.certificate, encoding: .utf8)
+        func write(_ text: String) throws { try text.write(toFile: files.ca, atomically: true, encoding: .utf8) }
+        try write("\u{FEFF}" + authority + "\u{FEFF}" + leaf)
+        #expect(problem(cluster, files, node: "a") == "")
+        let lines = leaf.split(separator: "\n")
+        try write(authority + (lines.prefix(2) + lines.suffix(1)).joined(separator: "\n"))
+        let begin = authority.split(separator: "\n").count + 1
+        #expect(
+            problem(cluster, files, node: "a").contains("two.pem, line \(begin): the certificate that begins there"))
+        try write(authority + lines.dropLast().joined(separator: "\n"))
+        #expect(problem(cluster, files, node: "a").contains("has no line -----END CERTIFICATE-----"))
     }
 
     @Test("a node does not start with an address that is taken, and says so")

@@ -57,6 +57,35 @@ struct ForwardingTests {
         }
     }
 
+    /// What a peer answers is put on KMS's wire as it is: a body after 204 would split the answer there. 16631be handed
+    /// all of these on.
+    @Test("an answer that KMS could not read is handed on to nobody")
+    func unfit() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            let long = #"{"a":""# + String(repeating: "x", count: 2 << 20) + #""}"#
+            for (status, body) in [
+                (204, "{}"), (101, "{}"), (301, "{}"), (200, "[1]"), (200, ""), (200, #"{"a":1}{"#), (200, long),
+            ] {
+                let answer = response(status, body)
+                b.delegate.set { $0.answer = { _, _ in answer } }
+                try await eventually("b is there") { a.service.canForward(label: "foo") }
+                if case .answered(let got, _) = await forward(a.service, within: 2_000) {
+                    Issue.record("\(status) \(body.prefix(10)) has been handed on as \(got.status)")
+                }
+            }
+            let good = response(200, #"{"a":1}"#)
+            b.delegate.set { $0.answer = { _, _ in good } }
+            try await eventually("b is there") { a.service.canForward(label: "foo") }
+            guard case .answered(let got, _) = await forward(a.service, within: 5_000) else {
+                Issue.record("not answered")
+                return
+            }
+            #expect(got.status == 200)
+        }
+    }
+
     @Test("what is more than a node can do goes to a peer that reports room, and says so; it may refuse it")
     func surplus() async throws {
         try await withCluster { cluster in

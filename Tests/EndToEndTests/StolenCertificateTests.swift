@@ -55,6 +55,34 @@ extension EndToEnd {
             #expect(line["node"] == "node-3" && line["level"] == "error")
         }
 
+        /// Nodes of 16631be have no such setting ("is not a known key"), and took what the thief said.
+        @Test("a refused certificate is listened to no more after a reload, on nodes that have the list")
+        func refused() throws {
+            let serial = try #require(
+                try run([ClavigerBinary.path, "cluster", "serial", trio.identity("node-3").certificate]).output
+                    .split(separator: "\n").first.map(String.init))
+            func tell(_ node: String) throws -> Int { try thief.gossip(to: node, updates: []) }
+            #expect(try tell("node-1") == 200, "before: it is a node")
+            for name in ["node-1", "node-2"] {
+                try trio.edit(name) { $0.set("refused", "[\"\(serial)\"]", in: "[cluster]") }
+                let reload = try trio.op(name).call("reload")
+                #expect(reload.isSuccess, "\(reload)")
+                #expect(throws: HarnessError.self, "after: its connection is closed") { try tell(name) }
+                try eventually("the lists of the two \(name == "node-1" ? "differ" : "are alike")") {
+                    let drift = try trio.report("node-2").nodes.first { $0.name == "node-1" }?.drift ?? []
+                    return drift.contains("refused") == (name == "node-1")
+                }
+            }
+            let line = try trio.node("node-1").logEntry("who shows it") { $0["serial"] == serial }
+            #expect(line["node"] == "node-3" && line["level"] == "warning")
+            let order = try trio.op("node-1").call("block", "--all", "--reason", "drill", "--timeout", "3s")
+            #expect(order.output.contains("NOT CONFIRMED: node-3"), "\(order)")
+            for name in ["node-1", "node-2"] { #expect(try answer(name) == Self.blocked) }
+            try trio.edit("node-3") { $0.set("refused", "[\"\(serial)\"]", in: "[cluster]") }
+            let own = try trio.op("node-3").call("reload")
+            #expect(!own.isSuccess && own.errors.contains("which `cluster.refused` names"), "\(own)")
+        }
+
         /// A node of 16631be refused the message with status 400, and the order for `foo` reached nobody.
         @Test("what a later version says costs itself only: its message is taken, and its other blocks are in force")
         func laterVersion() throws {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NodeConfig
+import TLSFacts
 import Testing
 
 @Suite struct ClusterTableTests {
@@ -13,6 +14,7 @@ import Testing
         certificate = "/c.pem"
         key = "/k.pem"
         forwarding = false
+        refused = ["3FA107", "3f:a1:07", "0b"]
 
         """
 
@@ -35,7 +37,8 @@ import Testing
                         ListenAddress(host: "iad-1.example.com", port: 7443),
                         ListenAddress(host: "10.0.0.2", port: 7443), ListenAddress(host: "2001:db8::1", port: 7443),
                     ],
-                    ca: "/etc/claviger/cluster/ca.pem", certificate: "/c.pem", key: "/k.pem", forwarding: false))
+                    ca: "/etc/claviger/cluster/ca.pem", certificate: "/c.pem", key: "/k.pem", forwarding: false,
+                    refused: try ["3f:a1:07", "0b"].map { try #require(CertificateSerial($0)) }))
     }
 
     @Test func whatIsLeftOutHasItsDefault() throws {
@@ -49,7 +52,7 @@ import Testing
                 """
         ).cluster
         #expect(cluster?.listen == ListenAddress(host: "0.0.0.0", port: 7443))
-        #expect(cluster?.seeds == [] && cluster?.forwarding == true)
+        #expect(cluster?.seeds == [] && cluster?.forwarding == true && cluster?.refused == [])
     }
 
     @Test func theDelayOfADrainFollowsTheCluster() throws {
@@ -74,6 +77,8 @@ import Testing
         ("advertise", "advertise = \"fra-1:0\"", "cluster.advertise", "has port 0"),
         ("advertise", "advertise = \"fra-1\"", "cluster.advertise", "is not an address and a port"),
         ("advertise", "advertise = 7443", "cluster.advertise", "must be a string"),
+        ("refused", "refused = [\"xyz\"]", "cluster.refused[0]", "is no serial number of a certificate"),
+        ("refused", "refused = [3]", "cluster.refused[0]", "must be a string, and is an integer"),
         ("seeds", "seeds = \"a:1\"", "cluster.seeds", "must be a list, and is a string"),
         ("seeds", "seeds = [\"a:1\", \"b\"]", "cluster.seeds[1]", "= \"b\": is not an address and a port"),
         ("seeds", "seeds = [\"a:1\", \"a:1\"]", "cluster.seeds[1]", "stands in the list twice"),

@@ -51,6 +51,7 @@ import Testing
         certificate = "/cluster-c"
         key = "/cluster-k"
         forwarding = true
+        refused = ["0a:0b"]
         [[hsm]]
         name = "hsm-a"
         module = "/a.so"
@@ -129,6 +130,7 @@ import Testing
         "cluster.ca": ("\"/cluster-ca\"", "\"/other\"", .reload),
         "cluster.certificate": ("\"/cluster-c\"", "\"/other\"", .reload),
         "cluster.key": ("\"/cluster-k\"", "\"/other\"", .reload),
+        "cluster.refused": ("\"0a:0b\"", "\"0a:0c\"", .reload),
         "cluster.forwarding": ("forwarding = true", "forwarding = false", .restart),
         "hsm.name": ("\"hsm-a\"", "\"hsm-c\"", .reload),
         "hsm.module": ("\"/a.so\"", "\"/c.so\"", .reload),

@@ -138,7 +138,7 @@ extension SimulatedNode {
         case .refuted(let incarnation, _): store.write { $0.incarnation = incarnation }
         case .blocksDiffer(let peer): reconcileBlocks(with: peer.address)
         case .canariesDiffer(let peer): reconcileKeys(with: peer.address)
-        case .twin, .configurationDiffers, .restored: break
+        case .unreached, .twin, .configurationDiffers, .restored: break
         }
     }
 

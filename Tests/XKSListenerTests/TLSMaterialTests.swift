@@ -22,7 +22,9 @@ import XKSListener
         let key = authority.path("server.key")
         let missing = authority.path("missing.pem")
         try authority.write("missing.key", "")
-        #expect(error { try authority.material("missing") } == .unreadable(file: missing, cause: "no such file"))
+        #expect(
+            error { try authority.material("missing") }
+                == .unusableFile(file: missing, problem: "does not exist", mend: "check the path, or create the file"))
         #expect(
             error { try authority.material(key: "server.pem") } == .noKey(file: certificate, containsCertificate: true))
         try authority.write("exchanged.pem", authority.read("server.key"))
@@ -38,11 +40,17 @@ import XKSListener
         try authority.openssl(["ec", "-in", "server.key", "-aes256", "-passout", "pass:x", "-out", "enc1.key"])
         #expect(error { try authority.material(key: "enc1.key") } == .encryptedKey(file: authority.path("enc1.key")))
         try authority.write("cut.key", String(authority.read("server.key").prefix(80)))
-        #expect(error { try authority.material(key: "cut.key") } == .malformedKey(file: authority.path("cut.key")))
+        #expect(
+            error { try authority.material(key: "cut.key") }
+                == .malformedText(
+                    file: authority.path("cut.key"), line: 1,
+                    reason: "what begins there has no line -----END PRIVATE KEY-----; copy the file again, whole"))
         try authority.write("cut.pem", String(authority.read("server.pem").prefix(300)))
         #expect(
             error { try authority.material("cut", key: "server.key") }
-                == .malformedCertificate(file: authority.path("cut.pem")))
+                == .malformedText(
+                    file: authority.path("cut.pem"), line: 1,
+                    reason: "what begins there has no line -----END CERTIFICATE-----; copy the file again, whole"))
         try authority.openssl(["x509", "-in", "server.pem", "-outform", "der", "-out", "der.pem"])
         #expect(
             error { try authority.material("der", key: "server.key") }
@@ -53,7 +61,10 @@ import XKSListener
                 == .noCertificate(file: authority.path("empty.pem"), containsKey: false))
         try authority.write("large.pem", String(repeating: "x", count: 1 << 21))
         #expect(
-            error { try authority.material("large", key: "server.key") } == .tooLarge(file: authority.path("large.pem"))
+            error { try authority.material("large", key: "server.key") }
+                == .unusableFile(
+                    file: authority.path("large.pem"), problem: "is larger than 1048576 bytes",
+                    mend: "name another file")
         )
         #expect(
             error { try authority.material(clientNames: ["a"]) } == .clientNameWithoutAuthority(name: "a"))
@@ -61,6 +72,61 @@ import XKSListener
             error { try authority.material(clientAuthority: "ca", clientNames: ["a b"]) } == .badClientName(name: "a b")
         )
         #expect(FileManager.default.fileExists(atPath: key))
+    }
+
+    /// A node of 16631be dropped the first authority of a file with a byte-order mark, and a damaged one, silently.
+    @Test func takesAFileWhollyOrNotAtAll() async throws {
+        let authority = try TestAuthority()
+        try authority.issueServer()
+        try authority.makeAuthority("other")
+        try authority.issue("client", subject: "/CN=client")
+        let (mine, other) = (try authority.read("ca.pem"), try authority.read("other.pem"))
+        // Each of the two files that were put together begins by a mark.
+        try authority.write("marked.pem", "\u{FEFF}\(mine)\u{FEFF}\(other)".replacing("\n", with: "\r\n"))
+        let material = try authority.material(clientAuthority: "marked", clientNames: [])
+        try await withListener(loopback(.tls(material))) { _, port async throws in
+            let result = try run([
+                "curl", "--silent", "--show-error", "--cacert", authority.path("ca.pem"), "--cert",
+                authority.path("client.pem"), "--key", authority.path("client.key"), "--data-binary", "hello",
+                "https://127.0.0.1:\(port)/",
+            ])
+            #expect(result.status == 0, "\(result.output)")
+        }
+        let lines = mine.split(separator: "\n", omittingEmptySubsequences: false)
+        try authority.write("damaged.pem", other + (lines.prefix(2) + lines.suffix(2)).joined(separator: "\n"))
+        let line = other.split(separator: "\n").count + 1
+        #expect(
+            error { try authority.material(clientAuthority: "damaged", clientNames: []) }
+                == .malformedCertificate(file: authority.path("damaged.pem"), line: line))
+    }
+
+    /// A node of 16631be took keys of any mode and owner, and did not come back from a FIFO.
+    @Test func takesAKeyOfItsOwnOnlyAndNoPipe() throws {
+        let authority = try TestAuthority()
+        try authority.issueServer()
+        let key = authority.path("server.key")
+        for (mode, problem) in [(0o604, "is open to every user of this host"), (0o660, "can be replaced by its group")]
+        {
+            #expect(chmod(key, mode_t(mode)) == 0)
+            guard case .unusableFile(key, problem, _)? = error({ try authority.material() }) else {
+                Issue.record("a key of mode \(String(mode, radix: 8)) is taken")
+                continue
+            }
+        }
+        #expect(chmod(key, 0o640) == 0)
+        _ = try authority.material()
+        for name in ["server.pem", "server.key", "ca.pem"] {
+            try FileManager.default.moveItem(atPath: authority.path(name), toPath: authority.path("away"))
+            #expect(mkfifo(authority.path(name), 0o600) == 0)
+            let began = ContinuousClock.now
+            let found = error { try authority.material(clientAuthority: "ca", clientNames: ["a"]) }
+            #expect(
+                found
+                    == .unusableFile(file: authority.path(name), problem: "is not a regular file", mend: "name a file"))
+            #expect(ContinuousClock.now - began < .seconds(4))
+            try FileManager.default.removeItem(atPath: authority.path(name))
+            try FileManager.default.moveItem(atPath: authority.path("away"), toPath: authority.path(name))
+        }
     }
 
     @Test func seesThatTheChainBeginsWithTheWrongCertificate() throws {

@@ -30,7 +30,7 @@ package struct ForwardingChoice: Sendable, Equatable {
     ///   - configuration: digest of this node's.
     package init(members: [Member], node: String, site: String, configuration: String) {
         let usable = members.filter { member in
-            member.identity.name != node && member.isLive && member.hasSpoken
+            member.identity.name != node && member.isLive && member.hasSpoken && member.unreachedSince == nil
                 && (member.facts?.canServe ?? false)
         }
         let ranked = usable.map { member -> (rank: Rank, member: Member) in

@@ -49,6 +49,8 @@ package enum GossipEvent: Sendable, Equatable {
     case introduced(Member)
     /// Somebody held this node for suspect or dead, and it has raised its incarnation to contradict: to be stored.
     case refuted(incarnation: UInt64, accuser: String)
+    /// This node cannot reach the member, which reaches this node; or (`false`) no longer so. Reported once for each change.
+    case unreached(Member, Bool)
     /// The node at this address bears this node's name: two nodes with one `node.id`.
     case twin(address: String)
     /// The peer's block list differs from ours: to be exchanged with it now.

@@ -90,11 +90,12 @@ extension NodeFacts {
         revision <= GossipBounds.highestNumber && hsms.count <= Self.mostHSMs
             && unservedKeys.count <= Self.mostUnservedKeys
             && GossipBounds.isText(version, GossipBounds.longestText)
-            && [configuration, canaries, blocks].allSatisfy {
+            && [configuration, canaries, blocks, refusedCertificates ?? ""].allSatisfy {
                 GossipBounds.isText($0, GossipBounds.longestDigest)
             }
             && blockChanges.map { $0 <= GossipBounds.highestNumber } ?? true
             && (twinAddress.isEmpty || GossipBounds.isAddress(twinAddress))
+            && unreached.map { $0.count <= Self.mostUnreached && $0.allSatisfy(GossipBounds.isName) } ?? true
             && hsms.allSatisfy(\.isWithinBounds)
             && unservedKeys.allSatisfy { GossipBounds.isText($0, GossipBounds.longestLabel) }
     }
@@ -108,8 +109,10 @@ extension NodeFacts {
         facts.configuration = GossipBounds.text(configuration, GossipBounds.longestDigest)
         facts.canaries = GossipBounds.text(canaries, GossipBounds.longestDigest)
         facts.blocks = GossipBounds.text(blocks, GossipBounds.longestDigest)
+        facts.refusedCertificates = refusedCertificates.map { GossipBounds.text($0, GossipBounds.longestDigest) }
         facts.blockChanges = blockChanges.map { min($0, GossipBounds.highestNumber) }
         facts.twinAddress = GossipBounds.isAddress(twinAddress) ? twinAddress : ""
+        facts.unreached = unreached.map { Array($0.filter(GossipBounds.isName).prefix(Self.mostUnreached)) }
         facts.hsms = hsms.prefix(Self.mostHSMs).map(\.bounded)
         facts.unservedKeys = unservedKeys.prefix(Self.mostUnservedKeys).map {
             GossipBounds.text($0, GossipBounds.longestLabel)

@@ -66,6 +66,7 @@ extension GossipMachine {
             probes[name] = nil
         case .left: probes[name] = nil
         }
+        if liveness.rank > Liveness.suspect.rank { noteReached(name, now, &actions) }
         // Whom this node has never held for live is no news of its own.
         if !isNew || liveness == .suspect {
             spread(name, accuser: liveness == .suspect ? accuser ?? self.identity.name : nil, carriesFacts: false)

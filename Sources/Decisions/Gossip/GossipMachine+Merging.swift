@@ -24,7 +24,12 @@ extension GossipMachine {
                     return false
                 }
                 watchAddress(of: record, sender, now)
-                if sender.incarnation > known.incarnation { believe(sender, .alive, by: nil, now, &actions) }
+                if sender.incarnation > known.incarnation {
+                    if record.suspicion?.isFound == true || record.member.liveness == .dead {
+                        records[name]?.contradictedAt = now
+                    }
+                    believe(sender, .alive, by: nil, now, &actions)
+                }
             } else if sender != known || record.member.liveness != .alive {
                 // Its own word, the first: whatever others said of it, or it said in an earlier run, is void.
                 believe(sender, .alive, by: nil, now, &actions)

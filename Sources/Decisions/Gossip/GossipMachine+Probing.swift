@@ -108,6 +108,7 @@ extension GossipMachine {
         let isAlone = liveCount <= 2
         for _ in 0..<max(probe.nacksDue, isAlone ? 1 : 0) { worsenHealth() }
         switch record.member.liveness {
+        case .alive where isOneWay(record, now): noteUnreached(name, now, &actions)
         case .alive:
             believe(record.member.identity, .suspect, by: identity.name, now, &actions)
             records[name]?.suspicion?.isFound = true
@@ -117,6 +118,42 @@ extension GossipMachine {
             confirm(name, by: identity.name, now)
         case .dead, .left: break
         }
+    }
+
+    // MARK: One way only
+
+    /// Whether a member lives that none of our messages reach: it has contradicted what we found before, no ping of ours
+    /// has been answered since, and it goes on speaking to us. To suspect it again would make it contradict again, for
+    /// ever. When it falls silent it is suspected as everybody is.
+    private func isOneWay(_ record: MemberRecord, _ now: UInt64) -> Bool {
+        guard record.contradictedAt != nil, let received = record.member.lastReceived else { return false }
+        let timing = timing(record.member.identity)
+        return now - min(received, now) <= 2 * timing.round + timing.probeTimeout
+    }
+
+    private mutating func noteUnreached(_ name: String, _ now: UInt64, _ actions: inout GossipActions) {
+        guard records[name]?.member.unreachedSince == nil else { return }
+        records[name]?.member.unreachedSince = now
+        if let member = records[name]?.member { actions.events.append(.unreached(member, true)) }
+        tellUnreached(now)
+    }
+
+    /// A ping of ours has been answered, or the member is not live any more.
+    mutating func noteReached(_ name: String, _ now: UInt64, _ actions: inout GossipActions) {
+        records[name]?.contradictedAt = nil
+        guard records[name]?.member.unreachedSince != nil else { return }
+        records[name]?.member.unreachedSince = nil
+        if let member = records[name]?.member { actions.events.append(.unreached(member, false)) }
+        tellUnreached(now)
+    }
+
+    /// Who cannot be reached does not notice it by itself: it is told with everything else that this node says of itself.
+    private mutating func tellUnreached(_ now: UInt64) {
+        let names = records.values.filter { $0.member.unreachedSince != nil }.map(\.name).sorted()
+        facts.unreached = names.isEmpty ? nil : Array(names.prefix(NodeFacts.mostUnreached))
+        facts.revision = min(facts.revision + 1, GossipBounds.highestNumber)
+        edition &+= 1
+        callCouriers(now)
     }
 
     /// One who learns of a suspicion looks for itself, so that there are confirmations; in large clusters only a few

@@ -188,7 +188,10 @@ extension GossipMachine {
         } else {
             learnOnlyOfUs(message, now, &actions)
         }
-        if request.kind == .ping, isCurrent { measure(name, roundTrip) }
+        if request.kind == .ping, isCurrent {
+            measure(name, roundTrip)
+            noteReached(name, now, &actions)
+        }
         switch request.purpose {
         case .probe, .courier: break
         case .help(let target, let number, let owesNack):

@@ -224,6 +224,7 @@ package struct GossipMachine: Sendable {
         var new = new.bounded
         new.revision = facts.revision
         new.twinAddress = facts.twinAddress
+        new.unreached = facts.unreached
         guard new != facts else { return actions }
         let isNews = new.isNews(after: facts)
         let isOtherConfiguration = new.configuration != facts.configuration

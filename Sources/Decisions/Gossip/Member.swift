@@ -53,6 +53,9 @@ package struct Member: Sendable, Equatable {
     package var ownConfiguration: String?
     /// How often its list of blocks has changed, as it reported to this node itself, in this run or an earlier one.
     package var blockChanges: ChangeCount?
+    /// Since when this node cannot reach it though it reaches this node, nanoseconds of the monotonic clock; `nil` where
+    /// that is not so.
+    package var unreachedSince: UInt64?
 
     package init(
         identity: NodeIdentity, liveness: Liveness, facts: NodeFacts? = nil, roundTrip: UInt32? = nil, since: UInt64,

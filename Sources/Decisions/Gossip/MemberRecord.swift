@@ -18,6 +18,8 @@ struct MemberRecord: Sendable {
     var introducedAt: UInt64?
     var window = ReplayWindow()
     var suspicion: Suspicion?
+    /// When it last contradicted what this node had found by itself; `nil` once a ping of ours has been answered since.
+    var contradictedAt: UInt64?
     /// While it is dead: when it was last contacted.
     var contactedAt: UInt64 = 0
     /// Its shared configuration differs from ours, and that has been reported.

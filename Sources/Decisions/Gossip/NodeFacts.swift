@@ -8,6 +8,8 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     package static let mostHSMs = 64
     /// Most keys that are named one by one.
     package static let mostUnservedKeys = 32
+    /// Most nodes that are named as not to be reached.
+    package static let mostUnreached = 16
 
     /// Grows with each change within one incarnation: of two facts of a node the one with the greater
     /// (incarnation, revision) holds.
@@ -47,6 +49,11 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     package var room: NodeRoom?
     /// Where another node has answered that bears this one's name; empty when none has lately.
     package var twinAddress: String
+    /// Digest of the certificates that the node refuses; `nil` where it refuses none, and from a version that cannot.
+    package var refusedCertificates: String?
+    /// Nodes that it cannot reach though they reach it, by name; the first `mostUnreached`. `nil` where there are none, and
+    /// from a version that does not say.
+    package var unreached: [String]?
 
     package init(
         revision: UInt64 = 0, isDraining: Bool = false, version: String = "", configuration: String = "",
@@ -54,8 +61,11 @@ package struct NodeFacts: Sendable, Equatable, Codable {
         encrypts: UInt64 = 0, decrypts: UInt64 = 0, hsms: [HSMFact] = [], unservedKeys: [String] = [],
         unservedCount: UInt32? = nil,
         unservedFilter: LabelFilter? = nil, reads: FormatVersions = .first, activatedFormat: UInt8 = 1,
-        room: NodeRoom? = nil, twinAddress: String = ""
+        room: NodeRoom? = nil, twinAddress: String = "", refusedCertificates: String? = nil,
+        unreached: [String]? = nil
     ) {
+        self.unreached = unreached
+        self.refusedCertificates = refusedCertificates
         self.room = room
         self.revision = revision
         self.isDraining = isDraining
@@ -97,7 +107,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
             reads: values.readable(FormatVersions.self, ifPresent: .reads) ?? .first,
             activatedFormat: max(values.readable(UInt8.self, ifPresent: .activatedFormat) ?? 1, 1),
             room: values.readable(NodeRoom.self, ifPresent: .room),
-            twinAddress: values.readable(String.self, ifPresent: .twinAddress) ?? "")
+            twinAddress: values.readable(String.self, ifPresent: .twinAddress) ?? "",
+            refusedCertificates: values.readable(String.self, ifPresent: .refusedCertificates),
+            unreached: values.readable([String].self, ifPresent: .unreached))
     }
 
     /// Whether requests may be given to it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
 import Gossip
+import TLSFacts
 import XKSProtocol
 
 /// What the cluster asks of the rest of the node, and reports to it. Called on any thread.
@@ -51,11 +52,24 @@ package protocol ClusterDelegate: Sendable {
     func noted(_ change: ClusterTLSChange)
 }
 
+/// Connections that ended because the other side showed a certificate that is refused.
+package struct RefusedAttempts: Sendable, Equatable {
+    /// The name in the certificate.
+    package var node: String
+    package var serial: CertificateSerial
+    /// The IP address of the latest; empty where it is not known.
+    package var address: String
+    /// How many since this was last reported.
+    package var count: UInt64
+}
+
 /// What has become of certificates that changed on disk.
 package enum ClusterTLSChange: Sendable, Equatable {
     case replaced
     /// Those in use stay in use.
     case failed(ClusterError)
+    /// Reported at most once a minute for each certificate.
+    case refused(RefusedAttempts)
 }
 
 /// An order that goes to all nodes at once.

@@ -7,6 +7,7 @@ import Logging
 import NIOCore
 import NIOSSL
 import SecureMemory
+import TLSLinks
 
 /// A peer's request, as it is handed on.
 struct PeerRequest: Sendable {
@@ -147,12 +148,18 @@ private struct ClusterChannel: ServerChildChannel {
         let material = tls.material
         return channel.eventLoop.makeCompletedFuture {
             let handlers = channel.pipeline.syncOperations
+            let witness = LinkWitness(.server, tally: connections.links)
+            try handlers.addHandler(witness)
             try handlers.addHandler(NIOSSLServerHandler(context: material.server))
             try handlers.addHandler(
-                PeerIdentityHandler { [connections, counters] result in
+                PeerIdentityHandler(tls: tls) { [connections, counters, tls] result in
                     switch result {
-                    case .success(let name):
-                        connections.add(channel, name: name, generation: material.generation)
+                    case .success(let peer):
+                        witness.succeed(on: channel)
+                        connections.add(channel, peer: peer, generation: material.generation)
+                        // Files were replaced during the handshake: those that were there then have been closed already.
+                        if material.generation != tls.generation { channel.close(promise: nil) }
+                    case .failure(.revoked): counters.dropped(.revoked)
                     case .failure: counters.dropped(.unauthenticated)
                     }
                 })

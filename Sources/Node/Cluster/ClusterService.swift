@@ -5,8 +5,10 @@ import Gossip
 import Logging
 import NIOCore
 import NIOPosix
+import PrivateFiles
 import SecureMemory
 import Synchronization
+import TLSFacts
 import XKSProtocol
 
 /// This node's part in the cluster: the listener for peers, gossip, and what is exchanged with them.
@@ -46,6 +48,9 @@ package final class ClusterService: Sendable {
     private let seeds: Mutex<[String]>
     private let timers = Mutex<[RepeatedTask]>([])
     private let factsLook = Mutex(FactsLook())
+    private let isLookingAtFiles = Atomic(false)
+    private let isStopped = Atomic(false)
+    private let refusals = Mutex(RefusalRhythm())
     private let isForwarding: Bool
     private let demand = Mutex(ForwardingDemand())
 
@@ -99,7 +104,7 @@ package final class ClusterService: Sendable {
             switch event {
             case .blocksDiffer(let peer): blocks.reconcile(with: peer)
             case .canariesDiffer(let peer): canaries.reconcile(with: peer)
-            case .changed, .introduced, .refuted, .twin, .configurationDiffers, .restored, .counted: break
+            case .changed, .introduced, .refuted, .unreached, .twin, .configurationDiffers, .restored, .counted: break
             }
             delegate.noted(event)
         }
@@ -161,6 +166,20 @@ package final class ClusterService: Sendable {
     package func forget(_ name: String, by author: String, unixSeconds: Int64) async -> ForgetRefusal? {
         await gossip.forget(name, by: ForgetNodeOrder(author: author, givenAt: unixSeconds))
     }
+
+    /// By name, the serial numbers of the certificates that peers show at the moment.
+    package var serials: [String: Set<CertificateSerial>] { connections.serials }
+
+    /// What the handshakes of live connections have agreed on: of those that peers have opened, and of those to peers,
+    /// for KMS requests and for everything else.
+    package var links:
+        (incoming: [HandshakeFacts: Int], outgoing: [HandshakeFacts: Int], forwarding: [HandshakeFacts: Int])
+    {
+        (connections.links.connections, pool.links(isForwarding: false), pool.links(isForwarding: true))
+    }
+
+    /// Certificates that no peer may show, though they are the CA's.
+    package var refused: Set<CertificateSerial> { tls.material.refused }
 
     /// This node; its incarnation may have grown.
     package var identity: NodeIdentity { gossip.identity }
@@ -268,6 +287,7 @@ package final class ClusterService: Sendable {
 
     /// Ends everything.
     package func stop() async {
+        isStopped.store(true, ordering: .relaxed)
         for task in timers.withLock({ $0 }) { task.cancel() }
         gossip.stop()
         pool.stop()
@@ -311,19 +331,53 @@ package final class ClusterService: Sendable {
     }
 
     private func clean() {
-        switch tls.followFiles() {
-        case .unchanged: break
-        case .replaced:
-            renewConnections()
-            delegate.noted(ClusterTLSChange.replaced)
-        case .failed(let error): delegate.noted(ClusterTLSChange.failed(error))
-        }
+        lookAtFiles()
         pool.clean()
+        for attempts in refusals.withLock({ $0.due(tls.takeAttempts(), now: monotonicNanoseconds()) }) {
+            delegate.noted(ClusterTLSChange.refused(attempts))
+        }
+    }
+
+    /// Not on the cluster's thread: a file may lie on a network mount that does not answer.
+    private func lookAtFiles() {
+        guard isLookingAtFiles.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else {
+            return
+        }
+        Patience.detach { [self] in
+            let check = tls.followFiles()
+            isLookingAtFiles.store(false, ordering: .relaxed)
+            guard !isStopped.load(ordering: .relaxed) else { return }
+            switch check {
+            case .unchanged: break
+            case .replaced:
+                renewConnections()
+                delegate.noted(ClusterTLSChange.replaced)
+            case .failed(let error): delegate.noted(ClusterTLSChange.failed(error))
+            }
+        }
     }
 
     private func renewConnections() {
         connections.close(before: tls.generation)
         pool.clean()
+    }
+}
+
+/// Says of each certificate that is refused at once that it was shown, and then once a minute how often.
+private struct RefusalRhythm {
+    private static let pause: UInt64 = 60_000_000_000
+    private var held: [CertificateSerial: (attempts: RefusedAttempts?, reportedAt: UInt64)] = [:]
+
+    mutating func due(_ new: [RefusedAttempts], now: UInt64) -> [RefusedAttempts] {
+        for var attempts in new {
+            let earlier = held[attempts.serial]
+            attempts.count = attempts.count &+ (earlier?.attempts?.count ?? 0)
+            held[attempts.serial] = (attempts, earlier?.reportedAt ?? 0)
+        }
+        let due = held.values.filter { now &- $0.reportedAt >= Self.pause }.compactMap(\.attempts)
+        for attempts in due { held[attempts.serial] = (nil, now) }
+        held = held.filter { $0.value.attempts != nil || now &- $0.value.reportedAt < Self.pause }
+        return due.sorted { $0.serial < $1.serial }
     }
 }
 

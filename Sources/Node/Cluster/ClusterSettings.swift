@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Gossip
+import TLSFacts
 
-/// PEM files of the cluster's TLS.
+/// PEM files of the cluster's TLS, and whose certificates are refused though the CA has signed them.
 package struct ClusterTLSFiles: Sendable, Equatable {
     /// The cluster's CA: whoever has a certificate from it is a node.
     package var ca: String
@@ -9,11 +10,14 @@ package struct ClusterTLSFiles: Sendable, Equatable {
     package var certificate: String
     /// The private key of the first certificate.
     package var key: String
+    /// Serial numbers of certificates that no node may show any more. Of the first certificate of a chain only.
+    package var refused: Set<CertificateSerial>
 
-    package init(ca: String, certificate: String, key: String) {
+    package init(ca: String, certificate: String, key: String, refused: Set<CertificateSerial> = []) {
         self.ca = ca
         self.certificate = certificate
         self.key = key
+        self.refused = refused
     }
 }
 
@@ -53,12 +57,17 @@ package struct ClusterSettings: Sendable, Equatable {
 
 /// Why a node cannot take part. Names the file or the value, and what mends it.
 package enum ClusterError: Error, Equatable, Sendable {
-    case unreadable(file: String, reason: String)
+    /// It cannot be read, or may not hold what it does: what follows its name in a sentence, and the mend.
+    case unusableFile(file: String, problem: String, mend: String)
+    /// No PEM text, or one that was cut off.
+    case badText(file: String, line: Int, reason: String)
     case noCertificate(file: String)
     case badKey(file: String)
     case mismatch(certificate: String, key: String)
     case unnamed(file: String, node: String)
     case otherNode(file: String, names: String, node: String)
+    /// This node's own certificate is among those that it refuses.
+    case refusedItself(file: String, serial: CertificateSerial, node: String)
     case badAddress(String)
     case cannotListen(address: String, reason: String)
 }
@@ -67,10 +76,12 @@ extension ClusterError {
     /// What to do about it, in a few words.
     package var mend: String {
         switch self {
-        case .unreadable: "correct the path, or let the node's user read the file"
-        case .noCertificate, .badKey: "give a PEM file of the kind that `claviger cluster issue` writes"
+        case .unusableFile(_, _, let mend): mend
+        case .noCertificate, .badKey, .badText: "give a PEM file of the kind that `claviger cluster issue` writes"
         case .mismatch: "give the key of this certificate"
         case .unnamed(_, let node), .otherNode(_, _, let node): "`claviger cluster issue \(node)` makes one"
+        case .refusedItself(_, let serial, let node):
+            "`claviger cluster issue \(node)` makes another certificate; or take \(serial) out of `cluster.refused`"
         case .badAddress: "write HOST:PORT"
         case .cannotListen: "choose an address of this host and a port that is free"
         }
@@ -80,8 +91,8 @@ extension ClusterError {
 extension ClusterError: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .unreadable(let file, let reason):
-            "\(file) cannot be read: \(reason)."
+        case .unusableFile(let file, let problem, _): "\(file) \(problem)."
+        case .badText(let file, let line, let reason): "\(file), line \(line): \(reason)."
         case .noCertificate(let file):
             "\(file) holds no certificate in PEM form; `claviger cluster issue` makes one."
         case .badKey(let file):
@@ -93,6 +104,9 @@ extension ClusterError: CustomStringConvertible {
                 + "(`claviger cluster issue \(node)`)."
         case .otherNode(let file, let name, let node):
             "The certificate in \(file) is for the node \(name), and this node is \(node); give this node's own."
+        case .refusedItself(let file, let serial, let node):
+            "The certificate in \(file) has the serial number \(serial), which `cluster.refused` names: give \(node) a "
+                + "certificate that is not refused."
         case .badAddress(let address):
             "\"\(address)\" is no host and port; write HOST:PORT, or [IPV6]:PORT."
         case .cannotListen(let address, let reason):

@@ -17,6 +17,8 @@ package enum ClusterDrop: String, Sendable, CaseIterable {
     /// The handshake failed: no certificate, not one of the cluster's CA, or no TLS at all; or the certificate bears no
     /// node's name.
     case unauthenticated
+    /// The certificate is one of those that `[cluster] refused` names.
+    case revoked
 }
 
 /// What the cluster listener and its client have counted since they began.

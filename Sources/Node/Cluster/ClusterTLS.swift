@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import NIOSSL
+import PrivateFiles
+import SecureMemory
 import Synchronization
+import TLSFacts
 
 /// What new connections shake hands with, and how it is replaced.
 ///
@@ -14,6 +17,8 @@ final class ClusterTLS: Sendable {
         let client: NIOSSLContext
         /// The cluster's CA certificates, DER.
         let authorities: [[UInt8]]
+        /// Certificates that no node may show, though they are the CA's.
+        let refused: Set<CertificateSerial>
         /// Grows with each replacement.
         let generation: UInt64
     }
@@ -24,6 +29,8 @@ final class ClusterTLS: Sendable {
         var stamps: [FileStamp?]
         /// What was last wrong with the files; `nil` when they were read.
         var failure: ClusterError?
+        /// Who has shown certificates that are refused; one for each of them at most, as `refused` is bounded.
+        var attempts: [CertificateSerial: RefusedAttempts] = [:]
     }
 
     /// What came of looking at the files.
@@ -61,7 +68,7 @@ final class ClusterTLS: Sendable {
             state.failure = nil
             state.material = Material(
                 server: loaded.server, client: loaded.client, authorities: loaded.authorities,
-                generation: state.material.generation + 1)
+                refused: loaded.refused, generation: state.material.generation + 1)
         }
     }
 
@@ -80,6 +87,29 @@ final class ClusterTLS: Sendable {
         }
     }
 
+    // MARK: Refused certificates
+
+    /// Whether nothing is taken from, and nothing sent to, whoever shows this certificate. Attempts are counted.
+    ///
+    /// - Parameter address: where it comes from, for people.
+    func refuses(_ peer: PeerCertificate, at address: String) -> Bool {
+        state.withLock { state in
+            guard state.material.refused.contains(peer.serial) else { return false }
+            let count = (state.attempts[peer.serial]?.count ?? 0) &+ 1
+            state.attempts[peer.serial] = RefusedAttempts(
+                node: peer.name, serial: peer.serial, address: address, count: count)
+            return true
+        }
+    }
+
+    /// What has been refused since this was last asked, by serial number.
+    func takeAttempts() -> [RefusedAttempts] {
+        state.withLock { state in
+            defer { state.attempts = [:] }
+            return state.attempts.values.sorted { $0.serial < $1.serial }
+        }
+    }
+
     // MARK: Reading
 
     private static func load(
@@ -91,6 +121,9 @@ final class ClusterTLS: Sendable {
         guard let leaf = chain.first else { throw .noCertificate(file: files.certificate) }
         guard let name = NodeName.of(leaf) else { throw .unnamed(file: files.certificate, node: node) }
         guard name == node else { throw .otherNode(file: files.certificate, names: name, node: node) }
+        if let serial = CertificateSerial(octets: leaf.serialNumber), files.refused.contains(serial) {
+            throw .refusedItself(file: files.certificate, serial: serial, node: node)
+        }
         var server = TLSConfiguration.makeServerConfiguration(
             certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
         server.renegotiationSupport = .none
@@ -101,11 +134,17 @@ final class ClusterTLS: Sendable {
             return Material(
                 server: try NIOSSLContext(configuration: restricted(server, to: authorities)),
                 client: try NIOSSLContext(configuration: restricted(client, to: authorities)),
-                authorities: authorities.compactMap { try? $0.toDERBytes() }, generation: generation)
+                authorities: authorities.compactMap { try? $0.toDERBytes() }, refused: files.refused,
+                generation: generation)
         } catch {
             throw .mismatch(certificate: files.certificate, key: files.key)
         }
     }
+
+    /// Written down, so that an update of the TLS library changes nothing: the hybrid of ML-KEM and X25519 first (a record
+    /// of today is not opened by tomorrow's quantum computer), then what TLS has had for long
+    /// (docs/reference/cryptography.md).
+    static let keyExchangeGroups: [NIOTLSCurve] = [.x25519_MLKEM768, .x25519, .secp256r1, .secp384r1]
 
     /// On the server's side this verification also demands a certificate.
     private static func restricted(
@@ -113,28 +152,76 @@ final class ClusterTLS: Sendable {
     ) -> TLSConfiguration {
         var configuration = configuration
         configuration.minimumTLSVersion = .tlsv13
+        configuration.curves = keyExchangeGroups
         configuration.trustRoots = .certificates(authorities)
         configuration.certificateVerification = .noHostnameVerification
         configuration.shutdownTimeout = .seconds(1)
         return configuration
     }
 
-    private static func certificates(_ file: String) throws(ClusterError) -> [NIOSSLCertificate] {
-        let bytes = try SmallFile.read(file)
-        guard let certificates = try? NIOSSLCertificate.fromPEMBytes(bytes), !certificates.isEmpty else {
-            throw .noCertificate(file: file)
+    /// The certificates of a file, each of which must be one.
+    static func certificates(
+        _ file: String, within time: Duration = Patience.ofFiles
+    ) throws(ClusterError) -> [NIOSSLCertificate] {
+        let bytes = try read(file, as: .plain, within: time)
+        let blocks = try pem(bytes, file: file).certificates
+        guard !blocks.isEmpty else { throw .noCertificate(file: file) }
+        var certificates: [NIOSSLCertificate] = []
+        for block in blocks {
+            guard let found = try? NIOSSLCertificate.fromPEMBytes(Array(bytes[block.range])), found.count == 1 else {
+                throw .badText(file: file, line: block.line, reason: "the certificate that begins there is damaged")
+            }
+            certificates += found
         }
         return certificates
     }
 
+    /// The block with the private key. The caller overwrites it.
+    static func privateKeyBlock(
+        _ file: String, within time: Duration = Patience.ofFiles
+    ) throws(ClusterError) -> [UInt8] {
+        do throws(ClusterError) {
+            var bytes = try read(file, as: .secret, within: time)
+            defer { bytes.withUnsafeMutableBytes { wipe($0) } }
+            guard let block = try pem(bytes, file: file).privateKey else { throw .badKey(file: file) }
+            return Array(bytes[block.range])
+        } catch {
+            // Of a file that others may read and that holds no key, that is what is wrong.
+            guard case .unusableFile = error, var bytes = try? read(file, as: .plain, within: time),
+                let text = try? PEMText(bytes), text.privateKey == nil
+            else { throw error }
+            bytes.withUnsafeMutableBytes { wipe($0) }
+            throw .badKey(file: file)
+        }
+    }
+
     private static func privateKey(_ file: String) throws(ClusterError) -> NIOSSLPrivateKey {
-        var bytes = try SmallFile.read(file)
-        defer { SmallFile.overwrite(&bytes) }
+        var block = try privateKeyBlock(file)
+        defer { block.withUnsafeMutableBytes { wipe($0) } }
         // BoringSSL would ask for a password at the terminal.
-        guard bytes.firstRange(of: Array("ENCRYPTED".utf8)) == nil,
-            let key = try? NIOSSLPrivateKey(bytes: bytes, format: .pem)
+        guard block.firstRange(of: Array("ENCRYPTED".utf8)) == nil,
+            let key = try? NIOSSLPrivateKey(bytes: block, format: .pem)
         else { throw .badKey(file: file) }
         return key
+    }
+
+    private static func read(
+        _ file: String, as content: FileReading.Content, within time: Duration
+    ) throws(ClusterError) -> [UInt8] {
+        do throws(FileReading.Failure) {
+            // More than any chain of certificates.
+            return try FileReading.read(file, as: content, atMost: 1 << 20, within: time).withUnsafeBytes(Array.init)
+        } catch {
+            throw .unusableFile(file: file, problem: error.message, mend: error.fix)
+        }
+    }
+
+    private static func pem(_ bytes: [UInt8], file: String) throws(ClusterError) -> PEMText {
+        do throws(PEMText.Flaw) {
+            return try PEMText(bytes)
+        } catch {
+            throw .badText(file: file, line: error.line, reason: error.message)
+        }
     }
 }
 
@@ -157,7 +244,8 @@ struct FileStamp: Equatable {
         nanoseconds = status.st_mtim.tv_nsec
     }
 
+    /// `nil` for those that cannot be looked at, or do not answer.
     static func of(_ files: ClusterTLSFiles) -> [FileStamp?] {
-        [files.ca, files.certificate, files.key].map { FileStamp($0) }
+        [files.ca, files.certificate, files.key].map { path in Patience.perform(on: path) { FileStamp(path) } ?? nil }
     }
 }

@@ -2,7 +2,9 @@
 import Foundation
 import Gossip
 import NIOSSL
+import SecureMemory
 import SwiftASN1
+import TLSFacts
 import X509
 
 /// Signs this node's farewell with its cluster key, and verifies those of others against the cluster's CA: whoever passes
@@ -16,12 +18,13 @@ enum FarewellSigning {
     /// `nil` where the files cannot be read any more, or hold a key of a kind that cannot sign here. Blocks on the disk.
     /// The key is read into text that cannot be overwritten: the process is about to end.
     static func sign(name: String, incarnation: UInt64, with files: ClusterTLSFiles) -> Farewell? {
-        guard var pem = try? SmallFile.read(files.key), let chain = try? SmallFile.read(files.certificate),
-            let certificates = try? NIOSSLCertificate.fromPEMBytes(chain)
+        // Who ends does not wait long for files: those who are not told learn it by its silence.
+        guard var pem = try? ClusterTLS.privateKeyBlock(files.key, within: .seconds(1)),
+            let certificates = try? ClusterTLS.certificates(files.certificate, within: .seconds(1))
         else { return nil }
-        defer { SmallFile.overwrite(&pem) }
+        defer { pem.withUnsafeMutableBytes { wipe($0) } }
         let text = Farewell.signedText(name: name, incarnation: incarnation)
-        guard let key = try? Certificate.PrivateKey(pemEncoded: keyBlock(of: String(decoding: pem, as: UTF8.self))),
+        guard let key = try? Certificate.PrivateKey(pemEncoded: String(decoding: pem, as: UTF8.self)),
             let signature = algorithms.lazy.compactMap({
                 try? key.sign(bytes: Array(text.utf8), signatureAlgorithm: $0)
             })
@@ -34,24 +37,19 @@ enum FarewellSigning {
             signature: hexadecimal(signature.rawRepresentation))
     }
 
-    /// The private key's block: OpenSSL writes the curve's parameters before it.
-    private static func keyBlock(of text: String) -> String {
-        let lines = text.split(whereSeparator: \.isNewline)
-        guard let first = lines.firstIndex(where: { $0.hasPrefix("-----BEGIN") && $0.contains("PRIVATE KEY") }),
-            let last = lines[first...].firstIndex(where: { $0.hasPrefix("-----END") })
-        else { return text }
-        return lines[first...last].joined(separator: "\n") + "\n"
-    }
-
     /// Whether the node of this name said so itself.
     ///
-    /// - Parameter authorities: the cluster's CA certificates, DER.
-    static func isGenuine(_ farewell: Farewell, authorities: [[UInt8]]) async -> Bool {
+    /// - Parameters:
+    ///   - authorities: the cluster's CA certificates, DER.
+    ///   - refused: certificates that no node may show any more.
+    static func isGenuine(
+        _ farewell: Farewell, authorities: [[UInt8]], refused: Set<CertificateSerial>
+    ) async -> Bool {
         let encoded = farewell.certificates.compactMap(bytes)
         guard encoded.count == farewell.certificates.count, let signature = bytes(farewell.signature),
             let leafBytes = encoded.first, let leaf = try? Certificate(derEncoded: leafBytes),
-            let name = (try? NIOSSLCertificate(bytes: leafBytes, format: .der)).flatMap(NodeName.of),
-            name == farewell.name
+            let signer = (try? NIOSSLCertificate(bytes: leafBytes, format: .der)).flatMap(PeerCertificate.init),
+            signer.name == farewell.name, !refused.contains(signer.serial)
         else { return false }
         let text = Array(Farewell.signedText(name: farewell.name, incarnation: farewell.incarnation).utf8)
         guard
@@ -98,15 +96,20 @@ extension GossipMessage {
 
     /// With the farewells that are genuine, and no others.
     ///
-    /// - Parameter authorities: the cluster's CA certificates, DER.
-    func withGenuineFarewells(authorities: [[UInt8]]) async -> GossipMessage {
+    /// - Parameter tls: what is in use.
+    func withGenuineFarewells(by tls: ClusterTLS.Material) async -> GossipMessage {
         var message = self
-        if let farewell, await !FarewellSigning.isGenuine(farewell, authorities: authorities) { message.farewell = nil }
+        let (authorities, refused) = (tls.authorities, tls.refused)
+        if let farewell, await !FarewellSigning.isGenuine(farewell, authorities: authorities, refused: refused) {
+            message.farewell = nil
+        }
         var room = Self.mostFarewells
         for index in updates.indices {
             guard let farewell = updates[index].farewell else { continue }
             room -= 1
-            if room >= 0, await FarewellSigning.isGenuine(farewell, authorities: authorities) { continue }
+            if room >= 0, await FarewellSigning.isGenuine(farewell, authorities: authorities, refused: refused) {
+                continue
+            }
             message.updates[index].farewell = nil
         }
         return message

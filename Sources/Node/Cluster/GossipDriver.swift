@@ -121,7 +121,7 @@ final class GossipDriver: Sendable {
     func received(_ message: GossipMessage, from peer: String) async -> GossipMessage? {
         let message =
             message.carriesFarewell
-            ? await message.withGenuineFarewells(authorities: tls.material.authorities) : message
+            ? await message.withGenuineFarewells(by: tls.material) : message
         let promise = loop.makePromise(of: GossipMessage?.self)
         loop.execute {
             guard let ticket = self.await(promise) else { return promise.succeed(nil) }
@@ -212,9 +212,9 @@ final class GossipDriver: Sendable {
             return
         }
         // Signatures are verified elsewhere than where peers wait for their answers.
-        let authorities = tls.material.authorities
+        let material = tls.material
         Task {
-            let message = await message.withGenuineFarewells(authorities: authorities)
+            let message = await message.withGenuineFarewells(by: material)
             step { machine, now in
                 machine.answered(ticket: ticket, message: message, from: peer, roundTrip: roundTrip, now: now)
             }

@@ -4,6 +4,7 @@ import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import SecureMemory
+import TLSLinks
 
 /// What goes to a peer.
 struct PeerCall: Sendable {
@@ -49,9 +50,10 @@ final class PeerConnection {
 
     /// Connects and shakes hands. The future is the event loop's, and so is what it gives.
     static func open(
-        to address: SocketAddress, host: String, material: ClusterTLS.Material, timeout: TimeAmount,
+        to address: SocketAddress, host: String, tls: ClusterTLS, tally: LinkTally, timeout: TimeAmount,
         on loop: any EventLoop
     ) -> EventLoopFuture<NIOLoopBound<PeerConnection>> {
+        let material = tls.material
         let opened = loop.makePromise(of: NIOLoopBound<PeerConnection>.self)
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(timeout)
@@ -60,14 +62,17 @@ final class PeerConnection {
                 channel.eventLoop.makeCompletedFuture {
                     let handlers = channel.pipeline.syncOperations
                     let handler = PeerCallHandler(host: host)
+                    let witness = LinkWitness(.client, tally: tally)
+                    try handlers.addHandler(witness)
                     try handlers.addHandler(NIOSSLClientHandler(context: material.client, serverHostname: nil))
                     try handlers.addHandler(
-                        PeerIdentityHandler { result in
+                        PeerIdentityHandler(tls: tls) { result in
+                            if case .success = result { witness.succeed(on: channel) }
                             opened.completeWith(
                                 result.mapError { $0 as any Error }.map { peer in
                                     NIOLoopBound(
                                         PeerConnection(
-                                            channel: channel, peer: peer, generation: material.generation,
+                                            channel: channel, peer: peer.name, generation: material.generation,
                                             handler: handler), eventLoop: loop)
                                 })
                         })

@@ -2,9 +2,25 @@
 import NIOCore
 import NIOSSL
 import NIOTLS
+import TLSFacts
+
+/// Who is at the other end of a connection, by the certificate that it has shown.
+struct PeerCertificate: Sendable, Equatable {
+    /// The node's name.
+    let name: String
+    let serial: CertificateSerial
+
+    /// `nil` when it bears no node's name, or the names of two.
+    init?(_ certificate: NIOSSLCertificate) {
+        guard let name = NodeName.of(certificate), let serial = CertificateSerial(octets: certificate.serialNumber)
+        else { return nil }
+        self.name = name
+        self.serial = serial
+    }
+}
 
 /// Looks at the certificate of a finished handshake, on either side of a connection; nothing else passes before. Who
-/// shows no node's name, or takes too long, is closed.
+/// shows no node's name, or a certificate that is refused, or takes too long, is closed.
 final class PeerIdentityHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -12,12 +28,18 @@ final class PeerIdentityHandler: ChannelInboundHandler {
     /// How long a handshake may take. Longer than a lost packet's second repetition by TCP.
     static let handshakeTime = TimeAmount.seconds(5)
 
-    /// Given the node's name, or why there is none; exactly once.
-    private var report: ((Result<String, PeerFailure>) -> Void)?
+    /// Given who it is, or why nobody; exactly once.
+    private var report: ((Result<PeerCertificate, PeerFailure>) -> Void)?
+    private let tls: ClusterTLS
     private var timer: Scheduled<Void>?
 
-    /// - Parameter report: called on the event loop, exactly once.
-    init(report: @escaping (Result<String, PeerFailure>) -> Void) { self.report = report }
+    /// - Parameters:
+    ///   - tls: knows which certificates are refused.
+    ///   - report: called on the event loop, exactly once.
+    init(tls: ClusterTLS, report: @escaping (Result<PeerCertificate, PeerFailure>) -> Void) {
+        self.tls = tls
+        self.report = report
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
@@ -30,7 +52,7 @@ final class PeerIdentityHandler: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) { end(.failure(.closed), context) }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case TLSUserEvent.handshakeCompleted = event { end(name(context), context) }
+        if case TLSUserEvent.handshakeCompleted = event { end(peer(context), context) }
         context.fireUserInboundEventTriggered(event)
     }
 
@@ -45,18 +67,22 @@ final class PeerIdentityHandler: ChannelInboundHandler {
         context.fireChannelInactive()
     }
 
-    private func name(_ context: ChannelHandlerContext) -> Result<String, PeerFailure> {
+    private func peer(_ context: ChannelHandlerContext) -> Result<PeerCertificate, PeerFailure> {
         let pipeline = context.pipeline.syncOperations
         let certificate =
             (try? pipeline.handler(type: NIOSSLServerHandler.self))?.peerCertificate
             ?? (try? pipeline.handler(type: NIOSSLClientHandler.self))?.peerCertificate
-        guard let name = certificate.flatMap(NodeName.of) else {
+        guard let peer = certificate.flatMap(PeerCertificate.init) else {
             return .failure(.handshake("the certificate bears no node's name"))
         }
-        return .success(name)
+        // By the list of this moment: it may have changed since the connection was opened.
+        guard !tls.refuses(peer, at: context.channel.remoteAddress?.ipAddress ?? "") else {
+            return .failure(.revoked(node: peer.name, serial: peer.serial))
+        }
+        return .success(peer)
     }
 
-    private func end(_ result: Result<String, PeerFailure>, _ context: ChannelHandlerContext) {
+    private func end(_ result: Result<PeerCertificate, PeerFailure>, _ context: ChannelHandlerContext) {
         guard let report else { return }
         self.report = nil
         timer?.cancel()
@@ -70,6 +96,8 @@ enum PeerFailure: Error, Sendable, Equatable, CustomStringConvertible {
     case badAddress(String)
     case unreachable(String)
     case handshake(String)
+    /// Its certificate is among those that `[cluster] refused` names.
+    case revoked(node: String, serial: CertificateSerial)
     /// Another node answers at the address.
     case foreign(found: String)
     case closed
@@ -85,6 +113,7 @@ enum PeerFailure: Error, Sendable, Equatable, CustomStringConvertible {
         case .badAddress(let address): "\"\(address)\" is no address"
         case .unreachable(let reason): "no connection: \(reason)"
         case .handshake(let reason): reason
+        case .revoked(let node, let serial): "it shows a certificate of \(node) that is refused (serial \(serial))"
         case .foreign(let found): "the node \(found) answers at its address"
         case .closed: "it closed the connection"
         case .timeout: "no answer in time"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import NIOPosix
+import TLSFacts
+import TLSLinks
 
 /// Requests to peers, over connections that are kept open between them.
 ///
@@ -89,6 +91,8 @@ final class PeerPool: Sendable {
     private let tls: ClusterTLS
     private let book: AddressBook
     private let counters: ClusterCounters
+    /// What the handshakes of live connections have agreed on.
+    private let links: [Use: LinkTally] = [.forwarding: LinkTally(), .control: LinkTally()]
     private let state: NIOLoopBound<State>
 
     /// Made on its event loop, as what it holds is bound to it.
@@ -170,6 +174,11 @@ final class PeerPool: Sendable {
                 $0.value.open > 0 || $0.value.wanted > 0 || !$0.value.waiting.isEmpty
             }
         }
+    }
+
+    /// What the handshakes of connections that are open for KMS requests, or for everything else, have agreed on.
+    func links(isForwarding: Bool) -> [HandshakeFacts: Int] {
+        links[isForwarding ? .forwarding : .control]?.connections ?? [:]
     }
 
     func stop() {
@@ -297,7 +306,7 @@ final class PeerPool: Sendable {
         let end = deadline(after: Self.connectTime)
         book.addresses(of: target.endpoint.host, on: loop)
             .flatMapErrorThrowing { throw PeerFailure.unreachable("\($0)") }
-            .flatMap { self.connect(target.endpoint, $0[...], end) }
+            .flatMap { self.connect(target, $0[...], end) }
             .whenComplete { result in
                 self.state.value.targets[target]?.connecting -= 1
                 switch result {
@@ -339,8 +348,9 @@ final class PeerPool: Sendable {
 
     /// One address after the other: mostly there is one.
     private func connect(
-        _ endpoint: HostAndPort, _ addresses: ArraySlice<String>, _ end: UInt64
+        _ target: Target, _ addresses: ArraySlice<String>, _ end: UInt64
     ) -> EventLoopFuture<NIOLoopBound<PeerConnection>> {
+        let endpoint = target.endpoint
         guard let first = addresses.first, let address = try? SocketAddress(ipAddress: first, port: endpoint.port)
         else {
             return loop.makeFailedFuture(PeerFailure.badAddress(endpoint.description))
@@ -350,9 +360,9 @@ final class PeerPool: Sendable {
             remaining(until: end) / UInt64(addresses.count), addresses.count > 1 ? 1_000_000_000 : .max)
         guard share > 0 else { return loop.makeFailedFuture(PeerFailure.timeout) }
         let attempt = PeerConnection.open(
-            to: address, host: endpoint.description, material: tls.material,
+            to: address, host: endpoint.description, tls: tls, tally: links[target.use] ?? LinkTally(),
             timeout: TimeAmount(clampingNanoseconds: share), on: loop)
         guard addresses.count > 1 else { return attempt }
-        return attempt.flatMapError { _ in self.connect(endpoint, addresses.dropFirst(), end) }
+        return attempt.flatMapError { _ in self.connect(target, addresses.dropFirst(), end) }
     }
 }

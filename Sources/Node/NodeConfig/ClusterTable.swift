@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TLSFacts
 
 /// `[cluster]`: how this node and its peers reach and recognise one another.
 package struct ClusterTableSettings: Sendable, Equatable {
@@ -13,10 +14,15 @@ package struct ClusterTableSettings: Sendable, Equatable {
     package var key: String
     /// Whether a request that no HSM of this node can serve goes to a peer.
     package var forwarding: Bool
+    /// Certificates that no node may show any more, though they are the CA's; each once, at most `mostRefused`.
+    package var refused: [CertificateSerial]
+
+    /// Certificates that may be refused one by one. Who has more of them in foreign hands wants another CA.
+    package static let mostRefused = 1_024
 
     package init(
         listen: ListenAddress, advertise: ListenAddress, seeds: [ListenAddress], ca: String, certificate: String,
-        key: String, forwarding: Bool = true
+        key: String, forwarding: Bool = true, refused: [CertificateSerial] = []
     ) {
         self.listen = listen
         self.advertise = advertise
@@ -25,6 +31,7 @@ package struct ClusterTableSettings: Sendable, Equatable {
         self.certificate = certificate
         self.key = key
         self.forwarding = forwarding
+        self.refused = refused
     }
 }
 
@@ -52,13 +59,20 @@ enum ClusterKeys {
         "PEM file with this node's certificate. Its subject alternative names hold the node's: `<node.id>.node.claviger`. "
             + "`claviger cluster issue` makes one.")
     static let key = ConfigurationKey(
-        "key", "path", standard: "required", "PEM file with the private key of the certificate.")
+        "key", "path", standard: "required",
+        "PEM file with the private key of the certificate; owner and mode as for files of secrets.")
     static let forwarding = ConfigurationKey(
         "forwarding", "boolean", standard: "true",
         "Pass a request that no HSM of this node can serve, or that is more than they can do, on to a peer whose HSMs can, "
             + "once, within `xks.request_deadline`.",
         cost: "Peers' HSMs carry the load of this node's, and the way there and back is a part of KMS's 250 ms.")
-    static let all = [listen, advertise, seeds, ca, certificate, key, forwarding]
+    static let refused = ConfigurationKey(
+        "refused", "list of serial numbers", standard: "none",
+        "Certificates of the cluster's CA that no node may show any more, because their keys may be in other hands: "
+            + "hexadecimal serial numbers as `claviger cluster serial` prints them, at most 1,024. A reload closes their "
+            + "connections. Write the same list on all nodes; `claviger cluster status` shows where it differs.",
+        cost: "A node that shows one of them is no part of the cluster until it has another certificate.")
+    static let all = [listen, advertise, seeds, ca, certificate, key, forwarding, refused]
 }
 
 extension TableReader {
@@ -71,7 +85,8 @@ extension TableReader {
             certificate: clusterFile(
                 ClusterKeys.certificate, example: "/etc/claviger/cluster/fra-1.pem", resolve: resolve),
             key: clusterFile(ClusterKeys.key, example: "/etc/claviger/cluster/fra-1-key.pem", resolve: resolve),
-            forwarding: boolean(ClusterKeys.forwarding, standard: true))
+            forwarding: boolean(ClusterKeys.forwarding, standard: true),
+            refused: refused())
     }
 
     private func advertise() -> ListenAddress {
@@ -103,6 +118,25 @@ extension TableReader {
             if let objection = address.objectionToDial { return refuse(objection, fix: fix) }
             guard seen.insert(address).inserted else { return refuse("stands in the list twice", fix: "remove one") }
             return address
+        }
+    }
+
+    private func refused() -> [CertificateSerial] {
+        var seen: Set<CertificateSerial> = []
+        let given = texts(ClusterKeys.refused) ?? []
+        if given.count > ClusterTableSettings.mostRefused {
+            report(
+                ClusterKeys.refused, "names more than \(ClusterTableSettings.mostRefused) certificates",
+                fix: "make a new CA: docs/guides/three-sites.md, \"Another CA\"")
+        }
+        return given.prefix(ClusterTableSettings.mostRefused).compactMap { element in
+            guard let serial = CertificateSerial(element.text) else {
+                problems.add(
+                    element.path, value: Shown.quoted(element.text), "is no serial number of a certificate",
+                    fix: "write what `claviger cluster serial CERTIFICATE.pem` prints, for example \"3f:a1:07\"")
+                return nil
+            }
+            return seen.insert(serial).inserted ? serial : nil
         }
     }
 

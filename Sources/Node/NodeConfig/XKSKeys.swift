@@ -11,7 +11,8 @@ enum XKSKeys {
         "PEM file with the server's certificate, and after it those that it is chained by.")
     static let key = ConfigurationKey(
         "key", "path", standard: "required without `plaintext`",
-        "PEM file with the private key of the certificate: PKCS#8, PKCS#1 or SEC 1, RSA or EC.")
+        "PEM file with the private key of the certificate: PKCS#8, PKCS#1 or SEC 1, RSA or EC. Owner and "
+            + "mode as for files of secrets.")
     static let clientCA = ConfigurationKey(
         "client_ca", "path", standard: "none: no client certificate is asked for",
         "PEM file with the roots that a client's certificate must chain to. Needs `client_name` beside it: many "

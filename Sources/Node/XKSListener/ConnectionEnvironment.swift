@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Logging
 import NIOCore
+import TLSLinks
 import XKSProtocol
 
 /// What every connection of one event loop shares.
@@ -10,6 +11,8 @@ struct ConnectionEnvironment {
     let timeouts: ListenerTimeouts
     let admission: Admission
     let table: ConnectionTable
+    /// What the handshakes of live connections have agreed on.
+    let links: LinkTally
     let logger: Logger
 
     var assemblerLimits: AssemblerLimits {

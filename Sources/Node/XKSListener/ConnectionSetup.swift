@@ -4,6 +4,7 @@ import NIOCore
 import NIOHTTP1
 import NIOSSL
 import NIOTLS
+import TLSLinks
 
 /// Stands behind the TLS handler until the handshake is over, then makes way for the protocol that was negotiated.
 ///
@@ -14,14 +15,16 @@ final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandl
     private let environment: ConnectionEnvironment
     private let peer: String
     private let linger: HandshakeLinger
+    private let witness: LinkWitness
     private let deadline: UInt64
     private var context: ChannelHandlerContext?
     private var hasFailed = false
 
-    init(environment: ConnectionEnvironment, peer: String, linger: HandshakeLinger) {
+    init(environment: ConnectionEnvironment, peer: String, linger: HandshakeLinger, witness: LinkWitness) {
         self.environment = environment
         self.peer = peer
         self.linger = linger
+        self.witness = witness
         self.deadline = ListenerTimeouts.deadline(environment.timeouts.handshake, after: monotonicNanoseconds())
     }
 
@@ -55,6 +58,7 @@ final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandl
                 try environment.addHTTP1Handlers(to: context.channel, peer: peer)
             }
             context.pipeline.syncOperations.removeHandler(linger, promise: nil)
+            witness.succeed(on: context.channel)
             context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
         } catch {
             errorCaught(context: context, error: error)
@@ -131,8 +135,10 @@ extension ConnectionEnvironment {
             handler = NIOSSLServerHandler(context: tls.context)
         }
         let linger = HandshakeLinger(patience: .milliseconds(Int64(timeouts.linger)))
+        let witness = LinkWitness(.server, tally: links)
         try channel.pipeline.syncOperations.addHandlers([
-            linger, handler, ConnectionSetupHandler(environment: self, peer: peer, linger: linger),
+            linger, witness, handler,
+            ConnectionSetupHandler(environment: self, peer: peer, linger: linger, witness: witness),
         ])
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Logging
 import NIOCore
+import TLSLinks
 import XKSProtocol
 
 /// The handlers of one accepted connection on a channel of the caller's: what bytes meet once TLS is taken off them,
@@ -20,7 +21,8 @@ package struct DetachedConnection {
         let table = ConnectionTable(
             eventLoop: channel.eventLoop, sweepIntervalMilliseconds: timeouts.sweepIntervalMilliseconds)
         let environment = ConnectionEnvironment(
-            service: handler, limits: limits, timeouts: timeouts, admission: admission, table: table, logger: logger)
+            service: handler, limits: limits, timeouts: timeouts, admission: admission, table: table,
+            links: LinkTally(), logger: logger)
         switch version {
         case .http1: try environment.addHTTP1Handlers(to: channel, peer: "detached")
         case .http2: try environment.addHTTP2Handlers(to: channel, peer: "detached")

@@ -3,6 +3,7 @@ import Glibc
 import Logging
 import NIOCore
 import NIOPosix
+import TLSLinks
 import XKSProtocol
 
 /// Everything that new connections are made from.
@@ -12,6 +13,8 @@ struct ListenerSetup: Sendable {
     let logger: Logger
     let admission: Admission
     let tls: TLSContextHolder?
+    /// What the handshakes of live connections have agreed on.
+    let links = LinkTally()
     /// One table for each event loop.
     let tables: [ObjectIdentifier: NIOLoopBound<ConnectionTable>]
 
@@ -84,7 +87,7 @@ struct ListenerSetup: Sendable {
         channel.closeFuture.whenComplete { _ in admission.closed(from: address) }
         let environment = ConnectionEnvironment(
             service: handler, limits: configuration.limits, timeouts: configuration.timeouts, admission: admission,
-            table: table.value, logger: logger)
+            table: table.value, links: links, logger: logger)
         let peer = remote?.hostAndPort ?? "unknown"
         if let tls {
             try environment.addTLSHandlers(to: channel, tls: tls.context, peer: peer)

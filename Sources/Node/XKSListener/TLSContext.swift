@@ -33,6 +33,11 @@ final class TLSContextHolder: Sendable {
 }
 
 extension TLSMaterial {
+    /// Written down, so that an update of the TLS library changes nothing: the hybrid of ML-KEM and X25519, for clients
+    /// that offer it (a record of today is not opened by tomorrow's quantum computer), and what TLS has had for long
+    /// (docs/reference/cryptography.md). A client's order goes before this one.
+    static let keyExchangeGroups: [NIOTLSCurve] = [.x25519_MLKEM768, .x25519, .secp256r1, .secp384r1]
+
     /// TLS 1.2 and 1.3 with the suites of the specification (XKS 1.0.3, "TLS").
     ///
     /// TLS 1.2: the two suites that it names. TLS 1.3: BoringSSL does not let its suites be chosen; it has the two
@@ -44,6 +49,7 @@ extension TLSMaterial {
         configuration.minimumTLSVersion = .tlsv12
         configuration.maximumTLSVersion = .tlsv13
         configuration.cipherSuites = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+        configuration.curves = Self.keyExchangeGroups
         configuration.applicationProtocols = ["h2", "http/1.1"]
         configuration.renegotiationSupport = .none
         configuration.shutdownTimeout = .seconds(1)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import NIOSSL
+import PrivateFiles
 import SecureMemory
 
 /// Where certificates and keys are.
@@ -60,21 +61,28 @@ package struct TLSMaterial: Sendable {
     // MARK: Certificates
 
     private static func readCertificates(_ file: String) throws(TLSMaterialError) -> [NIOSSLCertificate] {
-        let bytes = try readFile(file)
-        guard contains(bytes, "-----BEGIN CERTIFICATE-----") || contains(bytes, "-----BEGIN TRUSTED CERTIFICATE-----")
-        else { throw .noCertificate(file: file, containsKey: contains(bytes, "PRIVATE KEY-----")) }
-        let certificates: [NIOSSLCertificate]
-        do {
-            certificates = try NIOSSLCertificate.fromPEMBytes(bytes)
-        } catch {
-            throw .malformedCertificate(file: file)
+        let bytes = try readFile(file, as: .plain)
+        let text = try pem(bytes, file: file)
+        guard !text.certificates.isEmpty else {
+            throw .noCertificate(file: file, containsKey: text.privateKey != nil)
         }
-        for certificate in certificates {
-            guard let der = try? certificate.toDERBytes(), CertificateFacts(der: der) != nil else {
-                throw .malformedCertificate(file: file)
-            }
+        // One by one: the library leaves out, without a word, what it does not take for a certificate.
+        var certificates: [NIOSSLCertificate] = []
+        for block in text.certificates {
+            guard let found = try? NIOSSLCertificate.fromPEMBytes(Array(bytes[block.range])), found.count == 1,
+                let der = try? found.first?.toDERBytes(), CertificateFacts(der: der) != nil
+            else { throw .malformedCertificate(file: file, line: block.line) }
+            certificates += found
         }
         return certificates
+    }
+
+    private static func pem(_ bytes: [UInt8], file: String) throws(TLSMaterialError) -> PEMText {
+        do throws(PEMText.Flaw) {
+            return try PEMText(bytes)
+        } catch {
+            throw .malformedText(file: file, line: error.line, reason: error.message)
+        }
     }
 
     private static func warning(about certificate: NIOSSLCertificate, file: String, now: Int64) -> TLSMaterialWarning? {
@@ -90,19 +98,33 @@ package struct TLSMaterial: Sendable {
     // MARK: Key
 
     private static func readKey(_ file: String) throws(TLSMaterialError) -> NIOSSLPrivateKey {
-        var bytes = try readFile(file)
+        var bytes = try readKeyFile(file)
         defer { bytes.withUnsafeMutableBytes { wipe($0) } }
-        guard contains(bytes, "PRIVATE KEY-----") else {
-            throw .noKey(file: file, containsCertificate: contains(bytes, "-----BEGIN CERTIFICATE-----"))
+        let text = try pem(bytes, file: file)
+        guard let block = text.privateKey else {
+            throw .noKey(file: file, containsCertificate: !text.certificates.isEmpty)
         }
+        var key = Array(bytes[block.range])
+        defer { key.withUnsafeMutableBytes { wipe($0) } }
         // PKCS#8 says it in the label, the older forms in a header line (RFC 1421 section 4.6.1.1).
-        guard !contains(bytes, "ENCRYPTED PRIVATE KEY-----"), !contains(bytes, "Proc-Type: 4,ENCRYPTED") else {
+        guard block.label != "ENCRYPTED PRIVATE KEY", !contains(key, "Proc-Type: 4,ENCRYPTED") else {
             throw .encryptedKey(file: file)
         }
         do {
-            return try NIOSSLPrivateKey(bytes: bytes, format: .pem)
+            return try NIOSSLPrivateKey(bytes: key, format: .pem)
         } catch {
             throw .malformedKey(file: file)
+        }
+    }
+
+    private static func readKeyFile(_ file: String) throws(TLSMaterialError) -> [UInt8] {
+        do throws(TLSMaterialError) {
+            return try readFile(file, as: .secret)
+        } catch {
+            // Of a file that others may read and that holds no key, that is what is wrong: it is said by the caller.
+            guard let bytes = try? readFile(file, as: .plain), let text = try? PEMText(bytes), text.privateKey == nil
+            else { throw error }
+            return bytes
         }
     }
 
@@ -148,33 +170,10 @@ private func contains(_ bytes: [UInt8], _ text: String) -> Bool {
 }
 
 /// The content of a file of at most 1 MiB. The caller overwrites it if it is secret.
-func readFile(_ path: String) throws(TLSMaterialError) -> [UInt8] {
-    let limit = 1 << 20
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw .unreadable(file: path, cause: systemMessage(errno)) }
-    defer { close(descriptor) }
-    // Room for everything from the start: a growing array would leave copies of a key behind.
-    var content = [UInt8](repeating: 0, count: limit + 1)
-    defer { content.withUnsafeMutableBytes { wipe($0) } }
-    var length = 0
-    while length < content.count {
-        let count = content.withUnsafeMutableBytes { room in
-            read(descriptor, room.baseAddress?.advanced(by: length), room.count - length)
-        }
-        if count < 0 && errno == EINTR { continue }
-        guard count >= 0 else { throw .unreadable(file: path, cause: systemMessage(errno)) }
-        if count == 0 { return Array(content[..<length]) }
-        length += count
-    }
-    throw .tooLarge(file: path)
-}
-
-private func systemMessage(_ code: Int32) -> String {
-    switch code {
-    case ENOENT: "no such file"
-    case EACCES: "permission denied"
-    case EISDIR: "it is a directory"
-    case EMFILE, ENFILE: "too many open files"
-    default: "system error \(code)"
+private func readFile(_ path: String, as content: FileReading.Content) throws(TLSMaterialError) -> [UInt8] {
+    do throws(FileReading.Failure) {
+        return try FileReading.read(path, as: content, atMost: 1 << 20).withUnsafeBytes(Array.init)
+    } catch {
+        throw .unusableFile(file: path, problem: error.message, mend: error.fix)
     }
 }

@@ -2,14 +2,14 @@
 
 /// Certificates or a key that cannot be used. Each text names the file, what is wrong with it, and what mends it.
 package enum TLSMaterialError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The file could not be read; `cause` is the system's word.
-    case unreadable(file: String, cause: String)
-    /// More than 1 MiB.
-    case tooLarge(file: String)
+    /// The file could not be read, or may not hold what it does: what follows its name in a sentence, and the mend.
+    case unusableFile(file: String, problem: String, mend: String)
+    /// No PEM text, or one that was cut off.
+    case malformedText(file: String, line: Int, reason: String)
     /// No certificate in PEM form in the file.
     case noCertificate(file: String, containsKey: Bool)
-    /// The file has a PEM certificate that cannot be parsed.
-    case malformedCertificate(file: String)
+    /// The file has a PEM certificate that cannot be parsed; it begins in this line.
+    case malformedCertificate(file: String, line: Int)
     /// The certificate's key is neither RSA nor on a curve that TLS uses, or may not sign by its key usage.
     case unsupportedCertificateKey(file: String, subject: String)
     /// No private key in PEM form in the file.
@@ -27,17 +27,15 @@ package enum TLSMaterialError: Error, Equatable, Sendable, CustomStringConvertib
 
     package var description: String {
         switch self {
-        case .unreadable(let file, let cause):
-            "\(file): cannot be read: \(cause); check the path, and that this user may read it"
-        case .tooLarge(let file):
-            "\(file): larger than 1 MiB; this is not a PEM file of certificates or a key"
+        case .unusableFile(let file, let problem, let mend): "\(file) \(problem); \(mend)"
+        case .malformedText(let file, let line, let reason): "\(file): line \(line): \(reason)"
         case .noCertificate(let file, let containsKey):
             containsKey
                 ? "\(file): holds a private key but no certificate; are certificate and key exchanged?"
                 : "\(file): no line -----BEGIN CERTIFICATE-----; a DER file is converted by "
                     + "openssl x509 -inform der -in FILE -out cert.pem"
-        case .malformedCertificate(let file):
-            "\(file): a certificate in it is damaged; copy the file again, from BEGIN to END"
+        case .malformedCertificate(let file, let line):
+            "\(file): the certificate that begins in line \(line) is damaged; copy the file again, from BEGIN to END"
         case .unsupportedCertificateKey(let file, let subject):
             "\(file): the certificate of \(subject) cannot be used by a TLS server; use a key of RSA, "
                 + "P-256, P-384 or P-521 with the key usage digitalSignature"

@@ -2,6 +2,8 @@
 import Logging
 import NIOCore
 import NIOPosix
+import TLSFacts
+import TLSLinks
 import XKSProtocol
 
 /// The listener could not be started.
@@ -34,6 +36,7 @@ package final class XKSListener: Sendable {
     private let tables: [NIOLoopBound<ConnectionTable>]
     private let admission: Admission
     private let tls: TLSContextHolder?
+    private let linkTally: LinkTally
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
 
@@ -47,12 +50,16 @@ package final class XKSListener: Sendable {
         self.tables = Array(setup.tables.values)
         self.admission = setup.admission
         self.tls = setup.tls
+        self.linkTally = setup.links
         self.group = group
         self.logger = logger
     }
 
     /// What has happened so far.
     package var statistics: ListenerStatistics { admission.statistics }
+
+    /// How many connections live, by what their handshakes have agreed on.
+    package var links: [HandshakeFacts: Int] { linkTally.connections }
 
     /// Listens on all addresses, or on none: when one fails, those before it are closed again.
     package static func start(

@@ -95,7 +95,7 @@ package enum ClusterTable {
 
     /// What the node says differently from this one, shortened to twelve columns.
     private static func differences(_ node: ClusterNode) -> String {
-        let short = ["configuration": "conf", "canaries": "can", "blocks": "blk"]
+        let short = ["configuration": "conf", "canaries": "can", "blocks": "blk", "refused": "rfd"]
         let text = node.drift.map { short[$0] ?? Terminal.plain($0) }.joined(separator: ",")
         return text.isEmpty ? "-" : Terminal.shortened(text, to: 12)
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import PrivateFiles
+import TLSFacts
 import X509
 
 /// The CA of one cluster, for those who have no PKI. Whoever has a certificate from it is a node: it signs nothing else,
@@ -106,6 +107,22 @@ package struct ClusterAuthority: Sendable {
             try pair.write(leaf)
             return pair
         }
+    }
+
+    /// The serial number of the first certificate of a PEM file.
+    /// - Throws: `CertificateProblem` when it holds none, `PrivateFileError` when it cannot be read.
+    package static func serial(of file: String) throws -> CertificateSerial {
+        guard let content = try PrivateFiles.read(file) else { throw CertificateProblem("There is no \(file).") }
+        let text = content.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        guard
+            let block = text.firstRange(of: "-----BEGIN CERTIFICATE-----").flatMap({ begin in
+                text[begin.lowerBound...].firstRange(of: "-----END CERTIFICATE-----").map {
+                    text[begin.lowerBound..<$0.upperBound]
+                }
+            }), let certificate = try? Certificate(pemEncoded: String(block)),
+            let serial = CertificateSerial(octets: certificate.serialNumber.bytes)
+        else { throw CertificateProblem("\(file) holds no certificate in PEM form.") }
+        return serial
     }
 
     /// Makes what `issue` would unless a good certificate of this CA is there, which lasts for `margin` seconds more.

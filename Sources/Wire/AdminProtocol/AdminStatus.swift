@@ -51,7 +51,7 @@ package struct AdminStatus: Sendable, Equatable {
 /// One flat object. The verdict is reported, and follows from the rest when it is read back.
 extension AdminStatus: Codable {
     private enum CodingKeys: String, CodingKey {
-        case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements, overload
+        case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements, overload, links
         case transitions, running, asOfUnixSeconds, verdict
     }
 
@@ -67,7 +67,8 @@ extension AdminStatus: Codable {
             canForward: try container.decode(Bool.self, forKey: .canForward),
             blocksUnknown: try container.decodeIfPresent(String.self, forKey: .blocksUnknown),
             disagreements: try container.decode([String].self, forKey: .disagreements),
-            overload: try container.decodeIfPresent(String.self, forKey: .overload))
+            overload: try container.decodeIfPresent(String.self, forKey: .overload),
+            links: try container.decodeIfPresent([LinkStatus].self, forKey: .links) ?? [])
         self.init(
             status: status, transitions: try container.decode([HSMTransition].self, forKey: .transitions),
             running: try container.decode(Bool.self, forKey: .running),
@@ -86,6 +87,7 @@ extension AdminStatus: Codable {
         try container.encodeIfPresent(status.blocksUnknown, forKey: .blocksUnknown)
         try container.encode(status.disagreements, forKey: .disagreements)
         try container.encodeIfPresent(status.overload, forKey: .overload)
+        if !status.links.isEmpty { try container.encode(status.links, forKey: .links) }
         try container.encode(transitions, forKey: .transitions)
         try container.encode(running, forKey: .running)
         try container.encode(asOfUnixSeconds, forKey: .asOfUnixSeconds)

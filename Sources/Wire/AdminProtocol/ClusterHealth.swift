@@ -55,7 +55,10 @@ package struct ClusterHealth: Sendable, Equatable, Codable {
     package var withoutNames: ClusterHealth {
         var health = self
         health.keys = []
-        for index in health.nodes.indices { health.nodes[index].unservedKeys = [] }
+        for index in health.nodes.indices {
+            health.nodes[index].unservedKeys = []
+            health.nodes[index].certificates = []
+        }
         for index in health.blocks.blocks.indices {
             let block = health.blocks.blocks[index]
             // What kind of target it is stands before the first blank.
@@ -120,7 +123,7 @@ package struct ClusterNode: Sendable, Equatable, Codable {
     /// Operations that its HSMs have done since it started.
     package var encrypts: UInt64
     package var decrypts: UInt64
-    /// What differs from this node: `configuration`, `canaries`, `blocks`.
+    /// What differs from this node: `configuration`, `canaries`, `blocks`, `refused` (certificates).
     package var drift: [String]
     package var hsms: [HSM]
     /// Labels of keys that it offers and cannot serve at the moment; the first ones.
@@ -135,12 +138,18 @@ package struct ClusterNode: Sendable, Equatable, Codable {
     package var isAwaited: Bool
     /// Left out where its state was not put back, as far as this node can know.
     package var restored: Restored?
+    /// Serial numbers of the certificates that it shows this node at the moment; two are two nodes of one name, or one
+    /// that has just been given another certificate. Empty from a node that does not report them.
+    package var certificates: [String]
+    /// Nodes that it cannot reach though they reach it, by name, as it says. Empty from a node that does not report them.
+    package var unreached: [String]
 
     package init(
         name: String, site: String, address: String, liveness: Liveness, sinceUnixSeconds: Int64, draining: Bool,
         version: String, incarnation: UInt64, roundTripMicroseconds: UInt32?, inFlight: UInt32, encrypts: UInt64,
         decrypts: UInt64, drift: [String], hsms: [HSM], unservedKeys: [String], unservedCount: UInt32? = nil,
-        twinAddress: String? = nil, forgottenBy: String? = nil, isAwaited: Bool = true, restored: Restored? = nil
+        twinAddress: String? = nil, forgottenBy: String? = nil, isAwaited: Bool = true, restored: Restored? = nil,
+        certificates: [String] = [], unreached: [String] = []
     ) {
         self.name = name
         self.site = site
@@ -162,6 +171,8 @@ package struct ClusterNode: Sendable, Equatable, Codable {
         self.forgottenBy = forgottenBy
         self.isAwaited = isAwaited
         self.restored = restored
+        self.certificates = certificates
+        self.unreached = unreached
     }
 
     /// A node of 16631be reports neither how many keys are unserved nor for whom orders wait.
@@ -186,6 +197,8 @@ package struct ClusterNode: Sendable, Equatable, Codable {
             twinAddress: try values.decodeIfPresent(String.self, forKey: .twinAddress),
             forgottenBy: try values.decodeIfPresent(String.self, forKey: .forgottenBy),
             isAwaited: try values.decodeIfPresent(Bool.self, forKey: .isAwaited) ?? (liveness != .left),
-            restored: try values.decodeIfPresent(Restored.self, forKey: .restored))
+            restored: try values.decodeIfPresent(Restored.self, forKey: .restored),
+            certificates: try values.decodeIfPresent([String].self, forKey: .certificates) ?? [],
+            unreached: try values.decodeIfPresent([String].self, forKey: .unreached) ?? [])
     }
 }

@@ -24,6 +24,7 @@ struct ClusterJudging {
     var reasons: [String] {
         let groups = [
             refusals, overload, twins, deaths, quarrels, restorations, nodesWithoutHSMs, unservedKeys, suspicions,
+            oneWays,
             strangers,
             hsmTrouble,
             keyTrouble,
@@ -118,6 +119,16 @@ struct ClusterJudging {
     /// How long a node that others report may take to be reached before people are informed, seconds: several attempts.
     private static let introductionTime: Int64 = 30
 
+    /// Reported by who cannot reach; who cannot be reached sees everybody.
+    private var oneWays: [String] {
+        live.flatMap { node in
+            node.unreached.map {
+                "\(title(node)) cannot reach node \($0), which reaches it: look at the cluster port of \($0) and the "
+                    + "firewall between them"
+            }
+        }
+    }
+
     private var strangers: [String] {
         let names = nodes.filter { $0.liveness == .unconfirmed && age(of: $0) > Self.introductionTime }.map(\.name)
         guard !names.isEmpty else { return [] }
@@ -194,10 +205,11 @@ struct ClusterJudging {
     // MARK: What should be alike
 
     private var drifts: [String] {
-        [("configuration", "configuration"), ("blocks", "list of blocks")].compactMap { drift, thing in
-            let names = live.filter { $0.drift.contains(drift) }.map(\.name)
-            return names.isEmpty ? nil : "the \(thing) of \(list(names)) differs from that of node \(here.node)"
-        }
+        [("configuration", "configuration"), ("blocks", "list of blocks"), ("refused", "list of refused certificates")]
+            .compactMap { drift, thing in
+                let names = live.filter { $0.drift.contains(drift) }.map(\.name)
+                return names.isEmpty ? nil : "the \(thing) of \(list(names)) differs from that of node \(here.node)"
+            }
     }
 
     private var storeTrouble: [String] {

@@ -32,12 +32,15 @@ package struct NodeStatus: Sendable, Equatable {
     package var disagreements: [String]
     /// That more is asked of the HSMs than they can do, with both figures; `nil` while it is not.
     package var overload: String?
+    /// What live connections have agreed on; empty from a node that does not report it.
+    package var links: [LinkStatus]
 
     package init(
         node: String, version: String, draining: Bool, hsms: [HSMStatus], store: StoreStatus = .ok,
         keys: [KeyStatus] = [], canForward: Bool = false, blocksUnknown: String? = nil, disagreements: [String] = [],
-        overload: String? = nil
+        overload: String? = nil, links: [LinkStatus] = []
     ) {
+        self.links = links
         self.overload = overload
         self.node = node
         self.version = version

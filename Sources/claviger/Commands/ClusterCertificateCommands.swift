@@ -2,6 +2,7 @@
 import ArgumentParser
 import ClusterCertificates
 import Foundation
+import TLSFacts
 
 /// `claviger cluster new-ca`
 struct ClusterNewCACommand: ParsableCommand {
@@ -60,12 +61,29 @@ struct ClusterIssueCommand: ParsableCommand {
             try ClusterAuthority.load(from: ca, now: now).issue(
                 ClusterAuthority.Order(node: node, hosts: hosts, days: days), into: out, replacing: force, now: now)
         }
+        let serial = try certificateFailure { try ClusterAuthority.serial(of: pair.certificate) }
         printLine(
             """
             \(pair.certificate)  [cluster] certificate, for \(days) days
             \(pair.key)  [cluster] key
+            \(serial)  its serial number: [cluster] refused of the other nodes, if the key is ever lost
             """)
     }
+}
+
+/// `claviger cluster serial`
+struct ClusterSerialCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serial",
+        abstract: "Print the serial number of a certificate, as [cluster] refused takes it.",
+        discussion:
+            "Of the first certificate of the file. Where the file is gone with its host, `claviger cluster status "
+            + "--json` of another node shows the serial numbers of all that it is connected with.")
+
+    @Argument(help: "PEM file with the certificate.")
+    var file: String
+
+    func run() throws { printLine("\(try certificateFailure { try ClusterAuthority.serial(of: file) })") }
 }
 
 /// Says what `body` throws, in a sentence.

@@ -12,7 +12,7 @@ struct ClusterCommand: ParsableCommand {
         subcommands: [
             ClusterStatusCommand.self, ClusterBootstrapCommand.self, ClusterForgetCommand.self,
             ClusterNewCACommand.self,
-            ClusterIssueCommand.self,
+            ClusterIssueCommand.self, ClusterSerialCommand.self,
         ])
 }
 

@@ -5,7 +5,8 @@ import Logging
 
 /// What the cluster's events say in the log.
 enum ClusterNews {
-    static func log(_ event: GossipEvent, with logger: Logger) {
+    /// - Parameter times: how often it was so since it was last logged.
+    static func log(_ event: GossipEvent, times: Int = 1, with logger: Logger) {
         switch event {
         case .changed(let member, let before, let accuser):
             var metadata: Logger.Metadata = [
@@ -17,9 +18,17 @@ enum ClusterNews {
             if let accuser { metadata["accuser"] = "\(accuser)" }
             logger.log(level: level(member.liveness), "node of the cluster", metadata: metadata)
         case .refuted(let incarnation, let accuser):
+            var metadata: Logger.Metadata = ["incarnation": "\(incarnation)", "accuser": "\(accuser)"]
+            if times > 1 { metadata["times"] = "\(times)" }
+            logger.notice("this node was held for dead and has contradicted", metadata: metadata)
+        case .unreached(let member, true):
+            logger.warning(
+                "a node cannot be reached from here, and reaches this one: look at its cluster port and the firewall",
+                metadata: ["node": "\(member.identity.name)", "address": "\(member.identity.address)"])
+        case .unreached(let member, false):
             logger.notice(
-                "this node was held for dead and has contradicted",
-                metadata: ["incarnation": "\(incarnation)", "accuser": "\(accuser)"])
+                "it is no longer so that a node reaches this one and cannot be reached",
+                metadata: ["node": "\(member.identity.name)", "liveness": "\(member.liveness.rawValue)"])
         case .twin(let address):
             logger.error(
                 "another node bears this node's name: give each node a node.id of its own",
@@ -46,6 +55,13 @@ enum ClusterNews {
         case .failed(let error):
             logger.error(
                 "certificates of the cluster cannot be used; those in use stay", metadata: ["reason": "\(error)"])
+        case .refused(let attempts):
+            logger.warning(
+                "a refused certificate was shown by somebody who has its key",
+                metadata: [
+                    "node": "\(attempts.node)", "serial": "\(attempts.serial)", "address": "\(attempts.address)",
+                    "times": "\(attempts.count)",
+                ])
         }
     }
 
@@ -54,5 +70,23 @@ enum ClusterNews {
         case .alive, .left: .notice
         case .suspect, .dead: .warning
         }
+    }
+}
+
+/// Contradictions are logged once a minute at most, with their number.
+struct RefutationRhythm {
+    private static let pause: UInt64 = 60_000_000_000
+    private var loggedAt: UInt64?
+    private var held = 0
+
+    /// How many are to be logged now; `nil` while it is too early.
+    ///
+    /// - Parameter now: CLOCK_MONOTONIC, nanoseconds.
+    mutating func note(now: UInt64) -> Int? {
+        held += 1
+        if let loggedAt, now &- loggedAt < Self.pause { return nil }
+        defer { held = 0 }
+        loggedAt = now
+        return held
     }
 }

@@ -16,7 +16,7 @@ extension ClusterSettings {
 
 extension ClusterTLSFiles {
     init(_ table: ClusterTableSettings) {
-        self.init(ca: table.ca, certificate: table.certificate, key: table.key)
+        self.init(ca: table.ca, certificate: table.certificate, key: table.key, refused: Set(table.refused))
     }
 }
 

@@ -11,6 +11,8 @@ struct ClusterView {
     let startedAt: Int64
     /// Names that two nodes bear, with an address of one of them.
     let twins: [String: String]
+    /// By name, the serial numbers of the certificates that peers show at the moment.
+    var serials: [String: [String]] = [:]
 
     /// This node first, then the others by name.
     func nodes(_ others: [Member]) -> [ClusterNode] {
@@ -37,6 +39,7 @@ struct ClusterView {
         if facts.configuration != own.configuration { drift.append("configuration") }
         if facts.canaries != own.canaries { drift.append("canaries") }
         if facts.blocks != own.blocks { drift.append("blocks") }
+        if facts.refusedCertificates != own.refusedCertificates { drift.append("refused") }
         return drift
     }
 
@@ -55,7 +58,8 @@ struct ClusterView {
                     model: "\(hsm.manufacturer) \(hsm.model)", state: hsm.state.state,
                     drained: hsm.isDrained)
             }, unservedKeys: facts.unservedKeys, unservedCount: facts.unservedCount,
-            twinAddress: twins[identity.name], forgottenBy: forgottenBy, isAwaited: isAwaited, restored: restored)
+            twinAddress: twins[identity.name], forgottenBy: forgottenBy, isAwaited: isAwaited, restored: restored,
+            certificates: serials[identity.name] ?? [], unreached: facts.unreached ?? [])
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
 import NodeConfig
+import TLSFacts
 
 /// What must be the same on all nodes of a cluster, as one short text: nodes compare it and name who differs.
 ///
@@ -16,7 +17,18 @@ enum ConfigurationDigest {
                 hash.update(data: Array("\(field.utf8.count):".utf8) + Array(field.utf8))
             }
         }
-        return hash.finalize().prefix(16).map { byte in
+        return text(hash.finalize())
+    }
+
+    /// Of the certificates that a node refuses, in the same form; `nil` where there are none.
+    static func text(ofRefused serials: Set<CertificateSerial>) -> String? {
+        guard !serials.isEmpty else { return nil }
+        let lines = serials.sorted().map { "\($0)\n" }.joined()
+        return text(SHA256.hash(data: Array(lines.utf8)))
+    }
+
+    private static func text(_ digest: SHA256.Digest) -> String {
+        digest.prefix(16).map { byte in
             String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
         }.joined()
     }

@@ -11,7 +11,8 @@ extension NodeFacts {
     init(
         isDraining: Bool, version: String, configuration: String, canaries: String, blocks: String,
         blockChanges: UInt64?, inFlight: UInt32, encrypts: UInt64, decrypts: UInt64, hsms: [HSMFact],
-        unserved: [KeyLabel], reads: FormatVersions, activatedFormat: UInt8, room: SpareRoom?
+        unserved: [KeyLabel], reads: FormatVersions, activatedFormat: UInt8, room: SpareRoom?,
+        refusedCertificates: String?
     ) {
         let isNamed = unserved.count <= Self.mostUnservedKeys
         self.init(
@@ -20,7 +21,8 @@ extension NodeFacts {
             unservedKeys: unserved.prefix(Self.mostUnservedKeys).map(\.text),
             unservedCount: UInt32(clamping: unserved.count),
             unservedFilter: isNamed ? nil : LabelFilter(unserved.map { Array($0.text.utf8) }), reads: reads,
-            activatedFormat: activatedFormat, room: room.map(NodeRoom.init))
+            activatedFormat: activatedFormat, room: room.map(NodeRoom.init),
+            refusedCertificates: refusedCertificates)
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import CPlatform
 import Cluster
 import Gossip
 import HSMPool
@@ -28,7 +29,7 @@ extension NodeNeighbours: ClusterDelegate {
             inFlight: UInt32(clamping: service?.requestsInFlight ?? 0), encrypts: totals.encrypts,
             decrypts: totals.decrypts, hsms: pool.status().prefix(NodeFacts.mostHSMs).map(HSMFact.init),
             unserved: pool.unservedKeys(), reads: Self.reads, activatedFormat: formats.activatedFormat,
-            room: pool.room)
+            room: pool.room, refusedCertificates: cluster.flatMap { ConfigurationDigest.text(ofRefused: $0.refused) })
     }
 
     /// What peers have activated is in use here, too.
@@ -138,9 +139,12 @@ extension NodeNeighbours: ClusterDelegate {
             Task { [store, node] in
                 _ = await store.setIncarnation(node: node.id, Int(clamping: incarnation))
             }
-        case .twin, .blocksDiffer, .canariesDiffer, .configurationDiffers, .restored: break
+        case .unreached, .twin, .blocksDiffer, .canariesDiffer, .configurationDiffers, .restored: break
         }
-        ClusterNews.log(event, with: logger)
+        guard case .refuted = event else { return ClusterNews.log(event, with: logger) }
+        // Peers of an earlier version that cannot reach this node accuse it again and again.
+        let times = state.withLock { $0.refutations.note(now: claviger_monotonic_nanoseconds()) }
+        if let times { ClusterNews.log(event, times: times, with: logger) }
     }
 
     func noted(_ change: ClusterTLSChange) { ClusterNews.log(change, with: logger) }

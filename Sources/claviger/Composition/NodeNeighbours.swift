@@ -18,6 +18,7 @@ final class NodeNeighbours: Sendable {
         var configuration = ""
         /// By name: the life of the peer with which all keys were exchanged, and the version that was sent in it.
         var exchanged: [String: (incarnation: UInt64, version: UInt64)] = [:]
+        var refutations = RefutationRhythm()
         /// What the pool was last given of the cluster.
         var known = ProofCluster()
     }
@@ -99,6 +100,11 @@ final class NodeNeighbours: Sendable {
 
     /// Names that two nodes bear, with an address of one of them.
     var twins: [String: String] { cluster?.twins ?? [:] }
+
+    /// By name, the serial numbers of the certificates that peers show at the moment.
+    var serials: [String: [String]] {
+        cluster?.serials.mapValues { $0.sorted().map(\.description) } ?? [:]
+    }
 
     /// Keeps the peers that orders wait for: also after a restart nobody is missed who may still serve.
     func remember() {

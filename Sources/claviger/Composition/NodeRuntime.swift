@@ -71,6 +71,7 @@ final class NodeRuntime: Sendable {
             configuration: plan.listener, handler: components.service, group: components.group,
             logger: components.logger)
         let cluster = try await startCluster(settings, components)
+        components.status.observe(listener, cluster)
         let address = settings.control.listen
         let control = try await ControlServer.start(
             host: address.host, port: address.port, source: components.status, logger: components.logger)

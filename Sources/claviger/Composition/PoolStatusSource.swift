@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import Cluster
 import ControlPlane
 import Glibc
 import HSMPool
@@ -8,6 +9,8 @@ import NodeStore
 import Routing
 import StatusVocabulary
 import Synchronization
+import TLSFacts
+import XKSListener
 
 /// Informs listeners what the pool, the store and the other nodes say.
 final class PoolStatusSource: NodeStatusSource {
@@ -19,6 +22,7 @@ final class PoolStatusSource: NodeStatusSource {
     private let keyStores: Mutex<[PlannedKeyStore]>
     private let startedAt = Int64(time(nil))
     private let isDraining = Atomic(false)
+    private let links = Mutex<(@Sendable () -> [LinkStatus])?>(nil)
 
     init(
         node: NodeIdentitySettings, pool: HSMPool, store: NodeStore, neighbours: NodeNeighbours, blocks: BlockBook,
@@ -35,6 +39,11 @@ final class PoolStatusSource: NodeStatusSource {
     /// From now on load balancers are sent elsewhere.
     func drain() { isDraining.store(true, ordering: .relaxed) }
 
+    /// From now on the connections of these listeners are reported.
+    func observe(_ listener: XKSListener, _ cluster: ClusterService?) {
+        links.withLock { $0 = { LinkStatus.all(of: listener, cluster) } }
+    }
+
     /// From now on these are the key stores.
     func serve(_ new: [PlannedKeyStore]) { keyStores.withLock { $0 = new } }
 
@@ -45,13 +54,13 @@ final class PoolStatusSource: NodeStatusSource {
             node: node.id, version: Product.version, draining: isDraining.load(ordering: .relaxed),
             hsms: pool.status().map(\.shown), store: storeStatus, keys: keys, canForward: neighbours.canForwardAny,
             blocksUnknown: blocks.current().unknown, disagreements: pool.disagreements(),
-            overload: pool.overload)
+            overload: pool.overload, links: links.withLock { $0 }?() ?? [])
     }
 
     func clusterHealth() -> ClusterHealth {
         let view = ClusterView(
             own: neighbours.facts(), identity: neighbours.identity, startedAt: startedAt,
-            twins: neighbours.twins)
+            twins: neighbours.twins, serials: neighbours.serials)
         return ClusterHealth(
             here: status(), isClustered: neighbours.isClustered, nodes: view.nodes(neighbours.members),
             blocks: blocks.listing(), dropped: neighbours.dropped, asOfUnixSeconds: Int64(time(nil)))
@@ -69,5 +78,24 @@ final class PoolStatusSource: NodeStatusSource {
         let offering = keyStores.filter { $0.keyStore.offers(label: key.label.text) }
         guard !offering.isEmpty else { return nil }
         return key.shown { hsm in offering.contains { $0.hsms?.contains(hsm) ?? true } }
+    }
+}
+
+extension LinkStatus {
+    fileprivate static func all(of listener: XKSListener, _ cluster: ClusterService?) -> [LinkStatus] {
+        var all = list("xks", listener.links)
+        if let links = cluster?.links {
+            all += list("cluster in", links.incoming) + list("cluster out", links.outgoing)
+            all += list("forwarding out", links.forwarding)
+        }
+        return all
+    }
+
+    /// The most frequent first.
+    private static func list(_ link: String, _ counts: [HandshakeFacts: Int]) -> [LinkStatus] {
+        counts.map {
+            LinkStatus(
+                link: link, version: $0.key.version, group: $0.key.group, suite: $0.key.suite, connections: $0.value)
+        }.sorted { ($1.connections, $0.version, $0.group, $0.suite) < ($0.connections, $1.version, $1.group, $1.suite) }
     }
 }

@@ -43,6 +43,8 @@ final class TestAuthority: Sendable {
 
     func write(_ name: String, _ text: String) throws {
         try text.write(toFile: path(name), atomically: true, encoding: .utf8)
+        // Some of them hold keys.
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path(name))
     }
 
     func read(_ name: String) throws -> String {
