@@ -117,7 +117,8 @@ import Testing
         ("POST /key/foo/trust?hsm=a", "trust foo on a"), ("POST /key/foo%2F1/forget", "forget foo/1"),
         ("POST /cluster/fra-2/forget?user=alice", "forget fra-2 by \(recorded("alice"))"),
         ("POST /key/A%20label%2F%C3%BC%3F/trust?hsm=a%26b", "trust A label/ü? on a&b"),
-        ("POST /key/%2e%2E/trust?hsm=%2E", "trust .. on ."), ("POST /reload", "reload"), ("POST /drain", "drain node"),
+        ("POST /key/%2e%2E/trust?hsm=%2E", "trust .. on ."), ("POST /reload", "reload"),
+        ("POST /reload/force", "reload by force"), ("POST /drain", "drain node"),
     ])
     func commandsReachTheNode(_ line: String, command: String) async throws {
         let node = ScriptedNode(.done("it is \"done\""))

@@ -71,7 +71,7 @@ final class ScriptedNode: NodeAdministration {
 
     func forget(node: String, user: String) async -> AdminAnswer { note("forget \(node) by \(user)") }
 
-    func reload() async -> AdminAnswer { note("reload") }
+    func reload(isForced: Bool) async -> AdminAnswer { note(isForced ? "reload by force" : "reload") }
 
     func drainNode() async -> AdminAnswer { note("drain node") }
 

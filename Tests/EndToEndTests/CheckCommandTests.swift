@@ -48,7 +48,7 @@ extension EndToEnd {
             let result = try check(configuration)
             #expect(result.end == .exited(2))
             let line = configuration.lineNumber(of: "certificate")
-            #expect(result.errors.contains("claviger.toml:\(line): xks.certificate: /nowhere/cert.pem: cannot be read"))
+            #expect(result.errors.contains("claviger.toml:\(line): xks.certificate: /nowhere/cert.pem does not exist"))
         }
 
         @Test("a certificate of another key is named")

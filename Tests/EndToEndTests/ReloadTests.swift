@@ -93,6 +93,30 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
         }
 
+        /// 16631be let it go with status 0 and a notice that showed an empty prefix as nothing.
+        @Test("a file that has lost a key store which was just used is refused, unless that is meant")
+        func cutOff() throws {
+            let configuration = try ServeConfiguration(from: try sharedNode())
+            let node = try Node.serve(configuration, activeHSMs: 3)
+            let op = Operator(configuration)
+            #expect(try XKSClient(node).encrypt([1]).status == 200)
+            var cut = configuration
+            cut.set("path_prefix", "\"/another\"", in: "[[keystore]]")
+            _ = try cut.write()
+            let refused = try op.call("reload")
+            #expect(refused.end == .exited(1))
+            let text = (refused.errors + refused.output).split { $0.isWhitespace }.joined(separator: " ")
+            #expect(text.contains("has lost key stores that were used in the last minute"), "\(refused)")
+            #expect(text.contains("claviger reload --force"))
+            #expect(try XKSClient(node).encrypt([1]).status == 200)
+            kill(node.pid, SIGHUP)
+            _ = try node.logEntry("the refusal of the signal") { $0.message == "configuration not reloaded" }
+            #expect(try XKSClient(node).encrypt([1]).status == 200)
+            #expect(try op.done("reload", "--force").contains("Key stores removed"))
+            #expect(try XKSClient(node).encrypt([1]).status != 200)
+            #expect(try node.stop() == .exited(0))
+        }
+
         /// Writes a certificate of its own making, and has the configuration name it.
         private func issue(_ name: String, in files: Scratch, for configuration: inout ServeConfiguration) throws {
             let (certificate, key) = (files.file(name + ".pem"), files.file(name + "-key.pem"))

@@ -137,6 +137,68 @@ import Testing
         }
     }
 
+    /// 16631be ran them one after another, each with the whole time.
+    @Test func commandsRunSideBySideWithinOneTime() throws {
+        let hasty = SecretReader(taking: [], commandTimeout: .milliseconds(700))
+        let sleeping = (0..<6).map { SecretSource.command(["/bin/sleep", "6\($0)"]) }
+        let good = SecretSource.command(["/bin/sh", "-c", "sleep 0.2; echo good"])
+        let clock = ContinuousClock()
+        var batch: SecretBatch?
+        let time = clock.measure { batch = hasty.readAll(sleeping + [good, good]) }
+        #expect(time < .milliseconds(2_500), "\(time)")
+        #expect(try batch?.read(good).text == "good")
+        for source in sleeping {
+            #expect(throws: SecretProblem.self) { try batch?.read(source) }
+        }
+    }
+
+    /// 16631be waited for the daemon to close its standard output, to the end of the time.
+    @Test func aDaemonThatIsLeftBehindIsNotWaitedForAndDiesWithItsGroup() throws {
+        let directory = try TemporaryDirectory()
+        let file = directory.path + "/pid"
+        let clock = ContinuousClock()
+        var text = ""
+        let source = SecretSource.command(["/bin/sh", "-c", "sleep 60 & echo $! >\(file); echo secret"])
+        let time = clock.measure { text = (try? reader.read(source).text) ?? "" }
+        #expect(text == "secret")
+        #expect(time < .seconds(5), "\(time)")
+        try ended(pidIn: file)
+    }
+
+    /// 16631be killed the group only.
+    @Test func whatHasLeftTheGroupDiesWithACommandThatDoesNotEnd() throws {
+        let directory = try TemporaryDirectory()
+        let file = directory.path + "/pid"
+        let hasty = SecretReader(taking: [], commandTimeout: .milliseconds(500))
+        let script = "setsid sh -c 'echo $$ >\(file); exec sleep 60' & sleep 60"
+        #expect(problem(.command(["/bin/sh", "-c", script]), hasty).contains("did not end within 500ms"))
+        try ended(pidIn: file)
+    }
+
+    /// Waits until the process whose number is in a file is gone, or a zombie that nobody has looked at yet.
+    private func ended(pidIn file: String) throws {
+        let text = try String(contentsOfFile: file, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+        let end = ContinuousClock.now + .seconds(10)
+        func isAlive() -> Bool {
+            guard let stat = try? String(contentsOfFile: "/proc/\(text)/stat", encoding: .utf8) else { return false }
+            return !stat.contains(") Z ")
+        }
+        while isAlive() {
+            try #require(ContinuousClock.now < end, "process \(text) lives on")
+            usleep(5_000)
+        }
+    }
+
+    /// 16631be gave it every descriptor of the node that was not close-on-exec.
+    @Test func aCommandInheritsNoDescriptor() throws {
+        let open = dup(0)
+        #expect(open > 2)
+        defer { close(open) }
+        // The last one is that of the directory that is listed.
+        let listed = try reader.read(.command(["/bin/ls", "/proc/self/fd"])).text
+        #expect(listed.split(separator: "\n") == ["0", "1", "2", "3"])
+    }
+
     @Test func aSourceNamesItselfOnly() {
         #expect("\(SecretSource.command(["/bin/vault", "read", "hunter2"]))" == "command /bin/vault")
         #expect("\(SecretSource.environment("PIN"))" == "environment variable PIN")

@@ -16,7 +16,7 @@ enum AdminRequest: Equatable {
     case blocks
     case progress(order: UInt64)
     case bootstrap(BootstrapOrder)
-    case reload
+    case reload(isForced: Bool)
     case drainNode
 
     /// Why a request is none of these.
@@ -50,6 +50,9 @@ enum AdminRequest: Equatable {
         case 2 where segments[0] == "cluster" && segments[1] == "bootstrap":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .bootstrap(try OrderBody.bootstrap(body))
+        case 2 where segments[0] == "reload" && segments[1] == "force":
+            guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
+            return .reload(isForced: true)
         case 3: return try parse(method, segments, query: query ?? "")
         default: throw .noSuchPath
         }
@@ -68,7 +71,7 @@ enum AdminRequest: Equatable {
             return .block(try OrderBody.block(body))
         case "reload", "drain":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
-            return segment == "reload" ? .reload : .drainNode
+            return segment == "reload" ? .reload(isForced: false) : .drainNode
         default: throw .noSuchPath
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import PrivateFiles
 import SecureMemory
 
 /// A configuration file that was read and found right.
@@ -13,8 +14,8 @@ package struct NodeConfiguration: Sendable {
     /// Throws everything that is wrong with it at once.
     package static func load(file: String) throws(ConfigurationProblems) -> NodeConfiguration {
         let content: SecretBytes
-        do throws(BoundedFile.Failure) {
-            content = try BoundedFile.read(file, atMost: TOMLLimits.size).bytes
+        do throws(FileReading.Failure) {
+            content = try FileReading.read(file, as: .plain, atMost: TOMLLimits.size)
         } catch {
             let problem = ConfigurationProblem(path: "", message: error.message, fix: error.fix)
             throw ConfigurationProblems(file: file, problems: [problem])

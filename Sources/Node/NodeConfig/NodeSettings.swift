@@ -25,11 +25,15 @@ package struct NodeSettings: Sendable, Equatable {
         self.keyStores = keyStores
     }
 
+    /// Where all secrets come from.
+    package var secretSources: [SecretSource] {
+        hsms.compactMap(\.pin) + keyStores.flatMap { $0.credentials.map(\.secret) }
+    }
+
     /// The environment variables that hold secrets: what a `SecretReader` takes out of the environment.
     package var secretVariables: Set<String> {
-        let sources = hsms.compactMap(\.pin) + keyStores.flatMap { $0.credentials.map(\.secret) }
-        return Set(
-            sources.compactMap { source in
+        Set(
+            secretSources.compactMap { source in
                 if case .environment(let name) = source { name } else { nil }
             })
     }

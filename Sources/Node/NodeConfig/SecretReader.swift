@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import PrivateFiles
 import SecureMemory
 import Synchronization
 
@@ -35,6 +36,32 @@ package final class SecretReader: Sendable {
         }
     }
 
+    /// Fetches all these secrets: commands run side by side, and have one time together. Blocks as long.
+    ///
+    /// - Returns: what came of each source; a source that stands there twice is asked once.
+    package func readAll(_ sources: [SecretSource]) -> SecretBatch {
+        var results: [SecretSource: Result<SecretBytes, SecretProblem>] = [:]
+        var commands: [[String]] = []
+        for source in Set(sources) {
+            guard case .command(let words) = source else {
+                results[source] = one(source)
+                continue
+            }
+            commands.append(words)
+        }
+        for (words, result) in zip(commands, SecretCommand.run(commands, timeout: commandTimeout)) {
+            let source = SecretSource.command(words)
+            results[source] = result.flatMap { secret in
+                Result { () throws(SecretProblem) in try checked(secret, source: source) }
+            }
+        }
+        return SecretBatch(results: results)
+    }
+
+    private func one(_ source: SecretSource) -> Result<SecretBytes, SecretProblem> {
+        Result { () throws(SecretProblem) in try read(source) }
+    }
+
     /// Fetches the secret. Blocks: a command may take its time.
     package func read(_ source: SecretSource) throws(SecretProblem) -> SecretBytes {
         switch source {
@@ -51,20 +78,15 @@ package final class SecretReader: Sendable {
         case .environment(let name):
             return try checked(variable(name), source: source)
         case .command(let words):
-            return try checked(SecretCommand.run(words, timeout: commandTimeout), source: source)
+            return try readAll([.command(words)]).read(source)
         }
     }
 
     // MARK: - Sources
 
     private func file(_ path: String, source: SecretSource) throws(SecretProblem) -> SecretBytes {
-        do throws(BoundedFile.Failure) {
-            let (bytes, mode) = try BoundedFile.read(path, atMost: Self.limit + 2)
-            // The group may read it: a file of root's, readable by the service's group, is the usual arrangement.
-            guard mode & (S_IROTH | S_IWOTH) == 0 else {
-                throw BoundedFile.Failure(message: "is open to every user of this host", fix: "run chmod o= \(path)")
-            }
-            return bytes
+        do throws(FileReading.Failure) {
+            return try FileReading.read(path, as: .secret, atMost: Self.limit + 2)
         } catch {
             throw SecretProblem(message: "\(source) \(error.message)", fix: error.fix)
         }
@@ -109,5 +131,18 @@ package final class SecretReader: Sendable {
                 message: "\(source) gives more than \(Self.limit) bytes", fix: "leave only the secret there")
         }
         return secret
+    }
+}
+
+/// Secrets that were fetched together.
+package struct SecretBatch: Sendable {
+    let results: [SecretSource: Result<SecretBytes, SecretProblem>]
+
+    /// A copy: whoever is given it may overwrite it.
+    package func read(_ source: SecretSource) throws(SecretProblem) -> SecretBytes {
+        guard let result = results[source] else {
+            throw SecretProblem(message: "\(source) was not asked", fix: "reload again")
+        }
+        return try result.get().withUnsafeBytes { SecretBytes(copying: $0) }
     }
 }

@@ -29,8 +29,9 @@ extension SecretSource: CustomStringConvertible {
 enum SecretKeys {
     static let file = ConfigurationKey(
         "file", "path", standard: "none",
-        "A file whose content is the secret; one line break at its end is not part of it. Everybody must be "
-            + "locked out of it (`chmod o= FILE`).")
+        "A file whose content is the secret; one line break at its end is not part of it. It belongs to root or to "
+            + "the user of the program, its group may read and not write it, and everybody else is locked out (0640 or "
+            + "less; in Kubernetes `defaultMode: 0440` and `fsGroup`).")
     static let credential = ConfigurationKey(
         "credential", "string", standard: "none",
         "A systemd credential, by the name given to `LoadCredential=` or `LoadCredentialEncrypted=`.")
@@ -41,8 +42,9 @@ enum SecretKeys {
             + "a unit file or a shell's history.")
     static let command = ConfigurationKey(
         "command", "list of strings", standard: "none",
-        "A program by its absolute path, and its arguments. It is run without a shell, has 10 seconds, and writes the "
-            + "secret to its standard output. Its standard error is discarded, since it may hold secrets.")
+        "A program by its absolute path, and its arguments. It is run without a shell, and writes the secret to its "
+            + "standard output. All commands run side by side and have 10 seconds together; what is left of one's process "
+            + "group is killed when it has ended. Its standard error is discarded, since it may hold secrets.")
     static let all = [file, credential, environment, command]
 
     /// How a secret is given, in one line.

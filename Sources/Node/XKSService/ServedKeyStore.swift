@@ -3,6 +3,7 @@ import AccessControl
 import LaneProtocol
 import Routing
 import SigV4
+import Synchronization
 import XKSProtocol
 
 /// A key store with what it takes to serve it.
@@ -49,11 +50,26 @@ package struct ServiceSettings: Sendable {
 final class ServiceSetup: Sendable {
     let settings: ServiceSettings
     let directory: KeyStoreDirectory
+    /// When each key store was last used, in the order of the settings.
+    let uses: [KeyStoreUse]
 
-    init(_ settings: ServiceSettings) throws(AccessControlError) {
+    /// - Parameter old: what came before: a key store that stays keeps when it was last used.
+    init(_ settings: ServiceSettings, after old: ServiceSetup? = nil) throws(AccessControlError) {
         self.settings = settings
         directory = try KeyStoreDirectory(settings.keyStores.map(\.keyStore))
+        uses = settings.keyStores.map { store in
+            old?.uses.first { $0.prefix == store.keyStore.pathPrefix } ?? KeyStoreUse(store.keyStore.pathPrefix)
+        }
     }
+}
+
+/// When an authenticated request for a key store last came.
+final class KeyStoreUse: Sendable {
+    let prefix: String
+    /// CLOCK_MONOTONIC, nanoseconds; 0 for never.
+    let last = Atomic<UInt64>(0)
+
+    init(_ prefix: String) { self.prefix = prefix }
 }
 
 /// The clocks, so that tests can hold them.

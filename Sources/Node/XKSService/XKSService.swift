@@ -32,8 +32,14 @@ package final class XKSService: ProxyRequestHandler {
 
     /// Works by other settings from the next request on; requests under way end by those they began with.
     package func replace(settings: ServiceSettings) throws(AccessControlError) {
-        let new = try ServiceSetup(settings)
+        let new = try ServiceSetup(settings, after: setup.withLock { $0 })
         setup.withLock { $0 = new }
+    }
+
+    /// Path prefixes of the key stores for which an authenticated request has come since that moment (CLOCK_MONOTONIC,
+    /// nanoseconds).
+    package func keyStoresUsed(since moment: UInt64) -> [String] {
+        setup.withLock { $0 }.uses.filter { $0.last.load(ordering: .relaxed) > moment }.map(\.prefix)
     }
 
     /// Requests that have not been answered.
@@ -110,6 +116,7 @@ package final class XKSService: ProxyRequestHandler {
     private func authenticate(_ exchange: Exchange, _ store: ServedKeyStore) throws(XKSError) {
         do throws(AuthenticationFailure) {
             exchange.trace.accessKeyID = try store.verifier.verify(exchange.request, now: clocks.wall()).accessKeyID
+            exchange.setup.uses[exchange.position].last.store(exchange.request.receivedAt, ordering: .relaxed)
         } catch {
             exchange.trace.reason = error.description
             throw XKSError(.authenticationFailed, error.clientMessage)

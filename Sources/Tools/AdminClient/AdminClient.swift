@@ -101,8 +101,10 @@ package struct AdminClient: Sendable {
     }
 
     /// What has changed, for people.
-    package func reload() async throws(AdminClientError) -> String {
-        try await perform("/reload")
+    ///
+    /// - Parameter isForced: also where the file has lost a key store that has just been used.
+    package func reload(isForced: Bool = false) async throws(AdminClientError) -> String {
+        try await perform(isForced ? "/reload/force" : "/reload")
     }
 
     /// Has the node end as on SIGTERM; returns before it has.

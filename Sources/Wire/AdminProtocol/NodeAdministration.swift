@@ -62,7 +62,9 @@ package protocol NodeAdministration: Sendable {
     func forget(node: String, user: String) async -> AdminAnswer
 
     /// Reads the configuration anew and works by it; on any error nothing changes. The text says what changed.
-    func reload() async -> AdminAnswer
+    ///
+    /// - Parameter isForced: also where it loses a key store that has just been used.
+    func reload(isForced: Bool) async -> AdminAnswer
     /// Ends the node as SIGTERM does. Answers before it has ended.
     func drainNode() async -> AdminAnswer
 }

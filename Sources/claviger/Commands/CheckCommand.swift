@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import AdminClient
 import AdminProtocol
 import ArgumentParser
 import Glibc
@@ -26,7 +27,8 @@ struct CheckCommand: AsyncParsableCommand {
     func run() async throws {
         let configuration = try loadConfiguration(config)
         let translation = Translation(
-            secrets: SecretReader(taking: configuration.settings.secretVariables), now: Int64(time(nil)))
+            secrets: SecretReader(taking: configuration.settings.secretVariables)
+                .readAll(configuration.settings.secretSources), now: Int64(time(nil)))
         var diagnostics = Diagnostics(configuration)
         var poolSettings = translation.pool(&diagnostics)
         let keyStores = translation.keyStores(&diagnostics)
@@ -96,7 +98,9 @@ struct CheckCommand: AsyncParsableCommand {
         }
         let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
         print(
-            "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: \(hsm.labels.map(\.text).joined(separator: ", "))")
+            Terminal.shown(
+                "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: "
+                    + hsm.labels.map(\.text).joined(separator: ", ")))
         for complaint in hsm.complaints {
             diagnostics.report(
                 path, sentence(complaint.reason), fix: "rename or remove it, or leave it if no key store serves it")

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AdminClient
 import ArgumentParser
 import Glibc
 
@@ -8,9 +9,9 @@ func failure(_ message: String, status: ExitCode) -> ExitCode {
     return status
 }
 
-/// One line on standard error.
+/// One line on standard error, or several. What comes from a token, a library or a file may be in it.
 func printError(_ line: String) {
-    var text = line + "\n"
+    var text = Terminal.shown(line) + "\n"
     text.withUTF8 { bytes in
         var rest = UnsafeRawBufferPointer(bytes)
         while !rest.isEmpty {

@@ -80,9 +80,10 @@ struct DevCommand: AsyncParsableCommand {
         let dev = try prepare { options, state, module, provisioning in
             try DevNode.prepare(options, state: state, module: module, provision: provisioning.run)
         }
-        let node = try await startNode(try loadConfiguration(dev.configurationFile), log: log, signals: signals)
+        guard let node = try await startNode(try loadConfiguration(dev.configurationFile), log: log, signals: signals)
+        else { return log.flush() }
         await announce(dev, node)
-        await signals.untilStop { _ in _ = await node.reload() }
+        await signals.untilStop { _ in node.reloadSoon() }
         await node.stop()
         log.flush()
         withExtendedLifetime(dev) {}

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AdminClient
 import ArgumentParser
 import DevEnvironment
 import HSMWorker
@@ -51,7 +52,7 @@ struct HSMListCommand: ParsableCommand {
             }
             let listing = try HSMListing.read(
                 module: module, initializeArguments: initializeArguments, login: login)
-            return listing.table + "\n"
+            return Terminal.shown(listing.table) + "\n"
         } catch let error as WorkerFailure {
             throw failure(error.message, status: ExitStatus.configuration)
         } catch let problem as SecretProblem {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AdminClient
 import ArgumentParser
 import Foundation
 import HSMWorker
@@ -66,7 +67,7 @@ struct HSMProbeCommand: ParsableCommand {
             let report = try CapabilityReport.read(
                 module: module, initializeArguments: initializeArguments, token: selector, pin: pin,
                 profile: profile.flatMap { GCMProfile(named: $0) })
-            return json ? try Self.encode(report) + "\n" : report.text
+            return json ? try Self.encode(report) + "\n" : Terminal.shown(report.text)
         } catch let error as WorkerFailure {
             throw failure(error.message, status: ExitStatus.configuration)
         } catch let problem as SecretProblem {

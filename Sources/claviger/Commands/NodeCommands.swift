@@ -58,7 +58,8 @@ struct ReloadCommand: AsyncParsableCommand {
         commandName: "reload",
         abstract: "Have the running node read its configuration anew, as SIGHUP does.",
         discussion: "Certificates, credentials, key stores, keys and HSMs, without a dropped connection. A file with a "
-            + "mistake changes nothing, and neither does one that changes what needs a restart. Status 0: done; it is "
+            + "mistake changes nothing, and neither does one that changes what needs a restart, or that has lost a key store "
+            + "that was used in the last minute (--force takes it). Status 0: done; it is "
             + "said what has changed. Status 1: no node runs, nothing or only a part has changed, or an HSM was not "
             + "taken in, and why. Status 2: --config itself is wrong.")
 
@@ -67,7 +68,13 @@ struct ReloadCommand: AsyncParsableCommand {
 
     @OptionGroup var node: AdminOptions
 
+    @Flag(help: "Also where key stores go that were used in the last minute.")
+    var force = false
+
     func run() async throws {
-        try await node.perform(timeout: Self.timeout) { (client) throws(AdminClientError) in try await client.reload() }
+        let force = force
+        try await node.perform(timeout: Self.timeout) { (client) throws(AdminClientError) in
+            try await client.reload(isForced: force)
+        }
     }
 }

@@ -3,6 +3,7 @@ import ArgumentParser
 import CPlatform
 import NodeConfig
 import Observability
+import PrivateFiles
 import XKSListener
 
 /// `claviger serve`
@@ -25,8 +26,10 @@ struct ServeCommand: AsyncParsableCommand {
         // Secrets of all key stores will lie in this process's memory: no core dump, no debugger.
         _ = claviger_forbid_dumps()
         let log = NodeLog.start()
-        let node = try await startNode(try loadConfiguration(config), log: log, signals: signals)
-        await signals.untilStop { _ in _ = await node.reload() }
+        guard let node = try await startNode(try loadConfiguration(config), log: log, signals: signals) else {
+            return log.flush()
+        }
+        await signals.untilStop { _ in node.reloadSoon() }
         await node.stop()
         log.flush()
     }
@@ -43,11 +46,17 @@ func loadConfiguration(_ file: String) throws -> NodeConfiguration {
 }
 
 /// Starts a node, or says why it cannot be.
+///
+/// - Returns: `nil` when it has been asked to stop before it had read what the configuration points at.
 func startNode(
     _ configuration: NodeConfiguration, log: NodeLog, signals: NodeSignals
-) async throws -> NodeRuntime {
+) async throws -> NodeRuntime? {
+    defer { NodeSignals.isStarting(false) }
     do {
         return try await NodeRuntime.start(configuration, log: log, signals: signals)
+    } catch  where Patience.isEnded {
+        log.logger.notice("stopped while starting")
+        return nil
     } catch let problems as ConfigurationProblems {
         log.flush()
         printError(problems.description)

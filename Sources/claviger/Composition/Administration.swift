@@ -138,7 +138,7 @@ struct Administration: NodeAdministration {
 
     // MARK: The node
 
-    func reload() async -> AdminAnswer { await reloader.reload() }
+    func reload(isForced: Bool) async -> AdminAnswer { await reloader.reload(isForced: isForced) }
 
     func drainNode() async -> AdminAnswer {
         signals.send(.stop)

@@ -21,7 +21,8 @@ struct NodePlan: Sendable {
 
     /// Throws `ConfigurationProblems` with all that is wrong. Blocks: secrets may come from commands.
     init(_ configuration: NodeConfiguration, secrets: SecretReader, logger: Logger) throws {
-        let translation = Translation(secrets: secrets, now: Int64(time(nil)))
+        let translation = Translation(
+            secrets: secrets.readAll(configuration.settings.secretSources), now: Int64(time(nil)))
         var diagnostics = Diagnostics(configuration)
         var pool = translation.pool(&diagnostics)
         keyStores = translation.keyStores(&diagnostics)
@@ -31,6 +32,7 @@ struct NodePlan: Sendable {
         self.pool = pool
         let listener = translation.listener(&diagnostics)
         translation.checkStateDirectory(&diagnostics)
+        translation.warnOfRoot(&diagnostics)
         translation.checkCluster(&diagnostics)
         for warning in diagnostics.warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
         if let error = diagnostics.error { throw error }
@@ -45,6 +47,19 @@ extension Translation {
     func checkStateDirectory(_ diagnostics: inout Diagnostics) {
         guard let flaw = DirectoryChain.flaw(of: diagnostics.settings.node.stateDirectory) else { return }
         diagnostics.report("node.state_dir", flaw.message, fix: flaw.mend)
+    }
+}
+
+extension Translation {
+    /// What root makes in a service's state directory, the service cannot use afterwards.
+    func warnOfRoot(_ diagnostics: inout Diagnostics) {
+        let directory = diagnostics.settings.node.stateDirectory
+        guard geteuid() == 0, let owner = DirectoryChain.owner(of: directory), owner != 0 else { return }
+        diagnostics.warn(
+            "node.state_dir",
+            "this node runs as root, and \(directory) belongs to \(UserName.shown(owner)): it will leave files there that "
+                + "\(UserName.plain(owner)) cannot use",
+            isFatal: false, fix: "run it as \(UserName.plain(owner))")
     }
 }
 

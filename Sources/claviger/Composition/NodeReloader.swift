@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import CPlatform
 import Cluster
 import HSMPool
 import LaneProtocol
 import Logging
 import NodeConfig
+import PrivateFiles
 import Routing
 import Synchronization
 import XKSListener
@@ -15,8 +17,14 @@ import XKSService
 final class NodeReloader: Sendable {
     private struct State {
         var plan: NodePlan
-        var isRunning = false
+        /// CLOCK_MONOTONIC of its beginning, nanoseconds; `nil` while none is under way.
+        var runningSince: UInt64?
+        /// It has been asked for another one while one is under way.
+        var isWanted = false
     }
+
+    /// A key store that was used in this time does not go unless that is said, nanoseconds.
+    private static let recentUse: UInt64 = 60_000_000_000
 
     private let file: String
     private let secrets: SecretReader
@@ -37,17 +45,43 @@ final class NodeReloader: Sendable {
         state = Mutex(State(plan: plan))
     }
 
-    /// Says in the log, too, what came of it. One at a time.
-    func reload() async -> AdminAnswer {
-        let old = state.withLock { state -> NodePlan? in
-            guard !state.isRunning else { return nil }
-            state.isRunning = true
-            return state.plan
+    /// Has the file read, now or after the reading that is under way: whoever sends a signal is not answered.
+    func reloadSoon() {
+        let isRunning = state.withLock { state in
+            state.isWanted = state.runningSince != nil
+            return state.isWanted
         }
-        guard let old else { return .refused("the configuration is being read already") }
-        defer { state.withLock { $0.isRunning = false } }
+        if !isRunning { Task { await reload() } }
+    }
+
+    /// Says in the log, too, what came of it. One at a time.
+    ///
+    /// - Parameter isForced: also where the file has lost a key store that has just been used.
+    func reload(isForced: Bool = false) async -> AdminAnswer {
+        let now = claviger_monotonic_nanoseconds()
+        let (old, since) = state.withLock { state -> (NodePlan?, UInt64) in
+            if let since = state.runningSince { return (nil, since) }
+            state.runningSince = now
+            return (state.plan, now)
+        }
+        guard let old else {
+            return .refused(
+                "the configuration is being read already, for \((now &- since) / 1_000_000_000) s; a file or a command "
+                    + "that it names takes its time")
+        }
+        let answer = await reload(after: old, isForced: isForced)
+        let isWanted = state.withLock { state in
+            state.runningSince = nil
+            defer { state.isWanted = false }
+            return state.isWanted
+        }
+        if isWanted { reloadSoon() }
+        return answer
+    }
+
+    private func reload(after old: NodePlan, isForced: Bool) async -> AdminAnswer {
         do {
-            let new = try plan(after: old)
+            let new = try await Self.onThreadOfItsOwn { [self] in try plan(after: old, isForced: isForced) }
             let (words, hsms) = try apply(new, after: old)
             state.withLock { $0.plan = new }
             components.logger.notice("configuration reloaded", metadata: ["changes": "\(words)"])
@@ -64,16 +98,36 @@ final class NodeReloader: Sendable {
         }
     }
 
+    /// Files and commands may take seconds: not on the threads on which everything else that is asynchronous runs.
+    private static func onThreadOfItsOwn<Value: Sendable>(
+        _ body: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        try await withCheckedThrowingContinuation { continuation in
+            Patience.detach { continuation.resume(with: Result { try body() }) }
+        }
+    }
+
     /// What the file says now, with all that it points at read; throws what is wrong with it.
-    private func plan(after old: NodePlan) throws -> NodePlan {
+    private func plan(after old: NodePlan, isForced: Bool) throws -> NodePlan {
         let configuration = try NodeConfiguration.load(file: file)
         let fixed = configuration.settings.restartOnly(changedFrom: old.settings)
         guard fixed.isEmpty else { throw ReloadRefusal.needsRestart(keys: fixed) }
+        let lost = lostKeyStores(old.settings, configuration.settings)
+        guard lost.isEmpty || isForced else { throw ReloadRefusal.losesKeyStores(prefixes: lost) }
         let plan = try NodePlan(configuration, secrets: secrets, logger: components.logger)
         if let cluster, let table = configuration.settings.cluster {
             try cluster.checkCertificates(ClusterTLSFiles(table))
         }
         return plan
+    }
+
+    /// Key stores that KMS has just used and that the file does not have any more: a file that was cut off while it was
+    /// copied may be a good one all the same.
+    private func lostKeyStores(_ old: NodeSettings, _ new: NodeSettings) -> [String] {
+        let now = claviger_monotonic_nanoseconds()
+        let used = components.service.keyStoresUsed(since: now - min(now, Self.recentUse))
+        let kept = Set(new.keyStores.map(\.pathPrefix))
+        return old.keyStores.map(\.pathPrefix).filter { used.contains($0) && !kept.contains($0) }.sorted()
     }
 
     /// HSMs before the key stores, which name them.
@@ -102,11 +156,16 @@ final class NodeReloader: Sendable {
 
 enum ReloadRefusal: Error, CustomStringConvertible {
     case needsRestart(keys: [String])
+    case losesKeyStores(prefixes: [String])
 
     var description: String {
         switch self {
         case .needsRestart(let keys):
             "\(keys.joined(separator: ", ")): a change there needs a restart of the node; take it back, or restart"
+        case .losesKeyStores(let prefixes):
+            "the file has lost key stores that were used in the last minute: "
+                + prefixes.map(ReloadReport.shown).joined(separator: ", ")
+                + "; give it whole, or, if they shall go, claviger reload --force"
         }
     }
 }
@@ -137,9 +196,12 @@ enum ReloadReport {
             ("added", after.keys.filter { before[$0] == nil }), ("removed", before.keys.filter { after[$0] == nil }),
             ("changed", after.keys.filter { before[$0] != nil && before[$0] != after[$0] }),
         ] where !prefixes.isEmpty {
-            words.append("Key stores \(verb): \(prefixes.sorted().joined(separator: ", ")).")
+            words.append("Key stores \(verb): \(prefixes.sorted().map(shown).joined(separator: ", ")).")
         }
         words.append("Certificates and secrets are those of the files now.")
         return words.joined(separator: " ")
     }
+
+    /// A path prefix where it can be empty.
+    static func shown(_ prefix: String) -> String { prefix.isEmpty ? "(empty path prefix)" : prefix }
 }

@@ -104,6 +104,9 @@ final class NodeRuntime: Sendable {
     /// Reads the configuration anew; says in the log, and to the caller, what came of it.
     func reload() async -> AdminAnswer { await reloader.reload() }
 
+    /// The same without waiting for it: a file that takes its time keeps nobody from stopping the node.
+    func reloadSoon() { reloader.reloadSoon() }
+
     /// Says goodbye, finishes what is in flight and ends everything, workers last.
     func stop() async {
         components.status.drain()

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 @preconcurrency import Dispatch
 import Glibc
+import PrivateFiles
+import Synchronization
 
 /// What a running node is asked from outside its listeners.
 enum NodeSignal: Sendable, Equatable {
@@ -22,7 +24,11 @@ struct NodeSignals: Sendable {
         let sources = [(SIGTERM, NodeSignal.stop), (SIGINT, .stop), (SIGHUP, .reload)].map { number, meaning in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number)
-            source.setEventHandler { continuation.yield(meaning) }
+            source.setEventHandler {
+                // While the node starts, files and commands may take their time: nothing is waited for any more.
+                if meaning == .stop, startup.load(ordering: .relaxed) { Patience.end(true) }
+                continuation.yield(meaning)
+            }
             source.resume()
             return source
         }
@@ -30,6 +36,15 @@ struct NodeSignals: Sendable {
             for source in sources { source.cancel() }
         }
         return NodeSignals(stream: stream, continuation: continuation)
+    }
+
+    private static let startup = Atomic(true)
+
+    /// Whether the node is still starting: then a signal to stop ends at once what it waits for.
+    static func isStarting(_ isStarting: Bool) {
+        startup.store(isStarting, ordering: .relaxed)
+        // One that came in the last moment is in the stream; what is read to end in good order may take its time.
+        if !isStarting { Patience.end(false) }
     }
 
     /// As if the signal had come.

@@ -65,7 +65,7 @@ extension [PlannedKeyStore] {
 
 /// Reads the secrets and certificates that the configuration names, and makes the rooms' settings.
 struct Translation {
-    let secrets: SecretReader
+    let secrets: SecretBatch
     /// Unix seconds, for the validity of certificates.
     let now: Int64
 

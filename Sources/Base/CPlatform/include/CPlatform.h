@@ -20,6 +20,16 @@
 int claviger_spawn(const char *path, char *const arguments[], char *const environment[], int output, int errors,
                    const int *descriptors, int count, pid_t *process);
 
+/// A pipe whose ends no other program inherits: `ends[0]` is read from and does not block, `ends[1]` is written to.
+/// Returns 0 or errno.
+int claviger_output_pipe(int ends[2]);
+
+/// Starts the program at `path` as the leader of a process group of its own, with `output` as its standard output,
+/// /dev/null as its standard input and error, and no other descriptor. Signal mask empty, all signals at their defaults.
+/// Returns 0 and the process in `*process`, or an errno value.
+int claviger_spawn_group(const char *path, char *const arguments[], char *const environment[], int output,
+                         pid_t *process);
+
 /// Gives the calling thread SCHED_BATCH: it yields less often to threads that just woke up. Returns 0 or errno.
 int claviger_use_batch_scheduling(void);
 
