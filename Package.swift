@@ -42,11 +42,18 @@ let base: [Target] = [
     .target(name: "CPlatform", path: "Sources/Base/CPlatform"),
     room("Base", "Chance"),
     room("Base", "ConnectionLimits"),
+    .target(name: "ProcessStart", path: "Sources/Base/ProcessStart"),
+    room("Base", "HostLimits", ["CPlatform", logging, nioCore]),
     room("Base", "SecureMemory"),
     room("Base", "PrivateFiles", ["SecureMemory"]),
     room("Base", "TLSFacts"),
     room("Base", "TLSLinks", ["TLSFacts", nioCore]),
-    room("Base", "HTTPServing", [hummingbird, hummingbirdCore, lifecycle, logging, nioCore]),
+    room(
+        "Base", "HTTPServing",
+        [
+            "CPlatform", "ConnectionLimits", "HostLimits", hummingbird, hummingbirdCore, lifecycle, logging, nioCore,
+            nioPosix,
+        ]),
 ]
 
 /// What is said to KMS, to workers and to people: pure.
@@ -87,8 +94,8 @@ let node: [Target] = [
     room(
         "Node", "XKSListener",
         [
-            "ConnectionLimits", "SecureMemory", "TLSFacts", "TLSLinks", "XKSProtocol", logging, nioCore, nioPosix,
-            nioHTTP1,
+            "ConnectionLimits", "HostLimits", "SecureMemory", "TLSFacts", "TLSLinks", "XKSProtocol", logging, nioCore,
+            nioPosix, nioHTTP1,
             nioHTTP2, nioSSL, nioTLS,
         ]),
     room(
@@ -103,14 +110,14 @@ let node: [Target] = [
     room(
         "Node", "ControlPlane",
         [
-            "AdminProtocol", "CPlatform", "HTTPServing", "PrivateFiles", "StatusVocabulary", hummingbird, logging,
-            nioCore,
+            "AdminProtocol", "CPlatform", "ConnectionLimits", "HTTPServing", "PrivateFiles", "StatusVocabulary",
+            hummingbird, logging, nioCore, nioPosix,
         ]),
     room(
         "Node", "Cluster",
         [
-            "AccessControl", "Gossip", "HTTPServing", "PrivateFiles", "SecureMemory", "TLSFacts", "TLSLinks",
-            "XKSProtocol", httpTypes,
+            "AccessControl", "ConnectionLimits", "Gossip", "HTTPServing", "PrivateFiles", "SecureMemory", "TLSFacts",
+            "TLSLinks", "XKSProtocol", httpTypes,
             hummingbird, hummingbirdCore, logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS, x509, asn1,
         ]),
 ]
@@ -163,6 +170,8 @@ let fuzzer: [Target] =
 
 let roomTests: [Target] = [
     tests("ConnectionLimitsTests", ["Chance", "ConnectionLimits", "SeededRandom"]),
+    tests("HostLimitsTests", ["HostLimits"]),
+    tests("HTTPServingTests", ["HTTPServing"]),
     tests("SecureMemoryTests", ["SecureMemory"]),
     tests("StatusVocabularyTests", ["StatusVocabulary"]),
     tests("XKSProtocolTests", ["Chance", "SecureMemory", "SeededRandom", "StatusVocabulary", "XKSProtocol"]),
@@ -224,7 +233,7 @@ let roomTests: [Target] = [
             "XKSProtocol", "XKSService",
         ]),
     tests("ObservabilityTests", ["Chance", "Observability", "SeededRandom", "XKSProtocol", logging]),
-    tests("ControlPlaneTests", ["AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
+    tests("ControlPlaneTests", ["AdminProtocol", "ConnectionLimits", "ControlPlane", "StatusVocabulary", logging]),
     tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
     tests(
         "NodeConfigTests",
@@ -278,11 +287,12 @@ let package = Package(
             name: "claviger",
             dependencies: [
                 "AccessControl", "AdminClient", "AdminProtocol", "CPlatform", "Cluster", "ClusterCertificates",
-                "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker", "KeyProof",
+                "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker", "HostLimits",
+                "KeyProof",
                 "KeyStoreCredentials",
-                "LaneProtocol", "NodeConfig", "NodeStore", "Observability", "PKCS11", "PrivateFiles", "Routing",
-                "SecureMemory", "SigV4", "StatusVocabulary", "TLSFacts", "TLSLinks", "XKSListener", "XKSProtocol",
-                "XKSService", argumentParser, asyncHTTPClient, crypto, logging, nioCore, nioPosix,
+                "LaneProtocol", "NodeConfig", "NodeStore", "Observability", "PKCS11", "PrivateFiles", "ProcessStart",
+                "Routing", "SecureMemory", "SigV4", "StatusVocabulary", "TLSFacts", "TLSLinks", "XKSListener",
+                "XKSProtocol", "XKSService", argumentParser, asyncHTTPClient, crypto, logging, nioCore, nioPosix,
             ],
             swiftSettings: strict)
     ] + [faultyModule, preloadedFaults, seededRandom, virtualTime, fuzzTargets] + fuzzer + roomTests + wholeTests

@@ -134,6 +134,11 @@ class Kubernetes(unittest.TestCase):
         pins = re.findall(r"--from-file=(hsm-\w)=", (FOLDER / "README.md").read_text())
         self.assertEqual([f"/etc/claviger/pins/{name}" for name in pins], [h["pin"]["file"] for h in config["hsm"]])
 
+    def test_memory_is_that_of_the_unit(self):
+        unit = (DEPLOY / "systemd" / "claviger.service").read_text()
+        limit = re.search(r"^MemoryMax=(\d+)G$", unit, re.MULTILINE)[1]
+        self.assertEqual(self.node["resources"]["limits"], {"memory": f"{limit}Gi"})
+
     def test_pods_have_no_privileges(self):
         self.assertIs(self.pod["securityContext"]["runAsNonRoot"], True)
         self.assertEqual(self.pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})

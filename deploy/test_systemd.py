@@ -10,6 +10,12 @@ from checking import DEPLOY, ROOT, run, seconds, tool
 UNIT = DEPLOY / "systemd" / "claviger.service"
 
 
+def default(reference: str, key: str) -> int:
+    """The default of a key with a number, from the reference."""
+    section = reference.split(f"`{key}`", 1)[1]
+    return int(re.search(r"Default: `?([\d,]+)", section)[1].replace(",", ""))
+
+
 class Systemd(unittest.TestCase):
     def test_exposure_is_below_two(self):
         result = run(tool("systemd-analyze"), "security", "--offline=true", "--no-pager", str(UNIT))
@@ -54,6 +60,23 @@ class Systemd(unittest.TestCase):
         self.assertNotRegex(unit, r"(?m)^PrivateUsers=(?!no$)")
         # As the node's user its processes may be hidden from it, and it would take the order for a library's.
         self.assertRegex(unit, r"(?m)^ExecReload=\+/usr/bin/claviger reload ")
+
+    def test_limits_fit_the_defaults(self):
+        unit = UNIT.read_text()
+        reference = (ROOT / "docs/reference/configuration.md").read_text()
+        connections = default(reference, "max_connections")
+        sessions = default(reference, "sessions")
+        descriptors = int(re.search(r"^LimitNOFILE=(\d+)$", unit, re.MULTILINE)[1])
+        # DescriptorPlan.swift: of the cluster, control and admin listener, of 16 HSMs, and the process's own.
+        others = 1_024 + 64 + 32 + 16 * 3 * (sessions + 1) + 64 + 200
+        self.assertGreaterEqual(descriptors, connections + others)
+        # A node under attack stays below 200 MB; bodies of requests take what [xks] lets them.
+        memory = re.search(r"^MemoryMax=(\d+)G$", unit, re.MULTILINE)
+        self.assertGreaterEqual(int(memory[1]), 1)
+        # One library's greed is not the end of the node.
+        self.assertIn("\nOOMPolicy=continue\n", unit)
+        # journald drops whatever comes beyond its limit, orders among it.
+        self.assertIn("\nLogRateLimitIntervalSec=0\n", unit)
 
     def test_the_commands_exist(self):
         source = "".join(path.read_text() for path in (ROOT / "Sources/claviger/Commands").glob("*.swift"))

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import CPlatform
 import Glibc
 import HSMWorker
+import HostLimits
 
 /// Product and version, as users, KMS and logs see it.
 enum Product {
@@ -12,8 +14,13 @@ enum Product {
 @main
 enum Program {
     static func main() async {
+        // PINs and secrets may come to lie in the memory of every command: no core dump, no debugger.
+        _ = claviger_forbid_dumps()
         // A worker gives up rights for its one thread and those to come: before there are others.
-        if CommandLine.arguments.dropFirst().first == HSMWorker.command { HSMWorker.run() }
+        if CommandLine.arguments.dropFirst().first == HSMWorker.command {
+            HostLimits.lowerDescriptorsForLibrary()
+            HSMWorker.run()
+        }
         // Of an option that is given twice, the argument parser takes the last, and says nothing.
         if let option = RepeatedOptions.first(in: Array(CommandLine.arguments.dropFirst())) {
             printError(

@@ -39,6 +39,26 @@ enum RawConnection {
         }
     }
 
+    /// Connects, sends `bytes`, and leaves the connection open. The kernel answers, so this does not wait.
+    static func open(sending bytes: [UInt8] = [], port: Int) throws -> Int32 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        try #require(withAddress(port: port, isIPv6: false) { connect(descriptor, $0, $1) } == 0)
+        try #require(send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count)
+        return descriptor
+    }
+
+    /// Whether the other side closes the connection within the time.
+    static func isClosed(_ descriptor: Int32, within milliseconds: Int32) async -> Bool {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+                var byte: UInt8 = 0
+                continuation.resume(
+                    returning: poll(&poller, 1, milliseconds) > 0 && recv(descriptor, &byte, 1, 0) <= 0)
+            }
+        }
+    }
+
     /// As `exchange(_:port:)`, over a Unix socket.
     static func exchange(_ bytes: [UInt8], socket path: String) async throws -> String {
         try await withCheckedThrowingContinuation { continuation in
@@ -63,7 +83,7 @@ enum RawConnection {
         try #require(withAddress(path) { bind(descriptor, $0, $1) } == 0, "\(errno)")
     }
 
-    private static func exchangeBlocking(_ bytes: [UInt8], port: Int, isIPv6: Bool) throws -> String {
+    static func exchangeBlocking(_ bytes: [UInt8], port: Int, isIPv6: Bool = false) throws -> String {
         let descriptor = socket(isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         try #require(descriptor >= 0)
         defer { close(descriptor) }

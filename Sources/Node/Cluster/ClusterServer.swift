@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 import HTTPServing
 import HTTPTypes
 import Hummingbird
@@ -33,9 +34,10 @@ struct PeerReply: Sendable {
 
 /// The cluster listener: HTTP/1.1 over TLS 1.3 with certificates on both sides.
 final class ClusterServer: Sendable {
-    /// Room for two connections of each of some hundred peers, and for those that pass requests on.
-    private static let limits = HTTPServerLimits(
-        connections: 1_024, idleTime: .seconds(90), drainTime: .milliseconds(500))
+    private static func limits(connections: Int) -> HTTPServerLimits {
+        HTTPServerLimits(
+            connections: connections, headTime: .seconds(10), idleTime: .seconds(90), drainTime: .milliseconds(500))
+    }
 
     /// The port that was bound, also where 0 was asked for.
     let port: Int
@@ -46,10 +48,12 @@ final class ClusterServer: Sendable {
         self.application = application
     }
 
-    /// - Parameter respond: asked for each request of a peer that has shown who it is.
+    /// - Parameters:
+    ///   - most: connections at a time; a further one takes the place of the oldest that has asked for nothing.
+    ///   - respond: asked for each request of a peer that has shown who it is.
     static func start(
-        host: String, port: Int, tls: ClusterTLS, connections: ConnectionTable, counters: ClusterCounters,
-        limits: BodyLimits, group: any EventLoopGroup, logger: Logger,
+        host: String, port: Int, tls: ClusterTLS, connections: ConnectionTable, most: Int, counters: ClusterCounters,
+        refusals: RefusalCounter?, limits: BodyLimits, group: any EventLoopGroup, logger: Logger,
         respond: @escaping @Sendable (PeerRequest) async -> PeerReply
     ) async throws(ClusterError) -> ClusterServer {
         // Failed handshakes and aborted connections are counted; a line for each would be a gift to an attacker.
@@ -57,8 +61,15 @@ final class ClusterServer: Sendable {
         quiet.logLevel = .critical
         do {
             let application = try await RunningApplication.start(
-                at: .hostname(host, port: port), limits: Self.limits, logger: quiet, eventLoopGroup: group,
-                wrap: { ClusterChannel(base: $0, tls: tls, connections: connections, counters: counters) }
+                at: .hostname(host, port: port), limits: Self.limits(connections: most), logger: quiet,
+                threads: .shared(group),
+                wrap: {
+                    ClusterChannel(base: $0, open: $1, tls: tls, connections: connections, counters: counters)
+                },
+                // A peer may ask when it likes once its handshake is over.
+                turnedAway: {
+                    refusals?.count($0 == .headerTimeout ? .handshakeTimeout : $0, at: .cluster, from: $1)
+                }
             ) { (request, context: PeerContext) in
                 await answer(
                     request, from: connections.name(of: context.channel), limits: limits, counters: counters,
@@ -140,6 +151,7 @@ private struct ClusterChannel: ServerChildChannel {
     typealias Value = HTTP1Channel.Value
 
     let base: HTTP1Channel
+    let open: OpenConnections
     let tls: ClusterTLS
     let connections: ConnectionTable
     let counters: ClusterCounters
@@ -152,10 +164,11 @@ private struct ClusterChannel: ServerChildChannel {
             try handlers.addHandler(witness)
             try handlers.addHandler(NIOSSLServerHandler(context: material.server))
             try handlers.addHandler(
-                PeerIdentityHandler(tls: tls) { [connections, counters, tls] result in
+                PeerIdentityHandler(tls: tls) { [connections, counters, open, tls] result in
                     switch result {
                     case .success(let peer):
                         witness.succeed(on: channel)
+                        open.introduced(channel)
                         connections.add(channel, peer: peer, generation: material.generation)
                         // Files were replaced during the handshake: those that were there then have been closed already.
                         if material.generation != tls.generation { channel.close(promise: nil) }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import ConnectionLimits
 import Glibc
 import Gossip
 import Logging
@@ -59,16 +60,17 @@ package final class ClusterService: Sendable {
     /// - Parameters:
     ///   - incarnation: above that of the last run.
     ///   - memory: what was known in the last run.
+    ///   - refusals: counts whom the cluster listener turns away.
     package static func start(
         settings: ClusterSettings, incarnation: UInt64, memory: ClusterMemory, delegate: any ClusterDelegate,
-        logger: Logger
+        refusals: RefusalCounter? = nil, logger: Logger
     ) async throws(ClusterError) -> ClusterService {
         let tls = try ClusterTLS(settings.tls, node: settings.node)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         do throws(ClusterError) {
             return try await ClusterService(
                 settings, incarnation: incarnation, memory: memory, delegate: delegate, tls: tls, group: group,
-                logger: logger)
+                refusals: refusals, logger: logger)
         } catch {
             try? await group.shutdownGracefully()
             throw error
@@ -77,7 +79,7 @@ package final class ClusterService: Sendable {
 
     private init(
         _ settings: ClusterSettings, incarnation: UInt64, memory: ClusterMemory, delegate: any ClusterDelegate,
-        tls: ClusterTLS, group: MultiThreadedEventLoopGroup, logger: Logger
+        tls: ClusterTLS, group: MultiThreadedEventLoopGroup, refusals: RefusalCounter?, logger: Logger
     ) async throws(ClusterError) {
         let loop = group.next()
         let (book, counters, connections) = (AddressBook(), ClusterCounters(), ConnectionTable())
@@ -86,7 +88,8 @@ package final class ClusterService: Sendable {
         let responder = LateResponder()
         let server = try await ClusterServer.start(
             host: settings.listenHost, port: settings.listenPort, tls: tls, connections: connections,
-            counters: counters, limits: limits, group: group, logger: logger,
+            most: settings.connections, counters: counters, refusals: refusals, limits: limits, group: group,
+            logger: logger,
             respond: { await responder.respond(to: $0) })
         let pool = await PeerPool.make(loop: loop, tls: tls, book: book, counters: counters)
         let blocks = BlockExchange(pool: pool, limits: limits, delegate: delegate, counters: counters)

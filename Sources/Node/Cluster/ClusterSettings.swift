@@ -38,10 +38,13 @@ package struct ClusterSettings: Sendable, Equatable {
     package var maxForwardBytes: Int
     /// Whether this node passes requests on, so that connections for them are kept ready.
     package var isForwarding: Bool
+    /// Connections of peers at a time, at least 1: room for two of each of some hundred peers, and for those that pass
+    /// requests on.
+    package var connections: Int
 
     package init(
         node: String, site: String, listenHost: String, listenPort: Int, advertise: String, seeds: [String],
-        tls: ClusterTLSFiles, maxForwardBytes: Int, isForwarding: Bool = true
+        tls: ClusterTLSFiles, maxForwardBytes: Int, isForwarding: Bool = true, connections: Int = 1_024
     ) {
         self.node = node
         self.site = site
@@ -52,6 +55,7 @@ package struct ClusterSettings: Sendable, Equatable {
         self.tls = tls
         self.maxForwardBytes = maxForwardBytes
         self.isForwarding = isForwarding
+        self.connections = connections
     }
 }
 

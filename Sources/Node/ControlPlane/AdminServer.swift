@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import ConnectionLimits
 import HTTPServing
 import Hummingbird
 import Logging
 import NIOCore
+import NIOPosix
 
 /// The listener for the command line on the same host: HTTP on the Unix socket `admin.sock` in the state directory.
 /// Who can open the socket gives orders: it is its owner's alone (mode 0600), or a group's too (0660). From processes that
 /// this node has started it takes orders to block only, and each order is recorded under who the kernel says gave it.
 package final class AdminServer: Sendable {
+    /// For connections alone, as long as the process lives: what answers may wait, for peers or a file.
+    private static let threads = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
     /// Where it listens.
     package let path: String
     private let socket: AdminSocket
@@ -28,16 +33,20 @@ package final class AdminServer: Sendable {
     ///   - administration: asked at each request, on any thread.
     ///   - group: those of this group may give orders, too. Where the node's user may not give the socket to it, it is its
     ///     owner's alone, and that is logged.
-    ///   - eventLoopGroup: where connections live; NIO's shared threads by default.
+    ///   - connections: at a time, at least 1; a further one takes the place of the oldest that has asked for nothing.
+    ///   - refusals: counts the connections that are closed for that, or because nothing came.
     package static func start(
         stateDirectory: String, administration: any NodeAdministration, group: String? = nil, logger: Logger,
-        eventLoopGroup: (any EventLoopGroup)? = nil
+        connections: Int = 32, refusals: RefusalCounter? = nil
     ) async throws -> AdminServer {
         var socket = try await AdminSocket(stateDirectory: stateDirectory)
         let application: RunningApplication
         do {
             application = try await RunningApplication.start(
-                at: .unixDomainSocket(path: socket.stagingPath), logger: logger, eventLoopGroup: eventLoopGroup
+                at: .unixDomainSocket(path: socket.stagingPath),
+                limits: HTTPServerLimits(connections: connections, answerTime: .minutes(10)), logger: logger,
+                threads: .shared(Self.threads),
+                turnedAway: { refusals?.count($0, at: .admin, from: $1) }
             ) { (request, context: AdminContext) in
                 let method = request.method.rawValue
                 let body = try? await request.body.collect(upTo: AdminRequest.longestBody)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import ConnectionLimits
 import HTTPServing
 import Hummingbird
 import Logging
@@ -23,13 +24,16 @@ package final class ControlServer: Sendable {
     ///   - host: an IPv4 or IPv6 address, or a host name.
     ///   - port: 0 for any free one.
     ///   - source: asked at each request, on any thread.
-    ///   - eventLoopGroup: where connections live; NIO's shared threads by default.
+    ///   - connections: at a time, at least 1; a further one takes the place of the oldest that has asked for nothing.
+    ///   - refusals: counts the connections that are closed for that, or because nothing came.
     package static func start(
-        host: String = "127.0.0.1", port: Int, source: any NodeStatusSource, logger: Logger,
-        eventLoopGroup: (any EventLoopGroup)? = nil
+        host: String = "127.0.0.1", port: Int, source: any NodeStatusSource, logger: Logger, connections: Int = 64,
+        refusals: RefusalCounter? = nil
     ) async throws -> ControlServer {
+        // Supervisors end a node whose answers fail to come, so that these wait for nothing else that the process does.
         let application = try await RunningApplication.start(
-            at: .hostname(host, port: port), logger: logger, eventLoopGroup: eventLoopGroup
+            at: .hostname(host, port: port), limits: HTTPServerLimits(connections: connections), logger: logger,
+            threads: .own(name: "control"), turnedAway: { refusals?.count($0, at: .control, from: $1) }
         ) { (request, _: BasicRequestContext) in
             let method = request.method.rawValue
             let answer = ControlAnswer.make(method: method, path: request.uri.path, source: source)

@@ -68,7 +68,9 @@ enum XKSKeys {
     static let maxConnections = IntegerKey(
         "max_connections", 1...65536, standard: 1024,
         "Connections at a time; a further one is closed at once.",
-        cost: "A descriptor and some 30 KiB each with TLS; the process's limit of descriptors must be above it.")
+        cost:
+            "A descriptor and some 30 KiB each with TLS; where the process may not have so many descriptors open, fewer "
+            + "connections are taken, and that is said.")
     static let maxRequests = IntegerKey(
         "max_requests_in_flight", 1...65536, standard: 512,
         "Requests at a time in all; a further one is answered ThrottlingException at once.",

@@ -5,6 +5,7 @@ import AdminProtocol
 import ArgumentParser
 import Glibc
 import HSMPool
+import HostLimits
 import LaneProtocol
 import Logging
 import NIOPosix
@@ -33,6 +34,8 @@ struct CheckCommand: AsyncParsableCommand {
         var poolSettings = translation.pool(&diagnostics)
         let keyStores = translation.keyStores(&diagnostics)
         _ = translation.listener(&diagnostics)
+        HostLimits.raiseDescriptors()
+        _ = translation.descriptors(&diagnostics)
         translation.checkStateDirectory(&diagnostics)
         translation.checkCluster(&diagnostics)
         // Where a PIN could not be read, no login is tried without it.

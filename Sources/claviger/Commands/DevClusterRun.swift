@@ -46,9 +46,9 @@ struct DevClusterRun: Sendable {
                 for await (name, end) in processes.ends { events.yield(.ended(name: name, end: end)) }
             },
             Task {
-                await signals.untilStop { _ in processes.reload() }
+                await signals.untilStop { if $0 == .reload { processes.reload() } }
                 events.yield(.stop)
-                await signals.untilStop { _ in processes.reload() }
+                await signals.untilStop { if $0 == .reload { processes.reload() } }
                 // A second signal ends the wait for the nodes.
                 if !Task.isCancelled { processes.kill() }
             },

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import CPlatform
 import DevEnvironment
 import Foundation
 import NodeConfig
@@ -60,7 +59,6 @@ struct DevCommand: AsyncParsableCommand {
 
     func run() async throws {
         let signals = NodeSignals.prepare()
-        _ = claviger_forbid_dumps()
         if nodes == 1 {
             try await runNode(signals)
         } else {
@@ -83,7 +81,7 @@ struct DevCommand: AsyncParsableCommand {
         guard let node = try await startNode(try loadConfiguration(dev.configurationFile), log: log, signals: signals)
         else { return log.flush() }
         await announce(dev, node)
-        await signals.untilStop { _ in node.reloadSoon() }
+        await signals.untilStop { await node.heed($0) }
         await node.stop()
         log.flush()
         withExtendedLifetime(dev) {}

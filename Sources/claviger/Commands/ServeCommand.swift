@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import CPlatform
+import HostLimits
 import NodeConfig
 import Observability
 import PrivateFiles
@@ -12,7 +12,7 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Run a node.",
         discussion: "Logs to standard error, one JSON object a line. SIGTERM finishes what is in flight (up to 15 s) "
-            + "and ends with status 0. SIGHUP reads the configuration anew.")
+            + "and ends with status 0. SIGHUP reads the configuration anew. Other signals are ignored, and logged.")
 
     @Option(name: [.long, .customShort("c")], help: "The configuration file (docs/reference/configuration.md).")
     var config: String
@@ -23,13 +23,11 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let signals = NodeSignals.prepare()
         if endWithStdin { signals.stopWithStandardInput() }
-        // Secrets of all key stores will lie in this process's memory: no core dump, no debugger.
-        _ = claviger_forbid_dumps()
         let log = NodeLog.start()
         guard let node = try await startNode(try loadConfiguration(config), log: log, signals: signals) else {
             return log.flush()
         }
-        await signals.untilStop { _ in node.reloadSoon() }
+        await signals.untilStop { await node.heed($0) }
         await node.stop()
         log.flush()
     }
@@ -52,6 +50,7 @@ func startNode(
     _ configuration: NodeConfiguration, log: NodeLog, signals: NodeSignals
 ) async throws -> NodeRuntime? {
     defer { NodeSignals.isStarting(false) }
+    HostLimits.raiseDescriptors()
     do {
         return try await NodeRuntime.start(configuration, log: log, signals: signals)
     } catch  where Patience.isEnded {

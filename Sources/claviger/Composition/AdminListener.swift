@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import ConnectionLimits
 import ControlPlane
 import Logging
 import Synchronization
@@ -20,14 +21,21 @@ final class AdminListener: Sendable {
     private let stateDirectory: String
     private let administration: any NodeAdministration
     private let group: String?
+    private let connections: Int
+    private let refusals: RefusalCounter
     private let logger: Logger
     private let state = Mutex(State())
 
     /// - Parameter group: may give orders besides the node's user and root.
-    init(stateDirectory: String, administration: any NodeAdministration, group: String?, logger: Logger) {
+    init(
+        stateDirectory: String, administration: any NodeAdministration, group: String?, connections: Int,
+        refusals: RefusalCounter, logger: Logger
+    ) {
         self.group = group
         self.stateDirectory = stateDirectory
         self.administration = administration
+        self.connections = connections
+        self.refusals = refusals
         self.logger = logger
     }
 
@@ -42,7 +50,8 @@ final class AdminListener: Sendable {
         while !Task.isCancelled {
             do {
                 let server = try await AdminServer.start(
-                    stateDirectory: stateDirectory, administration: administration, group: group, logger: logger)
+                    stateDirectory: stateDirectory, administration: administration, group: group, logger: logger,
+                    connections: connections, refusals: refusals)
                 let isLate = state.withLock { state in
                     if !state.isStopping { state.server = server }
                     return state.isStopping

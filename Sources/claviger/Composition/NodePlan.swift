@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import HSMPool
+import HostLimits
 import LaneProtocol
 import Logging
+import NIOCore
 import NodeConfig
 import PrivateFiles
 import Routing
@@ -16,6 +18,8 @@ struct NodePlan: Sendable {
     let pool: PoolSettings
     let keyStores: [PlannedKeyStore]
     let listener: ListenerConfiguration
+    /// What the listeners may open beside one another.
+    let descriptors: DescriptorPlan
 
     var settings: NodeSettings { configuration.settings }
 
@@ -31,13 +35,18 @@ struct NodePlan: Sendable {
         }
         self.pool = pool
         let listener = translation.listener(&diagnostics)
+        let descriptors = translation.descriptors(&diagnostics)
         translation.checkStateDirectory(&diagnostics)
         translation.warnOfRoot(&diagnostics)
         translation.checkCluster(&diagnostics)
         for warning in diagnostics.warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
         if let error = diagnostics.error { throw error }
-        guard let listener else { throw ConfigurationProblems(file: configuration.file, problems: []) }
+        guard var listener, let descriptors else {
+            throw ConfigurationProblems(file: configuration.file, problems: [])
+        }
+        listener.limits.connections = descriptors.xks
         self.configuration = configuration
+        self.descriptors = descriptors
         self.listener = listener
     }
 }
@@ -60,6 +69,29 @@ extension Translation {
             "this node runs as root, and \(directory) belongs to \(UserName.shown(owner)): it will leave files there that "
                 + "\(UserName.plain(owner)) cannot use",
             isFatal: false, fix: "run it as \(UserName.plain(owner))")
+    }
+
+    /// Reports where the descriptors that this process may have open are too few for a connection, and warns where they are
+    /// too few for `xks.max_connections`.
+    func descriptors(_ diagnostics: inout Diagnostics) -> DescriptorPlan? {
+        let settings = diagnostics.settings
+        let demand = DescriptorPlan.Demand(
+            sessions: settings.hsms.map(\.sessions), eventLoops: settings.node.eventLoops ?? System.coreCount,
+            isClustered: settings.cluster != nil, xksConnections: settings.xks.maxConnections)
+        do throws(TooFewDescriptors) {
+            let plan = try DescriptorPlan(demand, limit: HostLimits.descriptors)
+            if plan.xks < demand.xksConnections {
+                diagnostics.warn(
+                    "xks.max_connections",
+                    "this process may have \(plan.limit) descriptors open (ulimit -n, LimitNOFILE= of the unit), so that "
+                        + "at most \(plan.xks) connections are taken instead of \(demand.xksConnections)",
+                    isFatal: false, fix: "raise the limit")
+            }
+            return plan
+        } catch {
+            diagnostics.report("xks.max_connections", error.description, fix: "raise the limit, or lower hsm.sessions")
+            return nil
+        }
     }
 }
 

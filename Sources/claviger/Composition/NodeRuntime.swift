@@ -70,17 +70,19 @@ final class NodeRuntime: Sendable {
         let listener = try await XKSListener.start(
             configuration: plan.listener, handler: components.service, group: components.group,
             logger: components.logger)
-        let cluster = try await startCluster(settings, components)
+        let cluster = try await startCluster(plan, components)
         components.status.observe(listener, cluster)
         let address = settings.control.listen
         let control = try await ControlServer.start(
-            host: address.host, port: address.port, source: components.status, logger: components.logger)
+            host: address.host, port: address.port, source: components.status, logger: components.logger,
+            connections: plan.descriptors.control, refusals: components.refusals)
         let reloader = NodeReloader(
             plan: plan, secrets: secrets, components: components, listener: listener, cluster: cluster)
         let admin = AdminListener(
             stateDirectory: settings.node.stateDirectory,
             administration: Administration(components: components, reloader: reloader, signals: signals),
-            group: settings.node.adminGroup, logger: components.logger)
+            group: settings.node.adminGroup, connections: plan.descriptors.admin, refusals: components.refusals,
+            logger: components.logger)
         admin.start()
         let bound = NodeConfig.ListenAddress(host: address.host, port: control.port)
         return NodeRuntime(
@@ -88,14 +90,16 @@ final class NodeRuntime: Sendable {
             cluster: cluster, reloader: reloader, drainDelay: settings.node.drainDelay)
     }
 
-    private static func startCluster(_ settings: NodeSettings, _ components: NodeComponents) async throws
+    private static func startCluster(_ plan: NodePlan, _ components: NodeComponents) async throws
         -> ClusterService?
     {
+        let settings = plan.settings
         guard let table = settings.cluster else { return nil }
         let cluster = try await ClusterService.start(
-            settings: ClusterSettings(settings.node, table, xks: settings.xks),
+            settings: ClusterSettings(
+                settings.node, table, xks: settings.xks, connections: plan.descriptors.cluster),
             incarnation: components.incarnation, memory: ClusterMemory(components.store, now: Int64(time(nil))),
-            delegate: components.neighbours,
+            delegate: components.neighbours, refusals: components.refusals,
             logger: components.logger)
         components.neighbours.joined(cluster)
         return cluster
@@ -104,8 +108,15 @@ final class NodeRuntime: Sendable {
     /// Reads the configuration anew; says in the log, and to the caller, what came of it.
     func reload() async -> AdminAnswer { await reloader.reload() }
 
-    /// The same without waiting for it: a file that takes its time keeps nobody from stopping the node.
-    func reloadSoon() { reloader.reloadSoon() }
+    /// What a signal other than that to stop means.
+    func heed(_ signal: NodeSignal) async {
+        switch signal {
+        case .stop: break
+        // Not waited for: a file that takes its time keeps nobody from stopping the node.
+        case .reload: reloader.reloadSoon()
+        case .stray(let name): components.logger.notice("signal ignored", metadata: ["signal": "\(name)"])
+        }
+    }
 
     /// Says goodbye, finishes what is in flight and ends everything, workers last.
     func stop() async {

@@ -10,10 +10,21 @@ enum NodeSignal: Sendable, Equatable {
     case stop
     /// Read the configuration anew: SIGHUP.
     case reload
+    /// One that means nothing to a node, and would end another process: SIGUSR1, a timer of a library.
+    case stray(name: String)
 }
 
 /// Signals of the operating system as a stream.
 struct NodeSignals: Sendable {
+    private static let meanings: [(number: Int32, meaning: NodeSignal)] = [
+        (SIGTERM, .stop), (SIGINT, .stop), (SIGHUP, .reload), (SIGUSR1, .stray(name: "SIGUSR1")),
+        (SIGUSR2, .stray(name: "SIGUSR2")), (SIGALRM, .stray(name: "SIGALRM")),
+        (SIGVTALRM, .stray(name: "SIGVTALRM")),
+    ]
+    /// Others that would end a process: they are ignored without a word. Of the real-time signals the C library keeps the
+    /// first two for itself.
+    private static let ignored = [SIGPROF, SIGIO, SIGPWR, SIGSTKFLT] + Array(34...64)
+
     let stream: AsyncStream<NodeSignal>
     private let continuation: AsyncStream<NodeSignal>.Continuation
 
@@ -21,7 +32,8 @@ struct NodeSignals: Sendable {
     /// is then in the stream already.
     static func prepare() -> NodeSignals {
         let (stream, continuation) = AsyncStream.makeStream(of: NodeSignal.self)
-        let sources = [(SIGTERM, NodeSignal.stop), (SIGINT, .stop), (SIGHUP, .reload)].map { number, meaning in
+        for number in Self.ignored { signal(number, SIG_IGN) }
+        let sources = Self.meanings.map { number, meaning in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number)
             source.setEventHandler {

@@ -57,15 +57,19 @@ final class Node: Sendable {
     /// Starts `claviger serve`, and returns when so many HSMs are active. `facts` are those of the development node that
     /// the configuration comes from, with other addresses.
     ///
-    /// - Parameter environment: added to this process's own.
+    /// - Parameters:
+    ///   - environment: added to this process's own.
+    ///   - limit: a line of the shell that comes before, for example `ulimit -n 256`.
     static func serve(
         _ configuration: ServeConfiguration, activeHSMs: Int = 3, binary: String = ClavigerBinary.path,
-        environment: [String: String] = [:]
+        environment: [String: String] = [:], limit: String? = nil
     ) throws -> Node {
         var configuration = configuration
         for _ in 0..<3 {
+            let command = [binary, "serve", "--config", try configuration.write()]
             let process = try ChildProcess(
-                [binary, "serve", "--config", try configuration.write()], environment: environment)
+                limit.map { ["/bin/sh", "-c", "\($0); exec \"$@\"", "sh"] + command } ?? command,
+                environment: environment)
             let node = Node(
                 process: process, facts: configuration.facts,
                 directories: configuration.origin.directories + [configuration.scratch])

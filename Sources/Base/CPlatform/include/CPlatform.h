@@ -54,6 +54,15 @@ int claviger_eventfd(void);
 /// Returns NULL when there is none.
 void *claviger_map_private_pages(size_t length);
 
+/// How many descriptors this process may have open (the soft RLIMIT_NOFILE); 0 when the system does not say.
+uint64_t claviger_descriptor_limit(void);
+
+/// Sets that limit to `most`, or to the hard limit where that is less. Returns 0 or errno.
+int claviger_set_descriptor_limit(uint64_t most);
+
+/// The least number that is no open descriptor.
+int claviger_first_free_descriptor(void);
+
 /// CLOCK_MONOTONIC in nanoseconds.
 static inline uint64_t claviger_monotonic_nanoseconds(void) {
     struct timespec now;

@@ -8,18 +8,18 @@ import NIOCore
 /// NIO would ask for it again at once, for ever: a core lost just when the node is at its limit. NIO's own
 /// AcceptBackoffHandler delays only the next read that is asked for, and after an error the old one is still pending.
 /// Turning automatic reads off takes the socket out of epoll.
-final class AcceptPauseHandler: ChannelInboundHandler {
-    typealias InboundIn = any Channel
+package final class AcceptPauseHandler: ChannelInboundHandler {
+    package typealias InboundIn = any Channel
 
     private static let pause = TimeAmount.milliseconds(250)
     private let logger: Logger
     private var isPaused = false
 
-    init(logger: Logger) {
+    package init(logger: Logger) {
         self.logger = logger
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard !isPaused, context.channel.isActive else { return }
         isPaused = true
         logger.warning("connections cannot be accepted for now", metadata: ["error": "\(error)"])
