@@ -106,7 +106,7 @@ let node: [Target] = [
         ]),
     room("Node", "NodeStore", ["AccessControl", "KeyProof", "PrivateFiles", "StatusVocabulary", grdb]),
     room("Node", "NodeConfig", ["CPlatform", "PrivateFiles", "SecureMemory", "TLSFacts", "XKSProtocol", toml]),
-    room("Node", "Observability", ["XKSProtocol", logging]),
+    room("Node", "Observability", ["CPlatform", "ConnectionLimits", "XKSProtocol", logging]),
     room(
         "Node", "ControlPlane",
         [
@@ -196,9 +196,8 @@ let roomTests: [Target] = [
     tests(
         "ClusterTests",
         [
-            "AccessControl", "Cluster", "ClusterCertificates", "Gossip", "SecureMemory", "TLSFacts", "XKSProtocol",
-            logging,
-            nioCore, nioPosix, nioSSL,
+            "AccessControl", "Cluster", "ClusterCertificates", "ConnectionLimits", "Gossip", "SecureMemory", "TLSFacts",
+            "XKSProtocol", logging, nioCore, nioPosix, nioSSL,
         ]),
     .testTarget(
         name: "CompatibilityTests",
@@ -232,7 +231,8 @@ let roomTests: [Target] = [
             "AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "StatusVocabulary",
             "XKSProtocol", "XKSService",
         ]),
-    tests("ObservabilityTests", ["Chance", "Observability", "SeededRandom", "XKSProtocol", logging]),
+    tests(
+        "ObservabilityTests", ["Chance", "ConnectionLimits", "Observability", "SeededRandom", "XKSProtocol", logging]),
     tests("ControlPlaneTests", ["AdminProtocol", "ConnectionLimits", "ControlPlane", "StatusVocabulary", logging]),
     tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
     tests(

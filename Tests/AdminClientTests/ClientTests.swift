@@ -76,11 +76,13 @@ import Testing
             let receipts = [try await client.block(block), try await client.lift(lift)]
             let receipt = BlockReceipt(message: "it is done", order: 7, durable: false)
             #expect(receipts == [receipt, receipt])
-            let answers = [try await client.reload(), try await client.drainNode()]
-            #expect(answers == ["it is done", "it is done"])
+            let answers = [
+                try await client.reload(), try await client.drainNode(), try await client.setLogLevel("a/b"),
+            ]
+            #expect(answers == ["it is done", "it is done", "it is done"])
             var (taken, lifted) = (block, lift)
             (taken.user, lifted.user) = (recorded("anna"), recorded("anna"))
-            #expect(node.commands == ["\(taken)", "\(lifted)", "reload", "drain node"])
+            #expect(node.commands == ["\(taken)", "\(lifted)", "reload", "drain node", "log level a/b"])
         }
     }
 

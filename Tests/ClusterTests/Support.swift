@@ -2,6 +2,7 @@
 import AccessControl
 import Cluster
 import ClusterCertificates
+import ConnectionLimits
 import Foundation
 import Gossip
 import Logging
@@ -117,16 +118,16 @@ final class TestCluster {
     func start(
         _ name: String, seeds: [String] = [], files: ClusterTLSFiles? = nil, incarnation: UInt64 = 1,
         remembered: [NodeIdentity] = [], maxForwardBytes: Int = 65_536, advertise: String = "127.0.0.1:0",
-        isForwarding: Bool = true
+        isForwarding: Bool = true, refusals: RefusalCounter? = nil, connections: Int = 1_024
     ) async throws -> (delegate: ScriptedNode, service: ClusterService) {
         let delegate = ScriptedNode()
         let service = try await ClusterService.start(
             settings: ClusterSettings(
                 node: name, site: "here", listenHost: "127.0.0.1", listenPort: 0, advertise: advertise,
                 seeds: seeds, tls: try files ?? self.files(name), maxForwardBytes: maxForwardBytes,
-                isForwarding: isForwarding),
+                isForwarding: isForwarding, connections: connections),
             incarnation: incarnation, memory: ClusterMemory(peers: remembered), delegate: delegate,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            refusals: refusals, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         nodes[name] = (delegate, service)
         return (delegate, service)
     }

@@ -119,6 +119,7 @@ import Testing
         ("POST /key/A%20label%2F%C3%BC%3F/trust?hsm=a%26b", "trust A label/ü? on a&b"),
         ("POST /key/%2e%2E/trust?hsm=%2E", "trust .. on ."), ("POST /reload", "reload"),
         ("POST /reload/force", "reload by force"), ("POST /drain", "drain node"),
+        ("POST /log/level/debug", "log level debug"),
     ])
     func commandsReachTheNode(_ line: String, command: String) async throws {
         let node = ScriptedNode(.done("it is \"done\""))
@@ -151,6 +152,7 @@ import Testing
         for (line, expected) in [
             ("GET /", "404"), ("GET /health", "404"), ("GET /status/", "404"), ("GET //status", "404"),
             ("POST /hsm/a", "404"), ("POST /hsm/a/drain/", "404"), ("POST /hsm/a/stop", "404"),
+            ("POST /log/size/debug", "404"),
             ("POST /key/a/b/trust?hsm=a", "404"), ("POST /hsm/../a/drain", "404"),
             ("POST /hsm//drain", "400"), ("POST /hsm/%/drain", "400"), ("POST /hsm/%4/drain", "400"),
             ("POST /hsm/%zz/drain", "400"), ("POST /hsm/%ff/drain", "400"), ("POST /hsm/a%00b/drain", "400"),
@@ -161,6 +163,7 @@ import Testing
             ("GET /hsm/a/drain", "405"), ("PUT /hsm/a/drain", "405"), ("GET /key/a/trust?hsm=a", "405"),
             ("GET /key/a/forget", "405"), ("POST /key//forget", "400"),
             ("POST /status", "405"), ("DELETE /status", "405"), ("GET /reload", "405"), ("GET /drain", "405"),
+            ("GET /log/level/debug", "405"),
             ("POST /cluster", "405"), ("PUT /blocks", "405"), ("GET /blocks/lift", "405"),
             ("POST /blocks/orders/7", "405"), ("POST /reload/now", "404"), ("GET /blocks/7", "404"),
             ("GET /blocks/orders", "404"), ("GET /cluster/health", "404"), ("GET /blocks/orders/x", "400"),

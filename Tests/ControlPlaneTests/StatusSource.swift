@@ -73,6 +73,8 @@ final class ScriptedNode: NodeAdministration {
 
     func reload(isForced: Bool) async -> AdminAnswer { note(isForced ? "reload by force" : "reload") }
 
+    func setLogLevel(_ level: String) async -> AdminAnswer { note("log level \(level)") }
+
     func drainNode() async -> AdminAnswer { note("drain node") }
 
     private func give(_ order: String) -> AdminResult<BlockReceipt> {

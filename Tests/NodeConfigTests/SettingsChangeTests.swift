@@ -22,6 +22,7 @@ import Testing
         drain_delay = "1s"
         event_loops = 1
         admin_group = "one"
+        log_level = "info"
         [xks]
         listen = "127.0.0.1:8443"
         certificate = "/c"
@@ -96,6 +97,7 @@ import Testing
         "node.drain_delay": ("drain_delay = \"1s\"", "drain_delay = \"2s\"", .restart),
         "node.event_loops": ("event_loops = 1", "event_loops = 2", .restart),
         "node.admin_group": ("\"one\"\n", "\"two\"\n", .restart),
+        "node.log_level": ("log_level = \"info\"", "log_level = \"debug\"", .reload),
         "xks.listen": ("\"127.0.0.1:8443\"", "\"127.0.0.1:8444\"", .restart),
         "xks.certificate": ("\"/c\"", "\"/d\"", .reload),
         "xks.key": ("\"/k\"", "\"/l\"", .reload),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 import Foundation
 import Logging
 import Observability
@@ -12,7 +13,9 @@ import XKSProtocol
     ) throws -> [String] {
         let pipe = try TestPipe()
         let sink = LogSink(descriptor: pipe.writing)
-        var logger = Logger(label: "test") { LineLogHandler(label: $0, sink: sink, format: format, level: level) }
+        var logger = Logger(label: "test") {
+            LineLogHandler(label: $0, sink: sink, format: format, level: LogLevel(level))
+        }
         body(&logger)
         logger.critical("end")
         #expect(sink.close())
@@ -117,6 +120,43 @@ import XKSProtocol
                     "outcome": "InternalException", "status": "\(status)", "peer": "p",
                 ])
         }
+    }
+
+    /// The level is every logger's at once, unless one has been given its own.
+    @Test func theLevelChangesWhileLoggersAreInUse() throws {
+        let pipe = try TestPipe()
+        let sink = LogSink(descriptor: pipe.writing)
+        let level = LogLevel(.notice)
+        let logger = Logger(label: "test") { LineLogHandler(label: $0, sink: sink, level: level) }
+        var quiet = logger
+        quiet.logLevel = .critical
+        logger.info("before")
+        level.set(.debug)
+        logger.debug("after")
+        quiet.error("quiet")
+        level.set(.info)
+        logger.debug("later")
+        logger.critical("end")
+        #expect(sink.close())
+        #expect(pipe.lines(2).map { try? object($0)["message"] } == ["after", "end"])
+    }
+
+    /// Four clients without a credential made 560,807 lines in a minute with 16631be.
+    @Test func strangersHaveFewLinesAndAreCounted() throws {
+        let refusals = RefusalCounter { 1_000 }
+        var stranger = RequestTrace()
+        (stranger.peer, stranger.status, stranger.error) = ("192.0.2.7:1234", 401, .authenticationFailed)
+        let signed = trace
+        let lines = try logged { logger in
+            let log = RequestLog(logger: logger, refusals: refusals)
+            for _ in 0..<1_000 { log.answered(stranger) }
+            for _ in 0..<50 { log.answered(signed) }
+            #expect(log.withheldLines > 900)
+        }
+        #expect(lines.count { $0.contains("AAAABBBBCCCCDDDD2222") } == 50)
+        #expect((20...60).contains(lines.count { $0.contains("192.0.2.7") }), "\(lines.count)")
+        let row = try #require(refusals.counts.first)
+        #expect((row.kind, row.count, row.address?.description) == (.unauthenticated, 1_000, "192.0.2.7"))
     }
 
     @Test func requestsBelowTheLevelCostNothing() throws {

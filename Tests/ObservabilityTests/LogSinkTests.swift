@@ -4,8 +4,8 @@ import Observability
 import Testing
 
 @Suite struct LogSinkTests {
-    private func append(_ text: String, to sink: LogSink) {
-        Array(text.utf8).withUnsafeBytes { sink.append($0) }
+    private func append(_ text: String, to sink: LogSink, in room: LogRoom = .orders) {
+        Array(text.utf8).withUnsafeBytes { sink.append($0, in: room) }
     }
 
     @Test func linesComeOutInTheirOrder() throws {
@@ -13,7 +13,7 @@ import Testing
         let sink = LogSink(descriptor: pipe.writing)
         for number in 0..<1000 { append("line \(number)\n", to: sink) }
         #expect(pipe.lines(1000) == (0..<1000).map { "line \($0)" })
-        #expect(sink.close() && sink.droppedLines == 0)
+        #expect(sink.close() && sink.droppedLines.sum == 0)
     }
 
     @Test func flushWaitsUntilAllIsWritten() throws {
@@ -33,7 +33,7 @@ import Testing
         append("last\n", to: sink)
         #expect(sink.close())
         append("too late\n", to: sink)
-        #expect(sink.droppedLines == 1)
+        #expect(sink.droppedLines.sum == 1)
         #expect(pipe.lines(1) == ["last"])
         #expect(sink.close() && sink.flush())
     }
@@ -48,7 +48,7 @@ import Testing
         let line = String(repeating: "a", count: 99) + "\n"
         for _ in 0..<25 { append(line, to: sink) }
         // Ten lines fit, whether the writer has taken some of them already or not.
-        #expect(sink.droppedLines == 15)
+        #expect(sink.droppedLines.sum == 15)
         #expect(!sink.flush(within: 20), "the reader is stalled")
         #expect(pipe.read(stuffing).count == stuffing)
         // One notice, or several where the writer was quicker than the loop above.
@@ -69,7 +69,46 @@ import Testing
         #expect(sink.flush(within: 10_000))
         append(line, to: sink)
         #expect(pipe.lines(1).map { $0 + "\n" } == [line])
-        #expect(sink.close() && sink.droppedLines == 15)
+        #expect(sink.close() && sink.droppedLines.sum == 15)
+    }
+
+    /// With 16631be a flood of refused requests filled the buffer, and an order's line was dropped.
+    @Test func whatStrangersCauseLeavesRoomForTheRest() throws {
+        let pipe = try TestPipe()
+        let stuffing = pipe.stall()
+        let sink = LogSink(descriptor: pipe.writing, capacity: 1_600)
+        let names: [LogRoom: String] = [.refused: "r", .ordinary: "o", .authenticated: "a", .orders: "x"]
+        func line(_ room: LogRoom) -> String { String(repeating: names[room] ?? "", count: 99) + "\n" }
+        // Each kind floods, the least important first; each finds its part of the 16 places.
+        for room in [LogRoom.refused, .ordinary, .authenticated, .orders] {
+            for _ in 0..<100 { append(line(room), to: sink, in: room) }
+        }
+        let dropped = sink.droppedLines
+        #expect(dropped[.refused] == 96 && dropped[.ordinary] == 96 && dropped[.authenticated] == 94)
+        #expect(dropped[.orders] == 98 && dropped.sum == 384)
+        #expect(pipe.read(stuffing).count == stuffing)
+        var kept: [String] = []
+        var reported: [String: Int] = [:]
+        while kept.count < 16 || reported["dropped", default: 0] < 384 {
+            let lines = pipe.lines(1)
+            try #require(!lines.isEmpty)
+            for text in lines {
+                guard text.hasPrefix("{") else {
+                    kept.append(String(text.prefix(1)))
+                    continue
+                }
+                for (key, value) in try object(text) where key.hasPrefix("dropped") {
+                    reported[key, default: 0] += Int(value) ?? 0
+                }
+            }
+        }
+        #expect(kept.joined() == "rrrrooooaaaaaaxx")
+        #expect(
+            reported == [
+                "dropped": 384, "dropped_refused": 96, "dropped_ordinary": 96, "dropped_authenticated": 94,
+                "dropped_orders": 98,
+            ])
+        sink.close()
     }
 
     @Test func aLineThatFitsNowhereIsDropped() throws {
@@ -132,6 +171,6 @@ import Testing
                 #expect(next == [Int](repeating: each, count: writers))
             }
         }
-        #expect(sink.close() && sink.droppedLines == 0)
+        #expect(sink.close() && sink.droppedLines.sum == 0)
     }
 }

@@ -47,6 +47,8 @@ package enum RefusalKind: String, Sendable, Hashable, CaseIterable, Codable {
     case requestsFull = "requests-full"
     case bodiesFull = "bodies-full"
     case unauthenticated
+    /// No key store has its path, so that there is no credential that it could be signed with.
+    case unknownPath = "unknown-path"
     case forbidden
 
     /// Why this happens most often and what to do, for people: the end of a sentence.
@@ -108,8 +110,29 @@ package enum RefusalKind: String, Sendable, Hashable, CaseIterable, Codable {
             "the bodies of all requests together take more memory than they may"
         case .unauthenticated:
             "a wrong secret, an unknown access key id, or a clock that is wrong here or there"
+        case .unknownPath:
+            "a path prefix that no key store here has, or a scanner"
         case .forbidden:
             "who asks is known and may not do this"
+        }
+    }
+}
+
+extension RefusalKind {
+    /// As `likelyCause`, where it depends on the listener.
+    package func likelyCause(at listener: ListenerName) -> String {
+        switch (self, listener) {
+        case (_, .xks): likelyCause
+        case (.connectionsFull, _):
+            "more requests are in work at a time than this listener takes connections"
+        case (.evicted, _):
+            "more connections are open than this listener takes, and they ask for nothing: a flood, a scanner, or a client "
+                + "that does not close them"
+        case (.headerTimeout, _):
+            "a connection on which nothing is asked: a scanner, or a check of the port that does not close it"
+        case (.clientCertificateUntrusted, .cluster), (.clientCertificateName, .cluster):
+            "who asks has no certificate of a node from this cluster's CA"
+        default: likelyCause
         }
     }
 }

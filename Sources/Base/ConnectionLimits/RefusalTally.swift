@@ -39,6 +39,8 @@ package struct RefusalTally: Sendable {
 
     private let capacity: Int
     private var rows: [Key: Row] = [:]
+    /// How many have been counted in all.
+    package private(set) var sum = 0
     /// Rows with an address; the others are as many as there are kinds and listeners, at most.
     private var addressed = 0
     /// Unix seconds; making room looks at all rows, so it is done at most once a second.
@@ -53,6 +55,7 @@ package struct RefusalTally: Sendable {
     package mutating func count(
         _ kind: RefusalKind, at listener: ListenerName, from address: AddressPrefix?, detail: String? = nil, now: Int64
     ) {
+        sum &+= 1
         var key = Key(listener: listener, kind: kind, address: address)
         if address != nil, rows[key] == nil {
             if addressed >= capacity { makeRoom(now: now) }
@@ -72,7 +75,10 @@ package struct RefusalTally: Sendable {
                 listener: key.listener, kind: key.kind, address: key.address, count: row.count, first: row.first,
                 last: row.last, detail: row.detail)
         }
-        .sorted { ($1.last, $1.count, $0.order) < ($0.last, $0.count, $1.order) }
+        .sorted { one, other in
+            let isAlike = one.last == other.last && one.count == other.count
+            return isAlike ? one.order < other.order : (one.last, one.count) > (other.last, other.count)
+        }
     }
 
     private mutating func makeRoom(now: Int64) {
@@ -126,4 +132,7 @@ package final class RefusalCounter: Sendable {
 
     /// All counts, the latest first.
     package var counts: [RefusalCount] { tally.withLock { $0 }.counts }
+
+    /// How many have been counted in all.
+    package var sum: Int { tally.withLock { $0.sum } }
 }

@@ -64,7 +64,8 @@ final class ClusterServer: Sendable {
                 at: .hostname(host, port: port), limits: Self.limits(connections: most), logger: quiet,
                 threads: .shared(group),
                 wrap: {
-                    ClusterChannel(base: $0, open: $1, tls: tls, connections: connections, counters: counters)
+                    ClusterChannel(
+                        base: $0, open: $1, tls: tls, connections: connections, counters: counters, refusals: refusals)
                 },
                 // A peer may ask when it likes once its handshake is over.
                 turnedAway: {
@@ -155,6 +156,7 @@ private struct ClusterChannel: ServerChildChannel {
     let tls: ClusterTLS
     let connections: ConnectionTable
     let counters: ClusterCounters
+    let refusals: RefusalCounter?
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         let material = tls.material
@@ -164,7 +166,7 @@ private struct ClusterChannel: ServerChildChannel {
             try handlers.addHandler(witness)
             try handlers.addHandler(NIOSSLServerHandler(context: material.server))
             try handlers.addHandler(
-                PeerIdentityHandler(tls: tls) { [connections, counters, open, tls] result in
+                PeerIdentityHandler(tls: tls) { [connections, counters, open, refusals, tls] result in
                     switch result {
                     case .success(let peer):
                         witness.succeed(on: channel)
@@ -172,8 +174,14 @@ private struct ClusterChannel: ServerChildChannel {
                         connections.add(channel, peer: peer, generation: material.generation)
                         // Files were replaced during the handshake: those that were there then have been closed already.
                         if material.generation != tls.generation { channel.close(promise: nil) }
-                    case .failure(.revoked): counters.dropped(.revoked)
-                    case .failure: counters.dropped(.unauthenticated)
+                    case .failure(let failure):
+                        if case .revoked = failure {
+                            counters.dropped(.revoked)
+                        } else {
+                            counters.dropped(.unauthenticated)
+                        }
+                        refusals?.count(
+                            RefusalKind(failure), at: .cluster, from: channel.remoteAddress, detail: "\(failure)")
                     }
                 })
             try handlers.addHandler(OverwritingHandler())

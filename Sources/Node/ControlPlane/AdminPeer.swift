@@ -129,6 +129,7 @@ extension AdminRequest {
         case .lift: "unblock"
         case .bootstrap: "cluster bootstrap"
         case .reload: "reload"
+        case .logLevel(let level): "log level \(level)"
         case .drainNode: "drain"
         }
     }

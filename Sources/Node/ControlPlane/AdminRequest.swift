@@ -17,6 +17,7 @@ enum AdminRequest: Equatable {
     case progress(order: UInt64)
     case bootstrap(BootstrapOrder)
     case reload(isForced: Bool)
+    case logLevel(String)
     case drainNode
 
     /// Why a request is none of these.
@@ -91,6 +92,9 @@ enum AdminRequest: Equatable {
         case "key" where segments[2] == "forget":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .forget(key: try name(segments[1], of: "key"))
+        case "log" where segments[1] == "level":
+            guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
+            return .logLevel(try name(segments[2], of: "level"))
         case "cluster" where segments[2] == "forget":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             let user = try only("user", of: query, "NAME")

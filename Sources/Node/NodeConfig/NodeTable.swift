@@ -15,10 +15,15 @@ package struct NodeIdentitySettings: Sendable, Equatable {
     package var eventLoops: Int?
     /// Whose members may give orders besides root and the node's user; `nil`: nobody.
     package var adminGroup: String?
+    /// One of `logLevels`.
+    package var logLevel: String
+
+    /// From the one that says most to the one that says least. Orders are of the last.
+    package static let logLevels = ["trace", "debug", "info", "notice"]
 
     package init(
         id: String, site: String, stateDirectory: String, drainDelay: Duration = .zero, eventLoops: Int? = nil,
-        adminGroup: String? = nil
+        adminGroup: String? = nil, logLevel: String = "info"
     ) {
         self.adminGroup = adminGroup
         self.id = id
@@ -26,6 +31,7 @@ package struct NodeIdentitySettings: Sendable, Equatable {
         self.stateDirectory = stateDirectory
         self.drainDelay = drainDelay
         self.eventLoops = eventLoops
+        self.logLevel = logLevel
     }
 }
 
@@ -61,7 +67,14 @@ enum NodeKeys {
             + "socket is that group's too (0660), and the group may pass through `state_dir` (0710). The node's user must "
             + "be in it. Members who cannot read this file name the node by `--state-dir`.",
         cost: "Whoever is in it can do all that `claviger` commands can: lift blocks, trust keys, end the node.")
-    static let all = [id, site, stateDirectory, drainDelay.key, eventLoops, adminGroup]
+    static let logLevel = ConfigurationKey(
+        "log_level", NodeIdentitySettings.logLevels.map { "`\"\($0)\"`" }.joined(separator: ", "), standard: "\"info\"",
+        "What is less important than this is not logged. Each request is a line of level `info`. Until the next reload or "
+            + "restart `claviger log level` sets another. Orders are of level `notice`, so that no setting hides them.",
+        cost:
+            "With `notice` only those requests have a line that failed by a fault of this side; `debug` and `trace` are for "
+            + "the search for a fault.")
+    static let all = [id, site, stateDirectory, drainDelay.key, eventLoops, adminGroup, logLevel]
 }
 
 extension TableReader {
@@ -78,7 +91,17 @@ extension TableReader {
             adminGroup: text(
                 NodeKeys.adminGroup, required: nil, "must be 1 to 32 of A-Z a-z 0-9 . _ -",
                 fix: "write the name of a group, such as \"claviger-admin\""
-            ) { (1...32).contains($0.utf8.count) && SettingName.isIdentifier($0) })
+            ) { (1...32).contains($0.utf8.count) && SettingName.isIdentifier($0) },
+            logLevel: logLevel())
+    }
+
+    private func logLevel() -> String {
+        let levels = NodeIdentitySettings.logLevels
+        let level = text(
+            NodeKeys.logLevel, required: nil, "must be one of \(levels.joined(separator: ", "))",
+            fix: "take \"info\", or leave it out",
+            accepts: levels.contains)
+        return level ?? "info"
     }
 
     /// A name that people give to a thing and that appears in logs, paths and status.

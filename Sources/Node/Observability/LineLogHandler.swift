@@ -6,18 +6,25 @@ import Logging
 /// Metadata becomes fields beside `timestamp`, `level`, `message` and `logger`; what is nested gets dotted names
 /// (`a.b`, `a.0`). Where several say the same name, the event wins over the logger, and the logger over its provider.
 package struct LineLogHandler: LogHandler {
-    package var logLevel: Logger.Level
+    /// This logger's own, where it has been set; else that of the node.
+    package var logLevel: Logger.Level {
+        get { ownLevel ?? level.current }
+        set { ownLevel = newValue }
+    }
     package var metadata: Logger.Metadata = [:]
     package var metadataProvider: Logger.MetadataProvider?
     private let label: String
     private let sink: LogSink
     private let format: LogFormat
+    private let level: LogLevel
+    private var ownLevel: Logger.Level?
 
-    package init(label: String, sink: LogSink, format: LogFormat = .json, level: Logger.Level = .info) {
+    /// - Parameter level: below it nothing is logged; it may change at any time.
+    package init(label: String, sink: LogSink, format: LogFormat = .json, level: LogLevel = LogLevel(.info)) {
         self.label = label
         self.sink = sink
         self.format = format
-        logLevel = level
+        self.level = level
     }
 
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -27,14 +34,17 @@ package struct LineLogHandler: LogHandler {
 
     package func log(event: LogEvent) {
         var line = LogLine(level: event.level, message: event.message.description, time: .now, format: format)
+        let room: LogRoom
         if let trace = RequestLog.trace(in: event.metadata) {
             trace.add(to: &line)
+            room = trace.accessKeyID == nil ? .refused : .authenticated
         } else {
+            room = LogRoom(event.level)
             line.add("logger", label)
             addMetadata(event.metadata, to: &line)
             if let error = event.error { line.add("error", "\(error)") }
         }
-        line.finish { sink.append($0) }
+        line.finish { sink.append($0, in: room) }
     }
 
     private func addMetadata(_ eventMetadata: Logger.Metadata?, to line: inout LogLine) {

@@ -62,17 +62,14 @@ package struct LogLine: ~Copyable {
 
     /// Adds a field whose name is not known when the program is written.
     mutating func add(key: String, _ value: String) {
-        switch format {
-        case .json:
-            bytes.append(",\"")
-            append(escaped: key)
-            bytes.append("\":")
-        case .text:
-            bytes.append(UInt8(ascii: " "))
-            append(escaped: key)
-            bytes.append(UInt8(ascii: "="))
-        }
+        begin(key: key)
         append(value: value)
+    }
+
+    /// Adds a field with a number whose name is not known when the program is written.
+    mutating func add(key: String, _ value: Int) {
+        begin(key: key)
+        append(number: value)
     }
 
     /// Ends the line and shows it whole, with its line feed.
@@ -83,11 +80,12 @@ package struct LogLine: ~Copyable {
     }
 
     /// The line that says how many lines were dropped.
-    package static func dropNotice(_ count: Int, format: LogFormat) -> [UInt8] {
+    package static func dropNotice(_ counts: LogLineCounts, format: LogFormat) -> [UInt8] {
         var line = LogLine(
             level: .warning, message: "log lines were dropped: their reader did not keep up", time: .now,
             format: format)
-        line.add("dropped", count)
+        line.add("dropped", counts.sum)
+        for room in LogRoom.allCases where counts[room] > 0 { line.add(key: "dropped_\(room.rawValue)", counts[room]) }
         return line.finish { Array($0) }
     }
 
@@ -102,6 +100,19 @@ package struct LogLine: ~Copyable {
         case .text:
             bytes.append(UInt8(ascii: " "))
             bytes.append(name)
+            bytes.append(UInt8(ascii: "="))
+        }
+    }
+
+    private mutating func begin(key: String) {
+        switch format {
+        case .json:
+            bytes.append(",\"")
+            append(escaped: key)
+            bytes.append("\":")
+        case .text:
+            bytes.append(UInt8(ascii: " "))
+            append(escaped: key)
             bytes.append(UInt8(ascii: "="))
         }
     }
@@ -128,50 +139,59 @@ package struct LogLine: ~Copyable {
         }
     }
 
-    /// Escapes as RFC 8259, 7 demands, and DEL and the C1 controls (in UTF-8: C2 80 … C2 9F) besides: terminals obey
-    /// some of them.
+    /// Escapes as RFC 8259, 7 demands, and besides what terminals obey or do not show: DEL, the C1 controls, marks that
+    /// turn the direction of writing, line separators, and characters that mean nothing to everybody (private use,
+    /// unassigned).
     private mutating func append(escaped text: String) {
         var text = text
-        text.withUTF8 { source in
-            let source = UnsafeRawBufferPointer(source)
+        let isPlain = text.withUTF8 { source in
             // Nearly always there is nothing to escape. Without an early exit the compiler checks many bytes at a time.
             var specials: UInt8 = 0
             for byte in source {
                 specials |= byte < 0x20 ? 1 : 0
                 specials |= byte == UInt8(ascii: "\"") ? 1 : 0
                 specials |= byte == UInt8(ascii: "\\") ? 1 : 0
-                specials |= byte == 0x7F ? 1 : 0
-                specials |= byte == 0xC2 ? 1 : 0
+                specials |= byte >= 0x7F ? 1 : 0
             }
-            if specials != 0 { appendEscaping(source) } else { bytes.append(source) }
+            if specials == 0 { bytes.append(UnsafeRawBufferPointer(source)) }
+            return specials == 0
+        }
+        if !isPlain { appendEscaping(text) }
+    }
+
+    private mutating func appendEscaping(_ text: String) {
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\":
+                bytes.append(UInt8(ascii: "\\"))
+                bytes.append(UInt8(truncatingIfNeeded: scalar.value))
+            case "\n": bytes.append("\\n")
+            case "\r": bytes.append("\\r")
+            case "\t": bytes.append("\\t")
+            default:
+                if Self.isShown(scalar) {
+                    for byte in UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter { bytes.append(byte) }
+                } else {
+                    // Beyond U+FFFF a pair of surrogates.
+                    for unit in UTF16.encode(scalar) ?? UTF16.encodedReplacementCharacter { append(escape: unit) }
+                }
+            }
         }
     }
 
-    private mutating func appendEscaping(_ source: UnsafeRawBufferPointer) {
-        var start = 0
-        for (index, byte) in source.enumerated() {
-            let isC1 = byte == 0xC2 && index + 1 < source.count && (0x80...0x9F).contains(source[index + 1])
-            guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F || isC1
-            else { continue }
-            bytes.append(UnsafeRawBufferPointer(rebasing: source[start..<index]))
-            start = index + (isC1 ? 2 : 1)
-            append(escape: isC1 ? source[index + 1] : byte)
+    private static func isShown(_ scalar: Unicode.Scalar) -> Bool {
+        if scalar.isASCII { return scalar.value >= 0x20 && scalar.value != 0x7F }
+        return switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned: false
+        default: true
         }
-        bytes.append(UnsafeRawBufferPointer(rebasing: source[start...]))
     }
 
-    private mutating func append(escape byte: UInt8) {
-        bytes.append(UInt8(ascii: "\\"))
-        switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(byte)
-        case UInt8(ascii: "\n"): bytes.append(UInt8(ascii: "n"))
-        case UInt8(ascii: "\r"): bytes.append(UInt8(ascii: "r"))
-        case UInt8(ascii: "\t"): bytes.append(UInt8(ascii: "t"))
-        default:
-            bytes.append("u00")
-            for digit in [byte >> 4, byte & 0xF] {
-                bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-            }
+    private mutating func append(escape unit: UInt16) {
+        bytes.append("\\u")
+        for shift: UInt16 in [12, 8, 4, 0] {
+            let digit = UInt8(truncatingIfNeeded: unit >> shift & 0xF)
+            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
         }
     }
 

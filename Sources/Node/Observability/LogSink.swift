@@ -4,7 +4,8 @@ import Glibc
 /// Takes finished lines from any thread and writes them to a descriptor from one thread of its own.
 ///
 /// Logging never waits for the reader of the log: lines go into a bounded buffer, and when that is full they are
-/// dropped and counted. Once the reader takes lines again, one line says how many are missing.
+/// dropped and counted. Once the reader takes lines again, one line says how many are missing. How full the buffer may be
+/// for a line to find room depends on what it is (`LogRoom`), so that strangers cannot drown what matters.
 ///
 /// `@unchecked Sendable`: everything that changes is touched under `mutex` only; mutex and condition have stable
 /// addresses of their own.
@@ -14,7 +15,7 @@ package final class LogSink: @unchecked Sendable {
 
     private let descriptor: Int32
     private let capacity: Int
-    private let dropNotice: @Sendable (Int) -> [UInt8]
+    private let dropNotice: @Sendable (LogLineCounts) -> [UInt8]
 
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -23,8 +24,8 @@ package final class LogSink: @unchecked Sendable {
     private var pending: [UInt8] = []
     /// Bytes that the writer has taken and not yet written; they count against `capacity`.
     private var inWriting = 0
-    private var dropped = 0
-    private var droppedInAll = 0
+    private var dropped = LogLineCounts()
+    private var droppedInAll = LogLineCounts()
     private var isWriterAsleep = false
     private var isClosing = false
     private var hasEnded = false
@@ -35,7 +36,7 @@ package final class LogSink: @unchecked Sendable {
     ///   - dropNotice: makes the line that says how many lines were dropped, with its line feed.
     package init(
         descriptor: Int32 = STDERR_FILENO, capacity: Int = 8 * 1024 * 1024,
-        dropNotice: @escaping @Sendable (Int) -> [UInt8] = { LogLine.dropNotice($0, format: .json) }
+        dropNotice: @escaping @Sendable (LogLineCounts) -> [UInt8] = { LogLine.dropNotice($0, format: .json) }
     ) {
         self.descriptor = descriptor
         self.capacity = capacity
@@ -59,20 +60,23 @@ package final class LogSink: @unchecked Sendable {
     }
 
     /// Lines dropped since the start.
-    package var droppedLines: Int { locked { droppedInAll } }
+    package var droppedLines: LogLineCounts { locked { droppedInAll } }
+
+    /// Bytes that wait to be written.
+    package var waitingBytes: Int { locked { pending.count + inWriting } }
 
     /// Appends one line, which ends with a line feed. Never waits for input or output.
-    package func append(_ line: UnsafeRawBufferPointer) {
+    package func append(_ line: UnsafeRawBufferPointer, in room: LogRoom = .orders) {
         locked {
             if isClosing {
-                droppedInAll += 1
+                droppedInAll.count(room)
                 return
             }
-            if line.count <= capacity - pending.count - inWriting {
+            if line.count <= room.share(of: capacity) - pending.count - inWriting {
                 pending.append(contentsOf: line)
             } else {
-                dropped += 1
-                droppedInAll += 1
+                dropped.count(room)
+                droppedInAll.count(room)
             }
             if isWriterAsleep {
                 isWriterAsleep = false
@@ -84,7 +88,7 @@ package final class LogSink: @unchecked Sendable {
     /// Waits until everything logged so far is written, or the time is over; true in the first case.
     @discardableResult
     package func flush(within milliseconds: Int = 2000) -> Bool {
-        waitUntil(milliseconds) { (pending.isEmpty && inWriting == 0 && dropped == 0) || hasEnded }
+        waitUntil(milliseconds) { (pending.isEmpty && inWriting == 0 && dropped.isEmpty) || hasEnded }
     }
 
     /// Writes what is left, as far as the time allows, and ends the writer. Later lines are dropped.
@@ -171,8 +175,8 @@ package final class LogSink: @unchecked Sendable {
     /// Waits for lines and takes all there are; false when there will be no more.
     private func takeBatch(_ batch: inout [UInt8]) -> Bool {
         pthread_mutex_lock(mutex)
-        if pending.isEmpty, dropped == 0, !isClosing {
-            while pending.isEmpty, dropped == 0, !isClosing {
+        if pending.isEmpty, dropped.isEmpty, !isClosing {
+            while pending.isEmpty, dropped.isEmpty, !isClosing {
                 isWriterAsleep = true
                 pthread_cond_wait(changed, mutex)
             }
@@ -183,11 +187,10 @@ package final class LogSink: @unchecked Sendable {
             pthread_mutex_lock(mutex)
         }
         defer { pthread_mutex_unlock(mutex) }
-        guard !pending.isEmpty || dropped > 0 else { return false }
+        guard !pending.isEmpty || !dropped.isEmpty else { return false }
         swap(&batch, &pending)
-        // All that waited was logged before the first line that found no room.
-        if dropped > 0 { batch.append(contentsOf: dropNotice(dropped)) }
-        dropped = 0
+        if !dropped.isEmpty { batch.append(contentsOf: dropNotice(dropped)) }
+        dropped = LogLineCounts()
         inWriting = batch.count
         return true
     }

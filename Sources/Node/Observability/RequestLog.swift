@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import CPlatform
+import ConnectionLimits
 import Logging
+import Synchronization
 import XKSProtocol
 
 extension RequestTrace {
@@ -45,19 +48,39 @@ private final class LoggedRequest: CustomStringConvertible, Sendable {
     }
 }
 
-/// Writes one line for each request, through swift-log.
-package struct RequestLog: RequestObserver {
+/// Writes one line for each request, through swift-log. Of requests that were refused before it was known who asks, only
+/// as many have a line as `LineAllowance` lets; all are counted by address.
+package final class RequestLog: RequestObserver {
     private static let key = "request"
     private let logger: Logger
+    private let refusals: RefusalCounter?
+    private let allowance = Mutex(LineAllowance())
 
-    /// - Parameter logger: one with a `LineLogHandler`; with another handler the trace is one field, `request`.
-    package init(logger: Logger) { self.logger = logger }
+    /// - Parameters:
+    ///   - logger: one with a `LineLogHandler`; with another handler the trace is one field, `request`.
+    ///   - refusals: counts the requests that were refused before it was known who asks.
+    package init(logger: Logger, refusals: RefusalCounter? = nil) {
+        self.logger = logger
+        self.refusals = refusals
+    }
+
+    /// Requests that had no line of their own, since the start.
+    package var withheldLines: Int { allowance.withLock { $0.withheld } }
 
     /// Logs at `info`, and at `warning` what was this side's fault (status 500 and above).
     package func answered(_ trace: RequestTrace) {
+        guard trace.accessKeyID != nil || isForStrangers(trace) else { return }
         logger.log(
             level: trace.status >= 500 && trace.status != 501 ? .warning : .info, "request",
             metadata: [Self.key: .stringConvertible(LoggedRequest(trace))])
+    }
+
+    /// Counts a request of which it is not known who asks, and says whether it has a line.
+    private func isForStrangers(_ trace: RequestTrace) -> Bool {
+        let address = NetworkAddress(hostAndPort: trace.peer)?.prefix
+        let kind: RefusalKind = trace.error == .authenticationFailed ? .unauthenticated : .unknownPath
+        refusals?.count(kind, at: .xks, from: address, detail: trace.reason)
+        return allowance.withLock { $0.admits(address, error: trace.error, now: claviger_monotonic_nanoseconds()) }
     }
 
     static func trace(in metadata: Logger.Metadata?) -> RequestTrace? {

@@ -107,6 +107,11 @@ package struct AdminClient: Sendable {
         try await perform(isForced ? "/reload/force" : "/reload")
     }
 
+    /// - Parameter level: `trace`, `debug`, `info` or `notice`.
+    package func setLogLevel(_ level: String) async throws(AdminClientError) -> String {
+        try await perform("/log/level/\(Self.encoded(level))")
+    }
+
     /// Has the node end as on SIGTERM; returns before it has.
     package func drainNode() async throws(AdminClientError) -> String {
         try await perform("/drain")

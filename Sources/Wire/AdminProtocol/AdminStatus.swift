@@ -51,7 +51,8 @@ package struct AdminStatus: Sendable, Equatable {
 /// One flat object. The verdict is reported, and follows from the rest when it is read back.
 extension AdminStatus: Codable {
     private enum CodingKeys: String, CodingKey {
-        case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements, overload, links
+        case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements, overload, links,
+            refusals, log, descriptors
         case transitions, running, asOfUnixSeconds, verdict
     }
 
@@ -68,7 +69,10 @@ extension AdminStatus: Codable {
             blocksUnknown: try container.decodeIfPresent(String.self, forKey: .blocksUnknown),
             disagreements: try container.decode([String].self, forKey: .disagreements),
             overload: try container.decodeIfPresent(String.self, forKey: .overload),
-            links: try container.decodeIfPresent([LinkStatus].self, forKey: .links) ?? [])
+            links: try container.decodeIfPresent([LinkStatus].self, forKey: .links) ?? [],
+            refusals: try container.decodeIfPresent([RefusalStatus].self, forKey: .refusals),
+            log: try container.decodeIfPresent(LogStatus.self, forKey: .log),
+            descriptors: try container.decodeIfPresent(DescriptorStatus.self, forKey: .descriptors))
         self.init(
             status: status, transitions: try container.decode([HSMTransition].self, forKey: .transitions),
             running: try container.decode(Bool.self, forKey: .running),
@@ -88,6 +92,9 @@ extension AdminStatus: Codable {
         try container.encode(status.disagreements, forKey: .disagreements)
         try container.encodeIfPresent(status.overload, forKey: .overload)
         if !status.links.isEmpty { try container.encode(status.links, forKey: .links) }
+        try container.encodeIfPresent(status.refusals, forKey: .refusals)
+        try container.encodeIfPresent(status.log, forKey: .log)
+        try container.encodeIfPresent(status.descriptors, forKey: .descriptors)
         try container.encode(transitions, forKey: .transitions)
         try container.encode(running, forKey: .running)
         try container.encode(asOfUnixSeconds, forKey: .asOfUnixSeconds)

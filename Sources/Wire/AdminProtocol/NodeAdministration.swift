@@ -65,6 +65,8 @@ package protocol NodeAdministration: Sendable {
     ///
     /// - Parameter isForced: also where it loses a key store that has just been used.
     func reload(isForced: Bool) async -> AdminAnswer
+    /// Logs nothing below this level until the next reload or restart. Refused where that would hide orders.
+    func setLogLevel(_ level: String) async -> AdminAnswer
     /// Ends the node as SIGTERM does. Answers before it has ended.
     func drainNode() async -> AdminAnswer
 }

@@ -34,14 +34,24 @@ package struct NodeStatus: Sendable, Equatable {
     package var overload: String?
     /// What live connections have agreed on; empty from a node that does not report it.
     package var links: [LinkStatus]
+    /// Whom the listeners have turned away, the latest first; `nil` of a node that does not say.
+    package var refusals: [RefusalStatus]?
+    /// `nil` of a node that does not say.
+    package var log: LogStatus?
+    /// `nil` of a node that does not say.
+    package var descriptors: DescriptorStatus?
 
     package init(
         node: String, version: String, draining: Bool, hsms: [HSMStatus], store: StoreStatus = .ok,
         keys: [KeyStatus] = [], canForward: Bool = false, blocksUnknown: String? = nil, disagreements: [String] = [],
-        overload: String? = nil, links: [LinkStatus] = []
+        overload: String? = nil, links: [LinkStatus] = [], refusals: [RefusalStatus]? = nil, log: LogStatus? = nil,
+        descriptors: DescriptorStatus? = nil
     ) {
         self.links = links
         self.overload = overload
+        self.refusals = refusals
+        self.log = log
+        self.descriptors = descriptors
         self.node = node
         self.version = version
         self.draining = draining

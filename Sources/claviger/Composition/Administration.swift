@@ -3,6 +3,7 @@ import AdminProtocol
 import Glibc
 import HSMPool
 import LaneProtocol
+import NodeConfig
 import NodeStore
 import Routing
 
@@ -139,6 +140,18 @@ struct Administration: NodeAdministration {
     // MARK: The node
 
     func reload(isForced: Bool) async -> AdminAnswer { await reloader.reload(isForced: isForced) }
+
+    func setLogLevel(_ level: String) async -> AdminAnswer {
+        guard NodeIdentitySettings.logLevels.contains(level) else {
+            return .unknown(
+                "there is no level \(level) of the log", name: level, known: NodeIdentitySettings.logLevels)
+        }
+        let before = components.setLogLevel(level)
+        components.logger.notice("log level set", metadata: ["is": "\(level)", "was": "\(before)"])
+        return .done(
+            "The log begins at level \(level), until the next reload or restart; it was \(before). To keep it: log_level in "
+                + "[node].")
+    }
 
     func drainNode() async -> AdminAnswer {
         signals.send(.stop)

@@ -26,7 +26,9 @@ struct NodeComponents: Sendable {
     let group: MultiThreadedEventLoopGroup
     let logger: Logger
     /// Whom the listeners have turned away.
-    let refusals = RefusalCounter { Int64(time(nil)) }
+    var refusals: RefusalCounter { log.refusals }
+    private let log: NodeLog
+    private let trail: RefusalTrail
     /// Of this start: greater than of any before.
     let incarnation: UInt64
 
@@ -65,20 +67,33 @@ struct NodeComponents: Sendable {
         self.incarnation = incarnation
         status = PoolStatusSource(
             node: settings.node, pool: pool, store: store, neighbours: neighbours, blocks: blocks,
-            keyStores: plan.keyStores)
+            keyStores: plan.keyStores, log: log, descriptors: plan.descriptors)
+        self.log = log
+        trail = RefusalTrail(log.refusals, logger: logger)
         apply(plan)
+        trail.start()
     }
 
     /// Informs everybody who shows or compares the configuration about this one.
     func apply(_ plan: NodePlan) {
+        setLogLevel(plan.settings.node.logLevel)
         status.serve(plan.keyStores)
         offered.serve(plan.keyStores.map(\.keyStore))
         neighbours.configured(plan.settings)
     }
 
+    /// Logs nothing below this level, one of `NodeIdentitySettings.logLevels`. Returns the one before.
+    @discardableResult
+    func setLogLevel(_ name: String) -> String {
+        let before = log.level.current
+        if let level = Logger.Level(rawValue: name) { log.level.set(level) }
+        return before.rawValue
+    }
+
     /// Ends the workers, closes the store, and ends the event loops: last of all.
     func stop() async {
         blocks.stop()
+        trail.stop()
         await pool.stop()
         if !store.close() {
             logger.warning(

@@ -4,6 +4,7 @@ import Cluster
 import ControlPlane
 import Glibc
 import HSMPool
+import HostLimits
 import NodeConfig
 import NodeStore
 import Routing
@@ -20,14 +21,18 @@ final class PoolStatusSource: NodeStatusSource {
     private let neighbours: NodeNeighbours
     private let blocks: BlockBook
     private let keyStores: Mutex<[PlannedKeyStore]>
+    private let log: NodeLog
+    private let descriptors: DescriptorStatus
     private let startedAt = Int64(time(nil))
     private let isDraining = Atomic(false)
     private let links = Mutex<(@Sendable () -> [LinkStatus])?>(nil)
 
     init(
         node: NodeIdentitySettings, pool: HSMPool, store: NodeStore, neighbours: NodeNeighbours, blocks: BlockBook,
-        keyStores: [PlannedKeyStore]
+        keyStores: [PlannedKeyStore], log: NodeLog, descriptors: DescriptorPlan
     ) {
+        self.descriptors = DescriptorStatus(descriptors)
+        self.log = log
         self.node = node
         self.pool = pool
         self.store = store
@@ -54,7 +59,8 @@ final class PoolStatusSource: NodeStatusSource {
             node: node.id, version: Product.version, draining: isDraining.load(ordering: .relaxed),
             hsms: pool.status().map(\.shown), store: storeStatus, keys: keys, canForward: neighbours.canForwardAny,
             blocksUnknown: blocks.current().unknown, disagreements: pool.disagreements(),
-            overload: pool.overload, links: links.withLock { $0 }?() ?? [])
+            overload: pool.overload, links: links.withLock { $0 }?() ?? [],
+            refusals: log.refusals.counts.map { RefusalStatus($0) }, log: log.status, descriptors: descriptors)
     }
 
     func clusterHealth() -> ClusterHealth {
@@ -97,5 +103,13 @@ extension LinkStatus {
             LinkStatus(
                 link: link, version: $0.key.version, group: $0.key.group, suite: $0.key.suite, connections: $0.value)
         }.sorted { ($1.connections, $0.version, $0.group, $0.suite) < ($0.connections, $1.version, $1.group, $1.suite) }
+    }
+}
+
+extension DescriptorStatus {
+    fileprivate init(_ plan: DescriptorPlan) {
+        self.init(
+            limit: plan.limit, reserved: plan.reserved, xks: plan.xks, cluster: plan.cluster, control: plan.control,
+            admin: plan.admin)
     }
 }

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Glibc
+import Testing
+
+extension EndToEnd {
+    @Suite("the log", .devTokens(2))
+    struct Log {
+        /// Of `claviger status --json`.
+        private struct Report: Decodable {
+            struct Refusal: Decodable {
+                var listener: String
+                var kind: String
+                var address: String?
+                var count: Int
+                var cause: String
+            }
+
+            struct Log: Decodable {
+                var level: String
+                var dropped: [String: Int]
+                var withheld: Int
+            }
+
+            var refusals: [Refusal]
+            var log: Log
+            var descriptors: [String: Int]
+        }
+
+        private func configuration() throws -> ServeConfiguration {
+            var configuration = try ServeConfiguration(from: try sharedNode())
+            configuration.stateDirectory = configuration.scratch.file("node")
+            configuration.set("request_deadline", "\"2s\"", in: "[xks]")
+            return configuration
+        }
+
+        private func report(_ op: Operator) throws -> Report {
+            let result = try op.call("status", "--json")
+            return try JSONDecoder().decode(Report.self, from: Data(result.output.utf8))
+        }
+
+        /// 16631be had a line for each of them, and no count.
+        @Test("requests of strangers are counted, and have few lines; those that are signed have one each")
+        func strangers() throws {
+            let configuration = try configuration()
+            let node = try Node.serve(configuration, activeHSMs: 2)
+            defer { node.process.kill(SIGKILL) }
+            let client = try XKSClient(node)
+            // Their time is an hour off.
+            let past = Int64(Date().timeIntervalSince1970) - 3_600
+            for _ in 0..<100 {
+                let reply = try client.post(client.target("encrypt", key: "foo"), Body.encrypt([1]), now: past)
+                #expect(reply.status == 401)
+            }
+            for number in 0..<50 { #expect(try client.encrypt([1], requestID: "signed-\(number)").status == 200) }
+            let line = try node.logEntry("it is said who was turned away") {
+                $0.message == "turned away" && $0["kind"] == "unauthenticated"
+            }
+            #expect(line["address"] == "127.0.0.1" && line["listener"] == "xks" && line["level"] == "warning")
+            #expect(line["cause"]?.contains("clock") == true, "\(line.line)")
+            try eventually("each signed request has its line") {
+                node.log.count { $0["kmsRequestId"]?.hasPrefix("signed-") == true } == 50
+            }
+            #expect((20...60).contains(node.log.count { $0["outcome"] == "AuthenticationFailedException" }))
+            let report = try report(Operator(configuration))
+            let row = try #require(report.refusals.first { $0.kind == "unauthenticated" })
+            #expect(row.count == 100 && row.address == "127.0.0.1" && row.listener == "xks")
+            #expect(report.log.withheld >= 40 && report.log.dropped["orders"] == 0)
+        }
+
+        @Test("its level changes while the node runs: by command, and by reload")
+        func level() throws {
+            var configuration = try configuration()
+            let node = try Node.serve(configuration, activeHSMs: 2)
+            defer { node.process.kill(SIGKILL) }
+            let op = Operator(configuration)
+            let client = try XKSClient(node)
+            #expect(try report(op).log.level == "info")
+            let descriptors = try report(op).descriptors
+            #expect(descriptors["xks"] == 1_024 && descriptors["control"] == 64 && descriptors["cluster"] == 0)
+            #expect(try op.done("log", "level", "notice").contains("it was info"))
+            #expect(try client.encrypt([1], requestID: "unseen").status == 200)
+            #expect(try op.done("log", "level", "debug").contains("it was notice"))
+            #expect(try client.encrypt([1], requestID: "seen").status == 200)
+            _ = try node.logEntry("the second request") { $0["kmsRequestId"] == "seen" }
+            #expect(!node.log.contains { $0["kmsRequestId"] == "unseen" })
+            #expect(node.log.filter { $0.message == "log level set" }.map { $0["is"] } == ["notice", "debug"])
+            #expect(try op.call("log", "level", "silent").end == .exited(2))
+            #expect(try report(op).log.level == "debug")
+
+            configuration.set("log_level", "\"notice\"", in: "[node]")
+            _ = try configuration.write()
+            try op.done("reload")
+            #expect(try report(op).log.level == "notice")
+            // Orders are there at every level.
+            try op.done("block", "--key", "foo", "--reason", "a test")
+            _ = try node.logEntry("the order") { $0.message == "break glass" && $0["action"] == "blocked" }
+            configuration.set("log_level", "\"error\"", in: "[node]")
+            _ = try configuration.write()
+            let refused = try op.call("reload")
+            #expect(refused.end == .exited(2))
+            #expect(refused.errors.contains("must be one of trace, debug, info, notice"), "\(refused.errors)")
+        }
+    }
+}
