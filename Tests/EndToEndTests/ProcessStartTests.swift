@@ -17,11 +17,11 @@ extension EndToEnd {
         func closedDescriptors() throws {
             let node = try Node.serve(try configuration(), activeHSMs: 2, limit: "exec 0<&- 1>&- 2>&-")
             defer { node.process.kill(SIGKILL) }
-            for pid in [node.pid, try #require(node.workers["hsm-1"])] {
-                for descriptor in 0...2 {
+            // What a worker writes goes to the node through pipes.
+            for (pid, last) in [(node.pid, 2), (try #require(node.workers["hsm-1"]), 0)] {
+                for descriptor in 0...last {
                     let link = "/proc/\(pid)/fd/\(descriptor)"
                     let file = try FileManager.default.destinationOfSymbolicLink(atPath: link)
-                    // A worker's standard output is its standard error.
                     #expect(file == "/dev/null", "descriptor \(descriptor) of \(pid)")
                 }
             }

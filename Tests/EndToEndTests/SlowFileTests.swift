@@ -8,7 +8,10 @@ extension EndToEnd {
     @Suite("a file or a command that never answers", .devNode("--hsms", "1"))
     struct SlowFiles {
         private func configuration() throws -> ServeConfiguration {
-            try ServeConfiguration(from: try sharedNode(), plaintext: false)
+            var configuration = try ServeConfiguration(from: try sharedNode(), plaintext: false)
+            // Of its own: orders must reach the node of the test.
+            configuration.stateDirectory = configuration.scratch.file("node")
+            return configuration
         }
 
         /// 16631be had not ended after 5 s: it waited for the command.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import CPlatform
 import ConnectionLimits
 import HTTPServing
 import Hummingbird
@@ -12,7 +13,11 @@ import NIOPosix
 /// this node has started it takes orders to block only, and each order is recorded under who the kernel says gave it.
 package final class AdminServer: Sendable {
     /// For connections alone, as long as the process lives: what answers may wait, for peers or a file.
-    private static let threads = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private static let threads: MultiThreadedEventLoopGroup = {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        group.next().execute { _ = claviger_name_thread("admin") }
+        return group
+    }()
 
     /// Where it listens.
     package let path: String
