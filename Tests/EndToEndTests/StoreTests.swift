@@ -104,6 +104,12 @@ extension EndToEnd {
             try expectKept(node, load, configuration)
         }
 
+        private func lock(_ descriptor: Int32, _ type: Int32, at start: off_t, length: off_t = 1) {
+            var lock = flock(
+                l_type: Int16(type), l_whence: Int16(SEEK_SET), l_start: start, l_len: length, l_pid: 0)
+            #expect(descriptor >= 0 && fcntl(descriptor, F_SETLKW, &lock) == 0)
+        }
+
         @Test("a database that another process has locked")
         func locked() throws {
             let configuration = try ServeConfiguration(with: faults)
@@ -112,16 +118,17 @@ extension EndToEnd {
             try op.proven(on: Self.hsms)
             let load = Load(node, connections: 4)
             try load.more(50)
-            // What a writer holds: byte 120 of the shared-memory file (sqlite.org/walformat.html, "WAL Locks").
-            let descriptor = open(configuration.database + "-shm", O_RDWR | O_CLOEXEC)
-            #expect(descriptor >= 0)
-            defer { close(descriptor) }
-            var lock = flock(
-                l_type: Int16(F_WRLCK), l_whence: Int16(SEEK_SET), l_start: 120, l_len: 1, l_pid: 0)
-            #expect(fcntl(descriptor, F_SETLKW, &lock) == 0)
+            // What another connection holds: the shared bytes of the database, and of the shared-memory file byte 128 as
+            // long as it is open, and byte 120 while it writes (sqlite.org/walformat.html, "WAL Locks"). Without the first
+            // two the node takes itself for the only one, and makes the shared-memory file anew.
+            let database = open(configuration.database, O_RDWR | O_CLOEXEC)
+            let memory = open(configuration.database + "-shm", O_RDWR | O_CLOEXEC)
+            defer { for descriptor in [database, memory] { close(descriptor) } }
+            lock(database, F_RDLCK, at: 0x4000_0002, length: 510)
+            lock(memory, F_RDLCK, at: 128)
+            lock(memory, F_WRLCK, at: 120)
             try expectFailing(node, op, load, reason: "locked")
-            lock.l_type = Int16(F_UNLCK)
-            #expect(fcntl(descriptor, F_SETLK, &lock) == 0)
+            lock(memory, F_UNLCK, at: 120)
             try expectRecovered(node, op, load)
             try expectKept(node, load, configuration)
         }
