@@ -101,6 +101,21 @@ struct KeyProofContestTests {
         }
     }
 
+    /// Nodes compare by a digest of the canaries that decide. Without: a new node's were all provisional, so that its digest
+    /// was everybody's, and what it proved otherwise was forgotten each second. When it died within the ten seconds, its
+    /// ciphertext was called invalid.
+    @Test("that nodes agree on the canaries that decide says nothing of one that does not decide yet")
+    func agreementOnWhatDecides() {
+        var bench = node()
+        bench.exchange([other(isProvisional: true)], with: "n2")
+        bench.run()
+        #expect(bench.proof.hasDisagreements)
+        bench.agree(with: "n2")
+        #expect(bench.proof.hasDisagreements)
+        bench.know(["n2", "n3"], live: ["n3"])
+        #expect(bench.proof.word(onCiphertextOf: "k") == .elsewhere([]))
+    }
+
     /// Without: both nodes prove the key by one canary, so nothing was contested, and this one called invalid what the
     /// peer's excluded HSM opens.
     @Test("what nothing here opens may be under the key of an HSM that is excluded at another node")

@@ -95,12 +95,14 @@ extension KeyProof {
         dropIfEmpty(record)
     }
 
-    /// A peer proves all its keys by the same canaries as this node does.
+    /// A peer proves all its keys by the same canaries as this node does, as far as they decide: of those that do not yet,
+    /// here or there, this says nothing.
     package mutating func agreed(with node: String, now: UInt64) -> ProofActions {
         var actions = ProofActions()
         for record in contested {
             guard let claim = records[record].claims[node], let ours = records[record].canary,
-                !claim.canary.isSame(as: ours)
+                !claim.canary.isSame(as: ours), !claim.canary.history.isProvisional,
+                records[record].stage == .decided
             else { continue }
             withdraw(record, node: node, now: now, into: &actions)
         }
