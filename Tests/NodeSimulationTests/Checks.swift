@@ -125,6 +125,9 @@ struct Circumstances {
 }
 
 extension SimulatedNode {
+    /// It has neither begun nor stood still after that moment.
+    func hasRun(since moment: UInt64) -> Bool { startedAt <= moment && thawedAt <= moment }
+
     /// It has been up for a while, and has not stood still lately.
     func isSteady(at now: UInt64) -> Bool {
         isUp && !isFrozen && now >= startedAt + Circumstances.settling

@@ -15,8 +15,7 @@ extension World {
         return nodes.contains { peer in
             peer !== node && peer.isSteady(at: now) && node.isSteady(at: now) && peer.blocks.blocks[id] != nil
                 && links.areOpen(between: node.index, peer.index, since: moment)
-                && (blockAt.map { $0 <= moment } ?? false) && peer.startedAt <= moment && node.startedAt <= moment
-                && peer.thawedAt <= moment && node.thawedAt <= moment
+                && (blockAt.map { $0 <= moment } ?? false) && peer.hasRun(since: moment) && node.hasRun(since: moment)
         }
     }
 
@@ -38,7 +37,7 @@ extension World {
         let areHeard = foreigners.allSatisfy { foreigner in
             nodes.allSatisfy { node in
                 node.index == foreigner
-                    || node.startedAt <= moment && node.thawedAt <= moment
+                    || node.hasRun(since: moment)
                         && links.areOpen(between: node.index, foreigner, since: moment)
             } && nodes[foreigner].startedAt <= moment
         }
@@ -130,8 +129,8 @@ extension World {
             guard foreign[label] != nil, now <= last.at + 3_000_000_000, last.at >= Checks.discovery,
                 [values[label], foreign[label]].contains(one.value),
                 [values[label], foreign[label]].contains(last.value), peer.isSteady(at: now), node.isSteady(at: now),
-                links.areOpen(between: node.index, other, since: moment),
-                node.startedAt <= moment, peer.startedAt <= moment, node.thawedAt <= moment, peer.thawedAt <= moment
+                links.areOpen(between: node.index, other, since: moment), node.hasRun(since: moment),
+                peer.hasRun(since: moment)
             else { continue }
             let isToAndFro =
                 own.map { $0.value == one.value && $0.at < last.at && now <= $0.at + 3_000_000_000 } ?? false
@@ -144,7 +143,7 @@ extension World {
     /// All nodes have been up since then, and have been able to talk with each other.
     private func isSettled(since moment: UInt64) -> Bool {
         nodes.allSatisfy { node in
-            node.isUp && !node.isFrozen && node.startedAt <= moment && node.thawedAt <= moment
+            node.isUp && !node.isFrozen && node.hasRun(since: moment)
                 && nodes.allSatisfy { peer in
                     peer === node || links.areOpen(between: node.index, peer.index, since: moment)
                 }

@@ -7,83 +7,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-// A worker's: control socket, lanes, notes of calls, and output and error at the end.
-enum { first_descriptor = 3, most_descriptors = 1030 };
-
-// The order matters: dup2 onto 1… while a source still stands there would overwrite it, so the sources have been
-// moved above every target first (see claviger_spawn). The last two are output and error.
-static int add_actions(posix_spawn_file_actions_t *actions, const int *high, int count) {
-    int error = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-    if (error == 0) error = posix_spawn_file_actions_adddup2(actions, high[count], 1);
-    if (error == 0) error = posix_spawn_file_actions_adddup2(actions, high[count + 1], 2);
-    for (int index = 0; error == 0 && index < count; index++) {
-        error = posix_spawn_file_actions_adddup2(actions, high[index], first_descriptor + index);
-    }
-    if (error == 0) error = posix_spawn_file_actions_addclosefrom_np(actions, first_descriptor + count);
-    return error;
-}
-
-static int set_attributes(posix_spawnattr_t *attributes) {
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    int error = posix_spawnattr_setsigmask(attributes, &none);
-    if (error == 0) error = posix_spawnattr_setsigdefault(attributes, &all);
-    // A group of its own: what it starts can be ended with it.
-    if (error == 0) error = posix_spawnattr_setpgroup(attributes, 0);
-    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP;
-    if (error == 0) error = posix_spawnattr_setflags(attributes, flags);
-    return error;
-}
-
-static int spawn_with(const char *path, char *const arguments[], char *const environment[], const int *high,
-                      int count, pid_t *process) {
-    posix_spawn_file_actions_t actions;
-    int error = posix_spawn_file_actions_init(&actions);
-    if (error != 0) return error;
-    posix_spawnattr_t attributes;
-    error = posix_spawnattr_init(&attributes);
-    if (error == 0) {
-        error = add_actions(&actions, high, count);
-        if (error == 0) error = set_attributes(&attributes);
-        if (error == 0) error = posix_spawn(process, path, &actions, &attributes, arguments, environment);
-        posix_spawnattr_destroy(&attributes);
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    return error;
-}
-
-int claviger_spawn(const char *path, char *const arguments[], char *const environment[], int output, int errors,
-                   const int *descriptors, int count, pid_t *process) {
-    if (count < 0 || count + 2 > most_descriptors) return EINVAL;
-    int high[most_descriptors];
-    int error = 0;
-    int duplicated = 0;
-    while (duplicated < count + 2 && error == 0) {
-        int source = duplicated < count ? descriptors[duplicated] : duplicated == count ? output : errors;
-        int copy = fcntl(source < 0 ? 2 : source, F_DUPFD_CLOEXEC, first_descriptor + count);
-        if (copy < 0) {
-            error = errno;
-        } else {
-            high[duplicated++] = copy;
-        }
-    }
-    if (error == 0) {
-        claviger_begin_child();
-        error = spawn_with(path, arguments, environment, high, count, process);
-        claviger_end_child(error == 0 ? *process : 0);
-    }
-    for (int index = 0; index < duplicated; index++) close(high[index]);
-    return error;
-}
 
 int claviger_use_batch_scheduling(void) {
     struct sched_param parameter = {.sched_priority = 0};
@@ -114,6 +43,17 @@ int claviger_ignore_signal(int number) {
 
 int claviger_pipe(int *ends, bool never_waits) {
     return pipe2(ends, O_CLOEXEC | (never_waits ? O_NONBLOCK : 0)) == 0 ? 0 : errno;
+}
+
+int claviger_output_pipe(int ends[2]) {
+    if (pipe2(ends, O_CLOEXEC) != 0) return errno;
+    // The writing end is the program's, and stays as programs expect it.
+    int flags = fcntl(ends[0], F_GETFL);
+    if (flags >= 0 && fcntl(ends[0], F_SETFL, flags | O_NONBLOCK) == 0) return 0;
+    int error = errno;
+    close(ends[0]);
+    close(ends[1]);
+    return error;
 }
 
 int claviger_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }

@@ -15,18 +15,26 @@ package struct RefusalCount: Sendable, Equatable {
     package var detail: String?
 }
 
+extension RefusalCount {
+    /// What one row counts.
+    package struct Key: Sendable, Hashable {
+        package var listener: ListenerName
+        package var kind: RefusalKind
+        package var address: AddressPrefix?
+
+        /// The row of what is not counted by address.
+        package var withoutAddress: Key { Key(listener: listener, kind: kind, address: nil) }
+    }
+
+    package var key: Key { Key(listener: listener, kind: kind, address: address) }
+}
+
 /// Counts who was turned away, by listener, kind and address.
 ///
 /// The counts of a kind are exact in their sum. Addresses are bounded: an attacker has any number of them. When the table
 /// is full, rows that have not changed for a minute are counted to their kind without address; while there are none,
 /// new addresses are counted there.
 package struct RefusalTally: Sendable {
-    private struct Key: Hashable {
-        let listener: ListenerName
-        let kind: RefusalKind
-        let address: AddressPrefix?
-    }
-
     private struct Row {
         var count: Int
         var first: Int64
@@ -38,7 +46,7 @@ package struct RefusalTally: Sendable {
     private static let restTime: Int64 = 60
 
     private let capacity: Int
-    private var rows: [Key: Row] = [:]
+    private var rows: [RefusalCount.Key: Row] = [:]
     /// How many have been counted in all.
     package private(set) var sum = 0
     /// Rows with an address; the others are as many as there are kinds and listeners, at most.
@@ -56,11 +64,11 @@ package struct RefusalTally: Sendable {
         _ kind: RefusalKind, at listener: ListenerName, from address: AddressPrefix?, detail: String? = nil, now: Int64
     ) {
         sum &+= 1
-        var key = Key(listener: listener, kind: kind, address: address)
+        var key = RefusalCount.Key(listener: listener, kind: kind, address: address)
         if address != nil, rows[key] == nil {
             if addressed >= capacity { makeRoom(now: now) }
             if addressed >= capacity {
-                key = Key(listener: listener, kind: kind, address: nil)
+                key = key.withoutAddress
             } else {
                 addressed += 1
             }
@@ -87,11 +95,11 @@ package struct RefusalTally: Sendable {
         for (key, row) in rows where key.address != nil && now - row.last > Self.restTime {
             rows[key] = nil
             addressed -= 1
-            add(row, to: Key(listener: key.listener, kind: key.kind, address: nil))
+            add(row, to: key.withoutAddress)
         }
     }
 
-    private mutating func add(_ more: Row, to key: Key) {
+    private mutating func add(_ more: Row, to key: RefusalCount.Key) {
         guard let row = rows[key] else {
             rows[key] = more
             return

@@ -27,12 +27,6 @@ package struct RefusalReport: Sendable {
         package init() {}
     }
 
-    private struct Key: Hashable {
-        var listener: ListenerName
-        var kind: RefusalKind
-        var address: AddressPrefix?
-    }
-
     private struct Said {
         var total: Int
         var at: Int64
@@ -45,7 +39,7 @@ package struct RefusalReport: Sendable {
     /// Lines in one minute.
     package static let mostPerMinute = 20
 
-    private var said: [Key: Said] = [:]
+    private var said: [RefusalCount.Key: Said] = [:]
     private var minute = Int64.min
     private var linesOfMinute = 0
 
@@ -60,7 +54,7 @@ package struct RefusalReport: Sendable {
         forgetRows(thatAreNotIn: counts)
         var result = Lines()
         for row in counts {
-            let key = Key(listener: row.listener, kind: row.kind, address: row.address)
+            let key = row.key
             let before = said[key]
             let new = row.count - (before?.total ?? 0)
             guard new > 0, before.map({ now - $0.at >= $0.interval || now < $0.at }) ?? true else { continue }
@@ -85,10 +79,10 @@ package struct RefusalReport: Sendable {
     /// said.
     private mutating func forgetRows(thatAreNotIn counts: [RefusalCount]) {
         guard said.count > 0 else { return }
-        let keys = Set(counts.map { Key(listener: $0.listener, kind: $0.kind, address: $0.address) })
+        let keys = Set(counts.map(\.key))
         for (key, row) in said where !keys.contains(key) {
             said[key] = nil
-            let sum = Key(listener: key.listener, kind: key.kind, address: nil)
+            let sum = key.withoutAddress
             said[sum, default: Said(total: 0, at: row.at, interval: Self.shortest)].total += row.total
         }
     }

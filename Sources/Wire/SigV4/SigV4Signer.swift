@@ -60,16 +60,20 @@ package struct SigV4Signer: Sendable {
         return result
     }
 
+    private func signingKey(of number: Int32, _ day: some Sequence<UInt8>) -> SigningKey {
+        if let known = keys.key(of: .credential(0), day: number, region: region) { return known }
+        let key = SigningKey(secret: credential.secret, day: day, region: region, service: service)
+        keys.remember(key, of: .credential(0), day: number, region: region)
+        return key
+    }
+
     private func authorization(
         _ canonical: [UInt8], _ timestamp: SigV4Timestamp, _ list: SignedHeaderList
     ) -> String {
         let time = timestamp.bytes
         let day = time.prefix(8)
         let scope = "\(ASCII.string(day.span, 0..<8))/\(region)/\(service)/aws4_request"
-        let key =
-            keys.key(of: .credential(0), day: timestamp.day, region: region)
-            ?? SigningKey(secret: credential.secret, day: day, region: region, service: service)
-        keys.remember(key, of: .credential(0), day: timestamp.day, region: region)
+        let key = signingKey(of: timestamp.day, day)
         let signature = key.signature(of: canonical, timestamp: time.span, scope: scope.utf8Span.span)
         var hex: [UInt8] = []
         signature.withUnsafeBytes { hex.appendLowerHex($0) }

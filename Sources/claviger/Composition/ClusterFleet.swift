@@ -12,9 +12,8 @@ enum ClusterFleet {
     ///   - names: the HSMs of this node that are meant; `nil` for all. Of other nodes those are meant that bear such a
     ///     name, or the serial number of such an HSM: which HSMs a key store has at another node is not told.
     static func merge(_ nodes: [(name: String, facts: NodeFacts)], names: Set<String>? = nil) -> Fleet {
-        let serials = Set(
-            nodes.prefix(1).flatMap(\.facts.hsms).filter { names?.contains($0.name) ?? true }.map(\.serial)
-                .filter { !$0.isEmpty })
+        let own = nodes.first?.facts.hsms.filter { names?.contains($0.name) == true } ?? []
+        let serials = Set(own.map(\.serial).filter { !$0.isEmpty })
         func isMeant(_ hsm: HSMFact) -> Bool { names?.contains(hsm.name) ?? true || serials.contains(hsm.serial) }
         var merged: [String: FleetHSM] = [:]
         for node in nodes {
