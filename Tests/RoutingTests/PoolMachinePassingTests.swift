@@ -74,4 +74,22 @@ struct PoolMachinePassingTests {
         for _ in 0..<6 { ended += bench.tick(after: 5).finishes.map(\.operation) }
         #expect(Set(ended) == [id, last.operation])
     }
+
+    /// Without it, the operation stood in the line for the second HSM to its deadline, and no other node was asked.
+    @Test("also what is on a silent HSM when the last other one fails and is out")
+    func failsBesideSilence() throws {
+        var bench = Bench(hsms: 2, lanes: 2)
+        for hsm in 0..<2 { try bench.teach(hsm, milliseconds: 2) }
+        let (id, actions) = submit([0], to: &bench)
+        #expect(actions.dispatches.map(\.lane.hsm) == [0])
+        _ = bench.machine.joined(1, holdersOf: id, now: bench.now)
+        // One more soft failure takes it out.
+        for _ in 0..<2 { _ = bench.machine.probed(1, passed: false, now: bench.now) }
+        let hedge = try #require(bench.tick(after: 5).dispatches.first)
+        #expect(hedge.operation == id && hedge.lane.hsm == 1)
+        for _ in 0..<2 { #expect(bench.tick(after: 5).finishes.isEmpty) }
+        #expect(bench.machine.lanes(of: 0).overdue == 1 && bench.machine.lanes(of: 1).overdue == 0)
+        let finishes = bench.answer(hedge, .hsmSuspect).finishes
+        #expect(finishes.map(\.operation) == [id] && finishes.first?.outcome.isUnavailable == true)
+    }
 }

@@ -121,7 +121,10 @@ extension PoolMachine {
         operation.lastFailure = (lane.hsm, failure)
         operations[id] = operation
         guard operation.flights.isEmpty else {
-            if !isInGoodHands(id, operation) { askAnother(id, now: now, into: &actions) }
+            // The others at it are silent: nothing is gained by waiting for them alone.
+            if !isInGoodHands(id, operation), !passOn(id, now: now, into: &actions) {
+                askAnother(id, now: now, into: &actions)
+            }
             return
         }
         // It stands in the line for an attempt that the budget has paid for already; checks have a budget of their own.
@@ -218,11 +221,20 @@ extension PoolMachine {
         guard let id = hsms[lane.hsm].lanes.work(on: lane.lane, at: position)?.operation,
             let operation = operations[id], !isInGoodHands(id, operation)
         else { return }
-        if operation.terms.mayPassOn, !operation.isWaiting, !isServed(by: candidates(for: operation)) {
-            finish(id, .unavailable("it did not answer in time"), hsm: lane.hsm, now: now, into: &actions)
-        } else if !askAnother(id, now: now, into: &actions) {
+        if !passOn(id, now: now, into: &actions), !askAnother(id, now: now, into: &actions) {
             hsms[lane.hsm].lanes.change(on: lane.lane, at: position) { $0.asksAgainAt = now &+ Self.budgetPause }
         }
+    }
+
+    /// Ends an operation whose HSMs are silent where none is left to ask that serves, so that another node can be asked
+    /// while there is time. False where none may be, or it stands in the line for one of its HSMs.
+    private mutating func passOn(_ id: OperationID, now: UInt64, into actions: inout PoolActions) -> Bool {
+        guard let operation = operations[id], operation.terms.mayPassOn, !operation.isWaiting,
+            !isServed(by: candidates(for: operation))
+        else { return false }
+        let reason = operation.lastFailure?.text ?? "it did not answer in time"
+        finish(id, .unavailable(reason), hsm: operation.lastFailure?.hsm, now: now, into: &actions)
+        return true
     }
 
     /// The budget gains ten tokens a second without any request.
