@@ -97,6 +97,8 @@ struct Checks {
 
 /// What was true when a request came in.
 struct Circumstances {
+    /// Nanoseconds.
+    let askedAt: UInt64
     /// The node is well, and an HSM of it is.
     var isServed: Bool
     /// The node is well, and one that it can reach has an HSM that is.
@@ -107,16 +109,20 @@ struct Circumstances {
 
     init(_ world: World, _ node: SimulatedNode, _ question: Question) {
         let now = world.now
+        askedAt = now
         life = node.life
         let isWell = node.isSteady(at: now)
-        isServed = isWell && node.hasSteadyHSM(at: now)
-        isServedElsewhere =
-            isWell
-            && world.nodes.contains { peer in
-                peer !== node && peer.isSteady(at: now) && peer.hasSteadyHSM(at: now)
-                    && world.links.areOpen(
-                        between: node.index, peer.index, since: max(now, Self.settling) - Self.settling)
-            }
+        let peers = world.nodes.filter { peer in
+            peer !== node && peer.isSteady(at: now)
+                && world.links.areOpen(
+                    between: node.index, peer.index, since: max(now, Self.settling) - Self.settling)
+        }
+        // Without canaries and without a peer to hear, a node waits for 10 s before it decides on a key alone: the key of
+        // its HSMs may be another than that of the cluster.
+        let knowsKeys =
+            !node.beganWithoutCanaries || !peers.isEmpty || now >= node.startedAt + Checks.discovery
+        isServed = isWell && knowsKeys && node.hasSteadyHSM(at: now)
+        isServedElsewhere = isWell && peers.contains { $0.hasSteadyHSM(at: now) }
         isCalm = world.checks.isCalm(now) && world.nodes.allSatisfy { $0.isSteady(at: now) }
         mustBlock = world.checks.blockLabel == question.label && world.mustBlock(at: node)
     }

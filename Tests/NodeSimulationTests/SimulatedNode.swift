@@ -33,6 +33,8 @@ final class SimulatedNode: @unchecked Sendable {
     private(set) var isUp = false
     private(set) var life = 0
     private(set) var startedAt: UInt64 = 0
+    /// This life began without canaries: keys are at first sight, and peers are to be heard before one is decided on.
+    private(set) var beganWithoutCanaries = false
     private(set) var isFrozen = false
     private(set) var thawedAt: UInt64 = 0
     private var postponed: [(SimulatedNode) -> Void] = []
@@ -128,6 +130,7 @@ final class SimulatedNode: @unchecked Sendable {
         } else {
             _ = register.failed("its database cannot be opened", wasNever: false)
         }
+        beganWithoutCanaries = proofs.canaries.isEmpty
         pool = Self.emptyPool(world, members, proofs, now: now, wall: wall)
         workers = [:]
         exchanges = NodeExchanges()

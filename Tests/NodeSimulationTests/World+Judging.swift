@@ -100,7 +100,7 @@ extension World {
         }
         guard !mayBeBlocked, !checks.tainted.contains(label), then.life == node.life else { return }
         let isServed = then.isServed && node.isSteady(at: now) && node.hasSteadyHSM(at: now)
-        if isServed || then.isServedElsewhere && node.isSteady(at: now) && !isTurning(now) {
+        if isServed || then.isServedElsewhere && node.isSteady(at: now) && !isTurning(from: then.askedAt) {
             checks.expect(
                 answer.status == 200, .service, now: now,
                 "\(node.name) does not \(question.words), though \(isServed ? "an HSM of it" : "a peer") could: \(answer.body)"
@@ -113,9 +113,11 @@ extension World {
         }
     }
 
-    /// A trouble has begun while the request was under way.
-    private func isTurning(_ now: UInt64) -> Bool {
-        plan.faults.contains { $0.from <= now && now <= $0.from + 3_000_000_000 }
+    /// A trouble has begun while the request was under way, or in the three seconds before it came. An HSM that nobody has
+    /// asked since then is not known to be silent: a request waits for its patience, too, and what is left is less than
+    /// the way to a peer.
+    private func isTurning(from askedAt: UInt64) -> Bool {
+        plan.faults.contains { $0.from <= now && askedAt <= $0.from + 3_000_000_000 }
     }
 
     /// Where nodes hold two keys only one side encrypts. The side may change as nodes come and go, and does not change to
