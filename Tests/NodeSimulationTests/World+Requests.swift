@@ -47,12 +47,16 @@ struct Answer {
 
     func has(_ name: XKSError.Name) -> Bool { body.contains(name.rawValue) }
 
-    /// The text of a member of the body.
+    /// The text of a member of the body. By bytes: a search in a `String` took 4 % of a run.
     func member(_ name: String) -> String? {
-        guard let begin = body.firstRange(of: "\"\(name)\":\"")?.upperBound,
-            let end = body[begin...].firstIndex(of: "\"")
+        let (bytes, wanted) = (Array(body.utf8), Array("\"\(name)\":\"".utf8))
+        guard
+            let position = bytes.indices.first(where: { index in
+                bytes[index] == wanted[0] && bytes[index...].starts(with: wanted)
+            })
         else { return nil }
-        return String(body[begin..<end])
+        let text = bytes[(position + wanted.count)...].prefix { $0 != UInt8(ascii: "\"") }
+        return position + wanted.count + text.count < bytes.count ? String(decoding: text, as: UTF8.self) : nil
     }
 }
 
