@@ -105,7 +105,9 @@ let node: [Target] = [
             "XKSProtocol", crypto,
         ]),
     room("Node", "NodeStore", ["AccessControl", "KeyProof", "PrivateFiles", "StatusVocabulary", grdb]),
-    room("Node", "NodeConfig", ["CPlatform", "PrivateFiles", "SecureMemory", "TLSFacts", "XKSProtocol", toml]),
+    room(
+        "Node", "NodeConfig",
+        ["CPlatform", "ConnectionLimits", "PrivateFiles", "SecureMemory", "TLSFacts", "XKSProtocol", toml]),
     room("Node", "Observability", ["CPlatform", "ConnectionLimits", "XKSProtocol", logging]),
     room(
         "Node", "ControlPlane",
@@ -153,8 +155,9 @@ let virtualTime = Target.target(name: "VirtualTime", path: "TestSupport/VirtualT
 let fuzzTargets = Target.target(
     name: "FuzzTargets",
     dependencies: [
-        "AccessControl", "AdminProtocol", "Cluster", "ClusterCertificates", "ControlPlane", "Gossip", "LaneProtocol",
-        "NodeConfig", "SecureMemory", "SigV4", "XKSListener", "XKSProtocol", logging, nioCore, nioEmbedded,
+        "AccessControl", "AdminProtocol", "Cluster", "ClusterCertificates", "ConnectionLimits", "ControlPlane",
+        "Gossip", "LaneProtocol", "NodeConfig", "SecureMemory", "SigV4", "TLSFacts", "XKSListener", "XKSProtocol",
+        logging, nioCore, nioEmbedded,
     ],
     path: "TestSupport/FuzzTargets", swiftSettings: strict)
 
@@ -222,7 +225,8 @@ let roomTests: [Target] = [
     tests(
         "XKSListenerTests",
         [
-            "Chance", "SecureMemory", "SeededRandom", "TLSFacts", "XKSListener", "XKSProtocol", logging, nioCore,
+            "Chance", "ConnectionLimits", "SecureMemory", "SeededRandom", "TLSFacts", "XKSListener", "XKSProtocol",
+            logging, nioCore,
             nioPosix, nioSSL,
         ]),
     tests(
@@ -237,7 +241,10 @@ let roomTests: [Target] = [
     tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
     tests(
         "NodeConfigTests",
-        ["Chance", "LaneProtocol", "NodeConfig", "SecureMemory", "SeededRandom", "StatusVocabulary", "TLSFacts"]),
+        [
+            "Chance", "ConnectionLimits", "LaneProtocol", "NodeConfig", "SecureMemory", "SeededRandom",
+            "StatusVocabulary", "TLSFacts",
+        ]),
     .testTarget(
         name: "FuzzReplayTests", dependencies: ["FuzzTargets"], exclude: ["Corpus"], swiftSettings: strict),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
@@ -287,10 +294,9 @@ let package = Package(
             name: "claviger",
             dependencies: [
                 "AccessControl", "AdminClient", "AdminProtocol", "CPlatform", "Cluster", "ClusterCertificates",
-                "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker", "HostLimits",
-                "KeyProof",
-                "KeyStoreCredentials",
-                "LaneProtocol", "NodeConfig", "NodeStore", "Observability", "PKCS11", "PrivateFiles", "ProcessStart",
+                "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker", "HTTPServing",
+                "HostLimits", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore",
+                "Observability", "PKCS11", "PrivateFiles", "ProcessStart",
                 "Routing", "SecureMemory", "SigV4", "StatusVocabulary", "TLSFacts", "TLSLinks", "XKSListener",
                 "XKSProtocol", "XKSService", argumentParser, asyncHTTPClient, crypto, logging, nioCore, nioPosix,
             ],

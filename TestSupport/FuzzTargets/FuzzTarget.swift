@@ -9,7 +9,8 @@ package struct FuzzTarget: Sendable {
     package let take: @Sendable (UnsafeRawBufferPointer) -> String?
 
     package static let all = [
-        http1, http2, authorization, requests, orders, lanes, cluster, configuration, certificates,
+        http1, http2, proxyHeader, serverFlight, authorization, requests, orders, lanes, cluster, configuration,
+        certificates,
     ]
 }
 

@@ -55,6 +55,21 @@ import Testing
         #expect(queue.opened(id(4), now: 15) == .takenInPlace(of: id(3)))
     }
 
+    @Test func thoseOfWhomNothingIsKnownHaveALimitOfTheirOwn() {
+        var queue = ConnectionQueue(capacity: 8, unknownCapacity: 2, answerTime: 100)
+        for number in 0..<2 { #expect(queue.opened(id(number), now: 1) == .taken) }
+        #expect(queue.opened(id(2), now: 2) == .takenInPlace(of: id(0)))
+        // Whoever becomes known leaves room for another one.
+        queue.introduced(id(1), now: 3)
+        queue.asked(id(2), now: 3)
+        #expect(queue.silent == 0)
+        for number in 3..<5 { #expect(queue.opened(id(number), now: 4) == .taken) }
+        #expect(queue.opened(id(5), now: 5) == .takenInPlace(of: id(3)))
+        queue.closed(id(4))
+        #expect(queue.opened(id(6), now: 6) == .taken)
+        #expect(queue.silent == 2 && queue.count == 4)
+    }
+
     @Test func whatHasClosedLeavesRoom() {
         var queue = queue(2, capacity: 2)
         queue.closed(id(0))

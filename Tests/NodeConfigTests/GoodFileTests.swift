@@ -43,6 +43,7 @@ import Testing
             site = "iad"
             state_dir = "state"
             event_loops = 64
+            max_unauthenticated_bytes = 50_000_000
             [xks]
             listen = "[::1]:0"
             certificate = "/c"
@@ -59,6 +60,8 @@ import Testing
             body_timeout = "3s"
             idle_timeout = "1h"
             max_connections = 7
+            max_unauthenticated_per_address = 3
+            proxy_protocol_from = ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"]
             max_requests_in_flight = 8
             tcp_keepalive = { idle = "30s", interval = "5s", count = 4 }
             request_deadline = "230ms"
@@ -97,7 +100,11 @@ import Testing
             secret.credential = "xks"
             """
         let settings = try parse(text)
-        #expect(settings.node == .init(id: "n", site: "iad", stateDirectory: "/etc/claviger/state", eventLoops: 64))
+        #expect(
+            settings.node
+                == .init(
+                    id: "n", site: "iad", stateDirectory: "/etc/claviger/state", eventLoops: 64,
+                    maxUnauthenticatedBytes: 50_000_000))
         let xks = settings.xks
         #expect(
             xks.protection
@@ -107,6 +114,8 @@ import Testing
         #expect(xks.listen == ListenAddress(host: "::1", port: 0) && settings.control.listen.host == "localhost")
         #expect(xks.maxPlaintextBytes == 65536 && xks.maxAADBytes == 65535 && xks.maxBodyBytes == 1_048_576)
         #expect(xks.maxHeaderBytes == 4096 && xks.maxConnections == 7 && xks.maxRequestsInFlight == 8)
+        #expect(xks.maxUnauthenticatedPerAddress == 3)
+        #expect(xks.proxyProtocolFrom.map(\.description) == ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"])
         #expect(xks.handshakeTimeout == .seconds(1) && xks.headerTimeout == .seconds(2))
         #expect(xks.bodyTimeout == .seconds(3))
         #expect(xks.idleTimeout == .seconds(3600) && xks.attemptDeadline == .milliseconds(230))

@@ -100,6 +100,8 @@ struct Mistake: CustomStringConvertible {
         (xks, "idle_timeout = 07:32:00", "xks.idle_timeout", "and is a time"),
         (xks, "attempt_deadline = \"201ms\"", "xks.attempt_deadline", "is longer than request_deadline (200ms)"),
         (xks, "max_connections = 0", "xks.max_connections", "must be between 1 and 65536"),
+        (xks, "proxy_protocol_from = [\"10.0.0.1/8\"]", "xks.proxy_protocol_from[0]", "is not a network"),
+        (xks, "proxy_protocol_from = [\"lb.example.com\"]", "xks.proxy_protocol_from[0]", "is not a network"),
         (xks, "tcp_keepalive = true", "xks.tcp_keepalive", "must be a table, and is a boolean"),
         (xks, "tcp_keepalive = { idle = \"1500ms\" }", "xks.tcp_keepalive.idle", "must be whole seconds"),
         (xks, "tcp_keepalive = { cnt = 3 }", "xks.tcp_keepalive.cnt", "did you mean `count`?"),

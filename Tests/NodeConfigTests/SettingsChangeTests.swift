@@ -23,6 +23,7 @@ import Testing
         event_loops = 1
         admin_group = "one"
         log_level = "info"
+        max_unauthenticated_bytes = 20000000
         [xks]
         listen = "127.0.0.1:8443"
         certificate = "/c"
@@ -38,6 +39,8 @@ import Testing
         body_timeout = "1s"
         idle_timeout = "1s"
         max_connections = 1
+        max_unauthenticated_per_address = 1
+        proxy_protocol_from = ["10.0.0.0/8"]
         max_requests_in_flight = 1
         request_deadline = "200ms"
         attempt_deadline = "80ms"
@@ -116,6 +119,13 @@ import Testing
         "xks.body_timeout": ("body_timeout = \"1s\"", "body_timeout = \"2s\"", .restart),
         "xks.idle_timeout": ("idle_timeout = \"1s\"", "idle_timeout = \"2s\"", .restart),
         "xks.max_connections": ("max_connections = 1", "max_connections = 2", .restart),
+        "node.max_unauthenticated_bytes": (
+            "max_unauthenticated_bytes = 20000000", "max_unauthenticated_bytes = 20000001", .restart
+        ),
+        "xks.max_unauthenticated_per_address": (
+            "max_unauthenticated_per_address = 1", "max_unauthenticated_per_address = 2", .restart
+        ),
+        "xks.proxy_protocol_from": ("[\"10.0.0.0/8\"]", "[\"10.0.0.0/9\"]", .restart),
         "xks.max_requests_in_flight": ("max_requests_in_flight = 1", "max_requests_in_flight = 2", .restart),
         "xks.request_deadline": ("\"200ms\"", "\"210ms\"", .restart),
         "xks.attempt_deadline": ("\"80ms\"", "\"70ms\"", .restart),

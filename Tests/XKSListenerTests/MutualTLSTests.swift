@@ -4,6 +4,44 @@ import Testing
 import XKSListener
 import XKSProtocol
 
+/// A connection by `openssl s_client` that is kept open.
+private final class TLSSession {
+    private let process = Process()
+    private let input = Pipe()
+    private let output = Pipe()
+
+    init(port: Int, authority: TestAuthority, certificate: String) throws {
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [
+            "timeout", "30", "openssl", "s_client", "-quiet", "-connect", "127.0.0.1:\(port)", "-cert",
+            authority.path("\(certificate).pem"), "-key", authority.path("\(certificate).key"),
+        ]
+        process.standardInput = input
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        signal(SIGPIPE, SIG_IGN)
+        try process.run()
+    }
+
+    deinit {
+        process.terminate()
+        process.waitUntilExit()
+    }
+
+    /// Whether a request is answered.
+    func post() throws -> Bool {
+        let text = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"
+        guard (try? input.fileHandleForWriting.write(contentsOf: Data(text.utf8))) != nil else { return false }
+        var answer = Data()
+        while true {
+            let more = output.fileHandleForReading.availableData
+            if more.isEmpty { return false }
+            answer.append(more)
+            if String(decoding: answer, as: UTF8.self).hasSuffix("served") { return true }
+        }
+    }
+}
+
 @Suite(.serialized) struct MutualTLSTests {
     private static let name = "cks.kms.eu-central-1.amazonaws.com"
 
@@ -62,6 +100,25 @@ import XKSProtocol
             #expect(try curl(port, authority, client: "foreigner").status != 0)
             #expect(try curl(port, authority, client: nil).status != 0)
             #expect(served.value == 1)
+        }
+    }
+
+    /// In 16631be the old connection was served 41 s later.
+    @Test func aClientThatIsNoLongerLetInIsEnded() async throws {
+        try await withMutualTLS(clientNames: ["one", "two"]) { listener, port, authority, served in
+            try authority.issue("one", subject: "/CN=one", issuer: "trusted")
+            try authority.issueServer("renewed")
+            let client = try TLSSession(port: port, authority: authority, certificate: "one")
+            #expect(try client.post())
+            // New certificates of the server, the names in another order: nobody's business.
+            let renewed = try authority.material("renewed", clientAuthority: "trusted", clientNames: ["two", "one"])
+            #expect(try listener.replaceTLS(renewed) == .replaced)
+            #expect(try client.post())
+            let withdrawn = try authority.material(clientAuthority: "trusted", clientNames: ["two"])
+            #expect(try listener.replaceTLS(withdrawn) == .replacedForClients(ending: 1))
+            #expect(try await eventually { listener.statistics.connections == 0 })
+            #expect(try client.post() == false)
+            #expect(served.value == 2)
         }
     }
 

@@ -219,7 +219,7 @@ import XKSProtocol
         try authority.issueServer("second")
         try await withListener(loopback(.tls(authority.material("first")))) { listener, port async throws in
             #expect(try handshake(port, []).output.contains("subject=CN = first"))
-            #expect(try listener.replaceTLS(authority.material("second")))
+            #expect(try listener.replaceTLS(authority.material("second")) == .replaced)
             #expect(try handshake(port, []).output.contains("subject=CN = second"))
         }
     }

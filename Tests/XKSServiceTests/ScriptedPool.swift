@@ -123,6 +123,12 @@ struct ServiceBench {
     let service: XKSService
     let credential: Credential
     private let foreignForm: AADForm
+    private let answeredAsAuthenticated = Kept()
+
+    private final class Kept: Sendable { let last = Mutex<Bool?>(nil) }
+
+    /// Of the last answer to `post`.
+    var lastAnswerIsAuthenticated: Bool? { answeredAsAuthenticated.last.withLock { $0 } }
 
     init(
         decision: KeyDecision = .usable(), word: CiphertextWord = .invalid, hsms: [FleetHSM] = [],
@@ -164,14 +170,16 @@ struct ServiceBench {
     ///
     /// - Parameters:
     ///   - forwardedBy: the peer that passes it on, with all of the request's time.
+    ///   - caller: who waits for the answer.
     ///   - isSurplus: because it has more than its HSMs can do.
     func post(
         _ path: String, _ body: String, method: String = "POST", sign: Bool = true, forwardedBy: String? = nil,
-        isSurplus: Bool = false
+        isSurplus: Bool = false, caller: CallerPresence? = nil
     ) throws -> (Int, String) {
         var request = ProxyRequest(
             method: method, target: path, headers: [HeaderField(name: "Host", value: "localhost")],
-            body: SecretBytes(body.utf8), receivedAt: 999_000_000, peer: "127.0.0.1:1")
+            body: SecretBytes(body.utf8), receivedAt: 999_000_000, peer: "127.0.0.1:1",
+            caller: caller)
         if sign { request = try signed(request) }
         let answers = Mutex<[ProxyResponse]>([])
         let reply: @Sendable (ProxyResponse) -> Void = { response in answers.withLock { $0.append(response) } }
@@ -182,6 +190,7 @@ struct ServiceBench {
         }
         let all = answers.withLock { $0 }
         guard all.count == 1, let answer = all.first else { throw WrongNumberOfAnswers(count: all.count) }
+        answeredAsAuthenticated.last.withLock { $0 = answer.isAuthenticated }
         return (answer.status, answer.body.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
     }
 

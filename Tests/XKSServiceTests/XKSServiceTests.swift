@@ -46,6 +46,30 @@ struct XKSServiceTests {
         #expect(bench.pool.operations.isEmpty, "nothing of this reaches an HSM")
     }
 
+    @Test("a request whose caller has closed the connection costs no HSM call and no line of log")
+    func callersThatAreGone() throws {
+        let bench = try ServiceBench { _ in encrypted }
+        let caller = CallerPresence()
+        #expect(try bench.post(encryptPath, encryptBody(), caller: caller).0 == 200)
+        caller.leave()
+        #expect(try bench.post(encryptPath, encryptBody(), caller: caller).0 == 503)
+        #expect(bench.pool.operations.count == 1 && bench.observer.traces.count == 1)
+        #expect(bench.service.requestsInFlight == 0)
+    }
+
+    @Test("an answer says whether its request was signed, whatever came of it")
+    func authenticatedAnswers() throws {
+        let bench = try ServiceBench { _ in encrypted }
+        #expect(try bench.post(encryptPath, encryptBody()).0 == 200)
+        #expect(bench.lastAnswerIsAuthenticated == true)
+        #expect(try bench.post(encryptPath, "no JSON").0 == 400)
+        #expect(bench.lastAnswerIsAuthenticated == true)
+        for (path, sign) in [(encryptPath, false), ("/nonsense", true), ("/other/kms/xks/v1/health", true)] {
+            #expect(try bench.post(path, encryptBody(), sign: sign).0 >= 400)
+            #expect(bench.lastAnswerIsAuthenticated == false)
+        }
+    }
+
     @Test("an encryption carries Claviger's mark, and hands the HSM the specification's additional data")
     func encrypt() throws {
         let bench = try ServiceBench { _ in encrypted }

@@ -30,6 +30,8 @@ package enum RefusalKind: String, Sendable, Hashable, CaseIterable, Codable {
     case notTLS = "not-tls"
     case handshakeTimeout = "handshake-timeout"
     case handshakeAbandoned = "handshake-abandoned"
+    /// Closed by the client without a byte.
+    case tcpProbe = "tcp-probe"
     case tlsVersion = "tls-version"
     case noSharedCipher = "no-shared-cipher"
     case clientCertificateMissing = "client-certificate-missing"
@@ -79,7 +81,9 @@ package enum RefusalKind: String, Sendable, Hashable, CaseIterable, Codable {
         case .handshakeTimeout:
             "a connection without a TLS handshake: a TCP health check, a port scan, or a very slow network"
         case .handshakeAbandoned:
-            "the client went away in its handshake: a TCP health check, or it does not trust the certificate"
+            "the client went away in its handshake: a deadline of its own, or it does not trust the certificate"
+        case .tcpProbe:
+            "a connection that the client closed without a byte: a TCP health check, or a port scan"
         case .tlsVersion:
             "the client speaks no version of TLS from 1.2 on"
         case .noSharedCipher:

@@ -12,18 +12,40 @@ package final class OpenConnections: Sendable {
     private struct State {
         var queue: ConnectionQueue
         var channels: [ObjectIdentifier: any Channel] = [:]
+        var evictions = 0
+        var refusals = 0
     }
 
+    /// What is open, and what became of the rest.
+    package struct Use: Sendable, Equatable {
+        package var connections: Int
+        /// Of these, connections of which nothing whole has come.
+        package var silent: Int
+        /// Since the start.
+        package var evictions: Int
+        package var refusals: Int
+    }
+
+    package let limits: HTTPServerLimits
     private let state: Mutex<State>
     private let headTime: TimeAmount
     private let turnedAway: @Sendable (RefusalKind, SocketAddress?) -> Void
 
     init(limits: HTTPServerLimits, turnedAway: @escaping @Sendable (RefusalKind, SocketAddress?) -> Void) {
         let queue = ConnectionQueue(
-            capacity: limits.connections, answerTime: UInt64(clamping: limits.answerTime.nanoseconds))
+            capacity: limits.connections, unknownCapacity: limits.unknownConnections,
+            answerTime: UInt64(clamping: limits.answerTime.nanoseconds))
+        self.limits = limits
         state = Mutex(State(queue: queue))
         headTime = limits.headTime
         self.turnedAway = turnedAway
+    }
+
+    package var use: Use {
+        state.withLock {
+            Use(
+                connections: $0.queue.count, silent: $0.queue.silent, evictions: $0.evictions, refusals: $0.refusals)
+        }
     }
 
     /// Counts a connection until it closes. Called on the connection's event loop.
@@ -35,8 +57,11 @@ package final class OpenConnections: Sendable {
             case .taken: break
             case .takenInPlace(let other):
                 state.channels[id] = channel
+                state.evictions += 1
                 return (admission, state.channels.removeValue(forKey: other))
-            case .refused: return (admission, nil)
+            case .refused:
+                state.refusals += 1
+                return (admission, nil)
             }
             state.channels[id] = channel
             return (admission, nil)

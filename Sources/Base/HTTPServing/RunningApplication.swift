@@ -13,6 +13,8 @@ import ServiceLifecycle
 package struct HTTPServerLimits: Sendable {
     /// Connections at a time; a further one takes the place of the oldest that has asked for nothing.
     package var connections: Int
+    /// Of these, connections at a time that are not known and have asked for nothing.
+    package var unknownConnections: Int
     /// Bytes of all header fields of a request.
     package var headerBytes: Int
     /// How long a connection may take until it is known or its first whole request head has come, a TLS handshake included.
@@ -25,10 +27,12 @@ package struct HTTPServerLimits: Sendable {
     package var drainTime: Duration
 
     package init(
-        connections: Int = 64, headerBytes: Int = 16 * 1024, headTime: TimeAmount = .seconds(5),
-        idleTime: TimeAmount = .seconds(30), answerTime: TimeAmount = .seconds(10), drainTime: Duration = .seconds(2)
+        connections: Int = 64, unknownConnections: Int = .max, headerBytes: Int = 16 * 1024,
+        headTime: TimeAmount = .seconds(5), idleTime: TimeAmount = .seconds(30), answerTime: TimeAmount = .seconds(10),
+        drainTime: Duration = .seconds(2)
     ) {
         self.connections = connections
+        self.unknownConnections = unknownConnections
         self.headerBytes = headerBytes
         self.headTime = headTime
         self.idleTime = idleTime
@@ -58,11 +62,15 @@ package enum HTTPServerThreads: Sendable {
 package final class RunningApplication: Sendable {
     /// Where it listens.
     package let address: SocketAddress?
+    package let connections: OpenConnections
     private let group: ServiceGroup
     private let running: Task<Void, any Error>
 
-    private init(address: SocketAddress?, group: ServiceGroup, running: Task<Void, any Error>) {
+    private init(
+        address: SocketAddress?, connections: OpenConnections, group: ServiceGroup, running: Task<Void, any Error>
+    ) {
         self.address = address
+        self.connections = connections
         self.group = group
         self.running = running
     }
@@ -113,7 +121,7 @@ package final class RunningApplication: Sendable {
             try result.get()
         }
         for try await bound in addresses {
-            return RunningApplication(address: bound, group: group, running: running)
+            return RunningApplication(address: bound, connections: connections, group: group, running: running)
         }
         throw CancellationError()
     }

@@ -44,6 +44,8 @@ package struct DescriptorPlan: Sendable, Equatable {
     package static let mostControl = 64
     package static let mostAdmin = 32
     package static let mostCluster = 1_024
+    /// Of peers that have not shown yet who they are: a handshake takes a moment only.
+    private static let mostUnknownPeers = 128
     private static let leastSmall = 8
     private static let leastCluster = 16
 
@@ -57,6 +59,9 @@ package struct DescriptorPlan: Sendable, Equatable {
     /// 0 without a cluster.
     package var cluster: Int
     package var xks: Int
+
+    /// Connections at a time of peers that have not shown yet who they are.
+    package var unknownPeers: Int { min(cluster, Self.mostUnknownPeers) }
 
     /// What the small listeners have is a part of the limit, so that few descriptors leave room for requests as well; what
     /// is left is the XKS listener's, and a quarter of it at most the cluster listener's.

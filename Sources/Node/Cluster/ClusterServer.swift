@@ -34,9 +34,10 @@ struct PeerReply: Sendable {
 
 /// The cluster listener: HTTP/1.1 over TLS 1.3 with certificates on both sides.
 final class ClusterServer: Sendable {
-    private static func limits(connections: Int) -> HTTPServerLimits {
+    private static func limits(connections: Int, unknown: Int) -> HTTPServerLimits {
         HTTPServerLimits(
-            connections: connections, headTime: .seconds(10), idleTime: .seconds(90), drainTime: .milliseconds(500))
+            connections: connections, unknownConnections: unknown, headTime: .seconds(10), idleTime: .seconds(90),
+            drainTime: .milliseconds(500))
     }
 
     /// The port that was bound, also where 0 was asked for.
@@ -50,10 +51,12 @@ final class ClusterServer: Sendable {
 
     /// - Parameters:
     ///   - most: connections at a time; a further one takes the place of the oldest that has asked for nothing.
+    ///   - mostUnknown: of these, connections whose handshake is not over; among them likewise.
     ///   - respond: asked for each request of a peer that has shown who it is.
     static func start(
-        host: String, port: Int, tls: ClusterTLS, connections: ConnectionTable, most: Int, counters: ClusterCounters,
-        refusals: RefusalCounter?, limits: BodyLimits, group: any EventLoopGroup, logger: Logger,
+        host: String, port: Int, tls: ClusterTLS, connections: ConnectionTable, most: Int, mostUnknown: Int,
+        counters: ClusterCounters, refusals: RefusalCounter?, limits: BodyLimits, group: any EventLoopGroup,
+        logger: Logger,
         respond: @escaping @Sendable (PeerRequest) async -> PeerReply
     ) async throws(ClusterError) -> ClusterServer {
         // Failed handshakes and aborted connections are counted; a line for each would be a gift to an attacker.
@@ -61,7 +64,8 @@ final class ClusterServer: Sendable {
         quiet.logLevel = .critical
         do {
             let application = try await RunningApplication.start(
-                at: .hostname(host, port: port), limits: Self.limits(connections: most), logger: quiet,
+                at: .hostname(host, port: port), limits: Self.limits(connections: most, unknown: mostUnknown),
+                logger: quiet,
                 threads: .shared(group),
                 wrap: {
                     ClusterChannel(
@@ -81,6 +85,8 @@ final class ClusterServer: Sendable {
             throw .cannotListen(address: HostAndPort(host: host, port: port).description, reason: "\(error)")
         }
     }
+
+    var openConnections: OpenConnections { application.connections }
 
     func stop() async { await application.stop() }
 

@@ -3,6 +3,7 @@ import AccessControl
 import ConnectionLimits
 import Glibc
 import Gossip
+import HTTPServing
 import Logging
 import NIOCore
 import NIOPosix
@@ -55,6 +56,9 @@ package final class ClusterService: Sendable {
     private let isForwarding: Bool
     private let demand = Mutex(ForwardingDemand())
 
+    /// The connections of the listener for peers.
+    package var openConnections: OpenConnections { server.openConnections }
+
     /// Listens and begins to look for peers.
     ///
     /// - Parameters:
@@ -88,8 +92,8 @@ package final class ClusterService: Sendable {
         let responder = LateResponder()
         let server = try await ClusterServer.start(
             host: settings.listenHost, port: settings.listenPort, tls: tls, connections: connections,
-            most: settings.connections, counters: counters, refusals: refusals, limits: limits, group: group,
-            logger: logger,
+            most: settings.connections, mostUnknown: settings.unknownConnections, counters: counters,
+            refusals: refusals, limits: limits, group: group, logger: logger,
             respond: { await responder.respond(to: $0) })
         let pool = await PeerPool.make(loop: loop, tls: tls, book: book, counters: counters)
         let blocks = BlockExchange(pool: pool, limits: limits, delegate: delegate, counters: counters)

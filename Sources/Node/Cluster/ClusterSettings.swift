@@ -41,10 +41,13 @@ package struct ClusterSettings: Sendable, Equatable {
     /// Connections of peers at a time, at least 1: room for two of each of some hundred peers, and for those that pass
     /// requests on.
     package var connections: Int
+    /// Of these, connections at a time of which it is not known yet who is at their other end, at least 1.
+    package var unknownConnections: Int
 
     package init(
         node: String, site: String, listenHost: String, listenPort: Int, advertise: String, seeds: [String],
-        tls: ClusterTLSFiles, maxForwardBytes: Int, isForwarding: Bool = true, connections: Int = 1_024
+        tls: ClusterTLSFiles, maxForwardBytes: Int, isForwarding: Bool = true, connections: Int = 1_024,
+        unknownConnections: Int = 128
     ) {
         self.node = node
         self.site = site
@@ -56,6 +59,7 @@ package struct ClusterSettings: Sendable, Equatable {
         self.maxForwardBytes = maxForwardBytes
         self.isForwarding = isForwarding
         self.connections = connections
+        self.unknownConnections = unknownConnections
     }
 }
 

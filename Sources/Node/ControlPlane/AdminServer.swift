@@ -24,6 +24,8 @@ package final class AdminServer: Sendable {
     private let socket: AdminSocket
     private let application: RunningApplication
 
+    package var openConnections: OpenConnections { application.connections }
+
     private init(socket: AdminSocket, application: RunningApplication) {
         path = socket.path
         self.socket = socket

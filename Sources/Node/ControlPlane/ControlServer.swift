@@ -13,6 +13,8 @@ package final class ControlServer: Sendable {
     package let port: Int
     private let application: RunningApplication
 
+    package var openConnections: OpenConnections { application.connections }
+
     private init(port: Int, application: RunningApplication) {
         self.port = port
         self.application = application

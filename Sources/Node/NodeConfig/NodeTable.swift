@@ -17,13 +17,15 @@ package struct NodeIdentitySettings: Sendable, Equatable {
     package var adminGroup: String?
     /// One of `logLevels`.
     package var logLevel: String
+    /// What all that is not authenticated may make the node hold, bytes.
+    package var maxUnauthenticatedBytes: Int
 
     /// From the one that says most to the one that says least. Orders are of the last.
     package static let logLevels = ["trace", "debug", "info", "notice"]
 
     package init(
         id: String, site: String, stateDirectory: String, drainDelay: Duration = .zero, eventLoops: Int? = nil,
-        adminGroup: String? = nil, logLevel: String = "info"
+        adminGroup: String? = nil, logLevel: String = "info", maxUnauthenticatedBytes: Int = 67_108_864
     ) {
         self.adminGroup = adminGroup
         self.id = id
@@ -32,6 +34,7 @@ package struct NodeIdentitySettings: Sendable, Equatable {
         self.drainDelay = drainDelay
         self.eventLoops = eventLoops
         self.logLevel = logLevel
+        self.maxUnauthenticatedBytes = maxUnauthenticatedBytes
     }
 }
 
@@ -74,7 +77,15 @@ enum NodeKeys {
         cost:
             "With `notice` only those requests have a line that failed by a fault of this side; `debug` and `trace` are for "
             + "the search for a fault.")
-    static let all = [id, site, stateDirectory, drainDelay.key, eventLoops, adminGroup, logLevel]
+    static let maxUnauthenticatedBytes = IntegerKey(
+        "max_unauthenticated_bytes", 4_194_304...4_294_967_296, standard: 67_108_864, unit: "bytes",
+        "Memory that clients of all listeners may make the node hold before they have authenticated: connections, requests "
+            + "that have begun, bodies. Beyond it the oldest connections are closed; `claviger status --json` shows how it "
+            + "is divided, `limits`.",
+        cost: "Anybody who reaches a port can make the node hold this much.")
+    static let all = [
+        id, site, stateDirectory, drainDelay.key, eventLoops, adminGroup, logLevel, maxUnauthenticatedBytes.key,
+    ]
 }
 
 extension TableReader {
@@ -92,7 +103,7 @@ extension TableReader {
                 NodeKeys.adminGroup, required: nil, "must be 1 to 32 of A-Z a-z 0-9 . _ -",
                 fix: "write the name of a group, such as \"claviger-admin\""
             ) { (1...32).contains($0.utf8.count) && SettingName.isIdentifier($0) },
-            logLevel: logLevel())
+            logLevel: logLevel(), maxUnauthenticatedBytes: integer(NodeKeys.maxUnauthenticatedBytes))
     }
 
     private func logLevel() -> String {

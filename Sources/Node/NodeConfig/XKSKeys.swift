@@ -50,8 +50,9 @@ enum XKSKeys {
         cost: "Anybody who reaches the port can make the node hold this much for each connection.")
 
     static let handshakeTimeout = DurationKey(
-        "handshake_timeout", .milliseconds(100)...(.seconds(60)), standard: .seconds(5),
-        "Time for the TLS handshake.", cost: "How long a silent peer can hold a connection.")
+        "handshake_timeout", .milliseconds(100)...(.seconds(60)), standard: .seconds(1),
+        "Time for the TLS handshake, and for the header of the PROXY protocol before it.",
+        cost: "How long a silent peer can hold a connection.")
     static let headerTimeout = DurationKey(
         "header_timeout", .milliseconds(100)...(.seconds(60)), standard: .seconds(5),
         "Time from the first byte of a request to the end of its header fields.",
@@ -67,10 +68,23 @@ enum XKSKeys {
         cost: "More idle connections; less means more handshakes, and each costs KMS a part of its 250 ms.")
     static let maxConnections = IntegerKey(
         "max_connections", 1...65536, standard: 1024,
-        "Connections at a time; a further one is closed at once.",
+        "Connections at a time. For a further one the oldest is closed of those that have sent nothing for 250 ms, else of "
+            + "those of which no request was authenticated; where all have authenticated, the further one.",
         cost:
             "A descriptor and some 30 KiB each with TLS; where the process may not have so many descriptors open, fewer "
             + "connections are taken, and that is said.")
+    static let maxPerAddress = IntegerKey(
+        "max_unauthenticated_per_address", 1...65536, standard: 64,
+        "Connections at a time of one address (IPv6: of one /64) of which no request was authenticated; for a further one "
+            + "the oldest of them is closed. There is no such limit for an address from which a request was authenticated "
+            + "in the last minute, nor for a load balancer of `proxy_protocol_from` itself.",
+        cost: "How much of the room for everybody one host can take.")
+    static let proxyProtocolFrom = ConfigurationKey(
+        "proxy_protocol_from", "list of networks", standard: "`[]`",
+        "Networks of load balancers that send the PROXY protocol, version 2, for example `[\"10.0.1.0/24\"]`. From there "
+            + "each connection must begin with its header, and the address that it names is the client's, in logs and "
+            + "limits; from everywhere else it must not.",
+        cost: "Whoever reaches the port from these addresses can say to come from any address.")
     static let maxRequests = IntegerKey(
         "max_requests_in_flight", 1...65536, standard: 512,
         "Requests at a time in all; a further one is answered ThrottlingException at once.",
@@ -93,7 +107,9 @@ enum XKSKeys {
 
     static let all = [
         listen, certificate, key, clientCA, clientName, plaintext, maxPlaintext.key, maxAAD.key, maxBody, maxHeader.key,
-        handshakeTimeout.key, headerTimeout.key, bodyTimeout.key, idleTimeout.key, maxConnections.key, maxRequests.key,
+        handshakeTimeout.key, headerTimeout.key, bodyTimeout.key, idleTimeout.key, maxConnections.key,
+        maxPerAddress.key,
+        proxyProtocolFrom, maxRequests.key,
         requestDeadline.key, attemptDeadline.key, keepalive,
     ]
 }

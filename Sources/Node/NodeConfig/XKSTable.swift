@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 
 /// `[xks]`: the listener for KMS.
 package struct XKSSettings: Sendable, Equatable {
@@ -47,6 +48,10 @@ package struct XKSSettings: Sendable, Equatable {
     package var bodyTimeout: Duration
     package var idleTimeout: Duration
     package var maxConnections: Int
+    /// Of one address, of which no request was authenticated.
+    package var maxUnauthenticatedPerAddress: Int
+    /// Of load balancers that begin each connection with a header of the PROXY protocol.
+    package var proxyProtocolFrom: [Network]
     package var maxRequestsInFlight: Int
     package var keepalive: Keepalive
     package var requestDeadline: Duration
@@ -55,9 +60,10 @@ package struct XKSSettings: Sendable, Equatable {
 
     package init(
         listen: ListenAddress, protection: Protection, maxPlaintextBytes: Int = 8192, maxAADBytes: Int = 16384,
-        maxBodyBytes: Int = 262_144, maxHeaderBytes: Int = 16384, handshakeTimeout: Duration = .seconds(5),
+        maxBodyBytes: Int = 262_144, maxHeaderBytes: Int = 16384, handshakeTimeout: Duration = .seconds(1),
         headerTimeout: Duration = .seconds(5), bodyTimeout: Duration = .seconds(5),
-        idleTimeout: Duration = .seconds(75), maxConnections: Int = 1024, maxRequestsInFlight: Int = 512,
+        idleTimeout: Duration = .seconds(75), maxConnections: Int = 1024, maxUnauthenticatedPerAddress: Int = 64,
+        proxyProtocolFrom: [Network] = [], maxRequestsInFlight: Int = 512,
         keepalive: Keepalive = Keepalive(), requestDeadline: Duration = .milliseconds(200),
         attemptDeadline: Duration = .milliseconds(80)
     ) {
@@ -72,6 +78,8 @@ package struct XKSSettings: Sendable, Equatable {
         self.bodyTimeout = bodyTimeout
         self.idleTimeout = idleTimeout
         self.maxConnections = maxConnections
+        self.maxUnauthenticatedPerAddress = maxUnauthenticatedPerAddress
+        self.proxyProtocolFrom = proxyProtocolFrom
         self.maxRequestsInFlight = maxRequestsInFlight
         self.keepalive = keepalive
         self.requestDeadline = requestDeadline
@@ -102,6 +110,8 @@ extension TableReader {
             bodyTimeout: duration(XKSKeys.bodyTimeout),
             idleTimeout: duration(XKSKeys.idleTimeout),
             maxConnections: integer(XKSKeys.maxConnections),
+            maxUnauthenticatedPerAddress: integer(XKSKeys.maxPerAddress),
+            proxyProtocolFrom: networks(XKSKeys.proxyProtocolFrom),
             maxRequestsInFlight: integer(XKSKeys.maxRequests),
             keepalive: keepalive(),
             requestDeadline: deadlines.request,
@@ -165,6 +175,17 @@ extension TableReader {
             problems.add(
                 name.path, value: Shown.quoted(name.text), "is not a subject name",
                 fix: "write a name such as \"cks.kms.eu-central-1.amazonaws.com\"; there are no wildcards")
+            return nil
+        }
+    }
+
+    private func networks(_ key: ConfigurationKey) -> [Network] {
+        (texts(key) ?? []).compactMap { element in
+            if let network = Network(element.text) { return network }
+            problems.add(
+                element.path, value: Shown.quoted(element.text), "is not a network",
+                fix: "write an address such as \"192.0.2.7\", or a network such as \"10.0.1.0/24\" or "
+                    + "\"2001:db8::/32\", without bits beyond its length")
             return nil
         }
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 import NIOCore
 import Synchronization
 
@@ -12,8 +13,10 @@ package struct ListenerStatistics: Sendable, Equatable {
     package var bufferedBodyBytes = 0
     /// Connections taken since the start.
     package var connectionsAccepted = 0
-    /// Connections closed at once because of `connections` or `connections_per_address`.
+    /// Connections closed at once: all that were open had authenticated, and were as many as may be.
     package var connectionsRefused = 0
+    /// Connections that had not authenticated, closed to make room for others.
+    package var connectionsEvicted = 0
     /// TLS handshakes that ended without a connection: no or wrong client certificate, old version, timeout.
     package var handshakesFailed = 0
     /// Connections closed for a timeout other than that of the handshake.
@@ -29,7 +32,6 @@ package struct ListenerStatistics: Sendable, Equatable {
 final class Admission: Sendable {
     private struct Cold {
         var statistics = ListenerStatistics()
-        var perAddress: [String: Int] = [:]
         var emptied: EventLoopPromise<Void>?
     }
 
@@ -38,14 +40,28 @@ final class Admission: Sendable {
     private let buffered = Atomic<Int>(0)
     private let cold = Mutex(Cold())
 
-    init(limits: ListenerLimits) {
+    /// Who may hold a connection.
+    let budget: ConnectionBudget
+    let refusals: RefusalCounter
+
+    init(limits: ListenerLimits, refusals: RefusalCounter) {
         self.limits = limits
+        self.refusals = refusals
+        budget = ConnectionBudget(
+            listener: .xks,
+            share: ListenerShare(
+                connections: limits.connections, bytes: limits.unauthenticatedBytes,
+                connectionBytes: limits.connectionBytes, perAddress: limits.unauthenticatedPerAddress),
+            refusals: refusals, clock: { monotonicNanoseconds() })
     }
 
     var statistics: ListenerStatistics {
         var current = cold.withLock { $0.statistics }
         current.requestsInFlight = inFlight.load(ordering: .relaxed)
         current.bufferedBodyBytes = buffered.load(ordering: .relaxed)
+        let use = budget.use
+        current.connectionsRefused = use.refusals
+        current.connectionsEvicted = use.evictions
         return current
     }
 
@@ -75,32 +91,24 @@ final class Admission: Sendable {
         buffered.wrappingSubtract(bodyBytes, ordering: .relaxed)
     }
 
-    func count(_ refusal: Refusal) {
+    func count(_ refusal: Refusal, of client: ClientConnection) {
+        client.count(refusal.kind)
         cold.withLock { $0.statistics.refusals[refusal, default: 0] += 1 }
     }
 
     // MARK: Connections
 
-    /// Counts a connection from `address`, if there is room. Pair with `closed`.
-    func opened(from address: String) -> Bool {
+    /// Counts a connection. Pair with `closed`.
+    func opened() {
         cold.withLock { cold in
-            let isFull = cold.statistics.connections >= limits.connections
-            let isGreedy = limits.connectionsPerAddress.map { cold.perAddress[address, default: 0] >= $0 } ?? false
-            if isFull || isGreedy {
-                cold.statistics.connectionsRefused += 1
-                return false
-            }
             cold.statistics.connections += 1
             cold.statistics.connectionsAccepted += 1
-            if limits.connectionsPerAddress != nil { cold.perAddress[address, default: 0] += 1 }
-            return true
         }
     }
 
-    func closed(from address: String) {
+    func closed() {
         let emptied = cold.withLock { cold -> EventLoopPromise<Void>? in
             cold.statistics.connections -= 1
-            if let count = cold.perAddress[address] { cold.perAddress[address] = count > 1 ? count - 1 : nil }
             guard cold.statistics.connections == 0 else { return nil }
             defer { cold.emptied = nil }
             return cold.emptied

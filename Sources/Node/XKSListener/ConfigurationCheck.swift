@@ -41,8 +41,9 @@ extension ListenerLimits {
         try ListenerConfiguration.check("body_bytes", bodyBytes, 16_384...4_194_304)
         try ListenerConfiguration.check("buffered_body_bytes", bufferedBodyBytes, 1_048_576...17_179_869_184)
         try ListenerConfiguration.check("connections", connections, 1...1_000_000)
-        if let connectionsPerAddress {
-            try ListenerConfiguration.check("connections_per_address", connectionsPerAddress, 1...1_000_000)
+        try ListenerConfiguration.check("unauthenticated_bytes", unauthenticatedBytes, 1_048_576...68_719_476_736)
+        if let unauthenticatedPerAddress {
+            try ListenerConfiguration.check("unauthenticated_per_address", unauthenticatedPerAddress, 1...1_000_000)
         }
         try ListenerConfiguration.check("requests_in_flight", requestsInFlight, 1...1_000_000)
         try ListenerConfiguration.check("pipelined_requests", pipelinedRequests, 1...10_000)

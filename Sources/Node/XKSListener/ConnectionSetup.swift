@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -13,16 +14,18 @@ final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandl
     typealias InboundIn = Any
 
     private let environment: ConnectionEnvironment
-    private let peer: String
+    private let client: ClientConnection
     private let linger: HandshakeLinger
     private let witness: LinkWitness
     private let deadline: UInt64
     private var context: ChannelHandlerContext?
     private var hasFailed = false
 
-    init(environment: ConnectionEnvironment, peer: String, linger: HandshakeLinger, witness: LinkWitness) {
+    init(
+        environment: ConnectionEnvironment, client: ClientConnection, linger: HandshakeLinger, witness: LinkWitness
+    ) {
         self.environment = environment
-        self.peer = peer
+        self.client = client
         self.linger = linger
         self.witness = witness
         self.deadline = ListenerTimeouts.deadline(environment.timeouts.handshake, after: monotonicNanoseconds())
@@ -49,14 +52,20 @@ final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandl
             context.fireUserInboundEventTriggered(event)
             return
         }
+        guard client.generation >= environment.table.generation else {
+            // Whom to let in has changed in the meantime.
+            client.cut()
+            return
+        }
         do {
             if negotiated == "h2" {
                 // Streams have flow control of their own; the connection reads whatever comes.
-                try environment.addHTTP2Handlers(to: context.channel, peer: peer)
+                try environment.addHTTP2Handlers(to: context.channel, client: client)
                 try context.channel.syncOptions?.setOption(.autoRead, value: true)
             } else {
-                try environment.addHTTP1Handlers(to: context.channel, peer: peer)
+                try environment.addHTTP1Handlers(to: context.channel, client: client)
             }
+            client.slowToClose = linger.tls
             context.pipeline.syncOperations.removeHandler(linger, promise: nil)
             witness.succeed(on: context.channel)
             context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
@@ -66,31 +75,34 @@ final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail("TLS handshake failed: \(error)")
+        fail("TLS handshake failed: \(error)", RefusalKind(firstBytes: linger.firstBytes, error: "\(error)"))
         // After a wrong name NIOSSL closes by itself, without a word. Closing here, an orderly close, would first send
         // the Finished message that TLS 1.2 still holds back, and the client would take the handshake for good.
         if !(error is ClientNameMismatch) { context.close(promise: nil) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        fail("TLS handshake not finished")
+        fail("TLS handshake not finished", RefusalKind(firstBytes: linger.firstBytes, error: nil))
         context.fireChannelInactive()
     }
 
-    private func fail(_ cause: String) {
-        guard !hasFailed else { return }
+    private func fail(_ cause: String, _ kind: RefusalKind) {
+        guard !hasFailed, !client.isCut else { return }
         hasFailed = true
         environment.admission.countFailedHandshake()
-        environment.logger.debug("connection refused", metadata: ["peer": "\(peer)", "cause": "\(cause)"])
+        client.count(kind, detail: cause)
+        environment.logger.debug("connection refused", metadata: ["peer": "\(client.peer)", "cause": "\(cause)"])
     }
 }
 
 extension ConnectionSetupHandler: Supervised {
     func check(now: UInt64) {
         guard now >= deadline else { return }
-        fail("TLS handshake not finished in time")
+        fail("TLS handshake not finished in time", .handshakeTimeout)
         abort()
     }
+
+    var generation: Int { client.generation }
 
     /// A handshake may finish; what comes after it starts out draining.
     func drain() {}
@@ -98,11 +110,37 @@ extension ConnectionSetupHandler: Supervised {
     func abort() {
         context?.close(promise: nil)
     }
+
+    func cut() { client.cut() }
+}
+
+/// Notes the first bytes on a connection without TLS, and makes way.
+private final class FirstBytesHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let client: ClientConnection
+
+    init(_ client: ClientConnection) { self.client = client }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        client.spoke()
+        context.fireChannelRead(data)
+        context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
+    }
 }
 
 extension ConnectionEnvironment {
+    func addProtocol(to channel: any Channel, tls: TLSContext?, client: ClientConnection) throws {
+        if let tls {
+            try addTLSHandlers(to: channel, tls: tls, client: client)
+        } else {
+            try channel.pipeline.syncOperations.addHandler(FirstBytesHandler(client))
+            try addHTTP1Handlers(to: channel, client: client)
+        }
+    }
+
     /// Puts the parser and the handler of HTTP/1 at the end of the pipeline.
-    func addHTTP1Handlers(to channel: any Channel, peer: String) throws {
+    func addHTTP1Handlers(to channel: any Channel, client: ClientConnection) throws {
         var parserLimits = NIOHTTPDecoderLimitConfiguration()
         parserLimits.maxHeaderFieldSize = limits.headerBytes
         parserLimits.maxHeaderListSize = limits.headerBytes
@@ -111,7 +149,7 @@ extension ConnectionEnvironment {
         // The parser keeps at most one unfinished field, and after an upgrade request whatever follows it.
         let decoder = ByteToMessageHandler(parser, maximumBufferSize: limits.headerBytes + 65_536)
         try channel.pipeline.syncOperations.addHandlers([
-            decoder, HTTP1Handler(environment: self, peer: peer),
+            decoder, HTTP1Handler(environment: self, client: client),
         ])
     }
 
@@ -120,7 +158,7 @@ extension ConnectionEnvironment {
     /// BoringSSL verifies the chain, the dates and the purpose of the client's certificate; then, and before NIOSSL
     /// says that the handshake is complete or lets a byte of HTTP through, the callback looks at the name. In TLS 1.2
     /// our Finished is not sent before that. It also runs on resumed sessions.
-    func addTLSHandlers(to channel: any Channel, tls: TLSContext, peer: String) throws {
+    func addTLSHandlers(to channel: any Channel, tls: TLSContext, client: ClientConnection) throws {
         let handler: NIOSSLServerHandler
         let names = tls.clientNames
         if !names.isEmpty {
@@ -134,11 +172,12 @@ extension ConnectionEnvironment {
         } else {
             handler = NIOSSLServerHandler(context: tls.context)
         }
-        let linger = HandshakeLinger(patience: .milliseconds(Int64(timeouts.linger)))
+        let linger = HandshakeLinger(patience: .milliseconds(Int64(timeouts.linger)), client: client, tls: handler)
+        client.slowToClose = linger
         let witness = LinkWitness(.server, tally: links)
         try channel.pipeline.syncOperations.addHandlers([
             linger, witness, handler,
-            ConnectionSetupHandler(environment: self, peer: peer, linger: linger, witness: witness),
+            ConnectionSetupHandler(environment: self, client: client, linger: linger, witness: witness),
         ])
     }
 }

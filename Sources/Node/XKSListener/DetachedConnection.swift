@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 import Logging
 import NIOCore
 import TLSLinks
@@ -16,16 +17,21 @@ package struct DetachedConnection {
         _ version: Version, on channel: any Channel, limits: ListenerLimits, handler: any ProxyRequestHandler,
         logger: Logger
     ) throws {
-        admission = Admission(limits: limits)
+        admission = Admission(limits: limits, refusals: RefusalCounter { 0 })
         let timeouts = ListenerTimeouts()
         let table = ConnectionTable(
             eventLoop: channel.eventLoop, sweepIntervalMilliseconds: timeouts.sweepIntervalMilliseconds)
         let environment = ConnectionEnvironment(
             service: handler, limits: limits, timeouts: timeouts, admission: admission, table: table,
             links: LinkTally(), logger: logger)
+        guard
+            let client = ClientConnection(
+                channel: channel, address: nil, peer: "detached", isBalancer: false, generation: 0, admission: admission
+            )
+        else { throw ConnectionRefused() }
         switch version {
-        case .http1: try environment.addHTTP1Handlers(to: channel, peer: "detached")
-        case .http2: try environment.addHTTP2Handlers(to: channel, peer: "detached")
+        case .http1: try environment.addHTTP1Handlers(to: channel, client: client)
+        case .http2: try environment.addHTTP2Handlers(to: channel, client: client)
         }
     }
 

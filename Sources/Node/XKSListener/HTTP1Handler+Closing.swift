@@ -33,7 +33,20 @@ extension HTTP1Handler {
     }
 }
 
+extension HTTP1Handler {
+    /// Reads of at most 8 KiB each that a refused client may still fill, 1 MiB together; then the connection is closed
+    /// before its time.
+    private static let readsAfterRefusal = 128
+
+    func readAfterRefusal(_ context: ChannelHandlerContext) {
+        readsAfterRefusal += 1
+        if readsAfterRefusal > Self.readsAfterRefusal { cut() } else { context.read() }
+    }
+}
+
 extension HTTP1Handler: Supervised {
+    var generation: Int { client.generation }
+
     func check(now: UInt64) {
         guard let context else { return }
         answers.wipeIfWritten()
@@ -50,12 +63,16 @@ extension HTTP1Handler: Supervised {
             refuse(.bodyTooSlow)
         case .idle:
             closeWhenFlushed()
-        case .receivingHead, .flushing, .closing:
+        case .receivingHead:
+            environment.admission.countTimeout()
+            client.count(.headerTimeout)
+            abort()
+        case .flushing, .closing:
             environment.admission.countTimeout()
             abort()
         case .lingering:
             abort()
-        case .inWork:
+        case .inWork, .abandoned:
             return
         }
     }
@@ -69,6 +86,7 @@ extension HTTP1Handler: Supervised {
     }
 
     func drain() {
+        isDraining = true
         closesAfterAnswer = true
         if phase == .idle { closeWhenFlushed() }
     }
@@ -76,6 +94,8 @@ extension HTTP1Handler: Supervised {
     func abort() {
         context?.close(promise: nil)
     }
+
+    func cut() { client.cut() }
 }
 
 extension ByteBuffer {

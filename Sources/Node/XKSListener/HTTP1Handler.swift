@@ -20,8 +20,10 @@ final class HTTP1Handler: ChannelInboundHandler {
         case receivingHead
         /// The head is here, the end is not. To `inWork`, `idle` (refused with 429), `closing`, `lingering`.
         case receivingBody
-        /// The service has the request. To `idle`, `flushing`, `closing`.
+        /// The service has the request. To `idle`, `flushing`, `closing`, `abandoned`.
         case inWork
+        /// The client has gone while the service has its request. To `closing`.
+        case abandoned
         /// The client has not read the last answer. To `idle`, `closing`.
         case flushing
         /// The last answer is on its way, the connection closes when it is written. Final.
@@ -31,18 +33,23 @@ final class HTTP1Handler: ChannelInboundHandler {
     }
 
     let environment: ConnectionEnvironment
-    let peer: String
+    let client: ClientConnection
     var context: ChannelHandlerContext?
     var phase = Phase.idle
     var deadline: UInt64
     var answers = AnswerBuffer()
     var closesAfterAnswer = false
+    /// It was asked to end, for a reason that the client does not know.
+    var isDraining = false
+    /// What has been read since a refusal, and dropped.
+    var readsAfterRefusal = 0
     var lastWrite: UInt64 = 0
 
     private var assembler: RequestAssembler
     private var intake: HTTP1Intake
     private var headStartedAt: UInt64?
     private var reservedBytes = 0
+    private var chargedBytes = 0
     private var isHead = false
     private var isHTTP10KeepAlive = false
     /// Distinguishes the answer to the request in work from a second answer to an earlier one.
@@ -53,9 +60,9 @@ final class HTTP1Handler: ChannelInboundHandler {
     private var isInReadCycle = false
     private var sawPart = false
 
-    init(environment: ConnectionEnvironment, peer: String) {
+    init(environment: ConnectionEnvironment, client: ClientConnection) {
         self.environment = environment
-        self.peer = peer
+        self.client = client
         self.assembler = RequestAssembler(limits: environment.assemblerLimits)
         self.intake = HTTP1Intake(
             requestLimit: environment.limits.pipelinedRequests, byteLimit: environment.limits.bodyBytes)
@@ -66,7 +73,7 @@ final class HTTP1Handler: ChannelInboundHandler {
     private var isAccepting: Bool {
         switch phase {
         case .idle, .receivingHead, .receivingBody: true
-        case .inWork, .flushing, .closing, .lingering: false
+        case .inWork, .abandoned, .flushing, .closing, .lingering: false
         }
     }
 
@@ -74,7 +81,8 @@ final class HTTP1Handler: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        closesAfterAnswer = environment.table.isDraining
+        isDraining = environment.table.isDraining
+        closesAfterAnswer = isDraining
         environment.table.add(self)
         if context.channel.isActive { context.read() }
     }
@@ -85,7 +93,13 @@ final class HTTP1Handler: ChannelInboundHandler {
         intake.removeAll()
         assembler.abandon()
         answers.wipeIfWritten()
-        if phase != .inWork { releaseBody() }
+        if phase == .inWork {
+            // Nobody waits for the answer. The service may still hold the body.
+            phase = .abandoned
+            environment.admission.leave()
+        } else {
+            releaseBody()
+        }
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -138,7 +152,7 @@ final class HTTP1Handler: ChannelInboundHandler {
             return
         default:
             environment.logger.debug(
-                "connection ended by an error", metadata: ["peer": "\(peer)", "error": "\(error)"])
+                "connection ended by an error", metadata: ["peer": "\(client.peer)", "error": "\(error)"])
             context.close(promise: nil)
         }
     }
@@ -152,7 +166,7 @@ final class HTTP1Handler: ChannelInboundHandler {
     }
 
     private func take(_ item: HTTP1Intake.Item) {
-        if phase == .closing || phase == .lingering {
+        if phase == .closing || phase == .lingering || phase == .abandoned {
             if case .part(.body(let piece)) = item { piece.overwriteConsumedBytes() }
             return
         }
@@ -174,13 +188,15 @@ final class HTTP1Handler: ChannelInboundHandler {
             refuse(.tooMuchBuffered)
         case .idle where closesAfterAnswer:
             closeWhenFlushed()
-        case .idle, .receivingHead, .receivingBody, .lingering:
+        case .idle, .receivingHead, .receivingBody:
             context.read()
+        case .lingering:
+            readAfterRefusal(context)
         case .inWork where intake.isEmpty:
             // A read asked for now, before the channel's own read cycle ends, keeps the socket registered: two system
             // calls less for each request. What comes meanwhile is a pipelined request, and waits within the limits.
             context.read()
-        case .inWork, .flushing, .closing:
+        case .inWork, .abandoned, .flushing, .closing:
             break
         }
     }
@@ -221,15 +237,22 @@ final class HTTP1Handler: ChannelInboundHandler {
         guard phase == .receivingBody else { return }
         guard environment.admission.reserve(bodyBytes: piece.readableBytes) else { throw .tooMuchBuffered }
         reservedBytes += piece.readableBytes
+        if !client.isAuthenticated { try charge(piece) }
         try piece.withUnsafeReadableBytesTyped { bytes throws(Refusal) in try assembler.append(bytes) }
+    }
+
+    /// The assembler takes up to twice the bytes that have come.
+    private func charge(_ piece: ByteBuffer) throws(Refusal) {
+        guard client.charge(bytes: 2 * piece.readableBytes) else { throw .tooMuchBuffered }
+        chargedBytes += 2 * piece.readableBytes
     }
 
     private func handOn() throws(Refusal) {
         guard phase == .receivingBody else { return }
-        let request = try assembler.finish(peer: peer)
+        let request = try assembler.finish(peer: client.peer, caller: client.presence)
         guard environment.admission.enter(), let context else {
             // The request was read whole, so the connection can go on.
-            environment.admission.count(.tooManyInFlight)
+            environment.admission.count(.tooManyInFlight, of: client)
             releaseBody()
             answer(Refusal.tooManyInFlight.response)
             return
@@ -238,6 +261,19 @@ final class HTTP1Handler: ChannelInboundHandler {
         deadline = .max
         sequence &+= 1
         let expected = sequence
+        let connection = NIOLoopBound(self, eventLoop: context.eventLoop)
+        if environment.table.isLate(now: request.receivedAt) {
+            // The loop stood still. Whoever has gone in the meantime is known to have gone once this turn is over.
+            context.eventLoop.execute { connection.value.serve(request, as: expected) }
+        } else {
+            serve(request, as: expected)
+        }
+    }
+
+    private func serve(_ request: ProxyRequest, as expected: UInt64) {
+        guard phase == .inWork, sequence == expected, let context, context.channel.isActive else {
+            return forget(expected)
+        }
         let connection = NIOLoopBound(self, eventLoop: context.eventLoop)
         environment.service.handle(request) { response in
             if connection.eventLoop.inEventLoop {
@@ -248,22 +284,34 @@ final class HTTP1Handler: ChannelInboundHandler {
         }
     }
 
+    /// Gives up a request that was not handed on, because its client has gone.
+    private func forget(_ forgotten: UInt64) {
+        guard sequence == forgotten else { return }
+        if phase == .inWork { environment.admission.leave() }
+        releaseBody()
+        phase = .closing
+    }
+
     private func deliver(_ response: ProxyResponse, to expected: UInt64) {
-        guard phase == .inWork, sequence == expected else { return }
-        environment.admission.leave()
+        guard phase == .inWork || phase == .abandoned, sequence == expected else { return }
         releaseBody()
         // The client may be gone; then the answer has nowhere to go.
-        guard context != nil else {
+        guard phase == .inWork, context != nil else {
             phase = .closing
             return
         }
+        environment.admission.leave()
         answer(response)
+        client.answered(response, now: lastWrite)
         pump()
     }
 
     private func releaseBody() {
         environment.admission.release(bodyBytes: reservedBytes)
         reservedBytes = 0
+        guard chargedBytes > 0 else { return }
+        client.release(bytes: chargedBytes)
+        chargedBytes = 0
     }
 
     // MARK: Answers
@@ -274,7 +322,7 @@ final class HTTP1Handler: ChannelInboundHandler {
         let buffer = answers.encode(
             response, connection: field, withBody: !isHead, date: environment.table.date)
         lastWrite = monotonicNanoseconds()
-        if closesAfterAnswer && environment.table.isDraining {
+        if closesAfterAnswer && isDraining {
             // The client did not ask for the end, and may be sending its next request now.
             linger(after: buffer, context: context)
             return
@@ -312,8 +360,9 @@ final class HTTP1Handler: ChannelInboundHandler {
     /// begin is not known.
     func refuse(_ refusal: Refusal) {
         guard let context, isAccepting else { return }
-        environment.admission.count(refusal)
-        environment.logger.debug("request refused", metadata: ["peer": "\(peer)", "cause": "\(refusal.rawValue)"])
+        environment.admission.count(refusal, of: client)
+        environment.logger.debug(
+            "request refused", metadata: ["peer": "\(client.peer)", "cause": "\(refusal.rawValue)"])
         assembler.abandon()
         releaseBody()
         intake.removeAll()

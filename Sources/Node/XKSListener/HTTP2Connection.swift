@@ -3,22 +3,34 @@ import Logging
 import NIOCore
 import NIOHPACK
 import NIOHTTP2
+import XKSProtocol
 
 /// The tail of an HTTP/2 connection's pipeline: idle time, draining, errors.
 final class HTTP2ConnectionHandler: ChannelInboundHandler {
     typealias InboundIn = Any
 
-    let peer: String
+    /// Streams that a client may have open before one of its requests was authenticated.
+    static let streamsBeforeAuthentication = 8
+
+    let client: ClientConnection
     private let environment: ConnectionEnvironment
     private var context: ChannelHandlerContext?
     private var openStreams = 0
+    /// Until the client is told of more.
+    private var hasFewStreams = true
     private var deadline: UInt64 = .max
     private var isQuiescing = false
 
-    init(environment: ConnectionEnvironment, peer: String) {
+    private let watch: HTTP2FrameWatch
+
+    init(environment: ConnectionEnvironment, client: ClientConnection, watch: HTTP2FrameWatch) {
         self.environment = environment
-        self.peer = peer
+        self.client = client
+        self.watch = watch
     }
+
+    /// False also once the end of the connection has been read and not been told to everybody.
+    var isConnected: Bool { context?.channel.isActive ?? false }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -36,13 +48,39 @@ final class HTTP2ConnectionHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        environment.logger.debug("connection ended by an error", metadata: ["peer": "\(peer)", "error": "\(error)"])
-        context.close(promise: nil)
+        guard error is any NIOHTTP2Error, !watch.hasSentGoAway,
+            !(error is NIOHTTP2Errors.UnableToSerializeFrame)
+        else {
+            environment.logger.debug(
+                "connection ended by an error", metadata: ["peer": "\(client.peer)", "error": "\(error)"])
+            context.close(promise: nil)
+            return
+        }
+        // NIOHTTP2 has reset the stream; the others go on. Too many of these end the connection (`streamErrorRateLimit`).
+        environment.admission.count(.malformed, of: client)
+        environment.logger.debug("stream reset", metadata: ["peer": "\(client.peer)", "error": "\(error)"])
     }
 
-    func streamOpened() {
+    /// False where it is one too many for a client that has not authenticated. Pair with `streamClosed` in any case.
+    func streamOpened() -> Bool {
         openStreams += 1
         if !isQuiescing { deadline = .max }
+        return client.isAuthenticated || openStreams <= Self.streamsBeforeAuthentication
+    }
+
+    func answered(_ response: ProxyResponse, now: UInt64) {
+        client.answered(response, now: now)
+        if hasFewStreams && client.isAuthenticated { allowMoreStreams() }
+    }
+
+    private func allowMoreStreams() {
+        hasFewStreams = false
+        let streams = environment.limits.streams
+        guard let context, streams > Self.streamsBeforeAuthentication else { return }
+        let settings = HTTP2Frame.FramePayload.settings(
+            .settings([HTTP2Setting(parameter: .maxConcurrentStreams, value: streams)]))
+        context.writeAndFlush(
+            NIOAny(HTTP2Frame(streamID: .rootStream, payload: settings)), promise: nil)
     }
 
     func streamClosed() {
@@ -61,6 +99,8 @@ final class HTTP2ConnectionHandler: ChannelInboundHandler {
 }
 
 extension HTTP2ConnectionHandler: Supervised {
+    var generation: Int { client.generation }
+
     func check(now: UInt64) {
         guard now >= deadline else { return }
         if isQuiescing {
@@ -82,6 +122,8 @@ extension HTTP2ConnectionHandler: Supervised {
     func abort() {
         context?.close(promise: nil)
     }
+
+    func cut() { client.cut() }
 }
 
 extension ConnectionEnvironment {
@@ -89,15 +131,18 @@ extension ConnectionEnvironment {
     ///
     /// NIOHTTP2's own protections stay on with their defaults: floods of resets (CVE-2023-44487), of stream errors,
     /// of control frames, of CONTINUATION frames and of empty DATA frames end the connection.
-    func addHTTP2Handlers(to channel: any Channel, peer: String) throws {
+    func addHTTP2Handlers(to channel: any Channel, client: ClientConnection) throws {
         var connection = NIOHTTP2Handler.ConnectionConfiguration()
         connection.initialSettings = [
-            HTTP2Setting(parameter: .maxConcurrentStreams, value: limits.streams),
+            HTTP2Setting(
+                parameter: .maxConcurrentStreams,
+                value: min(limits.streams, HTTP2ConnectionHandler.streamsBeforeAuthentication)),
             HTTP2Setting(parameter: .maxHeaderListSize, value: limits.headerBytes),
             HTTP2Setting(parameter: .initialWindowSize, value: 65_535),
         ]
         connection.maximumBufferedControlFrames = 1_000
-        let tail = HTTP2ConnectionHandler(environment: self, peer: peer)
+        let watch = HTTP2FrameWatch(environment: self, client: client)
+        let tail = HTTP2ConnectionHandler(environment: self, client: client, watch: watch)
         let management = NIOHTTP2ServerConnectionManagementHandler(
             eventLoop: channel.eventLoop,
             configuration: .init(maxIdleTime: nil, maxAge: nil, maxGraceTime: nil, keepalive: nil))
@@ -112,6 +157,6 @@ extension ConnectionEnvironment {
                     HTTP2StreamHandler(environment: environment, connection: tail))
             }
         }
-        try channel.pipeline.syncOperations.addHandlers([multiplexing, management, tail])
+        try channel.pipeline.syncOperations.addHandlers([watch, multiplexing, management, tail])
     }
 }

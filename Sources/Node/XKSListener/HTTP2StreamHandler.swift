@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 import Logging
 import NIOCore
 import NIOHPACK
@@ -18,20 +19,34 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
         case waiting
         /// The header is here, the end is not. To `inWork`, `answering`.
         case receivingBody
-        /// The service has the request. To `answering`.
+        /// The service has the request. To `answering`, `abandoned`.
         case inWork
+        /// The client has gone, or has reset the stream, while the service has its request. Final.
+        case abandoned
+        /// No room for one more stream of a client that has not authenticated. Final.
+        case refused
         /// The answer is on its way; what still comes is dropped. Final.
         case answering
     }
 
     private let environment: ConnectionEnvironment
     private let connection: HTTP2ConnectionHandler
+    /// A client may give up one stream alone.
+    private let presence = CallerPresence()
     private var context: ChannelHandlerContext?
     private var phase = Phase.waiting
     private var deadline: UInt64
     private var assembler: RequestAssembler
     private var reservedBytes = 0
+    private var chargedBytes = 0
+    /// Read since the answer, and dropped.
+    private var droppedBytes = 0
     private var isHead = false
+
+    /// Bytes of body that a client may send after it was refused; then the stream is reset before its time.
+    private static let droppedBytes = 1 << 20
+
+    private var client: ClientConnection { connection.client }
 
     init(environment: ConnectionEnvironment, connection: HTTP2ConnectionHandler) {
         self.environment = environment
@@ -44,19 +59,27 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        connection.streamOpened()
+        if !connection.streamOpened() || !charge(bytes: MemoryPlan.streamBytes) { phase = .refused }
         environment.table.add(self)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        presence.leave()
         connection.streamClosed()
         environment.table.remove(self)
         assembler.abandon()
-        if phase != .inWork { releaseBody() }
+        if phase == .inWork {
+            // Nobody waits for the answer. The service may still hold the body.
+            phase = .abandoned
+            environment.admission.leave()
+        } else {
+            releaseBody()
+        }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard phase != .refused else { return refuseStream(context) }
         do throws(Refusal) {
             switch unwrapInboundIn(data) {
             case .headers(let frame): try take(frame)
@@ -70,7 +93,7 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         environment.logger.debug(
-            "stream ended by an error", metadata: ["peer": "\(connection.peer)", "error": "\(error)"])
+            "stream ended by an error", metadata: ["peer": "\(client.peer)", "error": "\(error)"])
         context.close(promise: nil)
     }
 
@@ -86,6 +109,10 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
         let now = monotonicNanoseconds()
         phase = .receivingBody
         deadline = ListenerTimeouts.deadline(environment.timeouts.body, after: now)
+        if !client.isAuthenticated {
+            let bytes = block.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count }
+            guard charge(bytes: bytes) else { throw .tooMuchBuffered }
+        }
         let head = try RequestHead(block)
         isHead = head.method == "HEAD"
         let beginning = try assembler.begin(head, receivedAt: now)
@@ -98,19 +125,36 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
     private func take(_ frame: HTTP2Frame.FramePayload.Data) throws(Refusal) {
         guard case .byteBuffer(let piece) = frame.data else { throw .malformed }
         defer { piece.overwriteConsumedBytes() }
-        guard phase == .receivingBody else { return }
+        guard phase == .receivingBody else { return drop(piece.readableBytes) }
         guard environment.admission.reserve(bodyBytes: piece.readableBytes) else { throw .tooMuchBuffered }
         reservedBytes += piece.readableBytes
+        // The assembler takes up to twice the bytes that have come.
+        guard charge(bytes: 2 * piece.readableBytes) else { throw .tooMuchBuffered }
         try piece.withUnsafeReadableBytesTyped { bytes throws(Refusal) in try assembler.append(bytes) }
         if frame.endStream { try handOn() }
     }
 
     private func handOn() throws(Refusal) {
         guard phase == .receivingBody else { return }
-        let request = try assembler.finish(peer: connection.peer)
+        let request = try assembler.finish(peer: client.peer, caller: presence)
         guard environment.admission.enter(), let context else { throw .tooManyInFlight }
         phase = .inWork
         deadline = .max
+        let stream = NIOLoopBound(self, eventLoop: context.eventLoop)
+        if environment.table.isLate(now: request.receivedAt) {
+            // The loop stood still. Whoever has gone in the meantime is known to have gone once this turn is over.
+            context.eventLoop.execute { stream.value.serve(request) }
+        } else {
+            serve(request)
+        }
+    }
+
+    private func serve(_ request: ProxyRequest) {
+        guard phase == .inWork, let context, connection.isConnected else {
+            if phase == .inWork { environment.admission.leave() }
+            phase = .answering
+            return releaseBody()
+        }
         let stream = NIOLoopBound(self, eventLoop: context.eventLoop)
         environment.service.handle(request) { response in
             if stream.eventLoop.inEventLoop {
@@ -122,32 +166,67 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
     }
 
     private func deliver(_ response: ProxyResponse) {
-        guard phase == .inWork else { return }
+        guard phase == .inWork else {
+            if phase == .abandoned { releaseBody() }
+            return
+        }
         environment.admission.leave()
         releaseBody()
-        answer(response, lingering: false)
+        let now = monotonicNanoseconds()
+        answer(response, lingering: false, now: now)
+        connection.answered(response, now: now)
     }
 
     private func releaseBody() {
         environment.admission.release(bodyBytes: reservedBytes)
         reservedBytes = 0
+        guard chargedBytes > 0 else { return }
+        client.release(bytes: chargedBytes)
+        chargedBytes = 0
+    }
+
+    /// Counts what a client that has not authenticated makes the node hold.
+    @inline(__always)
+    private func charge(bytes: Int) -> Bool {
+        if client.isAuthenticated { return true }
+        guard client.charge(bytes: bytes) else { return false }
+        chargedBytes += bytes
+        return true
+    }
+
+    private func drop(_ bytes: Int) {
+        droppedBytes += bytes
+        guard phase == .answering, droppedBytes > Self.droppedBytes, let context else { return }
+        // The answer is whole: the client may stop sending (RFC 9113 section 8.1).
+        reset(.noError, context)
+    }
+
+    private func refuseStream(_ context: ChannelHandlerContext) {
+        client.count(.streamsFull)
+        // The client may send this request again: it was not looked at (RFC 9113 section 8.7).
+        reset(.refusedStream, context)
+    }
+
+    private func reset(_ code: HTTP2ErrorCode, _ context: ChannelHandlerContext) {
+        context.writeAndFlush(wrapOutboundOut(.rstStream(code)), promise: nil)
+        context.close(promise: nil)
     }
 
     // MARK: The answer
 
     private func refuse(_ refusal: Refusal) {
         guard phase == .waiting || phase == .receivingBody else { return }
-        environment.admission.count(refusal)
+        environment.admission.count(refusal, of: client)
         assembler.abandon()
         releaseBody()
-        answer(refusal.response, lingering: true)
+        answer(refusal.response, lingering: true, now: monotonicNanoseconds())
     }
 
-    private func answer(_ response: ProxyResponse, lingering: Bool) {
+    private func answer(_ response: ProxyResponse, lingering: Bool, now: UInt64) {
         phase = .answering
         guard let context else { return }
         let time = lingering ? environment.timeouts.linger : environment.timeouts.write
-        deadline = ListenerTimeouts.deadline(time, after: monotonicNanoseconds())
+        deadline = ListenerTimeouts.deadline(time, after: now)
         let hasBody = !isHead && !response.body.isEmpty
         var fields: HPACKHeaders = [
             ":status": String((200...599).contains(response.status) ? response.status : 500),
@@ -170,16 +249,18 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
 }
 
 extension HTTP2StreamHandler: Supervised {
+    var generation: Int { client.generation }
+
     func check(now: UInt64) {
         guard now >= deadline else { return }
         switch phase {
         case .receivingBody:
             refuse(.bodyTooSlow)
-        case .waiting, .answering:
+        case .waiting, .refused, .answering:
             // Either the client does not read its answer, or it goes on sending after a refusal: reset the stream.
             environment.admission.countTimeout()
             abort()
-        case .inWork:
+        case .inWork, .abandoned:
             return
         }
     }
@@ -190,6 +271,8 @@ extension HTTP2StreamHandler: Supervised {
     func abort() {
         context?.close(promise: nil)
     }
+
+    func cut() { client.cut() }
 }
 
 extension RequestHead {

@@ -12,11 +12,25 @@ final class HandshakeLinger: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
+    /// Bytes that are dropped after a failure; then the connection is closed before its time.
+    private static let droppedBytes = 1 << 20
+
+    /// The handler of TLS behind this one.
+    let tls: any ChannelHandler
+    /// The first that the client has sent; they tell what it took this port for.
+    private(set) var firstBytes: [UInt8] = []
+
     private let patience: TimeAmount
+    private let client: ClientConnection
     private var isLingering = false
     private var isOver = false
+    private var dropped = 0
 
-    init(patience: TimeAmount) { self.patience = patience }
+    init(patience: TimeAmount, client: ClientConnection, tls: any ChannelHandler) {
+        self.patience = patience
+        self.client = client
+        self.tls = tls
+    }
 
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         guard mode == .all, !isOver, context.channel.isActive else {
@@ -39,7 +53,18 @@ final class HandshakeLinger: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if !isLingering { context.fireChannelRead(data) }
+        guard isLingering else {
+            if firstBytes.isEmpty {
+                firstBytes = Array(unwrapInboundIn(data).readableBytesView.prefix(16))
+                client.spoke()
+            }
+            context.fireChannelRead(data)
+            return
+        }
+        dropped += unwrapInboundIn(data).readableBytes
+        guard dropped > Self.droppedBytes else { return }
+        isOver = true
+        context.close(promise: nil)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 
 /// How the bytes between client and listener are protected.
 package enum ListenerTransport: Sendable {
@@ -29,6 +30,9 @@ package struct ListenerConfiguration: Sendable {
     package var limits = ListenerLimits()
     package var timeouts = ListenerTimeouts()
     package var tcp = ListenerTCPSettings()
+    /// Networks of load balancers. Connections from there begin with a header of the PROXY protocol, version 2, that says
+    /// whose they are; all others do not.
+    package var balancers: [Network] = []
 
     package init(addresses: [ListenAddress], transport: ListenerTransport) {
         self.addresses = addresses
@@ -49,28 +53,35 @@ package struct ListenerLimits: Sendable, Equatable {
     /// `buffered_body_bytes`: bodies of all requests held at a time, from the first byte to the answer. Default
     /// 128 MiB, 1 MiB … 16 GiB. Above: 429. This is what unauthenticated clients can make the node hold together.
     package var bufferedBodyBytes = 128 * 1024 * 1024
-    /// `connections`: open at a time. Default 4,096, 1 … 1,000,000. Above: closed at once. Each costs a descriptor
-    /// and 50 to 100 KiB with TLS.
+    /// `connections`: open at a time. Default 4,096, 1 … 1,000,000. Above: the oldest that has not authenticated is closed;
+    /// where all have, the newcomer. Each costs a descriptor and 50 to 100 KiB with TLS.
     package var connections = 4_096
-    /// `connections_per_address`: open at a time from one peer address. Default none, 1 … 1,000,000. KMS and load
-    /// balancers come from few addresses, so there is no limit unless it is asked for.
-    package var connectionsPerAddress: Int?
+    /// `unauthenticated_bytes`: what all connections that have not authenticated may make the node hold: each is counted
+    /// for `connectionBytes`, streams and bodies are added. Default 32 MiB, 1 MiB … 64 GiB. Above: the oldest of them is
+    /// closed.
+    package var unauthenticatedBytes = 32 * 1024 * 1024
+    /// Bytes that such a connection is counted for. Default 80 KiB.
+    package var connectionBytes = 80 * 1024
+    /// `unauthenticated_per_address`: such connections of one address at a time. Default none, 1 … 1,000,000. Above: the
+    /// oldest of them is closed.
+    package var unauthenticatedPerAddress: Int?
     /// `requests_in_flight`: handed on and not yet answered, over all connections. Default 1,024, 1 … 1,000,000.
     /// Above: 429. At 5 ms per request, 1,024 in flight are 200,000 requests per second.
     package var requestsInFlight = 1_024
     /// `pipelined_requests`: HTTP/1.1 requests that may wait on one connection behind the one in work. Default 128,
     /// 1 … 10,000. Above: those that wait are answered, then the connection is closed.
     package var pipelinedRequests = 128
-    /// `streams`: HTTP/2 streams open at a time on one connection. Default 100, 1 … 10,000.
-    package var streams = 100
+    /// `streams`: HTTP/2 streams open at a time on one connection. Default 32, 1 … 10,000. Eight at most before one of its
+    /// requests was authenticated.
+    package var streams = 32
 
     package init() {}
 }
 
 /// Times, in milliseconds. They are checked a few times a second, so they hold within a quarter of the shortest.
 package struct ListenerTimeouts: Sendable, Equatable {
-    /// `handshake_timeout`: TCP accept to the end of the TLS handshake. Default 5 s, 50 ms … 5 min.
-    package var handshake = 5_000
+    /// `handshake_timeout`: TCP accept to the end of the TLS handshake. Default 1 s, 50 ms … 5 min.
+    package var handshake = 1_000
     /// `header_timeout`: first byte of a request to the end of its header. Default 5 s, 50 ms … 5 min.
     /// Past it the connection is closed: there is no request to answer.
     package var header = 5_000

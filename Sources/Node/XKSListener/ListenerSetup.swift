@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 import Glibc
 import HostLimits
 import Logging
@@ -20,8 +21,8 @@ struct ListenerSetup: Sendable {
     let tables: [ObjectIdentifier: NIOLoopBound<ConnectionTable>]
 
     static func make(
-        configuration: ListenerConfiguration, handler: any ProxyRequestHandler, group: MultiThreadedEventLoopGroup,
-        logger: Logger
+        configuration: ListenerConfiguration, handler: any ProxyRequestHandler, refusals: RefusalCounter,
+        group: MultiThreadedEventLoopGroup, logger: Logger
     ) async throws(ListenerStartError) -> ListenerSetup {
         do {
             let tls: TLSContextHolder?
@@ -40,7 +41,7 @@ struct ListenerSetup: Sendable {
             }
             return ListenerSetup(
                 configuration: configuration, handler: handler, logger: logger,
-                admission: Admission(limits: configuration.limits), tls: tls, tables: tables)
+                admission: Admission(limits: configuration.limits, refusals: refusals), tls: tls, tables: tables)
         } catch {
             throw .tls(cause: "\(error)")
         }
@@ -79,22 +80,24 @@ struct ListenerSetup: Sendable {
 
     /// A throw closes the connection.
     private func initialize(_ channel: any Channel) throws {
+        guard let table = tables[ObjectIdentifier(channel.eventLoop)] else { throw ConnectionRefused() }
         let remote = channel.remoteAddress
-        let address = remote?.ipAddress ?? "unknown"
-        guard let table = tables[ObjectIdentifier(channel.eventLoop)], admission.opened(from: address) else {
-            throw ConnectionRefused()
-        }
-        let admission = admission
-        channel.closeFuture.whenComplete { _ in admission.closed(from: address) }
+        let address = NetworkAddress(remote)
+        let isBalanced = address.map { address in configuration.balancers.contains { $0.contains(address) } } ?? false
+        let tls = tls?.context
+        guard
+            let client = ClientConnection(
+                channel: channel, address: address, peer: remote?.hostAndPort ?? "unknown", isBalancer: isBalanced,
+                generation: tls?.generation ?? 0, admission: admission)
+        else { throw ConnectionRefused() }
         let environment = ConnectionEnvironment(
             service: handler, limits: configuration.limits, timeouts: configuration.timeouts, admission: admission,
             table: table.value, links: links, logger: logger)
-        let peer = remote?.hostAndPort ?? "unknown"
-        if let tls {
-            try environment.addTLSHandlers(to: channel, tls: tls.context, peer: peer)
-        } else {
-            try environment.addHTTP1Handlers(to: channel, peer: peer)
-        }
+        guard isBalanced else { return try environment.addProtocol(to: channel, tls: tls, client: client) }
+        try channel.pipeline.syncOperations.addHandler(
+            ProxyHeaderHandler(environment: environment, client: client) { channel in
+                try environment.addProtocol(to: channel, tls: tls, client: client)
+            })
     }
 }
 

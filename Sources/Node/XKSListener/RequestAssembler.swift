@@ -32,7 +32,8 @@ package struct RequestAssembler {
     private struct Pending {
         var head: RequestHead
         var facts: HeadFacts
-        var body: SecretBytes
+        /// nil before the first piece: a header alone costs no memory for a body that may never come.
+        var body: SecretBytes?
         var receivedAt: UInt64
     }
 
@@ -44,15 +45,13 @@ package struct RequestAssembler {
     }
 
     /// Bytes of body held for a request that is not finished.
-    package var bufferedBytes: Int { pending?.body.count ?? 0 }
+    package var bufferedBytes: Int { pending?.body?.count ?? 0 }
 
     /// Takes the head of a request, whose first byte came at `receivedAt` (CLOCK_MONOTONIC, nanoseconds).
     package mutating func begin(_ head: RequestHead, receivedAt: UInt64) throws(Refusal) -> Beginning {
         pending = nil
         let facts = try HeadFacts(head, limits: limits)
-        // A declared length is only a claim: memory is taken as bytes come, beyond what most requests need.
-        let body = SecretBytes(capacity: min(facts.contentLength ?? 4_096, 8_192))
-        pending = Pending(head: head, facts: facts, body: body, receivedAt: receivedAt)
+        pending = Pending(head: head, facts: facts, body: nil, receivedAt: receivedAt)
         let hasBody = facts.isChunked || facts.contentLength.map { $0 > 0 } ?? (head.version == .http2)
         return Beginning(
             sendContinue: facts.expectsContinue && hasBody,
@@ -62,21 +61,26 @@ package struct RequestAssembler {
     /// Takes a piece of the body.
     package mutating func append(_ bytes: UnsafeRawBufferPointer) throws(Refusal) {
         guard let pending else { throw .malformed }
-        guard bytes.count <= limits.bodyBytes - pending.body.count else {
+        guard bytes.count <= limits.bodyBytes - (pending.body?.count ?? 0) else {
             self.pending = nil
             throw .bodyTooLarge
         }
-        pending.body.append(copying: bytes)
+        if let body = pending.body { return body.append(copying: bytes) }
+        // A declared length is only a claim: memory is taken as bytes come. Most bodies come in one piece or in two.
+        let body = SecretBytes(capacity: min(pending.facts.contentLength ?? bytes.count, 2 * bytes.count))
+        body.append(copying: bytes)
+        self.pending?.body = body
     }
 
     /// Takes the end of the request and gives it out.
-    package mutating func finish(peer: String) throws(Refusal) -> ProxyRequest {
+    package mutating func finish(peer: String, caller: CallerPresence? = nil) throws(Refusal) -> ProxyRequest {
         guard let whole = pending else { throw .malformed }
         pending = nil
-        if let declared = whole.facts.contentLength, declared != whole.body.count { throw .malformed }
+        let body = whole.body ?? SecretBytes()
+        if let declared = whole.facts.contentLength, declared != body.count { throw .malformed }
         return ProxyRequest(
-            method: whole.head.method, target: whole.head.target, headers: whole.head.headers, body: whole.body,
-            receivedAt: whole.receivedAt, peer: peer)
+            method: whole.head.method, target: whole.head.target, headers: whole.head.headers, body: body,
+            receivedAt: whole.receivedAt, peer: peer, caller: caller)
     }
 
     /// Forgets a request that will not be finished; its body is overwritten.

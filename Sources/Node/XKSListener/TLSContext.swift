@@ -5,18 +5,28 @@ import Synchronization
 /// What a connection needs for its handshake.
 struct TLSContext: Sendable {
     let context: NIOSSLContext
-    /// The name that the client's certificate must bear; nil when any name, or no certificate, will do.
+    /// The names of which the client's certificate must bear one; empty when any name, or no certificate, will do.
     let clientNames: [String]
+    /// Counts the changes of whom to let in.
+    let generation: Int
+    private let clientAuthorities: [NIOSSLCertificate]
 
-    init(_ material: TLSMaterial) throws {
+    init(_ material: TLSMaterial, after old: TLSContext? = nil) throws {
         context = try NIOSSLContext(configuration: material.serverConfiguration)
         clientNames = material.clientNames
+        clientAuthorities = material.clientAuthorities
+        let isSame = old.map {
+            Set($0.clientNames) == Set(material.clientNames)
+                && Set($0.clientAuthorities) == Set(material.clientAuthorities)
+        }
+        generation = (old?.generation ?? 0) + (isSame == false ? 1 : 0)
     }
 }
 
 /// Holds the TLS context for new connections, so that certificates can change while connections go on.
 ///
-/// A connection keeps the context of its handshake. Session tickets of the old context are not valid in the new one,
+/// A connection keeps the context of its handshake; one that was let in by other authorities or names than those of today
+/// is ended. Session tickets of the old context are not valid in the new one,
 /// so a client that was trusted under the old CA has to prove itself again.
 final class TLSContextHolder: Sendable {
     private let current: Mutex<TLSContext>
@@ -27,8 +37,12 @@ final class TLSContextHolder: Sendable {
 
     var context: TLSContext { current.withLock { $0 } }
 
-    func replace(with context: TLSContext) {
-        current.withLock { $0 = context }
+    /// The new generation where whom to let in has changed.
+    func replace(by material: TLSMaterial) throws -> Int? {
+        let old = context
+        let new = try TLSContext(material, after: old)
+        current.withLock { $0 = new }
+        return new.generation > old.generation ? new.generation : nil
     }
 }
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -39,6 +41,8 @@ package final class XKSListener: Sendable {
     private let linkTally: LinkTally
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
+    /// For clients that have to go.
+    private let patience: TimeAmount
 
     private init(
         servers: [any Channel], setup: ListenerSetup, group: MultiThreadedEventLoopGroup, logger: Logger
@@ -53,6 +57,7 @@ package final class XKSListener: Sendable {
         self.linkTally = setup.links
         self.group = group
         self.logger = logger
+        patience = .milliseconds(Int64(setup.configuration.timeouts.linger))
     }
 
     /// What has happened so far.
@@ -60,10 +65,15 @@ package final class XKSListener: Sendable {
 
     /// How many connections live, by what their handshakes have agreed on.
     package var links: [HandshakeFacts: Int] { linkTally.connections }
+    /// Who holds connections, and how much.
+    package var budget: ConnectionBudget { admission.budget }
 
     /// Listens on all addresses, or on none: when one fails, those before it are closed again.
+    ///
+    /// - Parameter refusals: counts whom this listener turns away.
     package static func start(
-        configuration: ListenerConfiguration, handler: any ProxyRequestHandler, group: MultiThreadedEventLoopGroup,
+        configuration: ListenerConfiguration, handler: any ProxyRequestHandler,
+        refusals: RefusalCounter = RefusalCounter { Int64(time(nil)) }, group: MultiThreadedEventLoopGroup,
         logger: Logger
     ) async throws(ListenerStartError) -> XKSListener {
         do throws(ListenerConfigurationError) {
@@ -72,7 +82,7 @@ package final class XKSListener: Sendable {
             throw .configuration(error)
         }
         let setup = try await ListenerSetup.make(
-            configuration: configuration, handler: handler, group: group, logger: logger)
+            configuration: configuration, handler: handler, refusals: refusals, group: group, logger: logger)
         let bootstrap = setup.bootstrap(group: group)
         var servers: [any Channel] = []
         for address in configuration.addresses {
@@ -96,16 +106,34 @@ package final class XKSListener: Sendable {
         return listener
     }
 
-    /// Uses other certificates for new connections. Has no effect, and returns false, on a listener without TLS.
+    /// What has come of other certificates.
+    package enum TLSReplacement: Sendable, Equatable {
+        /// The listener has no TLS.
+        case none
+        /// New connections use them.
+        case replaced
+        /// Others are let in than before, so that many connections of earlier clients are ended.
+        case replacedForClients(ending: Int)
+    }
+
+    /// Uses other certificates for new connections. Where whom to let in has changed, the connections of earlier clients
+    /// are ended as in `shutdown`, and cut off after the linger time.
     @discardableResult
-    package func replaceTLS(_ material: TLSMaterial) throws(ListenerStartError) -> Bool {
-        guard let tls else { return false }
+    package func replaceTLS(_ material: TLSMaterial) throws(ListenerStartError) -> TLSReplacement {
+        guard let tls else { return .none }
+        let generation: Int?
         do {
-            tls.replace(with: try TLSContext(material))
+            generation = try tls.replace(by: material)
         } catch {
             throw .tls(cause: "\(error)")
         }
-        return true
+        guard let generation else { return .replaced }
+        let ended = admission.statistics.connections
+        let patience = patience
+        for table in tables {
+            table.eventLoop.execute { table.value.retire(before: generation, patience: patience) }
+        }
+        return .replacedForClients(ending: ended)
     }
 
     /// Stops accepting, lets requests in flight finish, has clients go elsewhere (`Connection: close`, GOAWAY),

@@ -46,6 +46,11 @@ package final class XKSService: ProxyRequestHandler {
     package var requestsInFlight: Int { inFlight.load(ordering: .relaxed) }
 
     package func handle(_ request: ProxyRequest, reply: @escaping @Sendable (ProxyResponse) -> Void) {
+        if let caller = request.caller, caller.isGone {
+            // Nobody waits for it, and nobody has proven who asked: no HSM is asked, and no line of log is written.
+            let error = XKSError(.dependencyTimeout, "the caller has closed the connection")
+            return reply(.failure(error))
+        }
         let setup = setup.withLock { $0 }
         handle(
             Exchange(
@@ -117,6 +122,7 @@ package final class XKSService: ProxyRequestHandler {
         do throws(AuthenticationFailure) {
             exchange.trace.accessKeyID = try store.verifier.verify(exchange.request, now: clocks.wall()).accessKeyID
             exchange.setup.uses[exchange.position].last.store(exchange.request.receivedAt, ordering: .relaxed)
+            exchange.isAuthenticated = true
         } catch {
             exchange.trace.reason = error.description
             throw XKSError(.authenticationFailed, error.clientMessage)
@@ -133,6 +139,8 @@ package final class XKSService: ProxyRequestHandler {
         inFlight.subtract(1, ordering: .relaxed)
         if exchange.trace.reason == nil { exchange.trace.reason = error?.message }
         if error != nil, let more = exchange.notElsewhere { exchange.trace.reason? += "; \(more)" }
+        var response = response
+        response.isAuthenticated = exchange.isAuthenticated
         exchange.reply(response)
         let now = clocks.monotonic()
         let received = exchange.request.receivedAt
@@ -163,6 +171,7 @@ final class Exchange: @unchecked Sendable {
     /// Of the key that is meant; empty until it is known.
     var label: KeyLabel = ""
     var trace = RequestTrace()
+    var isAuthenticated = false
     /// Of the key store among those of the configuration.
     var position = 0
     /// It has not been passed on in vain.

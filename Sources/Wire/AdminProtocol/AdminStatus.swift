@@ -52,13 +52,13 @@ package struct AdminStatus: Sendable, Equatable {
 extension AdminStatus: Codable {
     private enum CodingKeys: String, CodingKey {
         case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements, overload, links,
-            refusals, log, descriptors
+            refusals, log, descriptors, limits
         case transitions, running, asOfUnixSeconds, verdict
     }
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        let status = NodeStatus(
+        var status = NodeStatus(
             node: try container.decode(String.self, forKey: .node),
             version: try container.decode(String.self, forKey: .version),
             draining: try container.decode(Bool.self, forKey: .draining),
@@ -73,6 +73,7 @@ extension AdminStatus: Codable {
             refusals: try container.decodeIfPresent([RefusalStatus].self, forKey: .refusals),
             log: try container.decodeIfPresent(LogStatus.self, forKey: .log),
             descriptors: try container.decodeIfPresent(DescriptorStatus.self, forKey: .descriptors))
+        status.limits = try container.decodeIfPresent(LimitsStatus.self, forKey: .limits)
         self.init(
             status: status, transitions: try container.decode([HSMTransition].self, forKey: .transitions),
             running: try container.decode(Bool.self, forKey: .running),
@@ -95,6 +96,7 @@ extension AdminStatus: Codable {
         try container.encodeIfPresent(status.refusals, forKey: .refusals)
         try container.encodeIfPresent(status.log, forKey: .log)
         try container.encodeIfPresent(status.descriptors, forKey: .descriptors)
+        try container.encodeIfPresent(status.limits, forKey: .limits)
         try container.encode(transitions, forKey: .transitions)
         try container.encode(running, forKey: .running)
         try container.encode(asOfUnixSeconds, forKey: .asOfUnixSeconds)

@@ -40,6 +40,8 @@ package struct NodeStatus: Sendable, Equatable {
     package var log: LogStatus?
     /// `nil` of a node that does not say.
     package var descriptors: DescriptorStatus?
+    /// Who holds connections; `nil` of a node that does not run, or is older than this.
+    package var limits: LimitsStatus?
 
     package init(
         node: String, version: String, draining: Bool, hsms: [HSMStatus], store: StoreStatus = .ok,

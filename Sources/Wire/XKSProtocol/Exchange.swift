@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import SecureMemory
+import Synchronization
 
 /// One header field as it came in; the name keeps its case, the value its inner white space.
 package struct HeaderField: Sendable, Equatable {
@@ -10,6 +11,19 @@ package struct HeaderField: Sendable, Equatable {
         self.name = name
         self.value = value
     }
+}
+
+/// Whether somebody still waits for the answers on one connection. Shared by the listener, which learns of the end, and
+/// by whoever works on its requests.
+package final class CallerPresence: Sendable {
+    private let hasLeft = Atomic(false)
+
+    package init() {}
+
+    /// The connection is closed: an answer would reach nobody.
+    package var isGone: Bool { hasLeft.load(ordering: .relaxed) }
+
+    package func leave() { hasLeft.store(true, ordering: .relaxed) }
 }
 
 /// One whole request, as the listener hands it on: bounded in size, nothing in it believed yet.
@@ -26,9 +40,12 @@ package struct ProxyRequest: Sendable {
     package var receivedAt: UInt64
     /// Address and port of the peer, for the log.
     package var peer: String
+    /// nil where it is not known.
+    package var caller: CallerPresence?
 
     package init(
-        method: String, target: String, headers: [HeaderField], body: SecretBytes, receivedAt: UInt64, peer: String
+        method: String, target: String, headers: [HeaderField], body: SecretBytes, receivedAt: UInt64, peer: String,
+        caller: CallerPresence? = nil
     ) {
         self.method = method
         self.target = target
@@ -36,6 +53,7 @@ package struct ProxyRequest: Sendable {
         self.body = body
         self.receivedAt = receivedAt
         self.peer = peer
+        self.caller = caller
     }
 }
 
@@ -45,10 +63,13 @@ package struct ProxyResponse: Sendable {
     package var status: Int
     /// The JSON text. May hold plaintext: it is overwritten when the last holder lets go of it.
     package var body: SecretBytes
+    /// Whether the request was signed by one of the key store's credentials, whatever then came of it.
+    package var isAuthenticated: Bool
 
-    package init(status: Int, body: SecretBytes) {
+    package init(status: Int, body: SecretBytes, isAuthenticated: Bool = false) {
         self.status = status
         self.body = body
+        self.isAuthenticated = isAuthenticated
     }
 }
 

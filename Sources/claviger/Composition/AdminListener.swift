@@ -2,6 +2,7 @@
 import AdminProtocol
 import ConnectionLimits
 import ControlPlane
+import HTTPServing
 import Logging
 import Synchronization
 
@@ -38,6 +39,9 @@ final class AdminListener: Sendable {
         self.refusals = refusals
         self.logger = logger
     }
+
+    /// nil while another node serves the socket.
+    var openConnections: OpenConnections? { state.withLock { $0.server }?.openConnections }
 
     func start() {
         state.withLock { state in

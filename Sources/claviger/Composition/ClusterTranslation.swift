@@ -5,12 +5,15 @@ import NodeConfig
 // From `[cluster]` to the settings of the room Cluster.
 
 extension ClusterSettings {
-    init(_ node: NodeIdentitySettings, _ table: ClusterTableSettings, xks: XKSSettings, connections: Int) {
+    init(
+        _ node: NodeIdentitySettings, _ table: ClusterTableSettings, xks: XKSSettings, connections: Int,
+        unknownConnections: Int
+    ) {
         self.init(
             node: node.id, site: node.site, listenHost: table.listen.host, listenPort: table.listen.port,
             advertise: table.advertise.description, seeds: table.seeds.map(\.description),
             tls: ClusterTLSFiles(table), maxForwardBytes: xks.maxBodyBytes,
-            isForwarding: table.forwarding, connections: connections)
+            isForwarding: table.forwarding, connections: connections, unknownConnections: unknownConnections)
     }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 import Glibc
 import HSMPool
 import HostLimits
@@ -20,6 +21,8 @@ struct NodePlan: Sendable {
     let listener: ListenerConfiguration
     /// What the listeners may open beside one another.
     let descriptors: DescriptorPlan
+    /// What those who have not authenticated may make the listeners hold.
+    let memory: MemoryPlan
 
     var settings: NodeSettings { configuration.settings }
 
@@ -36,17 +39,21 @@ struct NodePlan: Sendable {
         self.pool = pool
         let listener = translation.listener(&diagnostics)
         let descriptors = translation.descriptors(&diagnostics)
+        let memory = descriptors.flatMap { translation.memory(for: $0, &diagnostics) }
         translation.checkStateDirectory(&diagnostics)
         translation.warnOfRoot(&diagnostics)
         translation.checkCluster(&diagnostics)
         for warning in diagnostics.warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
         if let error = diagnostics.error { throw error }
-        guard var listener, let descriptors else {
+        guard var listener, let descriptors, let memory else {
             throw ConfigurationProblems(file: configuration.file, problems: [])
         }
         listener.limits.connections = descriptors.xks
+        listener.limits.unauthenticatedBytes = memory.xks.bytes
+        listener.limits.connectionBytes = memory.xks.connectionBytes
         self.configuration = configuration
         self.descriptors = descriptors
+        self.memory = memory
         self.listener = listener
     }
 }
@@ -90,6 +97,29 @@ extension Translation {
             return plan
         } catch {
             diagnostics.report("xks.max_connections", error.description, fix: "raise the limit, or lower hsm.sessions")
+            return nil
+        }
+    }
+}
+
+extension Translation {
+    /// How the memory for all that is not authenticated is divided; nil, and reported, where it is too little.
+    func memory(for descriptors: DescriptorPlan, _ diagnostics: inout Diagnostics) -> MemoryPlan? {
+        let settings = diagnostics.settings
+        do throws(MemoryPlan.Shortage) {
+            return try MemoryPlan(
+                MemoryPlan.Demand(
+                    unauthenticatedBytes: settings.node.maxUnauthenticatedBytes,
+                    controlConnections: descriptors.control, adminConnections: descriptors.admin,
+                    unknownPeers: descriptors.unknownPeers, xksConnections: descriptors.xks,
+                    xksPerAddress: settings.xks.maxUnauthenticatedPerAddress,
+                    xksHeaderBytes: settings.xks.maxHeaderBytes, xksBodyBytes: settings.xks.maxBodyBytes,
+                    hasTLS: settings.xks.protection != .plaintext))
+        } catch {
+            diagnostics.report(
+                "node.max_unauthenticated_bytes",
+                "is \(error.given), less than the listeners need at least: \(error.sum)",
+                fix: "raise it to \(error.needed) or more, or lower max_header_bytes or max_body_bytes of [xks]")
             return nil
         }
     }

@@ -136,7 +136,9 @@ final class NodeReloader: Sendable {
     ) throws(ReloadFailure) -> (words: String, hsms: PoolChange) {
         var changed: [String] = []
         do {
-            if case .tls(let material) = new.listener.transport, try listener.replaceTLS(material) {
+            var ended = 0
+            if case .tls(let material) = new.listener.transport {
+                if case .replacedForClients(let ending) = try listener.replaceTLS(material) { ended = ending }
                 changed.append("the certificate of [xks]")
             }
             if let cluster, let table = new.settings.cluster {
@@ -147,7 +149,13 @@ final class NodeReloader: Sendable {
             changed.append("HSMs")
             try components.service.replace(settings: new.service(hsms: components.pool.hsmSet))
             components.apply(new)
-            return (ReloadReport.text(hsms: change, old: old.settings, new: new.settings), change)
+            var words = ReloadReport.text(hsms: change, old: old.settings, new: new.settings)
+            if ended > 0 {
+                words +=
+                    " client_ca or client_name has changed: \(ended) connections of clients that were let in before are "
+                    + "ended."
+            }
+            return (words, change)
         } catch {
             throw ReloadFailure(changed: changed, cause: "\(error)")
         }

@@ -68,8 +68,8 @@ final class NodeRuntime: Sendable {
     ) async throws -> NodeRuntime {
         let settings = plan.settings
         let listener = try await XKSListener.start(
-            configuration: plan.listener, handler: components.service, group: components.group,
-            logger: components.logger)
+            configuration: plan.listener, handler: components.service, refusals: components.refusals,
+            group: components.group, logger: components.logger)
         let cluster = try await startCluster(plan, components)
         components.status.observe(listener, cluster)
         let address = settings.control.listen
@@ -84,6 +84,9 @@ final class NodeRuntime: Sendable {
             group: settings.node.adminGroup, connections: plan.descriptors.admin, refusals: components.refusals,
             logger: components.logger)
         admin.start()
+        components.status.show(
+            [.xks(listener), .control(control, plan.memory), .admin(admin, plan.memory)]
+                + (cluster.map { [.cluster($0, plan.memory)] } ?? []))
         let bound = NodeConfig.ListenAddress(host: address.host, port: control.port)
         return NodeRuntime(
             components: components, listener: listener, control: control, controlURL: "http://\(bound)", admin: admin,
@@ -97,7 +100,8 @@ final class NodeRuntime: Sendable {
         guard let table = settings.cluster else { return nil }
         let cluster = try await ClusterService.start(
             settings: ClusterSettings(
-                settings.node, table, xks: settings.xks, connections: plan.descriptors.cluster),
+                settings.node, table, xks: settings.xks, connections: plan.descriptors.cluster,
+                unknownConnections: plan.descriptors.unknownPeers),
             incarnation: components.incarnation, memory: ClusterMemory(components.store, now: Int64(time(nil))),
             delegate: components.neighbours, refusals: components.refusals,
             logger: components.logger)

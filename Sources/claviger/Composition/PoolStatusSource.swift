@@ -26,6 +26,7 @@ final class PoolStatusSource: NodeStatusSource {
     private let startedAt = Int64(time(nil))
     private let isDraining = Atomic(false)
     private let links = Mutex<(@Sendable () -> [LinkStatus])?>(nil)
+    private let listeners = Mutex<[ShownListener]>([])
 
     init(
         node: NodeIdentitySettings, pool: HSMPool, store: NodeStore, neighbours: NodeNeighbours, blocks: BlockBook,
@@ -52,15 +53,22 @@ final class PoolStatusSource: NodeStatusSource {
     /// From now on these are the key stores.
     func serve(_ new: [PlannedKeyStore]) { keyStores.withLock { $0 = new } }
 
+    /// From now on the connections of these listeners are shown.
+    func show(_ shown: [ShownListener]) { listeners.withLock { $0 = shown } }
+
     func status() -> NodeStatus {
         let keyStores = keyStores.withLock { $0 }
         let keys = pool.keys().compactMap { shown($0, keyStores) }
-        return NodeStatus(
+        var status = NodeStatus(
             node: node.id, version: Product.version, draining: isDraining.load(ordering: .relaxed),
             hsms: pool.status().map(\.shown), store: storeStatus, keys: keys, canForward: neighbours.canForwardAny,
             blocksUnknown: blocks.current().unknown, disagreements: pool.disagreements(),
             overload: pool.overload, links: links.withLock { $0 }?() ?? [],
             refusals: log.refusals.counts.map { RefusalStatus($0) }, log: log.status, descriptors: descriptors)
+        status.limits = LimitsStatus(
+            maxUnauthenticatedBytes: node.maxUnauthenticatedBytes,
+            listeners: listeners.withLock { $0 }.compactMap { $0.look() })
+        return status
     }
 
     func clusterHealth() -> ClusterHealth {

@@ -159,6 +159,8 @@ struct Translation {
         configuration.limits.bodyBytes = xks.maxBodyBytes
         configuration.limits.connections = xks.maxConnections
         configuration.limits.requestsInFlight = xks.maxRequestsInFlight
+        configuration.limits.unauthenticatedPerAddress = xks.maxUnauthenticatedPerAddress
+        configuration.balancers = xks.proxyProtocolFrom
         configuration.timeouts.handshake = Int(milliseconds(xks.handshakeTimeout))
         configuration.timeouts.header = Int(milliseconds(xks.headerTimeout))
         configuration.timeouts.body = Int(milliseconds(xks.bodyTimeout))

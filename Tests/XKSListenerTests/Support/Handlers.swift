@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 import Dispatch
 import Logging
 import NIOCore
@@ -30,6 +31,13 @@ struct ImmediateHandler: ProxyRequestHandler {
 /// Answers `<method> <target> <body>`.
 let echo = ImmediateHandler { ProxyResponse(200, "\($0.method) \($0.target) \($0.body.text)") }
 
+/// Answers as if each request were signed, but those of `/unsigned`.
+let authenticating = ImmediateHandler { request in
+    ProxyResponse(
+        status: request.target == "/unsigned" ? 401 : 200, body: SecretBytes("{}".utf8),
+        isAuthenticated: request.target != "/unsigned")
+}
+
 /// Holds requests until it is asked to answer, on a thread of its own.
 final class HoldingHandler: ProxyRequestHandler {
     private let held = Mutex<[(ProxyRequest, @Sendable (ProxyResponse) -> Void)]>([])
@@ -39,6 +47,9 @@ final class HoldingHandler: ProxyRequestHandler {
         held.withLock { $0.append((request, reply)) }
         arrivals.signal()
     }
+
+    /// Whether all that is held would be answered to nobody.
+    var callersHaveGone: Bool { held.withLock { $0.allSatisfy { $0.0.caller?.isGone == true } } }
 
     /// Waits until one more request is here.
     func waitForRequest() throws {
@@ -67,11 +78,11 @@ func loopback(_ transport: ListenerTransport = .plaintext) -> ListenerConfigurat
 /// Runs `body` with a listener of its own, and shuts it down.
 func withListener(
     _ configuration: ListenerConfiguration = loopback(), handler: any ProxyRequestHandler = echo,
-    body: (XKSListener, Int) async throws -> Void
+    refusals: RefusalCounter = RefusalCounter { 0 }, body: (XKSListener, Int) async throws -> Void
 ) async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
     let listener = try await XKSListener.start(
-        configuration: configuration, handler: handler, group: group, logger: silentLogger)
+        configuration: configuration, handler: handler, refusals: refusals, group: group, logger: silentLogger)
     do {
         try await body(listener, listener.addresses[0].port)
     } catch {

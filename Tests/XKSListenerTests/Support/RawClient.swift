@@ -80,6 +80,12 @@ final class RawClient {
             status: status, headers: headers, body: String(decoding: received.prefix(length), as: UTF8.self))
     }
 
+    /// The first byte that comes; nil when none does before the connection ends.
+    func firstByte() throws -> UInt8? {
+        while received.isEmpty { guard try receive() else { return nil } }
+        return received.first
+    }
+
     /// Waits for the other side to close, dropping what it still sends.
     func waitForEnd() throws {
         while try receive() {}
