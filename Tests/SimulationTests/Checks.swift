@@ -123,7 +123,7 @@ extension Simulation {
             checkNeed(request, name)
             checkPatience(request, name)
             checkReported(request, name)
-        case .callersFault, .overloaded, .crowded:
+        case .callersFault, .overloaded, .crowded, .abandoned:
             checkNeed(request, name)
             checkReported(request, name)
         }

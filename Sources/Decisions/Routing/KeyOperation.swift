@@ -3,6 +3,12 @@ import KeyProof
 import LaneProtocol
 import SecureMemory
 
+/// Who waits for the result of an operation.
+package protocol OperationCaller: AnyObject, Sendable {
+    /// Nobody does any more.
+    var isGone: Bool { get }
+}
+
 /// What the pool is asked to do with one key. A class: it is handed through several layers and never changed.
 package final class KeyOperation: Sendable {
     package let kind: LaneOperation
@@ -14,16 +20,19 @@ package final class KeyOperation: Sendable {
     package let initializationVector: SecretBytes
     /// Plaintext, or ciphertext ‖ tag.
     package let data: SecretBytes
+    /// `nil` where it is not known.
+    package let caller: (any OperationCaller)?
 
     package init(
         kind: LaneOperation, label: KeyLabel, additionalData: SecretBytes, initializationVector: SecretBytes,
-        data: SecretBytes
+        data: SecretBytes, caller: (any OperationCaller)? = nil
     ) {
         self.kind = kind
         self.label = label
         self.additionalData = additionalData
         self.initializationVector = initializationVector
         self.data = data
+        self.caller = caller
     }
 }
 
@@ -67,6 +76,8 @@ package enum OperationOutcome: Sendable, Equatable {
     /// It would wait here for longer than another node takes that has room (`PoolMachine.detour`). Only where another one
     /// may be asked; nothing was done for it.
     case crowded
+    /// Whoever asked for it waits no more.
+    case abandoned
 }
 
 /// The end of an operation, with what the log wants to know of it.

@@ -52,8 +52,8 @@ package struct LoadGauge: Sendable {
             if overload(now: now) == nil { last = nil }
             current.refused += 1
             refusedAt = now
-        // It comes again, or another node does it.
-        case .crowded: current.asked = max(current.asked - 1, 0)
+        // It comes again, another node does it, or nobody wants it.
+        case .crowded, .abandoned: current.asked = max(current.asked - 1, 0)
         case .unavailable where terms.mayPassOn: current.asked = max(current.asked - 1, 0)
         case .overloaded, .callersFault, .timedOut, .unavailable: break
         }

@@ -76,6 +76,15 @@ package struct PoolMachine: Sendable {
         return (id, actions)
     }
 
+    /// Whoever asked for an operation waits no more: it leaves the line, and is tried on no further HSM. What lanes are at
+    /// for it goes on, for nothing.
+    package mutating func abandoned(_ id: OperationID, now: UInt64) -> PoolActions {
+        noteTime(now)
+        var actions = PoolActions()
+        finish(id, .abandoned, now: now, into: &actions)
+        return actions
+    }
+
     /// An HSM has proven that it holds the key of an operation.
     package mutating func joined(_ hsm: Int, holdersOf id: OperationID, now: UInt64) -> PoolActions {
         var actions = PoolActions()

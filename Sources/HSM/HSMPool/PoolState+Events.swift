@@ -14,6 +14,10 @@ extension PoolState {
         _ operation: KeyOperation, on permitted: HSMSet, deadline: UInt64, terms: OperationTerms, group: Int,
         now: UInt64, completion: @escaping @Sendable (OperationResult) -> Void
     ) -> (effects: [PoolEffect], mustTick: Bool) {
+        guard operation.caller?.isGone != true else {
+            // As after the node has stood still: what was read then is of clients that have long gone.
+            return ([.complete(completion, OperationResult(outcome: .abandoned))], false)
+        }
         let holders = servers(of: operation).intersection(permitted)
         var hopeful: HSMSet = []
         if holders.isEmpty {
@@ -140,9 +144,16 @@ extension PoolState {
 extension PoolState {
     /// While operations run, every few milliseconds. Returns whether they go on.
     package mutating func tick(now: UInt64) -> (effects: [PoolEffect], changes: [HSMStateChange], goesOn: Bool) {
-        let effects = effects(of: machine.tick(now: now), now: now)
+        let effects = dropAbandoned(now: now) + effects(of: machine.tick(now: now), now: now)
         isTicking = machine.needsTicks && !isStopping
         return (effects, refreshStates(now: now), isTicking)
+    }
+
+    /// Ends what nobody waits for any more, so that those who do need not wait for it.
+    private mutating func dropAbandoned(now: UInt64) -> [PoolEffect] {
+        var gone: [OperationID] = []
+        for (id, pending) in operations where pending.operation.caller?.isGone == true { gone.append(id) }
+        return gone.flatMap { effects(of: machine.abandoned($0, now: now), now: now) }
     }
 
     /// Twice a second: looks for workers that have fallen silent, for proofs and probes that are due, and for sessions to

@@ -12,14 +12,14 @@ extension XKSService {
         exchange.trace.metadata = request.metadata
         do throws(Refusal) {
             let key = try admit(exchange, store, externalKeyID, for: .decrypt)
-            submit(try operation(request, key, store), exchange, store) { self.decrypted(exchange, $0) }
+            submit(try operation(request, key, store, of: exchange), exchange, store) { self.decrypted(exchange, $0) }
         } catch {
             refuse(exchange, error, label: exchange.label)
         }
     }
 
     private func operation(
-        _ request: DecryptRequest, _ key: AdmittedKey, _ store: ServedKeyStore
+        _ request: DecryptRequest, _ key: AdmittedKey, _ store: ServedKeyStore, of exchange: Exchange
     ) throws(Refusal) -> KeyOperation {
         let metadata = CiphertextMetadata(request.ciphertextMetadata)
         let activated = neighbours.formats.activatedFormat
@@ -31,7 +31,8 @@ extension XKSService {
                     form, aad: request.additionalAuthenticatedData, metadata: request.ciphertextMetadata,
                     sha256: { SHA256.hash(data: $0) }),
                 initializationVector: SecretBytes(request.initializationVector),
-                data: ciphertextAndTag(request.ciphertext, request.authenticationTag))
+                data: ciphertextAndTag(request.ciphertext, request.authenticationTag),
+                caller: exchange.request.caller)
         } catch {
             // A node of a later version reads it; one that does not is not asked.
             guard let format = metadata.formatOfOthers(activated: activated) else {

@@ -18,7 +18,7 @@ extension XKSService {
                     "the key does not allow Decrypt, without which a ciphertextDataIntegrityValue cannot be vouched for"
                 )
             }
-            let operation = try operation(request, key)
+            let operation = try operation(request, key, of: exchange)
             let encryption = Encryption(exchange: exchange, store: store, request: request, operation: operation)
             submit(operation, exchange, store, calls: request.wantsIntegrityValue ? 2 : 1) {
                 self.encrypted(encryption, $0)
@@ -28,13 +28,15 @@ extension XKSService {
         }
     }
 
-    private func operation(_ request: EncryptRequest, _ key: AdmittedKey) throws(Refusal) -> KeyOperation {
+    private func operation(
+        _ request: EncryptRequest, _ key: AdmittedKey, of exchange: Exchange
+    ) throws(Refusal) -> KeyOperation {
         do throws(XKSError) {
             return KeyOperation(
                 kind: .encrypt, label: key.label,
                 additionalData: try HSMAdditionalData.specification(
                     aad: request.additionalAuthenticatedData, metadata: CiphertextMetadata.current),
-                initializationVector: SecretBytes(), data: request.plaintext)
+                initializationVector: SecretBytes(), data: request.plaintext, caller: exchange.request.caller)
         } catch {
             throw Refusal(error: error, isOnlyHere: false)
         }
@@ -69,7 +71,8 @@ extension XKSService {
             additionalData: try HSMAdditionalData.specification(
                 aad: encryption.request.additionalAuthenticatedData, metadata: fields.ciphertextMetadata),
             initializationVector: SecretBytes(fields.initializationVector),
-            data: ciphertextAndTag(fields.ciphertext, fields.authenticationTag))
+            data: ciphertextAndTag(fields.ciphertext, fields.authenticationTag),
+            caller: encryption.exchange.request.caller)
         submit(operation, encryption.exchange, encryption.store, isContinuation: true) {
             self.proved(encryption, body: body, $0)
         }

@@ -48,7 +48,7 @@ extension XKSService {
                 exchange.retryHere = {
                     self.pool.submit(operation, on: hsms, deadline: deadline, terms: terms, completion: completion)
                 }
-            case .done, .callersFault, .timedOut, .overloaded: break
+            case .done, .callersFault, .timedOut, .overloaded, .abandoned: break
             }
             completion(result)
         }

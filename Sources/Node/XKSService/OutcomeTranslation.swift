@@ -3,6 +3,9 @@ import LaneProtocol
 import Routing
 import XKSProtocol
 
+/// The pool asks whether the client of a request is still there.
+extension CallerPresence: OperationCaller {}
+
 extension XKSError {
     /// The one place where what happened in the pool gets a name of the API. `nil` when it was done.
     ///
@@ -23,6 +26,7 @@ extension XKSError {
             self.init(.internalFailure, "the HSMs that held this key say that they have it no more")
         case .timedOut(let shortage): self.init(.dependencyTimeout, shortage.text)
         case .unavailable(let reason): self.init(.internalFailure, "no HSM can do this at the moment: \(reason)")
+        case .abandoned: self.init(.dependencyTimeout, "the client has closed the connection before its turn came")
         case .overloaded, .crowded:
             self.init(.throttling, "no lane of an HSM becomes free in time: more is asked than the HSMs can do")
         }
@@ -47,7 +51,7 @@ extension Refusal {
         switch outcome {
         case .unavailable, .callersFault(.keyIsGone): self.init(error: error, isOnlyHere: true)
         case .overloaded, .crowded: self.init(error: error, isOnlyHere: true, needs: ForwardingNeeds(isSurplus: true))
-        case .done, .callersFault, .timedOut: self.init(error: error, isOnlyHere: false)
+        case .done, .callersFault, .timedOut, .abandoned: self.init(error: error, isOnlyHere: false)
         }
     }
 }
