@@ -22,13 +22,14 @@ final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandl
     private var hasFailed = false
 
     init(
-        environment: ConnectionEnvironment, client: ClientConnection, linger: HandshakeLinger, witness: LinkWitness
+        environment: ConnectionEnvironment, client: ClientConnection, linger: HandshakeLinger, witness: LinkWitness,
+        deadline: UInt64
     ) {
         self.environment = environment
         self.client = client
         self.linger = linger
         self.witness = witness
-        self.deadline = ListenerTimeouts.deadline(environment.timeouts.handshake, after: monotonicNanoseconds())
+        self.deadline = deadline
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -87,11 +88,9 @@ final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     private func fail(_ cause: String, _ kind: RefusalKind) {
-        guard !hasFailed, !client.isCut else { return }
+        guard !hasFailed else { return }
         hasFailed = true
-        environment.admission.countFailedHandshake()
-        client.count(kind, detail: cause)
-        environment.logger.debug("connection refused", metadata: ["peer": "\(client.peer)", "cause": "\(cause)"])
+        environment.handshakeFailed(client, cause, kind)
     }
 }
 
@@ -114,29 +113,14 @@ extension ConnectionSetupHandler: Supervised {
     func cut() { client.cut() }
 }
 
-/// Notes the first bytes on a connection without TLS, and makes way.
-private final class FirstBytesHandler: ChannelInboundHandler, RemovableChannelHandler {
-    typealias InboundIn = ByteBuffer
-
-    private let client: ClientConnection
-
-    init(_ client: ClientConnection) { self.client = client }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        client.spoke()
-        context.fireChannelRead(data)
-        context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
-    }
-}
-
 extension ConnectionEnvironment {
     func addProtocol(to channel: any Channel, tls: TLSContext?, client: ClientConnection) throws {
-        if let tls {
-            try addTLSHandlers(to: channel, tls: tls, client: client)
-        } else {
+        guard let tls else {
             try channel.pipeline.syncOperations.addHandler(FirstBytesHandler(client))
-            try addHTTP1Handlers(to: channel, client: client)
+            return try addHTTP1Handlers(to: channel, client: client)
         }
+        try channel.pipeline.syncOperations.addHandler(
+            SilentHandshakeHandler(environment: self, client: client, tls: tls))
     }
 
     /// Puts the parser and the handler of HTTP/1 at the end of the pipeline.
@@ -158,7 +142,11 @@ extension ConnectionEnvironment {
     /// BoringSSL verifies the chain, the dates and the purpose of the client's certificate; then, and before NIOSSL
     /// says that the handshake is complete or lets a byte of HTTP through, the callback looks at the name. In TLS 1.2
     /// our Finished is not sent before that. It also runs on resumed sessions.
-    func addTLSHandlers(to channel: any Channel, tls: TLSContext, client: ClientConnection) throws {
+    ///
+    /// - Parameter deadline: of the handshake, CLOCK_MONOTONIC in nanoseconds.
+    func addTLSHandlers(
+        to channel: any Channel, tls: TLSContext, client: ClientConnection, deadline: UInt64
+    ) throws {
         let handler: NIOSSLServerHandler
         let names = tls.clientNames
         if !names.isEmpty {
@@ -172,12 +160,13 @@ extension ConnectionEnvironment {
         } else {
             handler = NIOSSLServerHandler(context: tls.context)
         }
-        let linger = HandshakeLinger(patience: .milliseconds(Int64(timeouts.linger)), client: client, tls: handler)
+        let linger = HandshakeLinger(patience: .milliseconds(Int64(timeouts.linger)), tls: handler)
         client.slowToClose = linger
         let witness = LinkWitness(.server, tally: links)
         try channel.pipeline.syncOperations.addHandlers([
             linger, witness, handler,
-            ConnectionSetupHandler(environment: self, client: client, linger: linger, witness: witness),
+            ConnectionSetupHandler(
+                environment: self, client: client, linger: linger, witness: witness, deadline: deadline),
         ])
     }
 }

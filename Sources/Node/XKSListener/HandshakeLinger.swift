@@ -21,14 +21,12 @@ final class HandshakeLinger: ChannelDuplexHandler, RemovableChannelHandler {
     private(set) var firstBytes: [UInt8] = []
 
     private let patience: TimeAmount
-    private let client: ClientConnection
     private var isLingering = false
     private var isOver = false
     private var dropped = 0
 
-    init(patience: TimeAmount, client: ClientConnection, tls: any ChannelHandler) {
+    init(patience: TimeAmount, tls: any ChannelHandler) {
         self.patience = patience
-        self.client = client
         self.tls = tls
     }
 
@@ -56,7 +54,6 @@ final class HandshakeLinger: ChannelDuplexHandler, RemovableChannelHandler {
         guard isLingering else {
             if firstBytes.isEmpty {
                 firstBytes = Array(unwrapInboundIn(data).readableBytesView.prefix(16))
-                client.spoke()
             }
             context.fireChannelRead(data)
             return

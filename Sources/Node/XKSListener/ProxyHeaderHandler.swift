@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import ConnectionLimits
-import Logging
 import NIOCore
 
 /// First on a connection from a balancer that is named: takes the header of the PROXY protocol, and makes way for what
@@ -90,10 +89,7 @@ final class ProxyHeaderHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func note(_ kind: RefusalKind, _ cause: String?) {
         isOver = true
-        environment.admission.countFailedHandshake()
-        client.count(kind, detail: cause)
-        environment.logger.debug(
-            "connection refused", metadata: ["peer": "\(client.peer)", "cause": "\(cause ?? kind.rawValue)"])
+        environment.handshakeFailed(client, cause ?? kind.rawValue, kind)
     }
 }
 
