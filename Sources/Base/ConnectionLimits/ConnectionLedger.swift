@@ -26,11 +26,12 @@ package struct ConnectionID: Sendable, Hashable {
 }
 
 /// The connections of one listener, and who has to go when there is no room: one that has been silent for longer than a
-/// client needs for its first word, else the oldest that has not authenticated, of both the oldest first. Those that have
-/// authenticated stay. Pure; times are nanoseconds of a clock that is never set back.
+/// client needs for its first word; else, of those that are silent and those that speak and have not authenticated, the
+/// oldest of whichever are more. Those that have authenticated stay. Pure; times are nanoseconds of a clock that is never
+/// set back.
 ///
-/// So whoever comes has as much time to authenticate as all those have that come with it: a flood of connections that say
-/// something pushes out no newcomer before its first word, and one of silent connections nobody who has begun to speak.
+/// So a flood pushes out its own: one of silent connections nobody who has begun to speak, and one of connections that
+/// speak at once no newcomer before its first word.
 ///
 /// The newcomer is let in: refusing it would let whoever came first keep everybody else out. Only a listener all of
 /// whose connections have authenticated refuses one.
@@ -219,7 +220,7 @@ package struct ConnectionLedger: Sendable {
         guard let quiet = oldest(of: silent, except: slot) else { return oldest(of: speaking, except: slot) }
         guard let other = oldest(of: speaking, except: slot), now &- entries[quiet].openedAt < Self.firstWordTime
         else { return quiet }
-        return entries[quiet].openedAt <= entries[other].openedAt ? quiet : other
+        return silent.count > speaking.count ? quiet : other
     }
 
     private func oldest(of queue: SlotQueue, except slot: Int?) -> Int? {

@@ -68,8 +68,8 @@ enum XKSKeys {
         cost: "More idle connections; less means more handshakes, and each costs KMS a part of its 250 ms.")
     static let maxConnections = IntegerKey(
         "max_connections", 1...65536, standard: 1024,
-        "Connections at a time. For a further one the oldest is closed of those that have sent nothing for 250 ms, else of "
-            + "those of which no request was authenticated; where all have authenticated, the further one.",
+        "Connections at a time. For a further one the oldest is closed of those that have sent nothing for 250 ms, else one "
+            + "of which no request was authenticated; where all have authenticated, the further one.",
         cost:
             "A descriptor and some 30 KiB each with TLS; where the process may not have so many descriptors open, fewer "
             + "connections are taken, and that is said.")
