@@ -90,6 +90,9 @@ final class ClientConnection {
         budget.release(id, bytes: bytes)
     }
 
+    /// Closes in order: TLS says that it ends, and a handshake that failed lingers.
+    func close() { channel.close(promise: nil) }
+
     /// Closes the socket now: no word of TLS, no waiting for the client.
     func cut() {
         isCut = true

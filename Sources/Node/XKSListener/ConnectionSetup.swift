@@ -10,15 +10,14 @@ import TLSLinks
 /// Stands behind the TLS handler until the handshake is over, then makes way for the protocol that was negotiated.
 ///
 /// Nothing of HTTP exists on the connection before that, so a client whose handshake fails costs no more than it.
-final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandler {
+final class ConnectionSetupHandler: OpeningHandler {
     typealias InboundIn = Any
 
-    private let environment: ConnectionEnvironment
-    private let client: ClientConnection
+    let environment: ConnectionEnvironment
+    let client: ClientConnection
     private let linger: HandshakeLinger
     private let witness: LinkWitness
     private let deadline: UInt64
-    private var context: ChannelHandlerContext?
     private var hasFailed = false
 
     init(
@@ -30,22 +29,6 @@ final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandl
         self.linger = linger
         self.witness = witness
         self.deadline = deadline
-    }
-
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        environment.table.add(self)
-        if context.channel.isActive { context.read() }
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) {
-        self.context = nil
-        environment.table.remove(self)
-    }
-
-    func channelActive(context: ChannelHandlerContext) {
-        context.read()
-        context.fireChannelActive()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -92,25 +75,15 @@ final class ConnectionSetupHandler: ChannelInboundHandler, RemovableChannelHandl
         hasFailed = true
         environment.handshakeFailed(client, cause, kind)
     }
-}
 
-extension ConnectionSetupHandler: Supervised {
     func check(now: UInt64) {
         guard now >= deadline else { return }
         fail("TLS handshake not finished in time", .handshakeTimeout)
         abort()
     }
 
-    var generation: Int { client.generation }
-
-    /// A handshake may finish; what comes after it starts out draining.
-    func drain() {}
-
-    func abort() {
-        context?.close(promise: nil)
-    }
-
-    func cut() { client.cut() }
+    /// In the order of TLS, so that the client learns why.
+    func abort() { client.close() }
 }
 
 extension ConnectionEnvironment {

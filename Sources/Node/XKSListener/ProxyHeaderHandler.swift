@@ -4,17 +4,16 @@ import NIOCore
 
 /// First on a connection from a balancer that is named: takes the header of the PROXY protocol, and makes way for what
 /// the connection is for. From then on the client's address is the connection's.
-final class ProxyHeaderHandler: ChannelInboundHandler, RemovableChannelHandler {
+final class ProxyHeaderHandler: OpeningHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
 
-    private let environment: ConnectionEnvironment
-    private let client: ClientConnection
+    let environment: ConnectionEnvironment
+    let client: ClientConnection
     private let deadline: UInt64
     /// Puts the handlers for what follows at the end of the pipeline.
     private let proceed: (any Channel) throws -> Void
     private var received = ByteBuffer()
-    private var context: ChannelHandlerContext?
     private var isOver = false
 
     init(
@@ -25,21 +24,6 @@ final class ProxyHeaderHandler: ChannelInboundHandler, RemovableChannelHandler {
         self.client = client
         self.proceed = proceed
         deadline = ListenerTimeouts.deadline(environment.timeouts.handshake, after: monotonicNanoseconds())
-    }
-
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        environment.table.add(self)
-        if context.channel.isActive { context.read() }
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) {
-        self.context = nil
-        environment.table.remove(self)
-    }
-
-    func channelActive(context: ChannelHandlerContext) {
-        context.read()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -91,20 +75,9 @@ final class ProxyHeaderHandler: ChannelInboundHandler, RemovableChannelHandler {
         isOver = true
         environment.handshakeFailed(client, cause ?? kind.rawValue, kind)
     }
-}
-
-extension ProxyHeaderHandler: Supervised {
-    var generation: Int { client.generation }
 
     func check(now: UInt64) {
         guard now >= deadline, !isOver else { return }
         fail(received.readableBytes == 0 ? .handshakeTimeout : .proxyHeaderMalformed, "no whole header in time")
     }
-
-    /// What comes after the header starts out draining.
-    func drain() {}
-
-    func abort() { client.cut() }
-
-    func cut() { client.cut() }
 }

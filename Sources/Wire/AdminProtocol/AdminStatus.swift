@@ -58,7 +58,7 @@ extension AdminStatus: Codable {
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        var status = NodeStatus(
+        let status = NodeStatus(
             node: try container.decode(String.self, forKey: .node),
             version: try container.decode(String.self, forKey: .version),
             draining: try container.decode(Bool.self, forKey: .draining),
@@ -72,8 +72,8 @@ extension AdminStatus: Codable {
             links: try container.decodeIfPresent([LinkStatus].self, forKey: .links) ?? [],
             refusals: try container.decodeIfPresent([RefusalStatus].self, forKey: .refusals),
             log: try container.decodeIfPresent(LogStatus.self, forKey: .log),
-            descriptors: try container.decodeIfPresent(DescriptorStatus.self, forKey: .descriptors))
-        status.limits = try container.decodeIfPresent(LimitsStatus.self, forKey: .limits)
+            descriptors: try container.decodeIfPresent(DescriptorStatus.self, forKey: .descriptors),
+            limits: try container.decodeIfPresent(LimitsStatus.self, forKey: .limits))
         self.init(
             status: status, transitions: try container.decode([HSMTransition].self, forKey: .transitions),
             running: try container.decode(Bool.self, forKey: .running),

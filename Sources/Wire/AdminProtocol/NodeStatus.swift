@@ -47,13 +47,14 @@ package struct NodeStatus: Sendable, Equatable {
         node: String, version: String, draining: Bool, hsms: [HSMStatus], store: StoreStatus = .ok,
         keys: [KeyStatus] = [], canForward: Bool = false, blocksUnknown: String? = nil, disagreements: [String] = [],
         overload: String? = nil, links: [LinkStatus] = [], refusals: [RefusalStatus]? = nil, log: LogStatus? = nil,
-        descriptors: DescriptorStatus? = nil
+        descriptors: DescriptorStatus? = nil, limits: LimitsStatus? = nil
     ) {
         self.links = links
         self.overload = overload
         self.refusals = refusals
         self.log = log
         self.descriptors = descriptors
+        self.limits = limits
         self.node = node
         self.version = version
         self.draining = draining

@@ -59,16 +59,15 @@ final class PoolStatusSource: NodeStatusSource {
     func status() -> NodeStatus {
         let keyStores = keyStores.withLock { $0 }
         let keys = pool.keys().compactMap { shown($0, keyStores) }
-        var status = NodeStatus(
+        return NodeStatus(
             node: node.id, version: Product.version, draining: isDraining.load(ordering: .relaxed),
             hsms: pool.status().map(\.shown), store: storeStatus, keys: keys, canForward: neighbours.canForwardAny,
             blocksUnknown: blocks.current().unknown, disagreements: pool.disagreements(),
             overload: pool.overload, links: links.withLock { $0 }?() ?? [],
-            refusals: log.refusals.counts.map { RefusalStatus($0) }, log: log.status, descriptors: descriptors)
-        status.limits = LimitsStatus(
-            maxUnauthenticatedBytes: node.maxUnauthenticatedBytes,
-            listeners: listeners.withLock { $0 }.compactMap { $0.look() })
-        return status
+            refusals: log.refusals.counts.map { RefusalStatus($0) }, log: log.status, descriptors: descriptors,
+            limits: LimitsStatus(
+                maxUnauthenticatedBytes: node.maxUnauthenticatedBytes,
+                listeners: listeners.withLock { $0 }.compactMap { $0.look() }))
     }
 
     func clusterHealth() -> ClusterHealth {

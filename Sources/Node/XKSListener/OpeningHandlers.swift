@@ -2,16 +2,46 @@
 import ConnectionLimits
 import NIOCore
 
+/// A handler of a connection on which there can be no request yet. It is supervised as long as it is there, asks for the
+/// first read, and leaves draining to what comes after it.
+protocol OpeningHandler: ChannelInboundHandler, RemovableChannelHandler, Supervised {
+    var environment: ConnectionEnvironment { get }
+    var client: ClientConnection { get }
+}
+
+extension OpeningHandler {
+    func handlerAdded(context: ChannelHandlerContext) {
+        environment.table.add(self)
+        if context.channel.isActive { context.read() }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        environment.table.remove(self)
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.read()
+        context.fireChannelActive()
+    }
+
+    var generation: Int { client.generation }
+
+    func drain() {}
+
+    func abort() { client.cut() }
+
+    func cut() { client.cut() }
+}
+
 /// First on a connection that is to have TLS, until its first bytes come: what a handshake needs costs more than all else
 /// of a connection, and one that stays silent is to cost nothing of it.
-final class SilentHandshakeHandler: ChannelInboundHandler, RemovableChannelHandler {
+final class SilentHandshakeHandler: OpeningHandler {
     typealias InboundIn = ByteBuffer
 
-    private let environment: ConnectionEnvironment
-    private let client: ClientConnection
+    let environment: ConnectionEnvironment
+    let client: ClientConnection
     private let tls: TLSContext
     private let deadline: UInt64
-    private var context: ChannelHandlerContext?
     private var isOver = false
 
     init(environment: ConnectionEnvironment, client: ClientConnection, tls: TLSContext) {
@@ -19,22 +49,6 @@ final class SilentHandshakeHandler: ChannelInboundHandler, RemovableChannelHandl
         self.client = client
         self.tls = tls
         deadline = ListenerTimeouts.deadline(environment.timeouts.handshake, after: monotonicNanoseconds())
-    }
-
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        environment.table.add(self)
-        if context.channel.isActive { context.read() }
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) {
-        self.context = nil
-        environment.table.remove(self)
-    }
-
-    func channelActive(context: ChannelHandlerContext) {
-        context.read()
-        context.fireChannelActive()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -61,23 +75,12 @@ final class SilentHandshakeHandler: ChannelInboundHandler, RemovableChannelHandl
         isOver = true
         environment.handshakeFailed(client, cause, kind)
     }
-}
-
-extension SilentHandshakeHandler: Supervised {
-    var generation: Int { client.generation }
 
     func check(now: UInt64) {
         guard now >= deadline else { return }
         fail("TLS handshake not begun in time", .handshakeTimeout)
         cut()
     }
-
-    /// A handshake may still begin; what comes after it starts out draining.
-    func drain() {}
-
-    func abort() { cut() }
-
-    func cut() { client.cut() }
 }
 
 /// Notes the first bytes on a connection without TLS, and makes way.
