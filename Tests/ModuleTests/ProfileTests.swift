@@ -212,6 +212,33 @@ struct ProfileTests {
         }
     }
 
+    @Test(
+        "A generator that gives zeroes or repeats itself is noticed by the probe too, and called what it is",
+        arguments: ["zero-iv", "repeat-iv"])
+    func brokenGeneratorSeenByProbe(fault: String) async throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "claviger-generator-\(UUID())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let folder = directory.path
+        await #expect(processExitsWith: .exitCode(1)) { [fault = fault as String, folder = folder as String] in
+            setenv("TMPDIR", folder, 1)
+            let faulty = try FaultyHSM(faults: "")
+            let worker = try WorkerHarness(module: FaultyHSM.library, probeInterval: 50)
+            guard try worker.probe().passed else { exit(76) }
+            // With IVs by the caller lanes have drawn theirs before, so the probe is the first to see it.
+            try faulty.set(fault)
+            while true {
+                switch try worker.message() {
+                case .probe(let report): guard report.passed else { exit(77) }
+                case .failed(let failure):
+                    guard failure.message.contains("gave an IV of zeroes") else { exit(79) }
+                    WorkerHarness.waitForTheEnd()
+                default: continue
+                }
+            }
+        }
+    }
+
     @Test("The profile of an HSM that makes IVs is refused by one that takes the caller's: zeroes are no IV")
     func zeroedBufferTaken() async {
         await #expect(processExitsWith: .success) {

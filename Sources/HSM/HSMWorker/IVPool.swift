@@ -65,6 +65,9 @@ package final class IVPool {
         return .taken
     }
 
+    /// Takes other bytes from the same generator; false when a piece as long as an IV is all zeroes or was seen before.
+    package func admit(drawn bytes: UnsafeRawBufferPointer) -> Bool { history.admit(bytes) }
+
     /// Takes an IV that the HSM made for an encryption under a key; false when it is all zeroes or was seen before.
     /// See `IVHistory.admit(_:madeUnder:)`.
     package func admit(_ iv: UnsafeRawBufferPointer, madeUnder key: UInt64) -> Bool {

@@ -156,17 +156,24 @@ struct KeeperRounds {
     /// One probe; once more after mending the session when it failed.
     mutating func probe() throws(WorkerFailure) -> ProbeReport {
         let refusalBefore = session.refusal
-        var report = session.probe()
+        var report = try probeOnce()
         if !report.passed {
-            if report.function == .generateRandom, report.code == UInt64(ReturnCode.randomNoRNG.rawValue) {
-                throw .brokenGenerator
-            }
             try mend(
                 after: PKCS11Error(
                     function: report.function, code: ReturnCode(rawValue: UInt(truncatingIfNeeded: report.code))))
-            report = session.probe()
+            report = try probeOnce()
         }
         if session.refusal != refusalBefore { send(isGrowing: lastSent?.listing.extent == .growing) }
+        return report
+    }
+
+    private mutating func probeOnce() throws(WorkerFailure) -> ProbeReport {
+        let report = session.probe()
+        if !report.passed, report.function == .generateRandom,
+            report.code == UInt64(ReturnCode.randomNoRNG.rawValue)
+        {
+            throw .brokenGenerator
+        }
         return report
     }
 

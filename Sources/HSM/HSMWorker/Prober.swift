@@ -47,7 +47,8 @@ struct Prober {
         var plaintext = [UInt8](repeating: 0, count: 64)
         let drawn = plaintext.withUnsafeMutableBytes { session.random(into: $0) }
         guard drawn.isOK else { return (false, drawn) }
-        guard plaintext.contains(where: { $0 != 0 }) else { return (false, drawn) }
+        // The same generator makes the IVs: what they must not be, this must not be either.
+        guard plaintext.withUnsafeBytes({ ivs.admit(drawn: $0) }) else { return (false, .brokenGenerator) }
         if key == nil {
             do {
                 key = try session.generateSessionKey(visibleWithoutLogin: !isLoggedIn)
