@@ -91,6 +91,69 @@ import Testing
                 """))
     }
 
+    @Test func whoIsConnectedAndWhoWasTurnedAway() {
+        let text = text { status in
+            status.status.limits = LimitsStatus(
+                maxUnauthenticatedBytes: 64 << 20,
+                listeners: [
+                    .init(
+                        listener: "xks", connections: 310, maxConnections: 1_024, silent: 7, unauthenticated: 10,
+                        authenticated: 300, unauthenticatedBytes: 655_360, maxUnauthenticatedBytes: 32 << 20,
+                        evicted: 188_000, refused: 3),
+                    .init(
+                        listener: "control", connections: 1, maxConnections: 64, silent: 0, unauthenticated: 1,
+                        authenticated: 0, unauthenticatedBytes: 65_536, maxUnauthenticatedBytes: 4 << 20, evicted: 0,
+                        refused: 0),
+                ])
+            status.status.refusals = (0..<11).map { number in
+                RefusalStatus(
+                    listener: "xks", kind: "plain-http", address: "192.0.2.\(number)", count: number + 1,
+                    first: Example.now - 7_200, last: Example.now - Int64(number), detail: number == 0 ? "GET /" : nil,
+                    cause: "The client speaks HTTP without TLS: use https in the endpoint.")
+            }
+        }
+        #expect(
+            text.contains(
+                """
+
+                listener  connections  at most  authenticated  silent  closed for room  turned away
+                xks               310     1024            300       7           188000            3
+                control             1       64              0       0                0            0
+
+                last changes
+                """))
+        #expect(
+            text.contains(
+                """
+
+                turned away since the start
+                  xks, 192.0.2.0: plain-http, once, last 0 s ago (GET /): The client speaks HTTP without TLS: use
+                      https in the endpoint.
+                  xks, 192.0.2.1: plain-http, 2 times, last 1 s ago: The client speaks HTTP without TLS: use https
+                      in the endpoint.
+                """))
+        #expect(text.hasSuffix("\n  and 1 more: `claviger status --json`"))
+        #expect(!text.contains("192.0.2.10:"))
+        #expect(text.split(separator: "\n").allSatisfy { $0.count <= StatusTable.columns })
+    }
+
+    @Test func whatTheLogCouldNotSayIsSaid() {
+        let heading = text { status in
+            status.status.log = LogStatus(
+                level: "debug", dropped: ["refused": 12, "orders": 0, "ordinary": 3], withheld: 41, waitingBytes: 0)
+        }.prefix { $0 != "#" }
+        #expect(
+            heading.contains(
+                """
+                log: lines dropped, because their reader did not keep up: 3 ordinary, 12 refused
+                log: 41 refused requests of unknown clients have no line of their own: too many came
+                log: level debug
+
+                """))
+        let quiet = text { $0.status.log = LogStatus(level: "info", dropped: [:], withheld: 0, waitingBytes: 9) }
+        #expect(!quiet.contains("log:"))
+    }
+
     @Test func aNodeThatEndsSaysSo() {
         #expect(
             text { $0.status.draining = true }

@@ -18,7 +18,9 @@ package enum StatusTable {
         let names = hsms.map { Terminal.shortened(Terminal.plain($0.name), to: nameColumns) }
         let sections = [
             heading(status), hsmLines(hsms, names: names, nowUnixSeconds), HSMWorkTable.lines(hsms, names: names),
-            transitionLines(status.transitions), KeyMatrix.lines(status.status.keys, hsms: hsms.map(\.name)),
+            ListenerTable.connections(status.status.limits), transitionLines(status.transitions),
+            KeyMatrix.lines(status.status.keys, hsms: hsms.map(\.name)),
+            ListenerTable.refusals(status.status.refusals, nowUnixSeconds: nowUnixSeconds),
         ]
         return sections.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") }.joined(separator: "\n\n")
     }
@@ -41,6 +43,7 @@ package enum StatusTable {
             lines.append("no HSM here can serve: requests are passed on to other nodes")
         }
         if case .failing(let reason) = node.store { lines += paragraph("store: failing: \(Terminal.plain(reason))") }
+        lines += ListenerTable.log(node.log)
         if let text = node.overload { lines += paragraph(Terminal.plain(text)) }
         for text in node.disagreements { lines += paragraph(Terminal.plain(text)) }
         return lines
