@@ -160,6 +160,36 @@ struct CiphertextCheckTests {
             self.outcome(&silent, holders: [0], terms: terms, hsms: [honest, honest]).outcome?.isUnavailable == true)
     }
 
+    /// While an operation could wait for a check and have one, each of these kept a share of an HSM's checks for good:
+    /// after so many as an HSM has shares, no bad ciphertext that it refused first was looked into any more.
+    @Test("one that two HSMs refuse, the first without room for a check, is looked into once and leaves nothing")
+    func refusedTwice() throws {
+        var bench = Bench(hsms: 2, lanes: 3)
+        for hsm in 0..<2 { try bench.teach(hsm) }
+        // The first HSM looks into another one, and has room for one at a time.
+        let other = bench.submit([0], kind: .decrypt).1
+        var open = bench.answer(try #require(other.dispatches.first), .ambiguous).dispatches
+        #expect(bench.machine.checksOpen == 1)
+        // It is slow to answer, so that the second HSM is asked as well; both refuse.
+        let (id, begun) = bench.submit([0, 1], kind: .decrypt)
+        let first = try #require(begun.dispatches.first)
+        bench.now += 6 * millisecond
+        let hedge = try #require(bench.machine.tick(now: bench.now).dispatches.first { $0.operation == id })
+        let flights = [first, hedge].sorted { $0.lane.hsm < $1.lane.hsm }
+        #expect(flights.map(\.lane.hsm) == [0, 1])
+        for flight in flights { open += bench.answer(flight, .ambiguous).dispatches }
+        #expect(bench.machine.checksOpen == 2)
+        var finished: [OperationOutcome] = []
+        while !open.isEmpty {
+            let next = open.removeFirst()
+            let actions = bench.answer(next, honest(next.question, 0))
+            open += actions.dispatches
+            finished += actions.finishes.map(\.outcome)
+        }
+        #expect(finished == Array(repeating: .callersFault(.ciphertextIsInvalid), count: 2))
+        #expect(bench.machine.unfinished == 0 && bench.machine.checksOpen == 0)
+    }
+
     @Test("of many at once all are informed, one after the other")
     func flood() throws {
         var bench = Bench(hsms: 1, lanes: 4)

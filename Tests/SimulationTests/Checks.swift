@@ -250,6 +250,9 @@ extension Simulation {
         if machine.unfinished != requests.count || machine.inLine != 0 {
             check.report(.leftBehind, "\(machine.unfinished) operations, \(machine.inLine) in the line")
         }
+        if requests.isEmpty, machine.checksOpen != 0 {
+            check.report(.leftBehind, "\(machine.checksOpen) checks of refused ciphertexts")
+        }
         for hsm in hsms.indices {
             let (lanes, sessions) = (machine.lanes(of: hsm), hsms[hsm].sessions)
             let queued = machine.queued(on: hsm)

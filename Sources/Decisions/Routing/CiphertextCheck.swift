@@ -30,8 +30,6 @@ struct CiphertextCheck: Sendable {
     private(set) var witnesses: HSMSet = []
     /// HSMs that have refused the ciphertext. When it is opened after all, they have failed.
     private(set) var refusers: HSMSet
-    /// Whose share of checks it is counted in.
-    let counted: Int
     /// The witnesses are done: these HSMs, which hold another key under the label, are tried one after the other.
     var excluded: HSMSet?
 
@@ -46,7 +44,6 @@ struct CiphertextCheck: Sendable {
         if follows { self.lanes[0] = lane }
         refusers = [lane.hsm]
         witnesses = [lane.hsm]
-        counted = lane.hsm
     }
 
     private static func plan(follows: Bool, lanes: Int, random: inout RandomChoice) -> [[LaneQuestion]] {

@@ -37,8 +37,6 @@ struct HSMRecord: Sendable {
     var calls = SecondGauge()
     /// Its answers for which nobody waited any more.
     var thrownAway: UInt64 = 0
-    /// Refused ciphertexts that are being checked because of it.
-    var checks = 0
     /// Soft failures since the last success.
     var softFailures = 0
     /// Until when it counts as silent after a call that lasted longer than any attempt may.
@@ -94,7 +92,7 @@ struct HSMRecord: Sendable {
 
     /// True while one more refused ciphertext may be looked into: a tenth of the lanes, half of them while nothing
     /// waits for a lane, and one at a time always.
-    func hasRoomForCheck(isIdle: Bool) -> Bool { checks < max(lanes.open / (isIdle ? 2 : 10), 1) }
+    func hasRoomForCheck(beside checks: Int, isIdle: Bool) -> Bool { checks < max(lanes.open / (isIdle ? 2 : 10), 1) }
 
     /// True of an HSM that serves and has not failed lately: its word counts.
     func isWell(now: UInt64) -> Bool {

@@ -60,18 +60,14 @@ extension PoolMachine {
         }
         // Its calls are spread over two lanes, at most three on each. A check that cannot end in time is not begun: it
         // would take the HSMs' time from requests that can be served.
-        let hasRoom = hsms[lane.hsm].hasRoomForCheck(isIdle: waiting.isEmpty)
-        let ahead = hasRoom ? 0 : 1 + awaitingCheck.count { operations[$0]?.awaitsCheck?.hsm == lane.hsm }
+        let hasRoom = hasRoomForCheck(on: lane.hsm)
+        let ahead = hasRoom ? 0 : 1 + checks.waiting(on: lane.hsm)
         let takes = 3 * Double(ahead + 1) * (hsms[lane.hsm].service.mean ?? 0)
         guard operation.deadline > now, takes <= Double(operation.deadline - now) else {
             let reason = "there is no time to look into the ciphertext, which an HSM has refused"
             return finish(id, .unavailable(reason), hsm: lane.hsm, now: now, into: &actions)
         }
-        guard hasRoom else {
-            if operation.awaitsCheck == nil { awaitingCheck.append(id) }
-            operations[id]?.awaitsCheck = lane
-            return
-        }
+        guard hasRoom else { return checks.wait(id, refusedOn: lane) }
         startCheck(id, refusedOn: lane, follows: keep(lane), now: now, into: &actions)
     }
 
@@ -98,7 +94,7 @@ extension PoolMachine {
         let hasSecond = !others.isEmpty || hsms[lane.hsm].lively > 1
         let check = CiphertextCheck(refusedOn: lane, follows: follows, lanes: hasSecond ? 2 : 1, random: &random)
         counters.checks &+= 1
-        hsms[lane.hsm].checks += 1
+        checks.begin(id, on: lane.hsm)
         operations[id]?.check = check
         operations[id]?.setbacks.checkedOn = others.isEmpty ? [lane.hsm] : others
         if follows, let question = check.firstQuestion {
@@ -126,19 +122,19 @@ extension PoolMachine {
         return operation.flights.isEmpty && !check.hasBegun ? operation.willing : operation.setbacks.checkedOn
     }
 
-    /// A check has ended: another one may begin.
-    mutating func endCheck(_ check: CiphertextCheck, now: UInt64, into actions: inout PoolActions) {
-        if hsms.indices.contains(check.counted), hsms[check.counted].checks > 0 { hsms[check.counted].checks -= 1 }
-        let next = awaitingCheck.firstIndex { id in
-            guard let operation = operations[id], operation.deadline > now, let lane = operation.awaitsCheck else {
-                return false
-            }
-            return hsms.indices.contains(lane.hsm) && hsms[lane.hsm].hasRoomForCheck(isIdle: waiting.isEmpty)
+    private func hasRoomForCheck(on hsm: Int) -> Bool {
+        hsms.indices.contains(hsm)
+            && hsms[hsm].hasRoomForCheck(beside: checks.underWay(on: hsm), isIdle: waiting.isEmpty)
+    }
+
+    /// A check has ended, or an operation that may have had one: another one may begin.
+    mutating func endCheck(_ id: OperationID, now: UInt64, into actions: inout PoolActions) {
+        guard checks.end(id) else { return }
+        let next = checks.next { id, lane in
+            operations[id].map { $0.deadline > now } ?? false && hasRoomForCheck(on: lane.hsm)
         }
-        guard let next, let lane = operations[awaitingCheck[next]]?.awaitsCheck else { return }
-        let id = awaitingCheck.remove(at: next)
-        operations[id]?.awaitsCheck = nil
-        startCheck(id, refusedOn: lane, follows: false, now: now, into: &actions)
+        guard let next else { return }
+        startCheck(next.id, refusedOn: next.lane, follows: false, now: now, into: &actions)
     }
 
     // MARK: Going on

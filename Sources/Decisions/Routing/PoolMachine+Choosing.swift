@@ -279,12 +279,11 @@ extension PoolMachine {
         guard let operation = operations.removeValue(forKey: id) else { return }
         load.ended(outcome, of: operation.terms, now: now)
         operation.flights.forEach { forget(id, on: $0) }
-        if operation.awaitsCheck != nil { awaitingCheck.removeAll { $0 == id } }
         actions.finishes.append(
             Finish(
                 operation: id, outcome: outcome, hsm: hsm, attempts: operation.attempts,
                 isHedged: operation.isHedged, waited: operation.waited))
-        if let check = operation.check { endCheck(check, now: now, into: &actions) }
+        endCheck(id, now: now, into: &actions)
     }
 
     /// It stands in the line no more.

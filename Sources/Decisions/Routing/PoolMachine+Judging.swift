@@ -146,12 +146,12 @@ extension PoolMachine {
 
     /// What was being looked into is left: nobody waits for what its lanes still do.
     private mutating func abandonCheck(_ id: OperationID, now: UInt64, into actions: inout PoolActions) -> Bool {
-        guard let operation = operations[id], let check = operation.check else { return false }
+        guard let operation = operations[id], operation.check != nil else { return false }
         operation.flights.forEach { forget(id, on: $0) }
         operations[id]?.flights = Flights()
         if operation.isWaiting { leaveLine(id, now: now) }
         operations[id]?.check = nil
-        endCheck(check, now: now, into: &actions)
+        endCheck(id, now: now, into: &actions)
         return true
     }
 
@@ -281,7 +281,7 @@ extension PoolMachine {
             let operation = operations[id]
         else { return }
         // One that may have ended a worker is on one HSM at a time, so that it ends no third one.
-        guard operation.check == nil, operation.awaitsCheck == nil, operation.setbacks.suspectSince == nil,
+        guard operation.check == nil, !checks.isWaiting(id), operation.setbacks.suspectSince == nil,
             operation.attempts < limits.attempts, operation.flights.count == 1, !operation.isWaiting
         else { return hsms[lane.hsm].lanes.change(on: lane.lane, at: position) { $0.hedgeAt = .max } }
         guard let next = chooseHedge(for: operation, besides: lane.hsm, now: now) else { return }

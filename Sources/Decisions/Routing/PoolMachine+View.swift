@@ -11,6 +11,9 @@ extension PoolMachine {
     /// Operations that wait for a free lane.
     package var inLine: Int { waiting.count }
 
+    /// Refused ciphertexts that are being looked into, or wait for that.
+    package var checksOpen: Int { checks.count }
+
     /// True while a tick has something to decide that cannot wait for the next half second.
     package var needsTicks: Bool { !operations.isEmpty || hsms.contains { $0.lanes.busy > 0 || $0.lanes.moving > 0 } }
 

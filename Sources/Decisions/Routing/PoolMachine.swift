@@ -25,8 +25,7 @@ package struct PoolMachine: Sendable {
     var operations: [OperationID: OperationRecord] = [:]
     var waiting = WaitingLine()
     package internal(set) var load = LoadGauge()
-    /// Operations whose refused ciphertext is looked into as soon as an HSM has fewer of them.
-    var awaitingCheck: [OperationID] = []
+    var checks = CheckShares()
     var budget: RetryBudget
     var random: RandomChoice
     var lastGeneration: UInt64 = 0
@@ -168,8 +167,8 @@ package struct PoolMachine: Sendable {
                 waitForWorkers(id, now: now, into: &actions)
             }
         }
-        for id in awaitingCheck where operations[id].map({ $0.deadline <= now }) ?? false {
-            finish(id, .timedOut(.answer), hsm: operations[id]?.awaitsCheck?.hsm, now: now, into: &actions)
+        for id in checks.waitingIDs where operations[id].map({ $0.deadline <= now }) ?? false {
+            finish(id, .timedOut(.answer), hsm: checks.lane(of: id)?.hsm, now: now, into: &actions)
         }
         return actions
     }

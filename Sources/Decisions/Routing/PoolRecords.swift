@@ -72,10 +72,6 @@ struct OperationRecord: Sendable {
         get { hasSetbacks ? setbacks.check : nil }
         set { if hasSetbacks || newValue != nil { setbacks.check = newValue } }
     }
-    var awaitsCheck: LaneID? {
-        get { hasSetbacks ? setbacks.awaitsCheck : nil }
-        set { if hasSetbacks || newValue != nil { setbacks.awaitsCheck = newValue } }
-    }
 
     /// The HSMs that may still be asked.
     var willing: HSMSet { holders.subtracting(missing) }
@@ -102,8 +98,6 @@ struct Setbacks: Sendable {
     var check: CiphertextCheck?
     /// Where else than on the lane that refused first the check may ask.
     var checkedOn: HSMSet = []
-    /// Its ciphertext has been refused on this lane, and the check waits until the HSM has fewer of them.
-    var awaitsCheck: LaneID?
 }
 
 private indirect enum BoxedSetbacks: Sendable {
