@@ -236,7 +236,8 @@ let roomTests: [Target] = [
             "XKSProtocol", "XKSService",
         ]),
     tests(
-        "ObservabilityTests", ["Chance", "ConnectionLimits", "Observability", "SeededRandom", "XKSProtocol", logging]),
+        "ObservabilityTests",
+        ["Chance", "ConnectionLimits", "Observability", "SecureMemory", "SeededRandom", "XKSProtocol", logging]),
     tests("ControlPlaneTests", ["AdminProtocol", "ConnectionLimits", "ControlPlane", "StatusVocabulary", logging]),
     tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
     tests(

@@ -52,6 +52,12 @@ extension EndToEnd {
                 let reply = try client.post(client.target("encrypt", key: "foo"), Body.encrypt([1]), now: past)
                 #expect(reply.status == 401)
             }
+            // With 16631be there was neither the short name that the documentation has, nor the id in CloudTrail.
+            let refused = try node.logEntry("why, and whose") { $0["outcome"] == "AuthenticationFailedException" }
+            #expect(refused["authentication"] == "clock-skew" && refused["kmsRequestId"] == nil)
+            #expect(refused["claimedRequestId"] == "4112f4d6-db54-4af4-ae30-c55a22a8dfae")
+            #expect(refused["claimedAccessKeyID"] == (try node.credential().accessKeyID))
+            #expect(refused["path"] == client.target("encrypt", key: "foo") && refused["host"] != nil)
             for number in 0..<50 { #expect(try client.encrypt([1], requestID: "signed-\(number)").status == 200) }
             let line = try node.logEntry("it is said who was turned away") {
                 $0.message == "turned away" && $0["kind"] == "unauthenticated"

@@ -3,6 +3,7 @@ import ConnectionLimits
 import Foundation
 import Logging
 import Observability
+import SecureMemory
 import Testing
 import XKSProtocol
 
@@ -84,7 +85,9 @@ import XKSProtocol
         (trace.peer, trace.operation, trace.keyStore, trace.externalKeyID) = ("[::1]:5", .encrypt, "/a", "foo")
         trace.metadata = RequestMetadata(
             awsPrincipalArn: "arn:aws:iam::123456789012:user/Al\"ice", kmsKeyArn: "arn:key", kmsOperation: "Encrypt",
-            kmsRequestId: "4112f4d6-db54-4af4-ae30-c55a22a8dfae", kmsViaService: "ebs.us-east-1.amazonaws.com")
+            kmsRequestId: "4112f4d6-db54-4af4-ae30-c55a22a8dfae", awsSourceVpc: "vpc-1", awsSourceVpce: "vpce-2",
+            kmsViaService: "ebs.us-east-1.amazonaws.com")
+        trace.region = "us-east-1"
         (trace.accessKeyID, trace.hsm, trace.attempts) = ("AAAABBBBCCCCDDDD2222", "b", 2)
         (trace.totalMicroseconds, trace.hsmMicroseconds, trace.status, trace.reason) = (812, 47, 200, "why")
         return trace
@@ -102,8 +105,32 @@ import XKSProtocol
                 "principal": "arn:aws:iam::123456789012:user/Al\"ice", "hsm": "b", "attempts": "2", "total_us": "812",
                 "hsm_us": "47", "outcome": "ok", "status": "200", "peer": "[::1]:5", "reason": "why",
                 "accessKeyID": "AAAABBBBCCCCDDDD2222", "kmsOperation": "Encrypt", "kmsKeyArn": "arn:key",
-                "viaService": "ebs.us-east-1.amazonaws.com",
+                "viaService": "ebs.us-east-1.amazonaws.com", "sourceVpc": "vpc-1", "sourceVpce": "vpce-2",
+                "region": "us-east-1",
             ])
+    }
+
+    @Test func whatARefusedRequestClaimsStandsUnderNamesOfItsOwn() throws {
+        var refused = RefusedRequest(
+            ProxyRequest(
+                method: "POST", target: "/b/kms/xks/v1/health", headers: [HeaderField(name: "Host", value: "h")],
+                body: SecretBytes(#"{"requestMetadata":{"kmsRequestId":"id"}}"#.utf8), receivedAt: 0, peer: "p"))
+        (refused.authentication, refused.accessKeyID, refused.nearestPath) = ("clock-skew", "AAAA", "/a/kms/xks/v1")
+        var stranger = RequestTrace()
+        (stranger.status, stranger.error, stranger.refused) = (401, .authenticationFailed, refused)
+        var signed = stranger
+        (signed.status, signed.accessKeyID, signed.region) = (400, "BBBB", "eu-central-1")
+        let lines = try logged { logger in
+            RequestLog(logger: logger).answered(stranger)
+            RequestLog(logger: logger).answered(signed)
+        }
+        let (first, second) = (try object(try #require(lines.first)), try object(try #require(lines.last)))
+        #expect(first["claimedRequestId"] == "id" && first["claimedAccessKeyID"] == "AAAA")
+        #expect(first["kmsRequestId"] == nil && first["authentication"] == "clock-skew")
+        #expect(first["path"] == "/b/kms/xks/v1/health" && first["host"] == "h")
+        #expect(first["nearestPath"] == "/a/kms/xks/v1" && first["region"] == nil)
+        #expect(second["kmsRequestId"] == "id" && second["claimedRequestId"] == nil)
+        #expect(second["claimedAccessKeyID"] == nil && second["region"] == "eu-central-1")
     }
 
     @Test func whatIsUnknownIsLeftOutAndOurFaultIsAWarning() throws {

@@ -134,10 +134,10 @@ struct ServiceBench {
         decision: KeyDecision = .usable(), word: CiphertextWord = .invalid, hsms: [FleetHSM] = [],
         foreignForm: AADForm = .specification, blocks: BlockList = BlockList(),
         forwarder: ScriptedForwarder? = nil, formats: any FormatSource = FirstFormat(),
-        unoffered: UnofferedWord = .nowhere, script: @escaping ScriptedPool.Script
+        unoffered: UnofferedWord = .nowhere, secret: Character = "s", script: @escaping ScriptedPool.Script
     ) throws {
         credential = try Credential(
-            accessKeyID: "ABCDEFGHIJKLMNOPQRST", secret: SecretBytes(String(repeating: "s", count: 43).utf8))
+            accessKeyID: "ABCDEFGHIJKLMNOPQRST", secret: SecretBytes(String(repeating: secret, count: 43).utf8))
         pool = ScriptedPool(decision: decision, word: word, script: script)
         self.blocks = HeldBlocks(blocks)
         self.foreignForm = foreignForm
@@ -172,15 +172,16 @@ struct ServiceBench {
     ///   - forwardedBy: the peer that passes it on, with all of the request's time.
     ///   - caller: who waits for the answer.
     ///   - isSurplus: because it has more than its HSMs can do.
+    ///   - signer: another credential than the key store's.
     func post(
         _ path: String, _ body: String, method: String = "POST", sign: Bool = true, forwardedBy: String? = nil,
-        isSurplus: Bool = false, caller: CallerPresence? = nil
+        isSurplus: Bool = false, caller: CallerPresence? = nil, signedBy signer: Credential? = nil
     ) throws -> (Int, String) {
         var request = ProxyRequest(
             method: method, target: path, headers: [HeaderField(name: "Host", value: "localhost")],
             body: SecretBytes(body.utf8), receivedAt: 999_000_000, peer: "127.0.0.1:1",
             caller: caller)
-        if sign { request = try signed(request) }
+        if sign { request = try signed(request, by: signer ?? credential) }
         let answers = Mutex<[ProxyResponse]>([])
         let reply: @Sendable (ProxyResponse) -> Void = { response in answers.withLock { $0.append(response) } }
         if let forwardedBy {
@@ -194,7 +195,7 @@ struct ServiceBench {
         return (answer.status, answer.body.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
     }
 
-    private func signed(_ request: ProxyRequest) throws -> ProxyRequest {
+    private func signed(_ request: ProxyRequest, by credential: Credential) throws -> ProxyRequest {
         var request = request
         request.headers = try SigV4Signer(credential: credential, region: "eu-central-1")
             .sign(

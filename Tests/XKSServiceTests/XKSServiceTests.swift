@@ -46,6 +46,34 @@ struct XKSServiceTests {
         #expect(bench.pool.operations.isEmpty, "nothing of this reaches an HSM")
     }
 
+    /// With 16631be neither the short name, nor the access key id, nor anything of the request stood in the line.
+    @Test("what was refused unread can be found by CloudTrail's request id, and by what decided")
+    func refusals() throws {
+        let bench = try ServiceBench { _ in encrypted }
+        #expect(try bench.post("/exampel/kms/xks/v1/keys/foo/encrypt", encryptBody(), sign: false).0 == 404)
+        let lost = try #require(bench.observer.traces.last?.refused)
+        #expect(lost.path == "/exampel/kms/xks/v1/keys/foo/encrypt" && lost.host == "localhost")
+        #expect(lost.nearestPath == "/example/kms/xks/v1" && lost.requestID == "4112f4d6")
+
+        #expect(try bench.post(encryptPath, encryptBody(), sign: false).0 == 401)
+        let unsigned = try #require(bench.observer.traces.last?.refused)
+        #expect(unsigned.authentication == "missing-authorization" && unsigned.accessKeyID == nil)
+        #expect(unsigned.requestID == "4112f4d6" && unsigned.nearestPath == nil)
+
+        let other = try ServiceBench(secret: "t") { _ in encrypted }
+        #expect(try bench.post(encryptPath, encryptBody(), signedBy: other.credential).0 == 401)
+        let mismatch = try #require(bench.observer.traces.last?.refused)
+        #expect(mismatch.authentication == "signature-mismatch" && mismatch.accessKeyID == "ABCDEFGHIJKLMNOPQRST")
+
+        #expect(try bench.post(encryptPath, String(encryptBody().dropLast())).0 == 400)
+        let unread = try #require(bench.observer.traces.last)
+        #expect(unread.accessKeyID == "ABCDEFGHIJKLMNOPQRST" && unread.region == "eu-central-1")
+        #expect(unread.metadata == nil && unread.refused?.requestID == "4112f4d6")
+
+        #expect(try bench.post(encryptPath, encryptBody()).0 == 200)
+        #expect(bench.observer.traces.last?.refused == nil && bench.observer.traces.last?.region == "eu-central-1")
+    }
+
     @Test("a request whose caller has closed the connection costs no HSM call and no line of log")
     func callersThatAreGone() throws {
         let bench = try ServiceBench { _ in encrypted }

@@ -8,7 +8,8 @@ import XKSProtocol
 extension RequestTrace {
     /// Adds the fields in a fixed order; what is not known is left out.
     func add(to line: inout LogLine) {
-        line.add("kmsRequestId", metadata?.kmsRequestId)
+        // What the body says is as good as proven where the signature that covers it was.
+        line.add("kmsRequestId", metadata?.kmsRequestId ?? (accessKeyID == nil ? nil : refused?.requestID))
         line.add("operation", operation?.rawValue ?? "unknown")
         line.add("keystore", keyStore)
         line.add("key", externalKeyID)
@@ -29,6 +30,18 @@ extension RequestTrace {
         line.add("kmsOperation", metadata?.kmsOperation)
         line.add("kmsKeyArn", metadata?.kmsKeyArn)
         line.add("viaService", metadata?.kmsViaService)
+        line.add("sourceVpc", metadata?.awsSourceVpc)
+        line.add("sourceVpce", metadata?.awsSourceVpce)
+        line.add("region", region)
+        guard let refused else { return }
+        line.add("path", refused.path)
+        line.add("host", refused.host)
+        line.add("nearestPath", refused.nearestPath)
+        line.add("authentication", refused.authentication)
+        if accessKeyID == nil {
+            line.add("claimedRequestId", refused.requestID)
+            line.add("claimedAccessKeyID", refused.accessKeyID)
+        }
     }
 }
 

@@ -120,10 +120,16 @@ package final class XKSService: ProxyRequestHandler {
 
     private func authenticate(_ exchange: Exchange, _ store: ServedKeyStore) throws(XKSError) {
         do throws(AuthenticationFailure) {
-            exchange.trace.accessKeyID = try store.verifier.verify(exchange.request, now: clocks.wall()).accessKeyID
+            let identity = try store.verifier.verify(exchange.request, now: clocks.wall())
+            exchange.trace.accessKeyID = identity.accessKeyID
+            exchange.trace.region = identity.region
             exchange.setup.uses[exchange.position].last.store(exchange.request.receivedAt, ordering: .relaxed)
             exchange.isAuthenticated = true
         } catch {
+            var refused = RefusedRequest(exchange.request)
+            refused.authentication = error.code
+            refused.accessKeyID = SigV4Verifier.claimedAccessKeyID(exchange.request.headers)
+            exchange.trace.refused = refused
             exchange.trace.reason = error.description
             throw XKSError(.authenticationFailed, error.clientMessage)
         }
@@ -137,6 +143,7 @@ package final class XKSService: ProxyRequestHandler {
         // It would hold the exchange, which holds it, and with them the plaintext.
         exchange.retryHere = nil
         inFlight.subtract(1, ordering: .relaxed)
+        if let error { describe(exchange, error) }
         if exchange.trace.reason == nil { exchange.trace.reason = error?.message }
         if error != nil, let more = exchange.notElsewhere { exchange.trace.reason? += "; \(more)" }
         var response = response
@@ -146,6 +153,17 @@ package final class XKSService: ProxyRequestHandler {
         let received = exchange.request.receivedAt
         exchange.trace.totalMicroseconds = now > received ? (now - received) / 1_000 : 0
         observer.answered(exchange.trace)
+    }
+
+    /// Keeps what the request says of itself where nothing else does.
+    private func describe(_ exchange: Exchange, _ error: XKSError) {
+        guard exchange.trace.refused == nil, exchange.trace.metadata == nil else { return }
+        var refused = RefusedRequest(exchange.request)
+        if error.name == .invalidURIPath {
+            let prefixes = exchange.setup.settings.keyStores.lazy.map(\.keyStore.pathPrefix)
+            refused.nearestPath = XKSPath.nearest(to: exchange.request.target, amongPrefixes: prefixes)
+        }
+        exchange.trace.refused = refused
     }
 
     func finish(_ exchange: Exchange, refusing error: XKSError) {

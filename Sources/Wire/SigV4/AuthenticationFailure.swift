@@ -107,7 +107,10 @@ extension AuthenticationFailure: CustomStringConvertible {
         switch self {
         case .unknownAccessKeyID(let id?): "Access key id \(id) is not one of this key store's."
         case .unknownAccessKeyID(nil): "The access key id is not one of this key store's and has not the form of one."
-        case .signatureMismatch(let id): "The signature with access key id \(id) does not match the request."
+        case .signatureMismatch(let id):
+            "The signature with access key id \(id) does not match the request: the secret is another one, or something "
+                + "between KMS and here changes what was signed (the Host header and the path as they came here are in "
+                + "this line)."
         default: clientMessage
         }
     }

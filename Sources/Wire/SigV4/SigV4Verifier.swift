@@ -97,6 +97,16 @@ package final class SigV4Verifier: Sendable {
 
     /// How many signing keys are held, for tests.
     package var cachedKeyCount: Int { cache.count }
+
+    /// The access key id that a request names, for the log: nothing is proven. `nil` where it is none by its form, for a
+    /// secret may stand in the wrong place, or where there is not exactly one Authorization header that can be read.
+    package static func claimedAccessKeyID(_ headers: [HeaderField]) -> String? {
+        guard let value = try? SecurityHeaders(headers).authorization else { return nil }
+        let bytes = value.utf8Span.span
+        let authorization = bytes.extracting(ASCII.trimmedRange(bytes))
+        guard let header = try? AuthorizationHeader(authorization) else { return nil }
+        return quotable(authorization, header.accessKeyID)
+    }
 }
 
 // The rules, in the order in which they are applied.

@@ -13,6 +13,8 @@ package struct RequestTrace: Sendable {
     package var externalKeyID: String?
     /// Of the credential that signed.
     package var accessKeyID: String?
+    /// The region of the signature: where KMS called from.
+    package var region: String?
     /// `nil` when the body could not be read so far.
     package var metadata: RequestMetadata?
     /// The HSM whose answer decided.
@@ -36,6 +38,8 @@ package struct RequestTrace: Sendable {
     package var error: XKSError.Name?
     /// Why it was refused, in words for the operator.
     package var reason: String?
+    /// What it said of itself, where it was refused before that was believed or read.
+    package var refused: RefusedRequest?
 
     package init() {}
 }
