@@ -124,6 +124,14 @@ struct VersionTests {
                 try JSONDecoder().decode(LabelFilter.self, from: JSONEncoder().encode(text))
             }
         }
+        for count in [0, NodeFacts.mostUnservedKeys, NodeFacts.mostUnservedKeys + 1, 5_000] {
+            var reported = facts()
+            let labels = (0..<count).map { "key-\($0)" }
+            reported.setUnserved(labels)
+            #expect(reported.unservedCount == count && reported.unservedKeys.count == min(count, 32))
+            #expect((reported.unservedFilter == nil) == (count <= 32))
+            #expect(labels.allSatisfy { reported.service(of: $0) != .serves })
+        }
         var reported = facts()
         reported.unservedKeys = ["a"]
         reported.unservedFilter = LabelFilter([Array("a".utf8), Array("z".utf8)])

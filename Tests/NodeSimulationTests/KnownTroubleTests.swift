@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Gossip
 import KeyProof
 import LaneProtocol
 import Testing
@@ -115,6 +116,48 @@ struct KnownTroubleTests {
         #expect(before.allSatisfy { $0.count(of: 200) == $0.asked })
         #expect(answers.allSatisfy { $0.all.count == $0.asked && $0.count(of: 404) == 0 })
     }
+
+    // With what no HSM lists called absent: KeyNotFoundException, for all keys at the node that never held them, and at the
+    // other, which asks it, for those from the 33rd on.
+    @Test("no key is absent of more than a node can name that are served nowhere")
+    func manyKeysServedNowhere() throws {
+        let trial = Trial(nodes: 2, tokensEach: 1)
+        trial.plan.moreLabels = Self.manyLabels
+        trial.at(0) { world in
+            for label in Self.manyLabels { world.checks.taint(label) }
+            world.remove(Self.manyLabels, from: [1])
+        }
+        trial.trouble(.tokenGone, 0, 25, 45)
+        let before = Self.manyLabels.map { trial.encrypt($0, at: 1, 20, 21, every: 1) }
+        let answers = [0, 1].flatMap { node in
+            Self.manyLabels.map { trial.encrypt($0, at: node, 32, 33, every: 1) }
+        }
+        try trial.run()
+        #expect(before.allSatisfy { $0.count(of: 200) == 1 })
+        #expect(answers.allSatisfy { $0.count(of: 500) == 1 }, "\(answers.count { $0.count(of: 404) == 1 })")
+    }
+
+    // With the keys alone that a node names: for the eight from the 33rd on the nearer node is asked, which cannot serve
+    // them, and no time is left for the one that can.
+    @Test("a node tells of all keys that it cannot serve, however many they are")
+    func manyUnservedKeys() throws {
+        let trial = Trial(nodes: 3, tokensEach: 1)
+        // There and back is more than half of a request's time. Nodes 0 and 2 are of one site.
+        trial.plan.linkLatency = 60_000_000
+        trial.plan.moreLabels = Self.manyLabels
+        trial.at(0) { $0.remove(Self.manyLabels, from: [2]) }
+        trial.trouble(.tokenGone, 0, 25, 45)
+        let answers = Self.manyLabels.map { trial.encrypt($0, at: 0, 32, 33, every: 1) }
+        trial.at(33) { world in
+            let facts = world.nodes[0].members.first { $0.identity.name == "node-2" }?.facts
+            #expect(facts?.unservedCount == 40 && facts?.unservedKeys.count == NodeFacts.mostUnservedKeys)
+        }
+        try trial.run()
+        #expect(answers.allSatisfy { $0.count(of: 200) == 1 }, "\(answers.count { $0.count(of: 200) == 1 })")
+    }
+
+    /// More than a node names one by one.
+    private static let manyLabels = (10..<50).map { "key-\($0)" }
 
     // With the usage left out of who may encrypt: 46 of 100 encryptions are InvalidKeyUsageException.
     @Test("one copy of a key that may not encrypt keeps no other from it")

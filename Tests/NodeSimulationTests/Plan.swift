@@ -45,6 +45,8 @@ struct Plan {
     /// When an operator blocks a key, nanoseconds; `nil`: never.
     var blockAt: UInt64?
     var requests = 200
+    /// Labels that HSMs hold beside those that are asked for at random.
+    var moreLabels: [String] = []
     var steps: [Step] = []
     var length: UInt64 = 60 * Plan.second
     var isVerbose = false

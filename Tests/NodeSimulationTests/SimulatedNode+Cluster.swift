@@ -40,8 +40,7 @@ extension SimulatedNode {
         knowCluster()
         exchangeKeys()
         pool.knowDetour(choice.leastDetour)
-        let unserved = summary.unserved
-        return NodeFacts(
+        var facts = NodeFacts(
             version: "0.0.0", configuration: "c", canaries: summary.canaries, blocks: blocks.digest,
             blockChanges: register.toldChanges,
             hsms: pool.statuses(now: now, unixSeconds: wall).map { hsm in
@@ -49,12 +48,13 @@ extension SimulatedNode {
                     name: hsm.shown.name, serial: hsm.shown.serial ?? "", manufacturer: "", model: "", firmware: "",
                     state: hsm.shown.state, isDrained: false)
             },
-            unservedKeys: unserved.prefix(NodeFacts.mostUnservedKeys).map(\.text),
             reads: FormatVersions(gossip: GossipMessage.currentVersion, blocks: 2, canaries: 1, ciphertext: 1),
             room: pool.machine.room(now: now).map {
                 NodeRoom(
                     perSecond: UInt32(clamping: $0.perSecond), callMicroseconds: UInt32(clamping: $0.call / 1_000))
             })
+        facts.setUnserved(summary.unserved.map(\.text))
+        return facts
     }
 
     /// Tells the key proof who is in the cluster, where that has changed.

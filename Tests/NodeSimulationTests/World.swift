@@ -62,10 +62,11 @@ final class World: @unchecked Sendable {
         self.mutant = mutant
         var random = RandomChoice(seed: plan.seed)
         var values: [String: UInt64] = [:]
-        for label in Self.labels { values[label] = random.next() }
+        let labels = Self.labels + plan.moreLabels
+        for label in labels { values[label] = random.next() }
         self.values = values
         keyStore = try KeyStore(
-            pathPrefix: SimulatedNode.prefix, keys: (Self.labels + [Self.absent]).map { try KeyPattern($0) })
+            pathPrefix: SimulatedNode.prefix, keys: (labels + [Self.absent]).map { try KeyPattern($0) })
         settings = ServiceSettings(
             keyStores: [
                 ServedKeyStore(
@@ -78,7 +79,7 @@ final class World: @unchecked Sendable {
         for token in plan.tokens.indices {
             let made = SimulatedToken(
                 name: "hsm-\(token)", serial: "serial-\(token)", latency: plan.tokens[token], seed: self.random.next())
-            for label in Self.labels { made.add(KeyLabel(label), value: values[label] ?? 0) }
+            for label in labels { made.add(KeyLabel(label), value: values[label] ?? 0) }
             tokens.append(made)
         }
         for node in 0..<plan.nodes {
@@ -93,6 +94,11 @@ final class World: @unchecked Sendable {
     var wall: Int64 { Self.beginning + Int64(now / 1_000_000_000) }
 
     func at(_ time: UInt64, _ work: @escaping () -> Void) { queue.add(work, at: max(time, now)) }
+
+    /// From the beginning on these tokens do not hold these keys.
+    func remove(_ labels: [String], from tokens: [Int]) {
+        for token in tokens { for label in labels { self.tokens[token].remove(KeyLabel(label)) } }
+    }
 
     func keep(_ worker: SimulatedWorker) { workers.append(worker) }
 

@@ -123,6 +123,16 @@ package struct NodeFacts: Sendable, Equatable, Codable {
         case doesNot
     }
 
+    /// Tells of all keys that the node offers and cannot serve at the moment.
+    ///
+    /// - Parameter labels: the keys', in order.
+    package mutating func setUnserved(_ labels: [String]) {
+        unservedKeys = Array(labels.prefix(Self.mostUnservedKeys))
+        unservedCount = UInt32(clamping: labels.count)
+        let areNamed = labels.count <= Self.mostUnservedKeys
+        unservedFilter = areNamed ? nil : LabelFilter(labels.map { Array($0.utf8) })
+    }
+
     /// - Parameter label: the key's.
     package func service(of label: String) -> KeyService {
         if unservedKeys.contains(where: { $0.utf8.elementsEqual(label.utf8) }) { return .doesNot }

@@ -14,15 +14,12 @@ extension NodeFacts {
         unserved: [KeyLabel], reads: FormatVersions, activatedFormat: UInt8, room: SpareRoom?,
         refusedCertificates: String?
     ) {
-        let isNamed = unserved.count <= Self.mostUnservedKeys
         self.init(
             isDraining: isDraining, version: version, configuration: configuration, canaries: canaries, blocks: blocks,
             blockChanges: blockChanges, inFlight: inFlight, encrypts: encrypts, decrypts: decrypts, hsms: hsms,
-            unservedKeys: unserved.prefix(Self.mostUnservedKeys).map(\.text),
-            unservedCount: UInt32(clamping: unserved.count),
-            unservedFilter: isNamed ? nil : LabelFilter(unserved.map { Array($0.text.utf8) }), reads: reads,
-            activatedFormat: activatedFormat, room: room.map(NodeRoom.init),
+            reads: reads, activatedFormat: activatedFormat, room: room.map(NodeRoom.init),
             refusedCertificates: refusedCertificates)
+        setUnserved(unserved.map(\.text))
     }
 }
 
