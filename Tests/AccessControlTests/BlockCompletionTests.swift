@@ -49,7 +49,7 @@ struct BlockCompletionTests {
     @Test("an order to begin waits for peers with a list, and is taken where none answers")
     func bootstrap() {
         var alone = BlockRegister(isClustered: true)
-        _ = alone.failed("the disk is full", wasNever: true)
+        _ = alone.failed("the disk is full", .nothing)
         _ = alone.complete(members: [], now: 0, unixSeconds: now)
         #expect(alone.bootstrap(orderedAt: second, members: [], now: 6 * second - 1, unixSeconds: now) == .wait)
         let step = alone.bootstrap(orderedAt: second, members: [], now: 6 * second, unixSeconds: now)

@@ -14,7 +14,7 @@ private struct Disk {
     /// As a store opens it.
     mutating func open(_ register: inout BlockRegister) -> BlockAdoption {
         guard isReadable else {
-            return register.failed("locked", wasNever: file == nil && marker == .absent)
+            return register.failed("locked", file == nil && marker == .absent ? .nothing : .hidden)
         }
         let found =
             file

@@ -68,7 +68,7 @@ struct BlockRegisterTests {
     func late() {
         // Without handing it on: unknown for ever, or confirmed without the block that is on the disk.
         var register = BlockRegister(isClustered: true)
-        #expect(register.failed("locked", wasNever: false).knowledge == .unknown("locked"))
+        #expect(register.failed("locked", .hidden).knowledge == .unknown("locked"))
         #expect(register.list.unknown == "locked")
         var confirmed = register
         let adoption = register.adopt(file(), marker: .present(changes: 5), behind: "behind", now: now)
@@ -97,21 +97,44 @@ struct BlockRegisterTests {
         #expect(BlockRegister(isClustered: true).toldChanges == nil, "nothing was read yet")
     }
 
+    // With a database that cannot be opened as one that cannot be seen: "has lost its list", though it is whole.
+    @Test("what a copy says of a file that cannot be opened counts as the file's own word")
+    func copied() throws {
+        func copy(_ knowledge: BlockKnowledge = .known, counted: UInt64 = 5) -> BlockRemains {
+            .copy(file(knowledge), marker: .present(changes: counted), behind: "behind", now: now)
+        }
+        var register = BlockRegister(isClustered: true)
+        let adoption = register.failed("the disk is full", copy())
+        #expect(adoption.knowledge == .known && adoption.merge.newBlocks == [Self.block])
+        #expect(register.list.verdict(id: "k") != nil && register.take().isEmpty)
+        #expect(!register.failed("the disk is full", .hidden).hasChanged, "it was read")
+        #expect(!register.failed("the disk is full", copy(.unknown("x"), counted: 9)).hasChanged, "memory knows more")
+        // What is ordered meanwhile comes to the disk when there is room.
+        _ = try register.change(now: now) { list in try list.order(.key("k"), id: id("b")) }
+        let receipt = register.receipt
+        _ = register.adopt(file(), marker: .present(changes: 5), behind: "behind", now: now)
+        #expect(!register.isDurable(receipt) && register.take().kept.map(\.block.id) == [id("b")])
+
+        var restored = BlockRegister(isClustered: true)
+        _ = restored.failed("the disk is full", copy(counted: 6))
+        #expect(restored.list.knowledge == .unknown("behind") && restored.list.blocks.count == 1)
+    }
+
     @Test("a node that never had a list has not lost one, however full its disk is")
     func neverHadOne() {
         for clustered in [true, false] {
             var register = BlockRegister(isClustered: clustered)
-            _ = register.failed("the disk is full", wasNever: true)
+            _ = register.failed("the disk is full", .nothing)
             #expect(register.list.knowledge == (clustered ? .none : .known))
             // A file that turns up after all is believed.
             _ = register.adopt(file(.unknown("lost")), marker: .present(changes: 1), behind: "behind", now: now)
             #expect(register.list.knowledge == .unknown("lost"))
         }
         var register = BlockRegister(isClustered: false)
-        _ = register.failed("no directory", wasNever: false)
+        _ = register.failed("no directory", .hidden)
         #expect(register.beginning(.absent, lost: "lost", corrupt: nil) == .unknown("no directory"))
-        _ = register.failed("locked", wasNever: true)
-        _ = register.failed("locked", wasNever: false)
+        _ = register.failed("locked", .nothing)
+        _ = register.failed("locked", .hidden)
         #expect(register.list.knowledge == .unknown("locked"), "now there is a file, and it cannot be read")
     }
 
@@ -175,7 +198,7 @@ struct BlockRegisterTests {
             var promised: Set<String> = []
             for _ in 0..<30 {
                 switch Int.random(in: 0..<6, using: &random) {
-                case 0: _ = register.failed("x", wasNever: Bool.random(using: &random))
+                case 0: _ = register.failed("x", Bool.random(using: &random) ? .nothing : .hidden)
                 case 1, 2:
                     let block = try register.change(now: now) { list in try list.order(.key("k"), id: random.blockID())
                     }

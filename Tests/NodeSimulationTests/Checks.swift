@@ -44,6 +44,8 @@ struct Checks {
     private var givenAt: [Int: UInt64] = [:]
     /// Nodes whose disk has the order, as they have said, and has not been lost or put back since.
     private var confirmed: Set<Int> = []
+    /// Nodes whose disk has been lost or put back.
+    private var lostStores: Set<Int> = []
 
     mutating func began(_ fault: Fault, now: UInt64) { active[fault.kind, default: 0] += 1 }
 
@@ -59,7 +61,10 @@ struct Checks {
     mutating func lostStore(of node: Int) {
         givenAt[node] = nil
         confirmed.remove(node)
+        lostStores.insert(node)
     }
+
+    func hasLostStore(_ node: Int) -> Bool { lostStores.contains(node) }
 
     mutating func gave(blockOf label: String, at node: Int, now: UInt64) {
         blockLabel = label

@@ -25,6 +25,60 @@ extension KnownTroubleTests {
         #expect(blocked.all.count == blocked.asked && blocked.count(of: 200) == 0)
     }
 
+    // With a database that counts as hidden where it cannot be opened: all nodes refuse everything as long as their disks
+    // are full, and none can ask another.
+    @Test("a list of blocks on a full disk is read, and in force from the start on")
+    func fullDisk() throws {
+        let trial = Trial()
+        trial.plan.blockAt = 10 * Plan.second
+        for node in 0..<3 { trial.trouble(.storeFull, node, 20, 40) }
+        trial.at(30) { world in
+            let node = world.nodes[2]
+            #expect(node.blocks.knowledge == .known)
+            #expect(node.block("beta", id: String(repeating: "c", count: 32)) {})
+            world.checks.taint("beta")
+        }
+        let questions: [(String, Double, Double)] = [("beta", 29, 29.9), ("alpha", 22, 58), ("beta", 31, 58)]
+        let answers = questions.map { trial.encrypt($0.0, at: 2, $0.1, $0.2, every: 0.1) }
+        trial.at(39) { #expect($0.nodes[2].store.disk.blocks?.list.blocks.count == 1) }
+        trial.at(45) { world in
+            #expect(world.nodes.allSatisfy { $0.store.disk.blocks?.list.blocks.count == 2 })
+        }
+        try trial.run()
+        #expect(answers[0].count(of: 200) == answers[0].asked)
+        for answers in answers.dropFirst() {
+            #expect(answers.all.count == answers.asked && answers.count(of: 200) == 0)
+        }
+    }
+
+    // With a directory without a list as one that hides whether there was one: a node without a cluster refuses everything
+    // to the end, though there is room again, and one of a cluster has lost a list that it never had.
+    @Test("a new node on a full disk has not lost a list", arguments: [1, 3])
+    func newNodeOnFullDisk(nodes: Int) throws {
+        let trial = Trial(nodes: nodes)
+        let newest = nodes - 1
+        trial.plan.isClustered = nodes > 1
+        trial.plan.blockAt = nodes > 1 ? 10 * Plan.second : nil
+        trial.at(1e-9) { world in
+            world.nodes[newest].kill()
+            world.nodes[newest].store.replace(with: DiskImage())
+        }
+        // Nobody gives the order that begins a cluster's list.
+        trial.at(2) { $0.nodes[newest].bootstrapAt = nil }
+        trial.trouble(.storeFull, newest, 20, 40)
+        trial.at(20.001) { world in
+            #expect(world.nodes[newest].blocks.knowledge == (nodes > 1 ? .none : .known))
+        }
+        let free = trial.encrypt("beta", at: newest, 34, 58, every: 0.2)
+        let blocked = trial.encrypt("alpha", at: newest, 34, 58, every: 0.2)
+        trial.at(45) { world in
+            #expect(world.nodes[newest].store.disk.blocks?.list.knowledge == .known)
+        }
+        try trial.run()
+        #expect(free.count(of: 200) == free.asked)
+        #expect(blocked.all.count == blocked.asked && blocked.count(of: 200) == (nodes > 1 ? 0 : blocked.asked))
+    }
+
     // With any peer's list as a whole one: within seconds both serve the blocked key.
     @Test("a node that has no list of blocks cannot say that a lost one is whole")
     func newcomer() throws {

@@ -23,6 +23,10 @@ struct Mutant {
         case answersAreMixed
         /// A worker that has ended is not started again.
         case nothingIsStarted
+        /// What cannot be opened on a full disk is not read at all.
+        case fullDisksAreNotRead
+        /// No peer's list of blocks is taken for a whole one.
+        case listsStayUnknown
     }
 
     var broken: Break?

@@ -33,7 +33,9 @@ struct MutantTests {
             broken: .unknownIsAbsent, check: .absence, faults: [trouble(.keysAway, 0), trouble(.keysAway, 1)],
             isSharing: true),
         Case(broken: .nobodyIsAsked, check: .service, faults: [trouble(.tokenGone, 0), trouble(.tokenGone, 1)]),
+        Case(broken: .fullDisksAreNotRead, check: .service, faults: [trouble(.storeFull, 0)]),
         Case(broken: .nothingIsStarted, check: .recovery, faults: (0..<3).map { trouble(.workersKilled, $0) }),
+        Case(broken: .listsStayUnknown, check: .recovery, faults: [trouble(.storeLost, 0)]),
     ]
 
     @Test("a broken decision is found, and none where it is whole", arguments: cases)

@@ -5,7 +5,7 @@ import Chance
 enum FaultKind: String, CaseIterable {
     case hang, slow, serial, failing, lying, swapped, keysAway, tokenGone
     case workerKilled, workersKilled
-    case nodePaused, nodeKilled, storeLost, storeRestored, storeLate, storeUnreadable
+    case nodePaused, nodeKilled, storeLost, storeRestored, storeLate, storeUnreadable, storeFull
     case linkOneWay, nodeCutOff, clockJumps, thief, overload
     /// The HSMs of one node hold another key under a label than those of all others, from the beginning on.
     case foreignNode
@@ -47,6 +47,8 @@ struct Plan {
     var requests = 200
     /// Labels that HSMs hold beside those that are asked for at random.
     var moreLabels: [String] = []
+    /// Whether the node belongs to a cluster; only where it is alone can it do without.
+    var isClustered = true
     var steps: [Step] = []
     var length: UInt64 = 60 * Plan.second
     var isVerbose = false

@@ -6,6 +6,7 @@ import Gossip
 
 extension SimulatedNode {
     private static let rest: UInt64 = 5_000_000_000
+    private static let behind = "its database is older than its marker"
 
     var blocks: BlockList { register.list }
 
@@ -23,11 +24,27 @@ extension SimulatedNode {
     }
 
     private func adopt(_ file: BlockFile, _ marker: BlockMarker) {
-        _ = register.adopt(file, marker: marker, behind: "its database is older than its marker", now: wall)
+        _ = register.adopt(file, marker: marker, behind: Self.behind, now: wall)
     }
 
-    /// The database cannot be read at the start, and can be later.
-    func findLate() {
+    /// What the store does when it cannot open its database as the node starts.
+    func begin(withoutOpening disk: DiskImage) {
+        let remains: BlockRemains
+        if store.state == .hidden || world.mutant.broken == .fullDisksAreNotRead {
+            remains = .hidden
+        } else if let file = disk.blocks {
+            remains = .copy(file, marker: disk.marker, behind: Self.behind, now: wall)
+            proofs.adopt(disk.proofs ?? NodeProofs.File(), isAnother: true)
+        } else {
+            remains = disk.marker == .absent ? .nothing : .hidden
+        }
+        _ = register.failed("its database cannot be opened", remains)
+    }
+
+    /// The database can be opened that could not be, at the start or since its disk was full.
+    func findLateStore() {
+        store.open()
+        guard isUp else { return }
         open(store.disk)
         keepBlocks()
         keepProofs()
@@ -37,7 +54,7 @@ extension SimulatedNode {
 
     /// Puts what the disk lacks on it: the database first, then the marker.
     func keepBlocks() {
-        guard isStoreOpen else { return }
+        guard store.state == .open else { return }
         let batch = register.take()
         guard !batch.isEmpty else { return }
         var counted: UInt64 = 0
@@ -65,7 +82,7 @@ extension SimulatedNode {
 
     /// The same for canaries.
     func keepProofs() {
-        guard isStoreOpen else { return }
+        guard store.state == .open else { return }
         let batch = proofs.take()
         guard !batch.isEmpty else { return }
         store.write { disk in
@@ -147,7 +164,8 @@ extension SimulatedNode {
             keepBlocks()
             changed()
         }
-        register.exchanged(with: peer, isKnown: message.isKnown, now: now)
+        let isKnown = message.isKnown && world.mutant.broken != .listsStayUnknown
+        register.exchanged(with: peer, isKnown: isKnown, now: now)
     }
 
     // MARK: A list that is not known

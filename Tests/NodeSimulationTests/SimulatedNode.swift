@@ -48,8 +48,6 @@ final class SimulatedNode: @unchecked Sendable {
     /// Orders that are not on the disk yet.
     var unconfirmed: [(receipt: BlockRegister.Receipt, confirmed: () -> Void)] = []
     var bootstrapAt: UInt64?
-    /// The database can be read and written.
-    var isStoreOpen = true
     var exchanges = NodeExchanges()
     var shares = SurplusShares()
     var known = ProofCluster()
@@ -114,7 +112,7 @@ final class SimulatedNode: @unchecked Sendable {
     func start() {
         life += 1
         (isUp, isFrozen, postponed, startedAt) = (true, false, [], world.now)
-        let disk = store.disk
+        let disk = store.seen
         let members = tokens.map { token in
             PoolMember(
                 worker: WorkerConfiguration(
@@ -124,12 +122,8 @@ final class SimulatedNode: @unchecked Sendable {
                     probeInterval: UInt32(world.probeInterval / 1_000_000)),
                 environment: [:], traits: HSMTraits(stuckAfter: 2_000_000_000), offered: world.keyStore.offered)
         }
-        (register, proofs, unconfirmed) = (BlockRegister(isClustered: true), NodeProofs(), [])
-        if isStoreOpen {
-            open(disk)
-        } else {
-            _ = register.failed("its database cannot be opened", wasNever: false)
-        }
+        (register, proofs, unconfirmed) = (BlockRegister(isClustered: world.plan.isClustered), NodeProofs(), [])
+        if store.state == .open { open(disk) } else { begin(withoutOpening: disk) }
         beganWithoutCanaries = proofs.canaries.isEmpty
         pool = Self.emptyPool(world, members, proofs, now: now, wall: wall)
         workers = [:]

@@ -29,6 +29,7 @@ extension World {
         at(6_000_000_000) { [self] in for node in nodes { early[node.index] = node.store.disk } }
         if let blockAt = plan.blockAt { at(blockAt) { [self] in orderBlock() } }
         askAll()
+        at(plan.length) { [self] in judgeLists() }
     }
 
     private func makeForeign(_ fault: Fault) {
@@ -55,7 +56,7 @@ extension World {
         case .hang, .slow, .serial, .failing, .lying, .swapped, .keysAway, .tokenGone:
             return begin(fault, token: token(of: fault))
         case .workerKilled, .workersKilled, .nodePaused, .nodeKilled, .storeLost, .storeRestored, .storeLate,
-            .storeUnreadable, .clockJumps:
+            .storeUnreadable, .storeFull, .clockJumps:
             return begin(fault, node: node(of: fault))
         case .linkOneWay, .nodeCutOff: return cut(fault)
         case .thief: return steal(fault)
@@ -118,16 +119,21 @@ extension World {
         case .clockJumps:
             node.clockError += fault.degree < 0.5 ? -120 : 120
             return { node.clockError = 0 }
+        case .storeFull where fault.degree < 0.5:
+            // It fills while the node runs.
+            node.store.close(.full)
+            return { node.findLateStore() }
         default:
             node.kill()
             checks.killed(node.index)
-            guard fault.kind == .storeUnreadable else { return { [self] in restart(node, after: fault) } }
-            node.isStoreOpen = false
-            node.start()
-            return {
-                node.isStoreOpen = true
-                if node.isUp { node.findLate() }
+            switch fault.kind {
+            case .storeUnreadable: node.store.close(.hidden)
+            case .storeFull: node.store.close(.full)
+            default: return { [self] in restart(node, after: fault) }
             }
+            node.start()
+            if fault.kind == .storeFull { judgeFullDisk(of: node) }
+            return { node.findLateStore() }
         }
     }
 

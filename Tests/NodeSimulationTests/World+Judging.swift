@@ -9,13 +9,41 @@ extension World {
     func mustBlock(at node: SimulatedNode) -> Bool {
         guard let id = blockID else { return false }
         if checks.wasGiven(at: node.index) { return true }
-        if node.isStoreOpen, checks.wasConfirmed(at: node.index) { return true }
-        if node.isStoreOpen && node.store.disk.blocks?.list.blocks[id] != nil { return true }
+        if node.store.state != .hidden {
+            if checks.wasConfirmed(at: node.index) { return true }
+            if node.store.disk.blocks?.list.blocks[id] != nil { return true }
+        }
         let moment = max(now, Checks.spreading) - Checks.spreading
         return nodes.contains { peer in
             peer !== node && peer.isSteady(at: now) && node.isSteady(at: now) && peer.blocks.blocks[id] != nil
                 && links.areOpen(between: node.index, peer.index, since: moment)
                 && (blockAt.map { $0 <= moment } ?? false) && peer.hasRun(since: moment) && node.hasRun(since: moment)
+        }
+    }
+
+    /// What a full disk holds is known as soon as the node has started.
+    func judgeFullDisk(of node: SimulatedNode) {
+        guard node.store.disk.blocks?.list.knowledge == .known, !checks.hasLostStore(node.index) else { return }
+        checks.expect(
+            node.blocks.unknown == nil, .service, now: now,
+            "\(node.name) refuses everything, though its disk has its list: \(node.blocks.unknown ?? "")")
+    }
+
+    /// Where all is well again, no node refuses everything for want of its list: neither one that had it soon after the
+    /// beginning and has not lost its disk since, nor one that can hear from another that knows it.
+    func judgeLists() {
+        guard checks.isCalm(now) else { return }
+        let moment = now - Checks.spreading
+        for node in nodes where node.isUp && node.hasRun(since: moment) {
+            let isHelped = nodes.contains { peer in
+                peer !== node && peer.isUp && peer.blocks.unknown == nil
+                    && links.areOpen(between: node.index, peer.index, since: moment)
+            }
+            let hadIt = early[node.index]?.blocks?.list.knowledge == .known && !checks.hasLostStore(node.index)
+            guard isHelped || hadIt else { continue }
+            checks.expect(
+                node.blocks.unknown == nil, .recovery, now: now,
+                "\(node.name) still refuses everything: \(node.blocks.unknown ?? "")")
         }
     }
 

@@ -39,12 +39,23 @@ package struct BlockFile: Sendable {
     }
 }
 
+/// What is left of a list whose file cannot be opened where it lies.
+package enum BlockRemains: Sendable {
+    /// File and marker could be read from a copy, as on a full or read-only disk. Its members are those of
+    /// ``BlockRegister/adopt(_:marker:behind:now:)``.
+    case copy(BlockFile, marker: BlockMarker, behind: String, now: Int64)
+    /// There is neither a file nor a marker, for sure: a node that never had a list has not lost one.
+    case nothing
+    /// What the directory holds cannot be seen.
+    case hidden
+}
+
 /// The block list of one node: the value that decides, and everything that is decided about keeping it. What is known
 /// of the list, what a file that was found means, what is written first, and when a change may be confirmed as durable.
 ///
 /// It does nothing itself. Whoever drives it
 ///
-/// 1. reports what was found at the start: `adopt` for a file, `failed` where there was none that could be read;
+/// 1. reports what was found at the start: `adopt` for a file, `failed` where none could be opened;
 /// 2. changes the list by `change`, `reported`, `complete`, `bootstrap` and `confirm`: in force at once, in memory;
 /// 3. writes what `take` gives, in one transaction, one batch at a time, and says `wrote` or `giveBack`. Only then has
 ///    the marker beside the file to count `markerDue`, late or never; then `counted`;
@@ -116,14 +127,15 @@ package struct BlockRegister: Sendable {
     }
 
     /// The file cannot be opened. Once a list has been read, that changes nothing.
-    ///
-    /// - Parameter wasNever: there is neither file nor marker: a node that never had a list has not lost one.
-    package mutating func failed(_ reason: String, wasNever: Bool) -> BlockAdoption {
-        guard !isWhole else { return BlockAdoption() }
+    package mutating func failed(_ reason: String, _ remains: BlockRemains) -> BlockAdoption {
+        guard !isWhole, !isRead else { return BlockAdoption() }
         let before = list.knowledge
-        if wasNever {
+        switch remains {
+        case .copy(let file, let marker, let behind, let now):
+            return adopt(file, marker: marker, behind: behind, now: now)
+        case .nothing:
             list.doubt(isClustered ? .none : .known)
-        } else {
+        case .hidden:
             hasFailed = true
             list.doubt(.unknown(reason))
         }

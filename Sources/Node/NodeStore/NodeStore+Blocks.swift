@@ -66,14 +66,17 @@ extension NodeStore {
     /// looked at in any case.
     func adoptWithoutFile(_ reason: String) {
         guard !hasAdopted else { return }
+        let remains: BlockRemains
         if let (contents, marker) = StoreCopy.contents(of: writer.files, settings) {
             hasAdopted = true
             state.withLock { $0.memory.adopt(contents.rows) }
-            return adopt(contents.blocks, marker: marker)
+            remains = .copy(
+                contents.blocks.file, marker: marker, behind: writer.files.lossByAge, now: Int64(unixSeconds()))
+            blockHead = contents.blocks.head
+        } else {
+            remains = writer.files.neverHadOne ? .nothing : .hidden
         }
-        let wasNever = writer.files.neverHadOne
-        let adoption = register.withLock { $0.failed(reason, wasNever: wasNever) }
-        announce(adoption)
+        announce(register.withLock { $0.failed(reason, remains) })
     }
 
     /// After the list, the marker counts the change: a file that is put back to before it is known by that. It may come
