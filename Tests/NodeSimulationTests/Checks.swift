@@ -34,7 +34,7 @@ struct Checks {
 
     private(set) var findings: [String] = []
     private(set) var counts: [Check: [FaultKind: Int]] = [:]
-    /// Without any trouble about.
+    /// Those that have met none.
     private(set) var quietCounts: [Check: Int] = [:]
     private var active: [FaultKind: Int] = [:]
     private var lastEnd: [FaultKind: UInt64] = [:]
@@ -83,16 +83,18 @@ struct Checks {
         active.values.allSatisfy { $0 == 0 } && now >= troubledUntil + Self.recovery
     }
 
-    /// Troubles that are there, or have just ended.
-    private func about(_ now: UInt64) -> [FaultKind] {
+    /// Troubles that a check has met: those that are there, or have just ended. All that there were in the run have met the
+    /// check of recovery, which is made where none is there any more.
+    private func met(_ check: Check, _ now: UInt64) -> [FaultKind] {
         FaultKind.allCases.filter { kind in
-            active[kind, default: 0] > 0 || lastEnd[kind].map { now < $0 + Self.aftermath } ?? false
+            guard check != .recovery else { return lastEnd[kind] != nil }
+            return active[kind, default: 0] > 0 || lastEnd[kind].map { now < $0 + Self.aftermath } ?? false
         }
     }
 
     /// A check is made; where it fails, that is a finding.
     mutating func expect(_ isTrue: Bool, _ check: Check, now: UInt64, _ text: @autoclosure () -> String) {
-        let kinds = about(now)
+        let kinds = met(check, now)
         for kind in kinds { counts[check, default: [:]][kind, default: 0] += 1 }
         if kinds.isEmpty { quietCounts[check, default: 0] += 1 }
         guard !isTrue, findings.count < 20 else { return }

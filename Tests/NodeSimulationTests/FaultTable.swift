@@ -18,9 +18,9 @@ struct FaultTable: Sendable {
         quiet.merge(other.quiet, uniquingKeysWith: +)
     }
 
-    /// Cells that nothing has come to, but for those that cannot be: recovery is looked at where no trouble is about.
+    /// Cells that nothing has come to.
     var empty: [(Check, FaultKind)] {
-        Check.allCases.filter { $0 != .recovery }.flatMap { check in
+        Check.allCases.flatMap { check in
             FaultKind.allCases.filter { counts[check]?[$0] == nil }.map { (check, $0) }
         }
     }
