@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 import Foundation
 import Testing
 import XKSListener
@@ -58,7 +59,8 @@ private final class TLSSession {
 
     /// Runs `body` with a listener that wants clients of the CA `trusted`, and counts what reaches the service.
     private func withMutualTLS(
-        clientNames: [String], body: (XKSListener, Int, TestAuthority, Counter) async throws -> Void
+        clientNames: [String], refusals: RefusalCounter = RefusalCounter { 0 },
+        body: (XKSListener, Int, TestAuthority, Counter) async throws -> Void
     ) async throws {
         let authority = try TestAuthority()
         try authority.makeAuthority("trusted")
@@ -70,7 +72,8 @@ private final class TLSSession {
             return ProxyResponse(200, "served")
         }
         let material = try authority.material(clientAuthority: "trusted", clientNames: clientNames)
-        try await withListener(loopback(.tls(material)), handler: handler) { listener, port async throws in
+        try await withListener(loopback(.tls(material)), handler: handler, refusals: refusals) {
+            listener, port async throws in
             try await body(listener, port, authority, served)
         }
     }
@@ -103,7 +106,7 @@ private final class TLSSession {
         }
     }
 
-    /// In 16631be the old connection was served 41 s later.
+    /// In 16631be the old connection was served 41 s later; without the end of earlier clients' it was a third time.
     @Test func aClientThatIsNoLongerLetInIsEnded() async throws {
         try await withMutualTLS(clientNames: ["one", "two"]) { listener, port, authority, served in
             try authority.issue("one", subject: "/CN=one", issuer: "trusted")
@@ -119,6 +122,41 @@ private final class TLSSession {
             #expect(try await eventually { listener.statistics.connections == 0 })
             #expect(try client.post() == false)
             #expect(served.value == 2)
+        }
+    }
+
+    /// In 16631be these were one number, and lines at debug. By the alerts' names alone, OpenSSL's of TLS 1.3, which the
+    /// library takes for a record of a bad length, was `handshakeFailed`.
+    @Test func whoIsTurnedAwayIsCountedByKindAndAddress() async throws {
+        let refusals = RefusalCounter { 1 }
+        try await withMutualTLS(clientNames: [Self.name], refusals: refusals) { _, port, authority, _ in
+            try authority.issue("foreigner", subject: "/CN=\(Self.name)", issuer: "foreign")
+            try authority.issue("namesake", subject: "/CN=x\(Self.name)", issuer: "trusted")
+            func isCounted(_ kind: RefusalKind) async throws -> Bool {
+                try await eventually { refusals.counts.contains { $0.kind == kind && $0.count == 2 } }
+            }
+            for (client, kind) in [
+                (nil, .clientCertificateMissing), ("foreigner", .clientCertificateUntrusted),
+                ("namesake", .clientCertificateName),
+            ] as [(String?, RefusalKind)] {
+                for _ in 0..<2 { #expect(try curl(port, authority, client: client).status != 0) }
+                #expect(try await isCounted(kind), "\(kind): \(refusals.counts)")
+            }
+            // Without the authority that it would know the node by.
+            for version in ["1.2", "1.3"] {
+                try run(["curl", "--silent", "--tls-max", version, "https://127.0.0.1:\(port)/"])
+            }
+            #expect(try await isCounted(.serverCertificateRefused), "\(refusals.counts)")
+            for (bytes, kind) in [
+                (Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8), .plainHTTP),
+                (ProxyHeader.signature + [0x21, 0x11, 0, 0], .proxyHeaderUnexpected),
+                (Array("SSH-2.0-client\r\n".utf8), .notTLS), ([], .tcpProbe),
+            ] as [([UInt8], RefusalKind)] {
+                for _ in 0..<2 { try RawClient(port: port).send(bytes: bytes) }
+                #expect(try await isCounted(kind), "\(kind): \(refusals.counts)")
+            }
+            #expect(refusals.counts.allSatisfy { $0.listener == .xks && $0.address?.description == "127.0.0.1" })
+            #expect(refusals.counts.count == 8)
         }
     }
 

@@ -32,6 +32,8 @@ extension RefusalKind {
         ("ALERT_BAD_CERTIFICATE", .serverCertificateRefused),
         ("ALERT_CERTIFICATE_EXPIRED", .serverCertificateRefused),
         ("ALERT_CERTIFICATE_UNKNOWN", .serverCertificateRefused),
+        // OpenSSL's clients of TLS 1.3 send this alert in the clear; for the encrypted record that is due it is too short.
+        ("BAD_PACKET_LENGTH", .serverCertificateRefused),
     ]
 
     private init?(foreignProtocol bytes: [UInt8]) {
