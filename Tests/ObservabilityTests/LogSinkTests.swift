@@ -72,7 +72,8 @@ import Testing
         #expect(sink.close() && sink.droppedLines.sum == 15)
     }
 
-    /// With 16631be a flood of refused requests filled the buffer, and an order's line was dropped.
+    /// With 16631be a flood of refused requests filled the buffer, and an order's line was dropped. With one room
+    /// for all kinds, 16 lines of the refused were kept, and no other.
     @Test func whatStrangersCauseLeavesRoomForTheRest() throws {
         let pipe = try TestPipe()
         let stuffing = pipe.stall()
@@ -108,6 +109,23 @@ import Testing
                 "dropped": 384, "dropped_refused": 96, "dropped_ordinary": 96, "dropped_authenticated": 94,
                 "dropped_orders": 98,
             ])
+        sink.close()
+    }
+
+    /// Where the sink's own notice took room, the last line found none.
+    @Test func theNoticeOfWhatWasDroppedTakesNoRoom() throws {
+        let pipe = try TestPipe()
+        let stuffing = pipe.stall()
+        let sink = LogSink(descriptor: pipe.writing, capacity: 1000)
+        let line = String(repeating: "a", count: 99) + "\n"
+        for _ in 0..<9 { append(line, to: sink) }
+        append(line + line, to: sink)
+        // In this time the writer takes what there is, and makes the notice.
+        #expect(!sink.flush(within: 200), "the reader is stalled")
+        append(line, to: sink)
+        #expect(sink.droppedLines.sum == 1)
+        #expect(pipe.read(stuffing).count == stuffing)
+        #expect(sink.flush(within: 10_000))
         sink.close()
     }
 

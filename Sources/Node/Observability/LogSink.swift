@@ -22,8 +22,9 @@ package final class LogSink: @unchecked Sendable {
 
     // Under the mutex:
     private var pending: [UInt8] = []
-    /// Bytes that the writer has taken and not yet written; they count against `capacity`.
+    /// Bytes of lines that the writer has taken and not yet written; they count against `capacity`.
     private var inWriting = 0
+    private var isWriting = false
     private var dropped = LogLineCounts()
     private var droppedInAll = LogLineCounts()
     private var isWriterAsleep = false
@@ -88,7 +89,7 @@ package final class LogSink: @unchecked Sendable {
     /// Waits until everything logged so far is written, or the time is over; true in the first case.
     @discardableResult
     package func flush(within milliseconds: Int = 2000) -> Bool {
-        waitUntil(milliseconds) { (pending.isEmpty && inWriting == 0 && dropped.isEmpty) || hasEnded }
+        waitUntil(milliseconds) { (pending.isEmpty && !isWriting && dropped.isEmpty) || hasEnded }
     }
 
     /// Writes what is left, as far as the time allows, and ends the writer. Later lines are dropped.
@@ -162,6 +163,7 @@ package final class LogSink: @unchecked Sendable {
             writeAll(batch)
             locked {
                 inWriting = 0
+                isWriting = false
                 pthread_cond_broadcast(changed)
             }
             batch.removeAll(keepingCapacity: batch.capacity <= 1024 * 1024)
@@ -189,9 +191,11 @@ package final class LogSink: @unchecked Sendable {
         defer { pthread_mutex_unlock(mutex) }
         guard !pending.isEmpty || !dropped.isEmpty else { return false }
         swap(&batch, &pending)
+        isWriting = true
+        inWriting = batch.count
+        // What the sink says itself takes no room from others' lines.
         if !dropped.isEmpty { batch.append(contentsOf: dropNotice(dropped)) }
         dropped = LogLineCounts()
-        inWriting = batch.count
         return true
     }
 
