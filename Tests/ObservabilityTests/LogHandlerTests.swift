@@ -168,7 +168,7 @@ import XKSProtocol
         #expect(pipe.lines(2).map { try? object($0)["message"] } == ["after", "end"])
     }
 
-    /// Four clients without a credential made 560,807 lines in a minute with 16631be.
+    /// Four clients without a credential made 560,807 lines in a minute with 16631be. Without the allowance all 1,000 had one.
     @Test func strangersHaveFewLinesAndAreCounted() throws {
         let refusals = RefusalCounter { 1_000 }
         var stranger = RequestTrace()
@@ -184,6 +184,42 @@ import XKSProtocol
         #expect((20...60).contains(lines.count { $0.contains("192.0.2.7") }), "\(lines.count)")
         let row = try #require(refusals.counts.first)
         #expect((row.kind, row.count, row.address?.description) == (.unauthenticated, 1_000, "192.0.2.7"))
+    }
+
+    /// With one room for all kinds, and with every event in the same room, the order and the error were dropped.
+    @Test func eachEventHasTheRoomOfItsKind() throws {
+        let pipe = try TestPipe()
+        let stuffing = pipe.stall()
+        let sink = LogSink(descriptor: pipe.writing, capacity: 64 * 1024)
+        let logger = Logger(label: "test") { LineLogHandler(label: $0, sink: sink) }
+        let requests = RequestLog(logger: logger)
+        let signed = trace
+        // Each kind floods, what matters least first; each line has more than 400 bytes.
+        for number in 0..<180 {
+            var stranger = signed
+            (stranger.peer, stranger.accessKeyID, stranger.error) = ("10.0.0.\(number):5", nil, .authenticationFailed)
+            requests.answered(stranger)
+        }
+        let text = Logger.MetadataValue.string(String(repeating: "a", count: 400))
+        for _ in 0..<200 { logger.warning("a condition", metadata: ["text": text]) }
+        for _ in 0..<200 { requests.answered(signed) }
+        logger.notice("an order", metadata: ["text": text])
+        logger.error("to be acted on", metadata: ["text": text])
+        let dropped = sink.droppedLines
+        for room in [LogRoom.refused, .ordinary, .authenticated] {
+            #expect((50..<180).contains(dropped[room]), "\(room): \(dropped)")
+        }
+        #expect(dropped[.orders] == 0)
+        #expect(pipe.read(stuffing).count == stuffing)
+        var lines: [String] = []
+        while lines.last?.contains("to be acted on") != true {
+            let more = pipe.lines(1)
+            try #require(!more.isEmpty)
+            // The sink's own, of what it has dropped.
+            lines += more.filter { !$0.contains("\"dropped\"") }
+        }
+        #expect(lines.dropLast().last?.contains("an order") == true)
+        sink.close()
     }
 
     @Test func requestsBelowTheLevelCostNothing() throws {
