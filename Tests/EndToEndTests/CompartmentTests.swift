@@ -40,6 +40,29 @@ extension EndToEnd {
             files.map { "cat '\($1)' > /dev/null && echo \($0)" }.joined(separator: "\n")
         }
 
+        /// With 16631be it lived on. Where process groups alone are ended, in a session of its own it does.
+        @Test(
+            "what it has started ends with its worker, whatever session that has gone to",
+            arguments: ["", "setsid ", "sandbox off"])
+        func helpers(flight: String) throws {
+            var configuration = try configuration()
+            if flight == "sandbox off" { configuration.setInAll("[[hsm]]", "sandbox", "\"off\"") }
+            let file = scratch.file("helper")
+            let script = try scratch.write(
+                "echo $$ > \(file).new; mv \(file).new \(file); exec sleep 60\n", to: "script")
+            let prefix = flight.isEmpty ? "" : "setsid "
+            try faults.set(["hsm-1": ["[*]", "run C_Initialize \"\(prefix)sh \(script) &\""]])
+            let node = try Node.serve(configuration, activeHSMs: 2)
+            let helper: Int32 = try eventually("it has started a process") {
+                (try? text(ofFile: file)).flatMap { Int32($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+            }
+            #expect(Processes.isAlive(helper))
+            try faults.clear()
+            #expect(kill(try #require(node.workers["hsm-1"]), SIGKILL) == 0)
+            try eventually("that has ended") { !Processes.isAlive(helper) }
+            #expect(try node.stop() == .exited(0))
+        }
+
         private func compartment(_ op: Operator) throws -> StatusReport.HSM.Compartment {
             try #require(try op.status().hsm("hsm-1")?.compartment)
         }

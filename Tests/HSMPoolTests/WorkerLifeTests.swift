@@ -93,6 +93,16 @@ private func isAlive(_ process: Int32) -> Bool {
     return text[text.index(after: end)...].split(separator: " ").first != "Z"
 }
 
+/// Whether a process ends within twenty seconds.
+private func ends(_ process: Int32) async -> Bool {
+    let deadline = ContinuousClock.now + .seconds(20)
+    while isAlive(process) {
+        guard ContinuousClock.now < deadline else { return false }
+        await Task.yield()
+    }
+    return true
+}
+
 /// Children of this process that are workers of a pool, ended or not.
 private func unreapedWorkers() -> [String] {
     let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
@@ -172,11 +182,11 @@ struct WorkerLifeTests {
     func helperEnds() async throws {
         try await withPool(script: #"sleep 600 & echo $! >> "$MARK/helpers"; exit 1"#) { _, directory in
             let first = await processes(directory + "/helpers", count: 1)[0]
-            while isAlive(first) { await Task.yield() }
+            #expect(await ends(first))
         }
     }
 
-    /// A process of its own, since a pool that ends orphans ends every child that is not its own.
+    /// A process of its own, since a pool that ends orphans ends every child that is not its own. Without that both lived on.
     @Test("so does what has left the worker's process group, and what that has started")
     func escapedHelperEnds() async {
         await #expect(processExitsWith: .success) {
@@ -187,7 +197,7 @@ struct WorkerLifeTests {
                 """#
             try await withPool(script: script, endsOrphans: true) { _, directory in
                 for process in await processes(directory + "/helpers", count: 2).prefix(2) {
-                    while isAlive(process) { await Task.yield() }
+                    #expect(await ends(process))
                 }
             }
         }
