@@ -41,7 +41,7 @@ struct CertificateTests {
         #expect(problem(cluster, files, node: "a").contains("is not a regular file"))
     }
 
-    /// A node of 16631be took such keys, and left out the certificate without a word.
+    /// A node of 16631be took such keys, and left out the certificate without a word, as the library does with a whole file.
     @Test("a key that others can read is refused, and so is a file of which only a part can be taken")
     func wholly() throws {
         let cluster = try TestCluster()

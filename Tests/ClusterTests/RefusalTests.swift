@@ -48,6 +48,7 @@ struct RefusalTests {
         }
     }
 
+    /// Where the newcomer went instead, no silent one did.
     @Test("as many peers as it takes: a silent one makes room, one that is known stays")
     func room() async throws {
         try await withCluster { cluster in

@@ -55,7 +55,8 @@ import Testing
         }
     }
 
-    /// Answers have a thread of their own: other work of the process may block all that tasks share.
+    /// Answers have a thread of their own: other work of the process may block all that tasks share. Then there was no
+    /// answer within 10 s.
     @Test func answersWhileEveryThreadOfTasksIsBlocked() async throws {
         try await withServer { server, _ in
             let port = server.port
@@ -87,7 +88,8 @@ import Testing
         }
     }
 
-    /// The oldest goes first, so one that comes and asks at once is answered however many come after it.
+    /// The oldest goes first, so one that comes and asks at once is answered however many come after it. Where
+    /// the newcomer went instead, nobody was answered.
     @Test func theOldestSilentOneGoes() async throws {
         try await withServer(connections: 4) { server, _ in
             let first = try RawConnection.open(port: server.port)
@@ -98,6 +100,7 @@ import Testing
         }
     }
 
+    /// Without the time for the first request it was still open after 10 s.
     @Test func whoSendsNothingIsClosed() async throws {
         try await withServer { server, refusals in
             let silent = try RawConnection.open(sending: Array("GET /pi".utf8), port: server.port)

@@ -101,7 +101,8 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
         }
 
-        /// A user of no name in a group: the node's own user (root, here) gives it the socket.
+        /// A user of no name in a group: the node's own user (root, here) gives it the socket. Without the group's rights its
+        /// block was not made, the socket "belongs to another user"; with a socket for everybody the stranger's was.
         @Test(
             "members of admin_group give orders, and others do not reach the socket",
             .enabled("needs root") { geteuid() == 0 })

@@ -22,6 +22,8 @@ extension EndToEnd {
             return try ChildProcess(["/usr/bin/env", "haproxy", "-db", "-f", file], environment: ["PATH": path])
         }
 
+        /// Where the header's address is not taken, the peer is 127.0.0.1; where a header may be missing, the direct request
+        /// is answered by 200; where the balancer is not named, nothing that it passes on is answered.
         @Test("the node logs the client's address, and refuses who comes from the balancer's without saying for whom")
         func addresses() throws {
             var configuration = try ServeConfiguration(from: try sharedNode(), plaintext: false)

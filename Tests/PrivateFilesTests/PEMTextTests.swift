@@ -21,6 +21,7 @@ import Testing
 
     private let block = "-----BEGIN A-----\nAAAA\n-----END A-----"
 
+    /// Without the skipping of marks the third text had no block.
     @Test func everyBlockIsFoundWithItsLine() throws {
         #expect(try blocks("") == [])
         #expect(try blocks("text\n\(block)\n\n\(block)") == ["A 2 \(block)", "A 6 \(block)"])

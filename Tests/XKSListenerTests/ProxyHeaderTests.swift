@@ -87,6 +87,7 @@ import XKSProtocol
         return configuration
     }
 
+    /// Without the header's address each was 127.0.0.1.
     @Test func theClientOfANamedBalancerIsWhoItSaysItIs() async throws {
         try await withListener(configuration("127.0.0.0/8"), handler: peers) { listener, port async throws in
             let client = try RawClient(port: port)
@@ -109,6 +110,7 @@ import XKSProtocol
         }
     }
 
+    /// Where a header may be missing, the first was answered.
     @Test func aNamedBalancerWithoutHeaderIsRefusedAndCounted() async throws {
         let refusals = RefusalCounter { 1 }
         var configuration = configuration("127.0.0.1")
@@ -160,6 +162,7 @@ import XKSProtocol
         }
     }
 
+    /// With a limit of the balancer's address each client pushed out the one before it.
     @Test func theLimitOfAnAddressIsTheClientsNotTheBalancers() async throws {
         var configuration = configuration("127.0.0.1")
         configuration.limits.unauthenticatedPerAddress = 1

@@ -75,6 +75,7 @@ import XKSListener
     }
 
     /// A node of 16631be dropped the first authority of a file with a byte-order mark, and a damaged one, silently.
+    /// Without the skipping of marks there was no certificate in it; read in one piece, the damaged one was left out.
     @Test func takesAFileWhollyOrNotAtAll() async throws {
         let authority = try TestAuthority()
         try authority.issueServer()
