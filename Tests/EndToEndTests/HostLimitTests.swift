@@ -44,6 +44,7 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
         }
 
+        /// With 16631be the first answer took 30.0 s: until connections had been idle for so long that they were closed.
         @Test("silent connections to the control listener delay no supervisor")
         func silentControl() throws {
             let node = try Node.serve(try configuration(), activeHSMs: 2)

@@ -70,7 +70,7 @@ extension EndToEnd {
         }
 
         /// With 16631be the drain was not confirmed, and the node had not ended after 30 s.
-        @Test("nor from ending")
+        @Test("a disk that takes 30 s for each write keeps no node from ending")
         func stop() throws {
             let disk = try SlowDisk()
             var configuration = try ServeConfiguration(from: try sharedNode())
