@@ -39,9 +39,18 @@ package struct RequestTrace: Sendable {
     /// Why it was refused, in words for the operator.
     package var reason: String?
     /// What it said of itself, where it was refused before that was believed or read.
-    package var refused: RefusedRequest?
+    package var refused: RefusedRequest? {
+        get { if case .refused(let refused)? = boxedRefused { refused } else { nil } }
+        set { boxedRefused = newValue.map(BoxedRefused.refused) }
+    }
+    /// Rare, and apart from the rest, so that copying a trace does not count its strings.
+    private var boxedRefused: BoxedRefused?
 
     package init() {}
+}
+
+private indirect enum BoxedRefused: Sendable {
+    case refused(RefusedRequest)
 }
 
 /// Informed of every request, once it has been answered.
