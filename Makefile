@@ -131,8 +131,8 @@ fuzz: setup-build ## libFuzzer on every parser of what comes from outside; FUZZ_
 	$(FUZZ_BUILD) --product Fuzz
 	TestSupport/fuzz.sh "$$($(FUZZ_BUILD) --show-bin-path)/Fuzz" $(FUZZ_S) $(FUZZ)
 
-# A build of its own; each report ends the run with an error, and stands in the output. Left out
-# is what measures memory, or reads all of it: of that the sanitizer maps terabytes.
+# A build of its own; each report ends the run with an error, and stands in the output. Left out is what measures memory, or
+# reads all of it: of that the sanitizer maps terabytes.
 TSAN ?= ^(HSMPoolTests|XKSListenerTests|ClusterTests|NodeStoreTests)\.
 TSAN_BUILD := --build-path .build-tsan --sanitize thread
 tsan: setup-test ## The tests of what has threads, under the thread sanitizer; TSAN=… is a filter for others.
