@@ -125,6 +125,8 @@ import XKSProtocol
             #expect(try unsigned.answer()?.status == 401)
             let silent = try RawClient(port: port)
             #expect(try await eventually { listener.budget.use.silent == 1 })
+            // While a connection counted as authenticated only after its answer was written, a newcomer on another
+            // thread could push out the one that had just been answered, in place of the silent one.
             // Which of the two goes first depends on how long the other one has been silent (`ConnectionLedger`).
             var kept: [RawClient] = []
             for _ in 0..<2 {

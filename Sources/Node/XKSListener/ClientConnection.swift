@@ -60,7 +60,8 @@ final class ClientConnection {
         if let id { budget.spoke(id) }
     }
 
-    /// With each answer that does not come from the listener itself. `now` is CLOCK_MONOTONIC in nanoseconds.
+    /// Before each answer that does not come from the listener itself. `now` is CLOCK_MONOTONIC in nanoseconds, and may
+    /// be as old as the answer before.
     @inline(__always)
     func answered(_ response: borrowing ProxyResponse, now: UInt64) {
         if response.isAuthenticated, now >= nextNotice { noteAuthentication(now: now) }

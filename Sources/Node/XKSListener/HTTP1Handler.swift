@@ -301,8 +301,9 @@ final class HTTP1Handler: ChannelInboundHandler {
             return
         }
         environment.admission.leave()
-        answer(response)
+        // Before the answer: whoever has read it must not be pushed out any more. The time is that of the answer before.
         client.answered(response, now: lastWrite)
+        answer(response)
         pump()
     }
 

@@ -173,8 +173,9 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
         environment.admission.leave()
         releaseBody()
         let now = monotonicNanoseconds()
-        answer(response, lingering: false, now: now)
+        // Before the answer: whoever has read it must not be pushed out any more.
         connection.answered(response, now: now)
+        answer(response, lingering: false, now: now)
     }
 
     private func releaseBody() {
