@@ -159,6 +159,7 @@ extension World {
             guard foreign[label] != nil, now <= last.at + 3_000_000_000, last.at >= Checks.discovery,
                 [values[label], foreign[label]].contains(one.value),
                 [values[label], foreign[label]].contains(last.value), peer.isSteady(at: now), node.isSteady(at: now),
+                !isImpersonated(node, since: moment), !isImpersonated(peer, since: moment),
                 links.areOpen(between: node.index, other, since: moment), node.hasRun(since: moment),
                 peer.hasRun(since: moment)
             else { continue }
@@ -167,6 +168,13 @@ extension World {
             checks.expect(
                 !isToAndFro && !isSettled(since: moment), .oneKey, now: now,
                 "\(node.name) and \(peer.name) encrypt under two keys of label \(label)")
+        }
+    }
+
+    /// A thief has told in this node's name on which side it is: others cannot know better.
+    private func isImpersonated(_ node: SimulatedNode, since moment: UInt64) -> Bool {
+        plan.faults.contains {
+            $0.kind == .thief && $0.target % nodes.count == node.index && $0.from <= now && moment <= $0.until
         }
     }
 
