@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
 
-/// The listeners of a node, whom they turned away, and what its log could not say, for people: pure. Parts of the
-/// node's status; no line is longer than that.
+/// The listeners of a node, and whom they turned away, for people: pure. Parts of the node's status; no line is longer
+/// than that.
 enum ListenerTable {
     /// Addresses and reasons that are shown, those of the last times first; JSON has all.
     static let refusalsShown = 10
@@ -43,23 +43,6 @@ enum ListenerTable {
         if refusals.count > refusalsShown {
             lines.append("  and \(refusals.count - refusalsShown) more: `claviger status --json`")
         }
-        return lines
-    }
-
-    /// Lines under the heading: what is missing in the log, and a level that shows or hides more than usual.
-    static func log(_ log: LogStatus?) -> [String] {
-        guard let log else { return [] }
-        var lines: [String] = []
-        let dropped = log.dropped.filter { $0.value > 0 }.sorted { $0.key < $1.key }
-        if !dropped.isEmpty {
-            let counts = dropped.map { "\($0.value) \(Terminal.plain($0.key))" }.joined(separator: ", ")
-            lines += StatusTable.paragraph("log: lines dropped, because their reader did not keep up: \(counts)")
-        }
-        if log.withheld > 0 {
-            lines += StatusTable.paragraph(
-                "log: \(log.withheld) refused requests of unknown clients have no line of their own: too many came")
-        }
-        if log.level != "info" { lines.append("log: level \(Terminal.shortened(Terminal.plain(log.level), to: 12))") }
         return lines
     }
 }

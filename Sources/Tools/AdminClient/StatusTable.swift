@@ -43,9 +43,26 @@ package enum StatusTable {
             lines.append("no HSM here can serve: requests are passed on to other nodes")
         }
         if case .failing(let reason) = node.store { lines += paragraph("store: failing: \(Terminal.plain(reason))") }
-        lines += ListenerTable.log(node.log)
+        lines += logLines(node.log)
         if let text = node.overload { lines += paragraph(Terminal.plain(text)) }
         for text in node.disagreements { lines += paragraph(Terminal.plain(text)) }
+        return lines
+    }
+
+    /// What is missing in the log, and a level that shows or hides more than usual.
+    private static func logLines(_ log: LogStatus?) -> [String] {
+        guard let log else { return [] }
+        var lines: [String] = []
+        let dropped = log.dropped.filter { $0.value > 0 }.sorted { $0.key < $1.key }
+        if !dropped.isEmpty {
+            let counts = dropped.map { "\($0.value) \(Terminal.plain($0.key))" }.joined(separator: ", ")
+            lines += paragraph("log: lines dropped, because their reader did not keep up: \(counts)")
+        }
+        if log.withheld > 0 {
+            lines += paragraph(
+                "log: \(log.withheld) refused requests of unknown clients have no line of their own: too many came")
+        }
+        if log.level != "info" { lines.append("log: level \(Terminal.shortened(Terminal.plain(log.level), to: 12))") }
         return lines
     }
 

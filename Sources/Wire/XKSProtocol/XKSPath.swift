@@ -78,3 +78,33 @@ package enum XKSPath {
         isPrefixByte(byte) || byte == UInt8(ascii: ".")
     }
 }
+
+extension XKSPath {
+    /// So many prefixes are compared, so that a flood of wrong paths costs little.
+    private static let comparedPrefixes = 64
+
+    /// Of the paths of these prefixes, as KMS has them (`XksProxyUriPath`), the one that has most in common with the
+    /// beginning and the end of a path that came in; `nil` where there are none.
+    package static func nearest(to target: String, amongPrefixes prefixes: some Sequence<String>) -> String? {
+        let asked = Array(target.utf8.prefix(RefusedRequest.longestPath))
+        var best: (path: String, common: Int)?
+        for prefix in prefixes.prefix(comparedPrefixes) {
+            let path = prefix + "\(apiSuffix)"
+            let bytes = Array(path.utf8)
+            let common = zip(bytes, asked).prefix { $0 == $1 }.count + Self.tail(of: bytes, in: asked)
+            if common > best?.common ?? -1 { best = (path, common) }
+        }
+        return best?.path
+    }
+
+    /// How much of the end of a path stands in the other one before what names the operation.
+    private static func tail(of path: [UInt8], in asked: [UInt8]) -> Int {
+        let marker = Array("\(apiSuffix)".utf8)
+        guard
+            let end = asked.indices.last(where: { index in
+                index + 1 >= marker.count && asked[(index + 1 - marker.count)...index].elementsEqual(marker)
+            })
+        else { return 0 }
+        return zip(path.reversed(), asked[...end].reversed()).prefix { $0 == $1 }.count
+    }
+}
