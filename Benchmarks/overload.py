@@ -16,8 +16,8 @@ LEAST_GOODPUT = 0.95
 LONGEST_REFUSAL = 20.0
 MOST_OTHERS = 0.01
 LONGEST_AFTER_SPELL = 1.0
-# Calls that it takes to call a ciphertext invalid: three refusals, and two openings of the key's canary.
-CHECK_CALLS = 5
+# Calls that it takes at least to call a ciphertext invalid: four refusals, and two openings of the key's canary.
+CHECK_CALLS = 6
 # Seconds for the node to see that more is asked, or that its HSMs have become slower: not counted.
 LEARNING = 2.0
 SPELL_LEARNING = 0.5

@@ -51,7 +51,7 @@ class OverloadTests(unittest.TestCase):
         self.assertEqual(overload.goodput([row(offset=2.9, ms=150.0)], 2.0, 3.0), 0.0)
 
     def test_a_bad_ciphertext_is_as_many_calls_as_its_check(self):
-        self.assertEqual(overload.goodput([refused(offset=2.0), row(offset=2.0)], 2.0, 3.0), 6.0)
+        self.assertEqual(overload.goodput([refused(offset=2.0), row(offset=2.0)], 2.0, 3.0), 7.0)
         self.assertEqual(overload.goodput([refused("InternalException", 500, offset=2.0)], 2.0, 3.0), 0.0)
 
     def test_refusals_come_at_once(self):

@@ -167,6 +167,27 @@ import Testing
         #expect(problem.rendered(file: "f") == "f:13: hsm[0].pin: is wrong; mend it")
     }
 
+    /// The parser keeps a tree of each text that it has parsed.
+    @Test func aFileThatStaysTheSameIsReadAgainAndTakesNoMemory() throws {
+        let directory = try TemporaryDirectory()
+        let keys = (0..<5_000).map { "\"key-\($0)\"" }.joined(separator: ", ")
+        let file = try directory.file(
+            "node.toml", goodFile.replacingOccurrences(of: "\"foo\", \"prod-*\"", with: keys).utf8)
+        let first = try NodeConfiguration.load(file: file)
+        let before = try residentMemory()
+        for _ in 0..<20 { #expect(try NodeConfiguration.load(file: file, last: first).settings == first.settings) }
+        #expect(try residentMemory() < before + 2 * 1024 * 1024)
+        try Data(goodFile.replacingOccurrences(of: "a.pin", with: "b.pin").utf8).write(to: URL(fileURLWithPath: file))
+        let second = try NodeConfiguration.load(file: file, last: first)
+        #expect(second.settings.hsms.first?.pin == .file(directory.path + "/b.pin"))
+    }
+
+    /// Bytes (proc(5), `statm`).
+    private func residentMemory() throws -> Int {
+        let pages = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
+        return try #require(Int(pages[1])) * Int(getpagesize())
+    }
+
     @Test func aFileThatCannotBeReadIsAProblem() throws {
         let directory = try TemporaryDirectory()
         let large = try directory.file("large.toml", [UInt8](repeating: 0x23, count: 1024 * 1024 + 1))

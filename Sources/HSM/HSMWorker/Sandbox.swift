@@ -67,7 +67,9 @@ struct Sandbox {
         // One that has gone meanwhile, or cannot be looked at, is out of reach.
         for path in plan.allowed { _ = claviger_landlock_allow(ruleset, path, false, CLAVIGER_REACH_ALL) }
         if plan.omitted > 0 {
-            compartment.missing.append("\(plan.omitted) files beside the node's are out of its reach: too many")
+            compartment.missing.append(
+                "\(plan.omitted) neighbours of the node's files are out of its reach, as there are more than "
+                    + "\(SandboxPlan.mostRules): keep state_dir, keys and PIN files in directories of their own")
         }
         let code = claviger_landlock_enforce(ruleset)
         compartment.files = code == 0

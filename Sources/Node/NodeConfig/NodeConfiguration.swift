@@ -9,10 +9,17 @@ package struct NodeConfiguration: Sendable {
     package let file: String
     package let settings: NodeSettings
     private let outline: TOMLOutline
+    /// What was read. Somebody may have put a secret into it.
+    private let text: SecretBytes
 
     /// Reads and validates a file of at most 1 MiB. Paths in it are relative to its directory.
     /// Throws everything that is wrong with it at once.
-    package static func load(file: String) throws(ConfigurationProblems) -> NodeConfiguration {
+    ///
+    /// - Parameter last: what the same file held when it was last read: as long as its text is the same, that is the
+    ///   answer. The TOML parser never frees a text that it has parsed, and a node is reloaded for each new certificate.
+    package static func load(
+        file: String, last: NodeConfiguration? = nil
+    ) throws(ConfigurationProblems) -> NodeConfiguration {
         let content: SecretBytes
         do throws(FileReading.Failure) {
             content = try FileReading.read(file, as: .plain, atMost: TOMLLimits.size)
@@ -20,6 +27,7 @@ package struct NodeConfiguration: Sendable {
             let problem = ConfigurationProblem(path: "", message: error.message, fix: error.fix)
             throw ConfigurationProblems(file: file, problems: [problem])
         }
+        if let last, last.file == file, last.text == content { return last }
         let absolute = URL(fileURLWithPath: file).standardizedFileURL
         return try parse(
             content.withUnsafeBytes(Array.init), file: file, directory: absolute.deletingLastPathComponent().path)
@@ -41,7 +49,7 @@ package struct NodeConfiguration: Sendable {
             path.hasPrefix("/") ? path : (directory.hasSuffix("/") ? directory : directory + "/") + path
         }
         guard collector.isEmpty else { throw ConfigurationProblems(file: file, problems: collector.sorted) }
-        return NodeConfiguration(file: file, settings: settings, outline: document.outline)
+        return NodeConfiguration(file: file, settings: settings, outline: document.outline, text: SecretBytes(text))
     }
 
     /// A problem with what the configuration points at (a certificate, a token, a secret), with the line of `path`,

@@ -109,7 +109,7 @@ final class NodeReloader: Sendable {
 
     /// What the file says now, with all that it points at read; throws what is wrong with it.
     private func plan(after old: NodePlan, isForced: Bool) throws -> NodePlan {
-        let configuration = try NodeConfiguration.load(file: file)
+        let configuration = try NodeConfiguration.load(file: file, last: old.configuration)
         let fixed = configuration.settings.restartOnly(changedFrom: old.settings)
         guard fixed.isEmpty else { throw ReloadRefusal.needsRestart(keys: fixed) }
         let lost = lostKeyStores(old.settings, configuration.settings)
