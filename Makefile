@@ -29,8 +29,10 @@ build: setup-build ## Build for debugging.
 run: setup-run ## Build and start a development node; ARGS="--hsms 5 …" passes options on.
 	$(SWIFT) run claviger dev $(ARGS)
 
-release: setup-build ## Build for release: one self-contained program.
+# The built program keeps its symbols: what measures wants them, and a changed one would be linked anew each time.
+release: setup-build ## Build for release: one self-contained program, .build/dist/claviger; its symbols lie beside it.
 	$(RELEASE)
+	deploy/strip.sh "$$($(RELEASE) --show-bin-path)/claviger" .build/dist
 
 # ModuleTests have a process of their own: the test library waits for the child processes of its exit tests in a way that
 # any other child in the same process can disturb. The simulation's seeds can be replayed only where hashing is the same.

@@ -17,8 +17,8 @@ class Docker(unittest.TestCase):
             for word, rest in (line.split(None, 1) for line in joined.splitlines() if line and not line.startswith("#"))
         ]
         starts = [index for index, (word, _) in enumerate(self.steps) if word == "FROM"]
-        self.assertEqual(len(starts), 2)
-        self.build, self.image = self.steps[:starts[1]], self.steps[starts[1]:]
+        self.assertEqual(len(starts), 3)
+        self.build, self.image = self.steps[:starts[1]], self.steps[starts[2]:]
 
     def test_what_is_copied_is_there_and_not_left_out(self):
         ignored = (ROOT / ".dockerignore").read_text().splitlines()
