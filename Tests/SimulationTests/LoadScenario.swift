@@ -135,6 +135,13 @@ struct LoadScenario {
     /// Calls a second that all HSMs together can do.
     var capacity: Double { hsms.reduce(0) { $0 + $1.capacity } }
 
+    /// When, after the warm-up, what is asked for or what the HSMs can do changes, in the order of time.
+    var changes: [UInt64] {
+        let spells = loads.flatMap(\.spells) + hsms.flatMap(\.spells)
+        let times = spells.flatMap { [$0.from, $0.until] }.filter { warmUp < $0 && $0 < length }
+        return Set(times).sorted()
+    }
+
     /// In the order of time.
     func arrivals() -> [Arrival] {
         var dice = RandomChoice(seed: seed)
@@ -154,8 +161,19 @@ struct LoadScenario {
 
 /// What came of a scenario. Counted are requests that came after the warm-up.
 struct LoadResult {
-    var asked: [Int]
-    var done: [Int]
+    /// A time in which nothing changes of what is asked for and what the HSMs can do: requests of each key store that
+    /// came in it, and those of them that were answered in time.
+    struct Period {
+        /// Nanoseconds.
+        var length: UInt64
+        var asked: [Int]
+        var done: [Int]
+    }
+
+    private let warmUp: UInt64
+    /// Where one period ends and the next one begins.
+    private let changes: [UInt64]
+    private(set) var periods: [Period]
     /// Of requests that were answered in time, microseconds, for each key store.
     var latencies: [[UInt32]]
     /// Calls that were made for counted requests.
@@ -169,8 +187,10 @@ struct LoadResult {
     var perSecond: [[Int]]
 
     init(_ scenario: LoadScenario) {
-        asked = Array(repeating: 0, count: scenario.loads.count)
-        done = asked
+        (warmUp, changes) = (scenario.warmUp, scenario.changes)
+        let none = Array(repeating: 0, count: scenario.loads.count)
+        let bounds = [warmUp] + changes + [scenario.length]
+        periods = zip(bounds, bounds.dropFirst()).map { Period(length: $1 - $0, asked: none, done: none) }
         latencies = Array(repeating: [], count: scenario.loads.count)
         failures = Array(repeating: [:], count: scenario.loads.count)
         let seconds = Int(scenario.length / (1_000 * millisecond)) + 2
@@ -179,9 +199,11 @@ struct LoadResult {
 
     /// Another draw of the same scenario.
     mutating func add(_ other: LoadResult) {
-        for load in asked.indices {
-            asked[load] += other.asked[load]
-            done[load] += other.done[load]
+        for load in latencies.indices {
+            for period in periods.indices {
+                periods[period].asked[load] += other.periods[period].asked[load]
+                periods[period].done[load] += other.periods[period].done[load]
+            }
             latencies[load] += other.latencies[load]
             failures[load].merge(other.failures[load], uniquingKeysWith: +)
         }
@@ -197,10 +219,26 @@ struct LoadResult {
         if perSecond.indices.contains(second) { perSecond[second][hsm] += 1 }
     }
 
-    mutating func noteDone(_ load: Int, after latency: UInt64) {
-        done[load] += 1
-        latencies[load].append(UInt32(clamping: latency / 1_000))
+    mutating func noteAsked(_ arrival: Arrival) {
+        if let period = period(of: arrival) { periods[period].asked[arrival.load] += 1 }
     }
+
+    /// It was answered in time.
+    mutating func noteDone(_ arrival: Arrival, at now: UInt64) {
+        guard let period = period(of: arrival) else { return }
+        periods[period].done[arrival.load] += 1
+        latencies[arrival.load].append(UInt32(clamping: (now - arrival.at) / 1_000))
+    }
+
+    /// `nil` of one that came in the warm-up.
+    private func period(of arrival: Arrival) -> Int? {
+        arrival.at < warmUp ? nil : changes.firstIndex { arrival.at < $0 } ?? changes.count
+    }
+
+    /// Requests of each key store.
+    var asked: [Int] { latencies.indices.map { load in periods.reduce(0) { $0 + $1.asked[load] } } }
+    /// Those of them that were answered in time.
+    var done: [Int] { latencies.indices.map { load in periods.reduce(0) { $0 + $1.done[load] } } }
 
     /// A quantile of all that were answered, milliseconds.
     func quantile(_ share: Double) -> Double {

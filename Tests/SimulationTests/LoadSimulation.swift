@@ -87,7 +87,7 @@ struct LoadSimulation {
             requests.append(Request(arrival: arrival, callsLeft: scenario.loads[arrival.load].takesTwo ? 2 : 1))
             guard !isPaused(arrival.node, at: arrival.at) else { continue }
             queue.add(.arrival(requests.count - 1), at: arrival.at)
-            if arrival.at >= scenario.warmUp { result.asked[arrival.load] += 1 }
+            result.noteAsked(arrival)
         }
         for node in 0..<scenario.nodes {
             queue.add(.tick(node: node), at: UInt64(node) * millisecond)
@@ -244,8 +244,8 @@ struct LoadSimulation {
         requests[request].callsLeft -= 1
         if requests[request].callsLeft > 0 {
             submit(request, now: now)
-        } else if arrival.at >= scenario.warmUp {
-            result.noteDone(arrival.load, after: now - arrival.at)
+        } else {
+            result.noteDone(arrival, at: now)
         }
     }
 }

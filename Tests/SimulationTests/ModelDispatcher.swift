@@ -43,7 +43,7 @@ struct ModelDispatcher {
         for arrival in scenario.arrivals() {
             requests.append(Request(arrival: arrival, callsLeft: scenario.loads[arrival.load].takesTwo ? 2 : 1))
             queue.add(.arrival(requests.count - 1), at: arrival.at)
-            if arrival.at >= scenario.warmUp { result.asked[arrival.load] += 1 }
+            result.noteAsked(arrival)
         }
         while let (now, event) = queue.next(until: .max) {
             switch event {
@@ -115,8 +115,7 @@ struct ModelDispatcher {
                 assign(request, isFirst: true, now: now)
             } else {
                 requests[request].isAnswered = true
-                let isInTime = now <= arrival.at + LoadScenario.deadline
-                if isInTime, arrival.at >= scenario.warmUp { result.noteDone(arrival.load, after: now - arrival.at) }
+                if now <= arrival.at + LoadScenario.deadline { result.noteDone(arrival, at: now) }
             }
         }
         while busy[hsm] < scenario.hsms[hsm].servers, !lines[hsm].isEmpty {

@@ -47,14 +47,6 @@ extension LoadScenario {
         }
         return scenario
     }
-
-    /// What the key store that asks least is to get of what it asks for, when so many of all requests can be answered: all
-    /// of it, or as much as every other one. `nil` for those that ask more.
-    func fairPart(of index: Int, done: Int, asked: [Int]) -> Double? {
-        let least = asked.min() ?? 0
-        guard asked[index] == least, least >= 50 else { return nil }
-        return min(1, Double(done) / Double(loads.count) / Double(least))
-    }
 }
 
 extension LoadedHSM {
@@ -68,6 +60,22 @@ extension LoadedHSM {
         hsm.lanes = dice.between(2, 16)
         hsm.isSerial = dice.chance(250) && mean < 12
         return hsm
+    }
+}
+
+extension LoadResult.Period {
+    /// The key store that asked least, the part of its requests that was answered, and the part that was to be by max-min
+    /// fairness: all, or as many as of each other key store. It is a part of one period, not of the whole run: who asks
+    /// for twice as much in a spell gets no more than the others in it, and all that it asks for before and after.
+    ///
+    /// `nil` where too little was asked to say, and of a period shorter than a request's time: what is answered in that
+    /// follows from what stood in the line when it began.
+    fileprivate var smallest: (load: Int, served: Double, part: Double)? {
+        guard length >= LoadScenario.deadline, let load = asked.indices.min(by: { asked[$0] < asked[$1] }),
+            asked[load] >= 50
+        else { return nil }
+        let (own, share) = (Double(asked[load]), Double(done.reduce(0, +)) / Double(asked.count))
+        return (load, Double(done[load]) / own, min(1, share / own))
     }
 }
 
@@ -118,12 +126,10 @@ private struct Comparison {
         let (mine, best) = (seen.quantile(0.99), model.quantile(0.99))
         if mine > 3 * best + 3 { flaws.append("p99 \(mine), the model's \(best)") }
         if served < 0.95 { flaws.append("served \(seen.served), by the model \(model.served)") }
-        for load in scenario.loads.indices {
-            let done = seen.done.reduce(0, +)
-            guard let part = scenario.fairPart(of: load, done: done, asked: seen.asked) else { continue }
-            if seen.served(load) < 0.9 * part {
-                flaws.append("key store \(load) served \(seen.served(load)), its part is \(part)")
-            }
+        for (number, period) in seen.periods.enumerated() {
+            guard let smallest = period.smallest, smallest.served < 0.9 * smallest.part else { continue }
+            flaws.append(
+                "period \(number): key store \(smallest.load) served \(smallest.served), its part is \(smallest.part)")
         }
         if restarts > 0 { flaws.append("\(restarts) workers killed") }
         return flaws
