@@ -17,7 +17,8 @@ SCRIPT = FOLDER / "create-custom-key-store.sh"
 #: Options of the aws program itself.
 OWN_OPTIONS = {"--query", "--output", "--region"}
 
-#: Stands for the aws program: notes its arguments and the files that they name, and answers like KMS.
+#: Stands for the aws program: notes its arguments and the files that they name, and answers like KMS, which has one key
+#: store at most besides another one.
 FAKE = r'''#!/usr/bin/env python3
 import json, os, stat, sys
 files = {}
@@ -27,12 +28,57 @@ for word in sys.argv[1:]:
         files[word] = {"text": open(path).read(), "mode": stat.S_IMODE(os.stat(path).st_mode)}
 with open(os.environ["CALLS"], "a") as calls:
     calls.write(json.dumps({"words": sys.argv[1:], "files": files}) + "\n")
-answers = {
-    "create-custom-key-store": "cks-1234567890abcdef0", "connect-custom-key-store": "",
-    "describe-custom-key-stores": os.environ.get("STATE", "CONNECTED\tNone"),
-    "create-key": "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-}
-print(answers[sys.argv[2]])
+state = os.environ["STATE_FILE"]
+world = json.load(open(state))
+store, command = world.get("store"), sys.argv[2]
+options = dict(zip(sys.argv[3::2], sys.argv[4::2]))
+connection = store and store["ConnectionState"]
+
+def fail(exception):
+    print(f"\nAn error occurred ({exception}) when calling the operation: no", file=sys.stderr)
+    sys.exit(254)
+
+answer = ""
+if command == "describe-custom-key-stores":
+    answer = json.dumps({"CustomKeyStores": [{"CustomKeyStoreName": "other", "ConnectionState": "CONNECTED"}] + ([store] if store else [])})
+    # Some time has passed when it is asked again.
+    if connection == "CONNECTING":
+        store |= dict(zip(("ConnectionState", "ConnectionErrorCode"), os.environ["STATE"].split("\t")))
+    elif connection == "DISCONNECTING":
+        store["ConnectionState"] = "DISCONNECTED"
+elif command == "create-custom-key-store":
+    if store:
+        fail("CustomKeyStoreNameInUseException")
+    answer = "cks-1234567890abcdef0"
+    world["store"] = {
+        "CustomKeyStoreId": answer, "CustomKeyStoreName": options["--custom-key-store-name"],
+        "CustomKeyStoreType": "EXTERNAL_KEY_STORE", "ConnectionState": "DISCONNECTED",
+        "XksProxyConfiguration": {
+            "UriEndpoint": options["--xks-proxy-uri-endpoint"], "UriPath": options["--xks-proxy-uri-path"]}}
+    if "--xks-proxy-vpc-endpoint-service-name" in options:
+        world["store"]["XksProxyConfiguration"]["VpcEndpointServiceName"] = options["--xks-proxy-vpc-endpoint-service-name"]
+elif command == "connect-custom-key-store":
+    if connection != "DISCONNECTED":
+        fail("CustomKeyStoreInvalidStateException")
+    store["ConnectionState"] = "CONNECTING"
+elif command == "disconnect-custom-key-store":
+    if connection not in ("CONNECTED", "FAILED"):
+        fail("CustomKeyStoreInvalidStateException")
+    store["ConnectionState"] = "DISCONNECTING"
+elif command == "update-custom-key-store":
+    if connection not in ("CONNECTED", "DISCONNECTED"):
+        fail("CustomKeyStoreInvalidStateException")
+elif command == "create-key":
+    if connection != "CONNECTED":
+        fail("CustomKeyStoreInvalidStateException")
+    if options["--xks-key-id"] in world.setdefault("keys", []):
+        fail("XksKeyAlreadyInUseException")
+    if options["--xks-key-id"] == "absent":
+        fail("XksKeyNotFoundException")
+    world["keys"].append(options["--xks-key-id"])
+    answer = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+json.dump(world, open(state, "w"))
+print(answer)
 '''
 CONSOLE = {
     "XksProxyUriPath": "/my-key-store/kms/xks/v1",
@@ -116,8 +162,13 @@ class Commands(unittest.TestCase):
             with self.subTest(line):
                 self.check(shlex.split(line)[1:], {"file://credential.json": credential})
 
-    def script(self, *arguments: str, state: str = "CONNECTED\tNone") -> tuple[subprocess.CompletedProcess, list[dict]]:
-        """Runs the script with a program in aws's place; returns the commands that it gave."""
+    def script(
+            self, *arguments: str, state: str = "CONNECTED\tNone", world: dict | None = None
+    ) -> tuple[subprocess.CompletedProcess, list[dict]]:
+        """Runs the script with a program in aws's place; returns the commands that it gave.
+
+        state: what comes of connecting. world: what KMS has, which the script changes.
+        """
         tool("jq")
         with tempfile.TemporaryDirectory() as scratch:
             fake = Path(scratch) / "aws"
@@ -126,10 +177,16 @@ class Commands(unittest.TestCase):
             console = Path(scratch) / "console.json"
             console.write_text(json.dumps(CONSOLE))
             calls = Path(scratch) / "calls"
-            environment = os.environ | {"PATH": f"{scratch}:{os.environ['PATH']}", "CALLS": str(calls), "STATE": state}
+            kms = Path(scratch) / "kms.json"
+            kms.write_text(json.dumps(world or {}))
+            environment = os.environ | {
+                "PATH": f"{scratch}:{os.environ['PATH']}", "CALLS": str(calls), "STATE": state, "STATE_FILE": str(kms),
+                "CLAVIGER_POLL_S": "0"}
             result = subprocess.run(
                 [str(SCRIPT), *arguments, "--console-file", str(console)], env=environment, capture_output=True,
                 text=True, timeout=60)
+            if world is not None:
+                world |= json.loads(kms.read_text())
             return result, [json.loads(line) for line in calls.read_text().splitlines()] if calls.exists() else []
 
     def check_script(self, *arguments: str) -> dict[str, dict]:
@@ -168,6 +225,59 @@ class Commands(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("XKS_PROXY_NOT_REACHABLE", result.stderr)
         self.assertNotIn("create-key", [call["words"][1] for call in calls])
+
+    START = ("--name", "n", "--endpoint", "https://xks.example.com", "--key", "orders")
+
+    def again(self, *arguments: str, world: dict, state: str = "CONNECTED\tNone") -> list[str]:
+        """Runs the script once more; returns the names of the commands that changed something, each held to the model."""
+        result, calls = self.script(*arguments, state=state, world=world)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for call in calls:
+            self.check(call["words"], {name: file["text"] for name, file in call["files"].items()})
+        return [call["words"][1] for call in calls if not call["words"][1].startswith("describe")]
+
+    def test_what_has_failed_is_taken_up(self):
+        """Before, the second run ended with CustomKeyStoreNameInUseException."""
+        world = {}
+        result, _ = self.script(*self.START, state="FAILED\tINVALID_CREDENTIALS", world=world)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("run this again", result.stderr)
+        self.assertEqual(
+            self.again(*self.START, world=world),
+            ["disconnect-custom-key-store", "update-custom-key-store", "connect-custom-key-store", "create-key"])
+        # All is done: the credential is given once more, which changes nothing, and the key has its KMS key.
+        self.assertEqual(self.again(*self.START, world=world), ["update-custom-key-store", "create-key"])
+        self.assertEqual(world["keys"], ["orders"])
+        # A key that was refused ends it; the others are there.
+        result, _ = self.script(*self.START, "--key", "absent", "--key", "more", world=world)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("XksKeyNotFoundException", result.stderr)
+        self.again(*self.START, "--key", "more", world=world)
+        self.assertEqual(world["keys"], ["orders", "more"])
+
+    def test_each_state_is_taken_up(self):
+        for state, expected in {
+                "DISCONNECTED": ["update-custom-key-store", "connect-custom-key-store", "create-key"],
+                "DISCONNECTING": ["update-custom-key-store", "connect-custom-key-store", "create-key"],
+                "CONNECTING": ["update-custom-key-store", "create-key"],
+                "CONNECTED": ["update-custom-key-store", "create-key"]}.items():
+            with self.subTest(state):
+                world = {}
+                self.script(*self.START, world=world)
+                world["keys"] = []
+                world["store"]["ConnectionState"] = state
+                self.assertEqual(self.again(*self.START, world=world), expected)
+
+    def test_another_key_store_of_the_name_is_left_alone(self):
+        world = {}
+        self.script(*self.START, world=world)
+        for other in (
+                ("--name", "n", "--endpoint", "https://other.example.com"),
+                ("--name", "n", "--endpoint", "https://xks.example.com", "--vpc-endpoint-service", SERVICE)):
+            result, calls = self.script(*other, world=world)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("another one", result.stderr)
+            self.assertEqual([call["words"][1] for call in calls], ["describe-custom-key-stores"])
 
     def test_the_script_asks_for_what_is_missing(self):
         result, calls = self.script("--name", "n")
