@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Glibc
+import SecureMemory
+import SigV4
 import Testing
+import XKSProtocol
 
 extension EndToEnd {
     @Suite("the log", .devTokens(2))
@@ -75,6 +78,51 @@ extension EndToEnd {
             let row = try #require(report.refusals.first { $0.kind == "unauthenticated" })
             #expect(row.count == 100 && row.address == "127.0.0.1" && row.listener == "xks")
             #expect(report.log.withheld >= 40 && report.log.dropped["orders"] == 0)
+        }
+
+        /// With 16631be none of it was in the log: neither a line of the request, nor one that names the setting.
+        @Test("what the listener refuses itself has a line with the id that CloudTrail shows, and names the setting")
+        func refusedByTheListener() throws {
+            let faults = try Faults()
+            try faults.clear()
+            var configuration = try ServeConfiguration(with: faults)
+            configuration.set("max_requests_in_flight", "1", in: "[xks]")
+            let node = try Node.serve(configuration, activeHSMs: 2)
+            defer { node.process.kill(SIGKILL) }
+            let client = try XKSClient(node)
+            let large = [UInt8](repeating: 1, count: 250_000)
+            #expect(try XKSClient(node).encrypt(large, requestID: "large").status == 413)
+            try faults.set(["hsm-1": ["delay C_Encrypt 1000ms"], "hsm-2": ["delay C_Encrypt 1000ms"]])
+            // One of the two has the only place, whichever is first.
+            let signer = SigV4Signer(credential: try node.credential(), region: "us-east-1")
+            let target = client.target("encrypt", key: "foo")
+            let body = Array(Body.encrypt([1], requestID: "busy-1").utf8)
+            let other = try HTTPConnection(url: node.facts.url)
+            let headers = try signer.sign(
+                method: "POST", target: target, headers: [HeaderField(name: "host", value: other.host)],
+                body: SecretBytes(body), now: Int64(Date().timeIntervalSince1970))
+            let head = headers.reduce("POST \(target) HTTP/1.1\r\n") { "\($0)\($1.name): \($1.value)\r\n" }
+            #expect(other.write(Array("\(head)Content-Length: \(body.count)\r\n\r\n".utf8) + body))
+            let status = try client.encrypt([1], requestID: "busy-2").status
+            #expect(try Set([status, other.answer().status]) == [200, 429])
+            for (id, status, kind, setting) in [
+                ("large", 413, "body-too-large", "[xks] max_body_bytes"),
+                ("busy-", 429, "requests-full", "[xks] max_requests_in_flight"),
+            ] {
+                let line = try node.logEntry("the line of \(id)") {
+                    $0["claimedRequestId"]?.hasPrefix(id) == true && $0[number: "status"] == status
+                }
+                #expect(line["path"] == target && line["host"] == other.host && line["level"] == "info")
+                #expect(line["reason"]?.contains(setting) == true && line["operation"] == "Encrypt", "\(line.line)")
+                let warning = try node.logEntry("it is said that requests are turned away") {
+                    $0.message == "turned away" && $0["kind"] == kind
+                }
+                #expect(warning["level"] == "warning" && warning["count"] == "1")
+                #expect(warning["cause"]?.contains(setting) == true, "\(warning.line)")
+                let row = try report(Operator(configuration)).refusals.first { $0.kind == kind }
+                #expect(row?.count == 1 && row?.listener == "xks")
+            }
+            #expect(try node.stop() == .exited(0))
         }
 
         @Test("its level changes while the node runs: by command, and by reload")

@@ -133,6 +133,27 @@ import XKSProtocol
         #expect(second["claimedAccessKeyID"] == nil && second["region"] == "eu-central-1")
     }
 
+    /// The listener counts them; here they share the lines of strangers.
+    @Test func whatTheListenerRefusesHasAsManyLinesAsStrangersHave() throws {
+        let counter = RefusalCounter { 0 }
+        var trace = RequestTrace()
+        (trace.peer, trace.status, trace.error, trace.reason) = ("192.0.2.1:5", 413, .validation, "why")
+        trace.refused = RefusedRequest(
+            ProxyRequest(
+                method: "POST", target: "/p", headers: [], body: SecretBytes(#"{"kmsRequestId":"id"}"#.utf8), receivedAt: 0,
+                peer: "p"))
+        let lines = try logged { logger in
+            let log = RequestLog(logger: logger, refusals: counter)
+            for _ in 0..<100 where log.hasLine(peer: trace.peer, error: .validation) { log.refused(trace) }
+            #expect((75...80).contains(log.withheldLines))
+            #expect(log.hasLine(peer: "192.0.2.2:5", error: .validation))
+        }
+        #expect((20...25).contains(lines.count) && counter.sum == 0)
+        let first = try object(try #require(lines.first))
+        #expect(first["level"] == "info" && first["status"] == "413" && first["outcome"] == "ValidationException")
+        #expect(first["claimedRequestId"] == "id" && first["path"] == "/p" && first["reason"] == "why")
+    }
+
     @Test func whatIsUnknownIsLeftOutAndOurFaultIsAWarning() throws {
         for (status, level) in [(400, "info"), (501, "info"), (500, "warning"), (503, "warning")] {
             var bare = RequestTrace()

@@ -132,7 +132,7 @@ import XKSProtocol
     @Test func refusalsAreAnswersOfTheAPI() {
         for refusal in Refusal.allCases {
             let text = refusal.response.body.text
-            #expect(text == "{\"errorName\":\"\(refusal.errorName)\",\"errorMessage\":\"\(refusal.message)\"}")
+            #expect(text == "{\"errorName\":\"\(refusal.error.rawValue)\",\"errorMessage\":\"\(refusal.message)\"}")
             #expect(refusal.message.utf8.allSatisfy { (0x20...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C })
             #expect((400...499).contains(refusal.status))
         }

@@ -59,8 +59,9 @@ package enum RefusalKind: String, Sendable, Hashable, CaseIterable, Codable {
         case .connectionsFull:
             "[xks] max_connections is reached; raise it, or find out who holds so many"
         case .addressFull:
-            "one client opens connections without sending requests; where clients share an address behind a balancer, "
-                + "have the balancer send the PROXY protocol and name it in [xks] proxy_protocol_from"
+            "one client opens connections without sending requests, as many as [xks] max_unauthenticated_per_address; "
+                + "where clients share an address behind a balancer, have the balancer send the PROXY protocol and name "
+                + "it in [xks] proxy_protocol_from"
         case .evicted:
             "more connections are open than requests are sent on; a flood, a scanner, or [xks] max_connections is low"
         case .streamsFull:
@@ -79,7 +80,8 @@ package enum RefusalKind: String, Sendable, Hashable, CaseIterable, Codable {
         case .notTLS:
             "something that is not TLS: a port scan, or a health check of another protocol"
         case .handshakeTimeout:
-            "a connection without a TLS handshake: a TCP health check, a port scan, or a very slow network"
+            "a connection without a TLS handshake within [xks] handshake_timeout: a TCP health check, a port scan, or a very "
+                + "slow network"
         case .handshakeAbandoned:
             "the client went away in its handshake: a deadline of its own, or it does not trust the certificate"
         case .tcpProbe:
@@ -99,19 +101,22 @@ package enum RefusalKind: String, Sendable, Hashable, CaseIterable, Codable {
         case .handshakeFailed:
             "the TLS handshake failed"
         case .headerTimeout:
-            "a client is slow to send the header of its request, or stops in it"
+            "a client stops in the header of its request, or is slower with it than [xks] header_timeout"
         case .malformedRequest:
-            "what came is not HTTP as the standard has it"
+            "what came is not HTTP as the standard has it, or has larger header fields over HTTP/2 than [xks] "
+                + "max_header_bytes"
         case .headerTooLarge:
-            "a request has more header fields, or larger ones, than are taken"
+            "a request has a larger header than [xks] max_header_bytes, or more than 64 header fields"
         case .bodyTooLarge:
             "a request has a larger body than [xks] max_body_bytes"
         case .bodyTimeout:
-            "a client is slow to send the body of its request, or stops in it"
+            "a client stops in the body of its request, or is slower with it than [xks] body_timeout"
         case .requestsFull:
-            "[xks] max_requests_in_flight is reached"
+            "[xks] max_requests_in_flight is reached: more is asked than the HSMs do in time, or the HSMs are slow"
         case .bodiesFull:
-            "the bodies of all requests together take more memory than they may"
+            "the bodies of all requests together take more memory than they may, those of clients that have not "
+                + "authenticated more than [node] max_unauthenticated_bytes leaves; or a client sends many requests "
+                + "without waiting for answers"
         case .unauthenticated:
             "a wrong secret, an unknown access key id, or a clock that is wrong here or there"
         case .unknownPath:
@@ -134,6 +139,8 @@ extension RefusalKind {
                 + "that does not close them"
         case (.headerTimeout, _):
             "a connection on which nothing is asked: a scanner, or a check of the port that does not close it"
+        case (.handshakeTimeout, _):
+            "a connection without a TLS handshake: a TCP health check, a port scan, or a very slow network"
         case (.clientCertificateUntrusted, .cluster), (.clientCertificateName, .cluster):
             "who asks has no certificate of a node from this cluster's CA"
         default: likelyCause

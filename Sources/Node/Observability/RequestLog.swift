@@ -83,9 +83,7 @@ package final class RequestLog: RequestObserver {
     /// Logs at `info`, and at `warning` what was this side's fault (status 500 and above).
     package func answered(_ trace: RequestTrace) {
         guard trace.accessKeyID != nil || isForStrangers(trace) else { return }
-        logger.log(
-            level: trace.status >= 500 && trace.status != 501 ? .warning : .info, "request",
-            metadata: [Self.key: .stringConvertible(LoggedRequest(trace))])
+        log(trace)
     }
 
     /// Counts a request of which it is not known who asks, and says whether it has a line.
@@ -93,7 +91,17 @@ package final class RequestLog: RequestObserver {
         let address = NetworkAddress(hostAndPort: trace.peer)?.prefix
         let kind: RefusalKind = trace.error == .authenticationFailed ? .unauthenticated : .unknownPath
         refusals?.count(kind, at: .xks, from: address, detail: trace.reason)
-        return allowance.withLock { $0.admits(address, error: trace.error, now: claviger_monotonic_nanoseconds()) }
+        return admits(address, trace.error)
+    }
+
+    private func admits(_ address: AddressPrefix?, _ error: XKSError.Name?) -> Bool {
+        allowance.withLock { $0.admits(address, error: error, now: claviger_monotonic_nanoseconds()) }
+    }
+
+    private func log(_ trace: RequestTrace) {
+        logger.log(
+            level: trace.status >= 500 && trace.status != 501 ? .warning : .info, "request",
+            metadata: [Self.key: .stringConvertible(LoggedRequest(trace))])
     }
 
     static func trace(in metadata: Logger.Metadata?) -> RequestTrace? {
@@ -102,4 +110,13 @@ package final class RequestLog: RequestObserver {
         }
         return (value as? LoggedRequest)?.trace
     }
+}
+
+/// The listener has counted them.
+extension RequestLog: RefusalObserver {
+    package func hasLine(peer: String, error: XKSError.Name) -> Bool {
+        admits(NetworkAddress(hostAndPort: peer)?.prefix, error)
+    }
+
+    package func refused(_ trace: RequestTrace) { log(trace) }
 }

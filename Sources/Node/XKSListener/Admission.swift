@@ -2,6 +2,7 @@
 import ConnectionLimits
 import NIOCore
 import Synchronization
+import XKSProtocol
 
 /// What the listener has done so far and is doing now, for metrics.
 package struct ListenerStatistics: Sendable, Equatable {
@@ -43,10 +44,13 @@ final class Admission: Sendable {
     /// Who may hold a connection.
     let budget: ConnectionBudget
     let refusals: RefusalCounter
+    /// Hears of the requests that the listener refuses itself.
+    let observer: (any RefusalObserver)?
 
-    init(limits: ListenerLimits, refusals: RefusalCounter) {
+    init(limits: ListenerLimits, refusals: RefusalCounter, observer: (any RefusalObserver)?) {
         self.limits = limits
         self.refusals = refusals
+        self.observer = observer
         budget = ConnectionBudget(
             listener: .xks,
             share: ListenerShare(

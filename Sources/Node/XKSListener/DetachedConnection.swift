@@ -17,7 +17,7 @@ package struct DetachedConnection {
         _ version: Version, on channel: any Channel, limits: ListenerLimits, handler: any ProxyRequestHandler,
         logger: Logger
     ) throws {
-        admission = Admission(limits: limits, refusals: RefusalCounter { 0 })
+        admission = Admission(limits: limits, refusals: RefusalCounter { 0 }, observer: nil)
         let timeouts = ListenerTimeouts()
         let table = ConnectionTable(
             eventLoop: channel.eventLoop, sweepIntervalMilliseconds: timeouts.sweepIntervalMilliseconds)

@@ -46,6 +46,8 @@ final class HTTP1Handler: ChannelInboundHandler {
     var lastWrite: UInt64 = 0
 
     private var assembler: RequestAssembler
+    /// Of the request that was refused, as long as it waits for more of the body.
+    private var refusedLine: RefusedLine?
     private var intake: HTTP1Intake
     private var headStartedAt: UInt64?
     private var reservedBytes = 0
@@ -90,6 +92,7 @@ final class HTTP1Handler: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         environment.table.remove(self)
         self.context = nil
+        refusedLine?.end()
         intake.removeAll()
         assembler.abandon()
         answers.wipeIfWritten()
@@ -166,11 +169,18 @@ final class HTTP1Handler: ChannelInboundHandler {
     }
 
     private func take(_ item: HTTP1Intake.Item) {
-        if phase == .closing || phase == .lingering || phase == .abandoned {
-            if case .part(.body(let piece)) = item { piece.overwriteConsumedBytes() }
-            return
-        }
+        if phase == .closing || phase == .lingering || phase == .abandoned { return drop(item) }
         intake.append(item)
+    }
+
+    private func drop(_ item: HTTP1Intake.Item) {
+        switch item {
+        case .part(.body(let piece)):
+            refusedLine?.take(piece)
+            piece.overwriteConsumedBytes()
+        case .part(.end), .failure: refusedLine?.end()
+        case .part(.head): break
+        }
     }
 
     /// Works off what waits, then asks for more bytes if nothing does.
@@ -182,6 +192,7 @@ final class HTTP1Handler: ChannelInboundHandler {
         guard !isInReadCycle, let context else { return }
         switch phase {
         case .idle where intake.hasOverflowed:
+            environment.admission.count(.tooMuchBuffered, of: client)
             linger(after: ByteBuffer(), context: context)
         case .receivingBody where intake.hasOverflowed:
             // The rest of this request was dropped.
@@ -205,12 +216,12 @@ final class HTTP1Handler: ChannelInboundHandler {
         do throws(Refusal) {
             switch item {
             case .part(.head(let head)): try begin(head)
-            case .part(.body(let piece)): try append(piece)
+            case .part(.body(let piece)): take(piece)
             case .part(.end): try handOn()
-            case .failure(let refusal): throw refusal
+            case .failure(let refusal): refuse(refusal)
             }
         } catch {
-            refuse(error)
+            refuse(error, readingOn: true)
         }
     }
 
@@ -231,10 +242,19 @@ final class HTTP1Handler: ChannelInboundHandler {
         }
     }
 
-    private func append(_ piece: ByteBuffer) throws(Refusal) {
+    private func take(_ piece: ByteBuffer) {
         defer { piece.overwriteConsumedBytes() }
         // After a refusal the parser still delivers the rest of what it has.
         guard phase == .receivingBody else { return }
+        do throws(Refusal) {
+            try append(piece)
+        } catch {
+            refuse(error, readingOn: true)
+            refusedLine?.take(piece)
+        }
+    }
+
+    private func append(_ piece: ByteBuffer) throws(Refusal) {
         guard environment.admission.reserve(bodyBytes: piece.readableBytes) else { throw .tooMuchBuffered }
         reservedBytes += piece.readableBytes
         if !client.isAuthenticated { try charge(piece) }
@@ -252,7 +272,7 @@ final class HTTP1Handler: ChannelInboundHandler {
         let request = try assembler.finish(peer: client.peer, caller: client.presence)
         guard environment.admission.enter(), let context else {
             // The request was read whole, so the connection can go on.
-            environment.admission.count(.tooManyInFlight, of: client)
+            _ = environment.refused(.tooManyInFlight, request, of: client, mayRead: false)
             releaseBody()
             answer(Refusal.tooManyInFlight.response)
             return
@@ -359,11 +379,12 @@ final class HTTP1Handler: ChannelInboundHandler {
 
     /// Answers a request that will not be read to its end, and ends the connection: where the next request would
     /// begin is not known.
-    func refuse(_ refusal: Refusal) {
+    ///
+    /// - Parameter readingOn: the rest of its body may still come, and be dropped.
+    func refuse(_ refusal: Refusal, readingOn: Bool = false) {
         guard let context, isAccepting else { return }
-        environment.admission.count(refusal, of: client)
-        environment.logger.debug(
-            "request refused", metadata: ["peer": "\(client.peer)", "cause": "\(refusal.rawValue)"])
+        refusedLine = environment.refused(
+            refusal, assembler.giveUp(peer: client.peer), of: client, mayRead: readingOn)
         assembler.abandon()
         releaseBody()
         intake.removeAll()

@@ -20,6 +20,7 @@ final class HTTP2ConnectionHandler: ChannelInboundHandler {
     private var hasFewStreams = true
     private var deadline: UInt64 = .max
     private var isQuiescing = false
+    private var isRefused = false
 
     private let watch: HTTP2FrameWatch
 
@@ -53,12 +54,21 @@ final class HTTP2ConnectionHandler: ChannelInboundHandler {
         else {
             environment.logger.debug(
                 "connection ended by an error", metadata: ["peer": "\(client.peer)", "error": "\(error)"])
+            if watch.hasSentGoAway { refuse(error) }
             context.close(promise: nil)
             return
         }
         // NIOHTTP2 has reset the stream; the others go on. Too many of these end the connection (`streamErrorRateLimit`).
-        environment.admission.count(.malformed, of: client)
+        _ = environment.refused(.malformed, nil, of: client, mayRead: false)
         environment.logger.debug("stream reset", metadata: ["peer": "\(client.peer)", "error": "\(error)"])
+    }
+
+    /// Of a whole connection; said once, whatever else is found in what comes after.
+    private func refuse(_ error: any Error) {
+        guard !isRefused else { return }
+        isRefused = true
+        let isTooLarge = error is NIOHTTP2Errors.ExcessivelyLargeHeaderBlock
+        _ = environment.refused(isTooLarge ? .headerTooLarge : .malformed, nil, of: client, mayRead: false)
     }
 
     /// False where it is one too many for a client that has not authenticated. Pair with `streamClosed` in any case.

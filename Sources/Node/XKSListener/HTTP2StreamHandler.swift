@@ -37,6 +37,8 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
     private var phase = Phase.waiting
     private var deadline: UInt64
     private var assembler: RequestAssembler
+    /// Of a request that was refused, as long as it waits for more of the body.
+    private var refusedLine: RefusedLine?
     private var reservedBytes = 0
     private var chargedBytes = 0
     /// Read since the answer, and dropped.
@@ -66,6 +68,7 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         presence.leave()
+        refusedLine?.end()
         connection.streamClosed()
         environment.table.remove(self)
         assembler.abandon()
@@ -87,7 +90,7 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
             default: return
             }
         } catch {
-            refuse(error)
+            refuse(error, readingOn: true)
         }
     }
 
@@ -109,13 +112,13 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
         let now = monotonicNanoseconds()
         phase = .receivingBody
         deadline = ListenerTimeouts.deadline(environment.timeouts.body, after: now)
+        let head = try RequestHead(block)
+        isHead = head.method == "HEAD"
+        let beginning = try assembler.begin(head, receivedAt: now)
         if !client.isAuthenticated {
             let bytes = block.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count }
             guard charge(bytes: bytes) else { throw .tooMuchBuffered }
         }
-        let head = try RequestHead(block)
-        isHead = head.method == "HEAD"
-        let beginning = try assembler.begin(head, receivedAt: now)
         if beginning.sendContinue, let context {
             let interim = HTTP2Frame.FramePayload.headers(.init(headers: [":status": "100"]))
             context.writeAndFlush(wrapOutboundOut(interim), promise: nil)
@@ -125,19 +128,28 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
     private func take(_ frame: HTTP2Frame.FramePayload.Data) throws(Refusal) {
         guard case .byteBuffer(let piece) = frame.data else { throw .malformed }
         defer { piece.overwriteConsumedBytes() }
-        guard phase == .receivingBody else { return drop(piece.readableBytes) }
+        guard phase == .receivingBody else { return drop(piece, endStream: frame.endStream) }
+        do throws(Refusal) {
+            try append(piece)
+            if frame.endStream { try handOn() }
+        } catch {
+            refuse(error, readingOn: !frame.endStream)
+            refusedLine?.take(piece)
+        }
+    }
+
+    private func append(_ piece: ByteBuffer) throws(Refusal) {
         guard environment.admission.reserve(bodyBytes: piece.readableBytes) else { throw .tooMuchBuffered }
         reservedBytes += piece.readableBytes
         // The assembler takes up to twice the bytes that have come.
         guard charge(bytes: 2 * piece.readableBytes) else { throw .tooMuchBuffered }
         try piece.withUnsafeReadableBytesTyped { bytes throws(Refusal) in try assembler.append(bytes) }
-        if frame.endStream { try handOn() }
     }
 
     private func handOn() throws(Refusal) {
         guard phase == .receivingBody else { return }
         let request = try assembler.finish(peer: client.peer, caller: presence)
-        guard environment.admission.enter(), let context else { throw .tooManyInFlight }
+        guard environment.admission.enter(), let context else { return refuse(.tooManyInFlight, request) }
         phase = .inWork
         deadline = .max
         let stream = NIOLoopBound(self, eventLoop: context.eventLoop)
@@ -195,8 +207,10 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
         return true
     }
 
-    private func drop(_ bytes: Int) {
-        droppedBytes += bytes
+    private func drop(_ piece: ByteBuffer, endStream: Bool) {
+        droppedBytes += piece.readableBytes
+        refusedLine?.take(piece)
+        if endStream { refusedLine?.end() }
         guard phase == .answering, droppedBytes > Self.droppedBytes, let context else { return }
         // The answer is whole: the client may stop sending (RFC 9113 section 8.1).
         reset(.noError, context)
@@ -215,9 +229,13 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
 
     // MARK: The answer
 
-    private func refuse(_ refusal: Refusal) {
+    /// - Parameters:
+    ///   - request: what has been read of it, where the assembler does not have it any more.
+    ///   - readingOn: the rest of its body may still come, and be dropped.
+    private func refuse(_ refusal: Refusal, _ request: ProxyRequest? = nil, readingOn: Bool = false) {
         guard phase == .waiting || phase == .receivingBody else { return }
-        environment.admission.count(refusal, of: client)
+        refusedLine = environment.refused(
+            refusal, request ?? assembler.giveUp(peer: client.peer), of: client, mayRead: readingOn)
         assembler.abandon()
         releaseBody()
         answer(refusal.response, lingering: true, now: monotonicNanoseconds())
@@ -298,11 +316,9 @@ extension RequestHead {
         }
         guard let method, let target else { throw .malformed }
         if let authority {
-            // A Host that says the same is left out, so that there is one; another one contradicts.
-            guard fields.allSatisfy({ $0.name != "host" || $0.value == authority }) else {
-                throw .hostMissingOrRepeated
-            }
-            fields.removeAll { $0.name == "host" }
+            // A Host that says the same is left out, so that there is one; another one contradicts, and is refused as a
+            // second one.
+            fields.removeAll { $0.name == "host" && $0.value == authority }
             fields.insert(HeaderField(name: "host", value: authority), at: 0)
         }
         self.init(version: .http2, method: method, target: target, headers: fields)

@@ -22,7 +22,7 @@ struct ListenerSetup: Sendable {
 
     static func make(
         configuration: ListenerConfiguration, handler: any ProxyRequestHandler, refusals: RefusalCounter,
-        group: MultiThreadedEventLoopGroup, logger: Logger
+        observer: (any RefusalObserver)?, group: MultiThreadedEventLoopGroup, logger: Logger
     ) async throws(ListenerStartError) -> ListenerSetup {
         do {
             let tls: TLSContextHolder?
@@ -41,7 +41,8 @@ struct ListenerSetup: Sendable {
             }
             return ListenerSetup(
                 configuration: configuration, handler: handler, logger: logger,
-                admission: Admission(limits: configuration.limits, refusals: refusals), tls: tls, tables: tables)
+                admission: Admission(limits: configuration.limits, refusals: refusals, observer: observer), tls: tls,
+                tables: tables)
         } catch {
             throw .tls(cause: "\(error)")
         }

@@ -32,11 +32,11 @@ package enum Refusal: String, Sendable, Equatable, CaseIterable, Error {
         }
     }
 
-    /// The error name of the XKS API (XKS 1.0.3, "Error Codes").
-    package var errorName: String {
+    /// The error of the XKS API (XKS 1.0.3, "Error Codes").
+    package var error: XKSError.Name {
         switch self {
-        case .tooManyInFlight, .tooMuchBuffered: "ThrottlingException"
-        default: "ValidationException"
+        case .tooManyInFlight, .tooMuchBuffered: .throttling
+        default: .validation
         }
     }
 
@@ -58,7 +58,7 @@ package enum Refusal: String, Sendable, Equatable, CaseIterable, Error {
 
     /// The answer in the form of the XKS API.
     package var response: ProxyResponse {
-        let json = "{\"errorName\":\"\(errorName)\",\"errorMessage\":\"\(message)\"}"
+        let json = "{\"errorName\":\"\(error.rawValue)\",\"errorMessage\":\"\(message)\"}"
         return ProxyResponse(status: status, body: SecretBytes(json.utf8))
     }
 }

@@ -39,6 +39,8 @@ package struct RequestAssembler {
 
     private let limits: AssemblerLimits
     private var pending: Pending?
+    /// What was read of the request that was refused last.
+    private var refused: Pending?
 
     package init(limits: AssemblerLimits) {
         self.limits = limits
@@ -50,7 +52,13 @@ package struct RequestAssembler {
     /// Takes the head of a request, whose first byte came at `receivedAt` (CLOCK_MONOTONIC, nanoseconds).
     package mutating func begin(_ head: RequestHead, receivedAt: UInt64) throws(Refusal) -> Beginning {
         pending = nil
-        let facts = try HeadFacts(head, limits: limits)
+        let facts: HeadFacts
+        do throws(Refusal) {
+            facts = try HeadFacts(head, limits: limits)
+        } catch {
+            refused = Pending(head: head, facts: HeadFacts(), body: nil, receivedAt: receivedAt)
+            throw error
+        }
         pending = Pending(head: head, facts: facts, body: nil, receivedAt: receivedAt)
         let hasBody = facts.isChunked || facts.contentLength.map { $0 > 0 } ?? (head.version == .http2)
         return Beginning(
@@ -62,6 +70,7 @@ package struct RequestAssembler {
     package mutating func append(_ bytes: UnsafeRawBufferPointer) throws(Refusal) {
         guard let pending else { throw .malformed }
         guard bytes.count <= limits.bodyBytes - (pending.body?.count ?? 0) else {
+            refused = pending
             self.pending = nil
             throw .bodyTooLarge
         }
@@ -77,14 +86,29 @@ package struct RequestAssembler {
         guard let whole = pending else { throw .malformed }
         pending = nil
         let body = whole.body ?? SecretBytes()
-        if let declared = whole.facts.contentLength, declared != body.count { throw .malformed }
+        if let declared = whole.facts.contentLength, declared != body.count {
+            refused = whole
+            throw .malformed
+        }
         return ProxyRequest(
             method: whole.head.method, target: whole.head.target, headers: whole.head.headers, body: body,
             receivedAt: whole.receivedAt, peer: peer, caller: caller)
     }
 
+    /// Gives out what has been read of a request that was refused, for whoever asks what became of it: the head, and the
+    /// body as far as it was taken. nil where there is none.
+    package mutating func giveUp(peer: String) -> ProxyRequest? {
+        let part = pending ?? refused
+        abandon()
+        guard let part else { return nil }
+        return ProxyRequest(
+            method: part.head.method, target: part.head.target, headers: part.head.headers,
+            body: part.body ?? SecretBytes(), receivedAt: part.receivedAt, peer: peer)
+    }
+
     /// Forgets a request that will not be finished; its body is overwritten.
     package mutating func abandon() {
         pending = nil
+        refused = nil
     }
 }

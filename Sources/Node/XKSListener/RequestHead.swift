@@ -32,6 +32,9 @@ struct HeadFacts {
     private var lengths = 0
     private var encodings = 0
 
+    /// Of a head that has not been looked at.
+    init() {}
+
     /// Reads the fields that matter, and refuses what two readers could understand in two ways.
     ///
     /// The HTTP/1.1 parser refuses most of this already; here it holds for both versions and whatever the parser does.

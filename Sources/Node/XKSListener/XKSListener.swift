@@ -70,10 +70,13 @@ package final class XKSListener: Sendable {
 
     /// Listens on all addresses, or on none: when one fails, those before it are closed again.
     ///
-    /// - Parameter refusals: counts whom this listener turns away.
+    /// - Parameters:
+    ///   - refusals: counts whom this listener turns away.
+    ///   - observer: hears of the requests that it refuses itself, on the event loops.
     package static func start(
         configuration: ListenerConfiguration, handler: any ProxyRequestHandler,
-        refusals: RefusalCounter = RefusalCounter { Int64(time(nil)) }, group: MultiThreadedEventLoopGroup,
+        refusals: RefusalCounter = RefusalCounter { Int64(time(nil)) }, observer: (any RefusalObserver)? = nil,
+        group: MultiThreadedEventLoopGroup,
         logger: Logger
     ) async throws(ListenerStartError) -> XKSListener {
         do throws(ListenerConfigurationError) {
@@ -82,7 +85,8 @@ package final class XKSListener: Sendable {
             throw .configuration(error)
         }
         let setup = try await ListenerSetup.make(
-            configuration: configuration, handler: handler, refusals: refusals, group: group, logger: logger)
+            configuration: configuration, handler: handler, refusals: refusals, observer: observer, group: group,
+            logger: logger)
         let bootstrap = setup.bootstrap(group: group)
         var servers: [any Channel] = []
         for address in configuration.addresses {

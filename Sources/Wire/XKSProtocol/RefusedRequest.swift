@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import SecureMemory
 
 /// What a request said of itself that was refused before it was believed, or read. For whoever looks for the line of a
 /// refusal that CloudTrail names, or asks what on the way has changed a request.
@@ -11,6 +12,8 @@ package struct RefusedRequest: Sendable, Equatable {
     package static let longestRequestID = 128
     /// Of the body so much is searched for the id, bytes: KMS writes the metadata first.
     static let searchedBody = 16_384
+    /// Of a body that is not read to its end so much is kept for it, bytes.
+    package static let keptBody = 4_096
 
     /// The path as it came in, with its query.
     package var path: String
@@ -31,7 +34,12 @@ package struct RefusedRequest: Sendable, Equatable {
         if let first = hosts.first, hosts.dropFirst().isEmpty {
             host = String(decoding: first.value.utf8.prefix(Self.longestHost), as: UTF8.self)
         }
-        requestID = request.body.withUnsafeBytes { Self.requestID(in: $0) }
+        requestID = Self.requestID(in: request.body)
+    }
+
+    /// What a body says of the request's id, or the part of one that was read.
+    package static func requestID(in body: SecretBytes) -> String? {
+        body.withUnsafeBytes { requestID(in: $0) }
     }
 
     /// The first value of a member `kmsRequestId`, however broken the JSON around it: 1 to 128 printable characters

@@ -57,3 +57,15 @@ private indirect enum BoxedRefused: Sendable {
 package protocol RequestObserver: Sendable {
     func answered(_ trace: RequestTrace)
 }
+
+/// Informed of requests that the listener itself refuses, for their size, their form, or for want of room. Nobody has
+/// proven who sends them, so that there may be any number.
+package protocol RefusalObserver: Sendable {
+    /// Whether such a request has a line of its own. To be asked once for each, before anything is kept for its line.
+    ///
+    /// - Parameter peer: address and port.
+    func hasLine(peer: String, error: XKSError.Name) -> Bool
+
+    /// The line of one for which `hasLine` was true.
+    func refused(_ trace: RequestTrace)
+}

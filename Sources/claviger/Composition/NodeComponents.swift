@@ -27,6 +27,8 @@ struct NodeComponents: Sendable {
     let logger: Logger
     /// Whom the listeners have turned away.
     var refusals: RefusalCounter { log.refusals }
+    /// The lines of requests.
+    var requestLog: RequestLog { log.requests }
     private let log: NodeLog
     private let trail: RefusalTrail
     /// Of this start: greater than of any before.

@@ -69,7 +69,7 @@ final class NodeRuntime: Sendable {
         let settings = plan.settings
         let listener = try await XKSListener.start(
             configuration: plan.listener, handler: components.service, refusals: components.refusals,
-            group: components.group, logger: components.logger)
+            observer: components.requestLog, group: components.group, logger: components.logger)
         let cluster = try await startCluster(plan, components)
         components.status.observe(listener, cluster)
         let address = settings.control.listen

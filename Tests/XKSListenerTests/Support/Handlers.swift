@@ -78,11 +78,13 @@ func loopback(_ transport: ListenerTransport = .plaintext) -> ListenerConfigurat
 /// Runs `body` with a listener of its own, and shuts it down.
 func withListener(
     _ configuration: ListenerConfiguration = loopback(), handler: any ProxyRequestHandler = echo,
-    refusals: RefusalCounter = RefusalCounter { 0 }, body: (XKSListener, Int) async throws -> Void
+    refusals: RefusalCounter = RefusalCounter { 0 }, observer: (any RefusalObserver)? = nil,
+    body: (XKSListener, Int) async throws -> Void
 ) async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
     let listener = try await XKSListener.start(
-        configuration: configuration, handler: handler, refusals: refusals, group: group, logger: silentLogger)
+        configuration: configuration, handler: handler, refusals: refusals, observer: observer, group: group,
+        logger: silentLogger)
     do {
         try await body(listener, listener.addresses[0].port)
     } catch {
