@@ -20,8 +20,8 @@ extension EndToEnd {
             return node
         }
 
-        /// Sends a request on each of so many connections, and closes them all.
-        private func leave(_ node: Node, connections: Int) throws {
+        /// Sends a request on each of so many connections, waits as told, and closes them all.
+        private func leave(_ node: Node, connections: Int, after wait: () throws -> Void = {}) throws {
             let signer = SigV4Signer(credential: try node.credential(), region: "us-east-1")
             let target = "\(node.facts.prefix)/kms/xks/v1/keys/foo/encrypt"
             let body = Array(Body.encrypt([1, 2, 3]).utf8)
@@ -34,6 +34,8 @@ extension EndToEnd {
                 for field in headers { head += "\(field.name): \(field.value)\r\n" }
                 #expect(connection.write(Array("\(head)Content-Length: \(body.count)\r\n\r\n".utf8) + body))
             }
+            try wait()
+            withExtendedLifetime(gone) {}
         }
 
         /// With 16631be the first requests after a node had stood still were refused with 429: those of clients that had
@@ -47,7 +49,32 @@ extension EndToEnd {
             try leave(node, connections: 400)
             #expect(kill(node.pid, SIGCONT) == 0)
             try expectService(node)
+            let line = try node.logEntry("what nobody waited for is said") { $0["outcome"] == "undelivered" }
+            #expect(line["level"] == "warning" && line["key"] == "foo", "\(line.line)")
             try faults.clear()
+            #expect(try node.stop() == .exited(0))
+        }
+
+        /// With 16631be the line said `ok` and 200, and there was no count.
+        @Test("an answer that nobody has got is no good one: its line and a count say so")
+        func undelivered() throws {
+            let faults = try Faults()
+            let node = try slowNode(faults, milliseconds: 1_000)
+            defer { node.process.kill(SIGKILL) }
+            try leave(node, connections: 1) {
+                try eventually("the HSM is at work") { try node.health().hsm("hsm-1")?.lanes.inUse == 1 }
+            }
+            let line = try node.logEntry("the request has its line") { $0.message == "request" && $0["key"] == "foo" }
+            #expect(line["outcome"] == "undelivered" && line["level"] == "warning", "\(line.line)")
+            #expect(line["kmsRequestId"] == "4112f4d6-db54-4af4-ae30-c55a22a8dfae")
+            #expect(line["reason"]?.hasPrefix("the client has closed the connection before") == true)
+            let warning = try node.logEntry("it is counted") {
+                $0.message == "turned away" && $0["kind"] == "answer-undelivered"
+            }
+            #expect(warning["count"] == "1" && warning["cause"]?.contains("[xks] request_deadline") == true)
+            try faults.clear()
+            try expectService(node)
+            #expect(node.log.count { $0["outcome"] == "undelivered" } == 1)
             #expect(try node.stop() == .exited(0))
         }
 

@@ -140,7 +140,8 @@ import XKSProtocol
         (trace.peer, trace.status, trace.error, trace.reason) = ("192.0.2.1:5", 413, .validation, "why")
         trace.refused = RefusedRequest(
             ProxyRequest(
-                method: "POST", target: "/p", headers: [], body: SecretBytes(#"{"kmsRequestId":"id"}"#.utf8), receivedAt: 0,
+                method: "POST", target: "/p", headers: [], body: SecretBytes(#"{"kmsRequestId":"id"}"#.utf8),
+                receivedAt: 0,
                 peer: "p"))
         let lines = try logged { logger in
             let log = RequestLog(logger: logger, refusals: counter)
@@ -152,6 +153,22 @@ import XKSProtocol
         let first = try object(try #require(lines.first))
         #expect(first["level"] == "info" && first["status"] == "413" && first["outcome"] == "ValidationException")
         #expect(first["claimedRequestId"] == "id" && first["path"] == "/p" && first["reason"] == "why")
+    }
+
+    @Test func whatNobodyHasGotIsAWarningAndIsCountedWhereItWasSigned() throws {
+        let counter = RefusalCounter { 0 }
+        var (signed, stranger) = (trace, RequestTrace())
+        (signed.peer, signed.isUndelivered) = ("192.0.2.1:5", true)
+        (stranger.peer, stranger.isUndelivered, stranger.status) = ("192.0.2.1:5", true, 401)
+        stranger.error = .authenticationFailed
+        let lines = try logged { logger in
+            let log = RequestLog(logger: logger, refusals: counter)
+            log.answered(signed)
+            log.answered(stranger)
+        }
+        let first = try object(try #require(lines.first))
+        #expect(first["outcome"] == "undelivered" && first["level"] == "warning" && first["status"] == "200")
+        #expect(Set(counter.counts.map(\.kind)) == [.answerUndelivered, .unauthenticated])
     }
 
     @Test func whatIsUnknownIsLeftOutAndOurFaultIsAWarning() throws {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ConnectionLimits
 import Glibc
 import Synchronization
 import Testing
@@ -167,6 +168,33 @@ private final class LineKeeper: RefusalObserver {
             shutdown(client.descriptor, Int32(SHUT_RDWR))
             #expect(try await eventually { listener.statistics.connections == 0 })
             #expect(keeper.lines.isEmpty && listener.statistics.refusals[.bodyTooLarge] == 1)
+        }
+    }
+
+    /// Of clients that have gone while the loops stood still nobody gets the answer, and no HSM is asked.
+    @Test func whatNobodyWaitsForHasALine() async throws {
+        let keeper = LineKeeper()
+        let tally = RefusalCounter { 0 }
+        let handled = Mutex(0)
+        let handler = ImmediateHandler { request in
+            // As after the whole node was frozen: the loop of this connection does nothing meanwhile.
+            if request.target == "/stand-still" { usleep(800_000) } else { handled.withLock { $0 += 1 } }
+            return ProxyResponse(200, "{}")
+        }
+        try await withListener(configuration(), handler: handler, refusals: tally, observer: keeper) {
+            listener, port async throws in
+            let waiting = try (0..<4).map { _ in try RawClient(port: port) }
+            #expect(try await eventually { listener.statistics.connections == 4 })
+            for client in waiting { client.send("POST /stand-still HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n") }
+            for _ in 0..<8 {
+                let gone = try RawClient(port: port)
+                gone.send(post(Self.body, path: Self.path))
+            }
+            for client in waiting { #expect(try client.answer()?.status == 200) }
+            #expect(try await eventually { keeper.lines.count + handled.withLock { $0 } == 8 })
+            let line = try #require(keeper.lines.first)
+            #expect(line.isUndelivered && line.status == 503 && line.refused?.requestID == "an-id")
+            #expect(tally.counts.first { $0.kind == .answerUndelivered }?.count == keeper.lines.count)
         }
     }
 

@@ -74,6 +74,24 @@ struct XKSServiceTests {
         #expect(bench.observer.traces.last?.refused == nil && bench.observer.traces.last?.region == "eu-central-1")
     }
 
+    /// With 16631be it was `ok`.
+    @Test("a caller that goes while an HSM works on its request has not got the answer, and the trace says so")
+    func callersThatGoMeanwhile() throws {
+        let caller = CallerPresence()
+        let bench = try ServiceBench { _ in
+            caller.leave()
+            return encrypted
+        }
+        _ = try bench.post(encryptPath, encryptBody(), caller: caller)
+        let trace = try #require(bench.observer.traces.last)
+        #expect(trace.isUndelivered && trace.status == 200 && trace.error == nil)
+        #expect(trace.reason == "the client has closed the connection before its answer")
+
+        let other = try ServiceBench { _ in encrypted }
+        _ = try other.post(encryptPath, encryptBody(), caller: CallerPresence())
+        #expect(other.observer.traces.last?.isUndelivered == false)
+    }
+
     @Test("a request whose caller has closed the connection costs no HSM call and no line of log")
     func callersThatAreGone() throws {
         let bench = try ServiceBench { _ in encrypted }

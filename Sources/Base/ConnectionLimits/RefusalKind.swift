@@ -52,6 +52,9 @@ package enum RefusalKind: String, Sendable, Hashable, CaseIterable, Codable {
     /// No key store has its path, so that there is no credential that it could be signed with.
     case unknownPath = "unknown-path"
     case forbidden
+    /// The connection was closed before the answer could be written. Of requests that were signed, and of those that
+    /// nobody has looked at.
+    case answerUndelivered = "answer-undelivered"
 
     /// Why this happens most often and what to do, for people: the end of a sentence.
     package var likelyCause: String {
@@ -123,6 +126,9 @@ package enum RefusalKind: String, Sendable, Hashable, CaseIterable, Codable {
             "a path prefix that no key store here has, or a scanner"
         case .forbidden:
             "who asks is known and may not do this"
+        case .answerUndelivered:
+            "the client does not wait for its answers: KMS gives up 250 ms after it began to connect; lower [xks] "
+                + "request_deadline where the way to KMS is long, and find out why answers come late"
         }
     }
 }

@@ -22,7 +22,7 @@ extension RequestTrace {
         if waitedMicroseconds > 0 { line.add("waited_us", waitedMicroseconds) }
         line.add("forwardedBy", forwardedBy)
         line.add("forwardedTo", forwardedTo)
-        line.add("outcome", error?.rawValue ?? "ok")
+        line.add("outcome", isUndelivered ? "undelivered" : error?.rawValue ?? "ok")
         line.add("status", status)
         line.add("peer", peer)
         line.add("reason", reason)
@@ -80,9 +80,13 @@ package final class RequestLog: RequestObserver {
     /// Requests that had no line of their own, since the start.
     package var withheldLines: Int { allowance.withLock { $0.withheld } }
 
-    /// Logs at `info`, and at `warning` what was this side's fault (status 500 and above).
+    /// Logs at `info`, and at `warning` what was this side's fault (status 500 and above) or came too late.
     package func answered(_ trace: RequestTrace) {
-        guard trace.accessKeyID != nil || isForStrangers(trace) else { return }
+        if trace.accessKeyID == nil {
+            guard isForStrangers(trace) else { return }
+        } else if trace.isUndelivered {
+            refusals?.count(.answerUndelivered, at: .xks, from: NetworkAddress(hostAndPort: trace.peer)?.prefix)
+        }
         log(trace)
     }
 
@@ -100,7 +104,7 @@ package final class RequestLog: RequestObserver {
 
     private func log(_ trace: RequestTrace) {
         logger.log(
-            level: trace.status >= 500 && trace.status != 501 ? .warning : .info, "request",
+            level: trace.isUndelivered || trace.status >= 500 && trace.status != 501 ? .warning : .info, "request",
             metadata: [Self.key: .stringConvertible(LoggedRequest(trace))])
     }
 

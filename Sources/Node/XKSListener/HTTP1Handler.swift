@@ -292,6 +292,7 @@ final class HTTP1Handler: ChannelInboundHandler {
 
     private func serve(_ request: ProxyRequest, as expected: UInt64) {
         guard phase == .inWork, sequence == expected, let context, context.channel.isActive else {
+            environment.undelivered(request, of: client)
             return forget(expected)
         }
         let connection = NIOLoopBound(self, eventLoop: context.eventLoop)

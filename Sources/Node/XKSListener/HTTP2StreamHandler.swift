@@ -163,6 +163,7 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
 
     private func serve(_ request: ProxyRequest) {
         guard phase == .inWork, let context, connection.isConnected else {
+            environment.undelivered(request, of: client)
             if phase == .inWork { environment.admission.leave() }
             phase = .answering
             return releaseBody()

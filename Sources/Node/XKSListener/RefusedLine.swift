@@ -23,25 +23,12 @@ final class RefusedLine {
         observer: any RefusalObserver
     ) {
         self.observer = observer
-        trace = RequestTrace()
-        trace.peer = peer
+        trace = RequestTrace(of: request, from: peer, now: now)
         trace.status = refusal.status
         trace.error = refusal.error
         trace.reason = "\(refusal.message): \(refusal.kind.likelyCause)"
-        guard let request else {
-            observer.refused(trace)
-            return
-        }
-        if let route = try? XKSRoute(target: request.target) {
-            trace.operation = route.operation
-            trace.keyStore = route.prefix
-            trace.externalKeyID = route.externalKeyID
-        }
-        trace.totalMicroseconds = now > request.receivedAt ? (now - request.receivedAt) / 1_000 : 0
-        let refused = RefusedRequest(request)
-        trace.refused = refused
-        if mayRead, refused.requestID == nil, request.body.count < RefusedRequest.keptBody {
-            body = request.body
+        if mayRead, let read = request?.body, read.count < RefusedRequest.keptBody, trace.refused?.requestID == nil {
+            body = read
         } else {
             observer.refused(trace)
         }
@@ -66,15 +53,50 @@ final class RefusedLine {
     }
 }
 
+extension RequestTrace {
+    /// What is known of a request that the service has not seen; of one whose head was not read, the peer.
+    fileprivate init(of request: ProxyRequest?, from peer: String, now: UInt64) {
+        self.init()
+        self.peer = peer
+        guard let request else { return }
+        if let route = try? XKSRoute(target: request.target) {
+            operation = route.operation
+            keyStore = route.prefix
+            externalKeyID = route.externalKeyID
+        }
+        totalMicroseconds = now > request.receivedAt ? (now - request.receivedAt) / 1_000 : 0
+        refused = RefusedRequest(request)
+    }
+}
+
 extension ConnectionEnvironment {
     /// Counts a refused request, and writes its line, if it is to have one. nil where nothing more is to be said of it.
     func refused(
         _ refusal: Refusal, _ request: @autoclosure () -> ProxyRequest?, of client: ClientConnection, mayRead: Bool
     ) -> RefusedLine? {
         admission.count(refusal, of: client)
-        guard let observer = admission.observer, observer.hasLine(peer: client.peer, error: refusal.error) else { return nil }
+        guard let observer = admission.observer, observer.hasLine(peer: client.peer, error: refusal.error) else {
+            return nil
+        }
         let line = RefusedLine(
-            refusal, of: request(), from: client.peer, mayRead: mayRead, now: monotonicNanoseconds(), observer: observer)
+            refusal, of: request(), from: client.peer, mayRead: mayRead, now: monotonicNanoseconds(), observer: observer
+        )
         return mayRead ? line : nil
+    }
+
+    /// Counts a request that nobody has looked at, since its client had gone by then, and writes its line. Where this side
+    /// has closed the connection, that has been counted.
+    func undelivered(_ request: ProxyRequest, of client: ClientConnection) {
+        guard !client.isCut else { return }
+        client.count(.answerUndelivered)
+        guard let observer = admission.observer, observer.hasLine(peer: client.peer, error: .dependencyTimeout) else {
+            return
+        }
+        var trace = RequestTrace(of: request, from: client.peer, now: monotonicNanoseconds())
+        trace.isUndelivered = true
+        trace.error = .dependencyTimeout
+        trace.status = XKSError.Name.dependencyTimeout.status
+        trace.reason = "the connection was closed before the request was looked at: the node had stood still"
+        observer.refused(trace)
     }
 }

@@ -26,7 +26,7 @@ extension XKSError {
             self.init(.internalFailure, "the HSMs that held this key say that they have it no more")
         case .timedOut(let shortage): self.init(.dependencyTimeout, shortage.text)
         case .unavailable(let reason): self.init(.internalFailure, "no HSM can do this at the moment: \(reason)")
-        case .abandoned: self.init(.dependencyTimeout, "the client has closed the connection before its turn came")
+        case .abandoned: self.init(.dependencyTimeout, "the client has closed the connection before it was done")
         case .overloaded, .crowded:
             self.init(.throttling, "no lane of an HSM becomes free in time: more is asked than the HSMs can do")
         }

@@ -146,6 +146,8 @@ package final class XKSService: ProxyRequestHandler {
         if let error { describe(exchange, error) }
         if exchange.trace.reason == nil { exchange.trace.reason = error?.message }
         if error != nil, let more = exchange.notElsewhere { exchange.trace.reason? += "; \(more)" }
+        // To be asked before the answer is given: its writing may be what closes the connection.
+        if let caller = exchange.request.caller, caller.isGone { exchange.noteThatNobodyWaits() }
         var response = response
         response.isAuthenticated = exchange.isAuthenticated
         exchange.reply(response)
@@ -209,6 +211,12 @@ final class Exchange: @unchecked Sendable {
         self.deadline = deadline
         self.reply = reply
         trace.peer = request.peer
+    }
+
+    /// The caller has closed the connection: the answer will not be written.
+    func noteThatNobodyWaits() {
+        trace.isUndelivered = true
+        trace.reason = trace.reason ?? "the client has closed the connection before its answer"
     }
 
     /// Takes in what the pool says of an operation.

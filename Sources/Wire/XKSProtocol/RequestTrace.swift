@@ -32,7 +32,9 @@ package struct RequestTrace: Sendable {
     /// The node that passed the request on to this one, and the node that answered it for this one.
     package var forwardedBy: String?
     package var forwardedTo: String?
-    /// HTTP status.
+    /// The connection was closed before the answer could be written: who asked has not got it.
+    package var isUndelivered = false
+    /// HTTP status; of the answer that nobody got where it is undelivered.
     package var status = 0
     /// `nil` when it was done.
     package var error: XKSError.Name?
