@@ -20,7 +20,10 @@ extension EndToEnd {
             #expect(result.end == .exited(0), "\(result.errors)")
             #expect(result.errors.isEmpty)
             let lines = result.output.split(separator: "\n")
-            #expect(lines.count == 3)
+            #expect(lines.count == 4)
+            let shown = lines.first { $0.hasPrefix("certificate: ") } ?? ""
+            #expect(shown.contains("localhost, issued by O=Claviger, CN=Claviger development CA, ends on 20"))
+            #expect(shown.hasSuffix(" days), EC P-256"))
             #expect(lines.last?.hasSuffix("claviger.toml: good") == true)
             for hsm in ["hsm-1", "hsm-2"] {
                 let line = lines.first { $0.hasPrefix("hsm \(hsm): ") } ?? ""
@@ -59,6 +62,43 @@ extension EndToEnd {
             #expect(result.end == .exited(2))
             #expect(result.errors.contains("xks.certificate"))
             #expect(result.errors.split(separator: "\n").count == 1)
+        }
+
+        /// With 16631be it was good, and nothing of it was shown.
+        @Test("a certificate that KMS does not take is warned of where KMS sees it")
+        func certificateForKMS() throws {
+            var configuration = try configuration()
+            let (certificate, key) = (configuration.scratch.file("own.pem"), configuration.scratch.file("own.key"))
+            let made = try EndToEndTests.run(
+                [
+                    "/usr/bin/openssl", "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-keyout", key, "-out",
+                    certificate, "-days", "90",
+                    "-subj", "/CN=203.0.113.7", "-addext", "subjectAltName=IP:203.0.113.7", "-addext",
+                    "extendedKeyUsage=clientAuth",
+                ])
+            #expect(made.end == .exited(0), "\(made.errors)")
+            configuration.set("certificate", "\"\(certificate)\"", in: "[xks]")
+            configuration.set("key", "\"\(key)\"", in: "[xks]")
+            let local = try check(configuration)
+            #expect(local.end == .exited(0) && local.errors.isEmpty, "\(local.errors)")
+            #expect(local.output.contains("certificate: without a DNS name, issued by CN=203.0.113.7, ends on 20"))
+            let address = configuration.facts.url.replacingOccurrences(of: "https://127.0.0.1", with: "0.0.0.0")
+            configuration.set("listen", "\"\(address)\"", in: "[xks]")
+            let seen = try check(configuration)
+            #expect(seen.end == .exited(0), "\(seen.errors)")
+            for flaw in [
+                "is self-signed: KMS takes only", "has no DNS name", "may not be used by a TLS server",
+                "has an RSA key of 1024 bits",
+            ] {
+                let warning = "warning: xks.certificate: \(certificate): the certificate \(flaw)"
+                #expect(seen.errors.contains(warning), "\(seen.errors)")
+            }
+            #expect(seen.errors.contains("aws-kms-xksproxy-api-spec/blob/main/TrustedCertificateAuthorities"))
+            configuration.set("certificate_for", "\"balancer\"", in: "[xks]")
+            configuration.set("request_deadline", "\"231ms\"", in: "[xks]")
+            let behind = try check(configuration)
+            #expect(behind.end == .exited(0) && !behind.errors.contains("xks.certificate"), "\(behind.errors)")
+            #expect(behind.errors.contains("warning: xks.request_deadline: 231ms is more than KMS waits for"))
         }
 
         @Test("a key that some HSM lacks is named, with the HSM")

@@ -48,6 +48,7 @@ import Testing
             listen = "[::1]:0"
             certificate = "/c"
             key = "/k"
+            certificate_for = "balancer"
             client_ca = "/ca"
             client_name = ["one.example.com", "two.example.com"]
             plaintext = false
@@ -111,6 +112,7 @@ import Testing
                 == .tls(
                     certificate: "/c", key: "/k",
                     clients: .init(ca: "/ca", names: ["one.example.com", "two.example.com"])))
+        #expect(xks.certificateFor == .balancer)
         #expect(xks.listen == ListenAddress(host: "::1", port: 0) && settings.control.listen.host == "localhost")
         #expect(xks.maxPlaintextBytes == 65536 && xks.maxAADBytes == 65535 && xks.maxBodyBytes == 1_048_576)
         #expect(xks.maxHeaderBytes == 4096 && xks.maxConnections == 7 && xks.maxRequestsInFlight == 8)
@@ -144,6 +146,39 @@ import Testing
     func everyProfileIsKnown(_ profile: String) throws {
         let text = try goodFile(after: "name = \"hsm-a\"", adding: "profile = \"\(profile)\"")
         #expect(try parse(text).hsms.map(\.profile) == [profile])
+    }
+
+    /// With 16631be each of these was good.
+    @Test(arguments: [
+        ("request_deadline = \"230ms\"", nil),
+        ("request_deadline = \"231ms\"", "xks.request_deadline"),
+        ("idle_timeout = \"1h\"", nil),
+        ("tcp_keepalive = { idle = \"400s\" }", nil),
+        ("idle_timeout = \"350s\"\ntcp_keepalive = { idle = \"350s\" }", "xks.idle_timeout"),
+        ("idle_timeout = \"349s\"\ntcp_keepalive = { idle = \"350s\" }", nil),
+        ("idle_timeout = \"400s\"\ntcp_keepalive = { idle = \"349s\" }", nil),
+    ])
+    func whatComesTooLateForKMSOrItsBalancerIsAdvisedAgainst(_ lines: String, _ path: String?) throws {
+        let advice = try parse(goodFile(after: "listen = \"127.0.0.1:8443\"", adding: lines)).xks.advice
+        #expect(advice.map(\.path) == (path.map { [$0] } ?? []))
+        #expect(advice.allSatisfy { $0.message.contains("KMS") && $0.message.contains("lower") })
+    }
+
+    @Test func theSettingsTellWhetherKMSSeesTheCertificate() throws {
+        #expect(try !parse(goodFile).xks.showsItsCertificateToKMS)
+        let listen = "listen = \"127.0.0.1:8443\""
+        for address in ["0.0.0.0:8443", "10.0.0.1:443", "[::]:443", "node.example.com:443"] {
+            let text = try goodFile(replacing: listen, with: "listen = \"\(address)\"")
+            #expect(try parse(text).xks.showsItsCertificateToKMS)
+            let behind = text.replacingOccurrences(of: "[xks]\n", with: "[xks]\ncertificate_for = \"balancer\"\n")
+            #expect(try !parse(behind).xks.showsItsCertificateToKMS)
+        }
+        for address in ["127.0.0.9:8443", "[::1]:443", "localhost:443"] {
+            #expect(
+                try !parse(goodFile(replacing: listen, with: "listen = \"\(address)\"")).xks.showsItsCertificateToKMS)
+        }
+        let wrong = problems(try goodFile(after: listen, adding: "certificate_for = \"aws\""))
+        #expect(wrong.map(\.path) == ["xks.certificate_for"])
     }
 
     @Test func plaintextNeedsNoCertificate() throws {

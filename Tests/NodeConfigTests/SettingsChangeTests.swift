@@ -28,6 +28,7 @@ import Testing
         listen = "127.0.0.1:8443"
         certificate = "/c"
         key = "/k"
+        certificate_for = "kms"
         client_ca = "/ca"
         client_name = "one.example.com"
         max_plaintext_bytes = 8192
@@ -104,10 +105,11 @@ import Testing
         "xks.listen": ("\"127.0.0.1:8443\"", "\"127.0.0.1:8444\"", .restart),
         "xks.certificate": ("\"/c\"", "\"/d\"", .reload),
         "xks.key": ("\"/k\"", "\"/l\"", .reload),
+        "xks.certificate_for": ("\"kms\"", "\"balancer\"", .reload),
         "xks.client_ca": ("\"/ca\"", "\"/cb\"", .reload),
         "xks.client_name": ("\"one.example.com\"", "[\"two.example.com\"]", .reload),
         "xks.plaintext": (
-            "certificate = \"/c\"\nkey = \"/k\"\nclient_ca = \"/ca\"\nclient_name = \"one.example.com\"",
+            "certificate = \"/c\"\nkey = \"/k\"\ncertificate_for = \"kms\"\nclient_ca = \"/ca\"\nclient_name = \"one.example.com\"",
             "plaintext = true", .restart
         ),
         "xks.max_plaintext_bytes": ("8192", "9000", .restart),

@@ -37,6 +37,9 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     /// True for the addresses that mean every interface.
     package var isWildcard: Bool { host == "0.0.0.0" || host == "::" }
 
+    /// True for an address that only this host reaches.
+    package var isLoopback: Bool { host.hasPrefix("127.") || host == "::1" || host == "localhost" }
+
     /// True when the two cannot both be listened to: the same port, at the same address or at one that means all.
     func overlaps(_ other: ListenAddress) -> Bool {
         port != 0 && port == other.port && (host == other.host || isWildcard || other.isWildcard)

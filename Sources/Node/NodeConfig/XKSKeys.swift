@@ -13,6 +13,11 @@ enum XKSKeys {
         "key", "path", standard: "required without `plaintext`",
         "PEM file with the private key of the certificate: PKCS#8, PKCS#1 or SEC 1, RSA or EC. Owner and "
             + "mode as for files of secrets.")
+    static let certificateFor = ConfigurationKey(
+        "certificate_for", "`\"kms\"` or `\"balancer\"`", standard: "\"kms\"",
+        "Who sees the certificate: `kms`, or `balancer` where a load balancer ends the TLS of KMS, and begins TLS of its own "
+            + "towards the node. What KMS would not take (a self-signed certificate, one without a DNS name or not for "
+            + "servers, a key that is too weak) is warned of with `kms`, where `listen` is no loopback address.")
     static let clientCA = ConfigurationKey(
         "client_ca", "path", standard: "none: no client certificate is asked for",
         "PEM file with the roots that a client's certificate must chain to. Needs `client_name` beside it: many "
@@ -64,7 +69,8 @@ enum XKSKeys {
     static let idleTimeout = DurationKey(
         "idle_timeout", .seconds(1)...(.seconds(3600)), standard: .seconds(75),
         "How long a connection without a request stays open. Longer than the 60 s of common load balancers, so that the "
-            + "client closes first: a request that crosses our close on its way is lost to KMS's 250 ms.",
+            + "client closes first: a request that crosses our close on its way is lost to KMS's 250 ms. An NLB forgets a "
+            + "connection after 350 s without a packet: above that `tcp_keepalive.idle` has to be less.",
         cost: "More idle connections; less means more handshakes, and each costs KMS a part of its 250 ms.")
     static let maxConnections = IntegerKey(
         "max_connections", 1...65536, standard: 1024,
@@ -94,7 +100,8 @@ enum XKSKeys {
         "request_deadline", .milliseconds(20)...(.seconds(10)), standard: .milliseconds(200),
         "Time for a whole request, from its first byte; after it the answer is DependencyTimeoutException. An HSM whose "
             + "calls take more than 0.6 of it is given fewer at a time.",
-        cost: "KMS gives up after 250 ms on its way there and back included: above 230 ms answers come too late.")
+        cost: "KMS gives up after 250 ms, the way there and back and the handshake included: above 230 ms answers come "
+            + "too late (a table of round trips is in the guide on load balancers).")
     static let attemptDeadline = DurationKey(
         "attempt_deadline", .milliseconds(5)...(.seconds(10)), standard: .milliseconds(80),
         "Most time for one HSM; after it another one is tried. Within this the time is learned from the HSM's own "
@@ -106,7 +113,8 @@ enum XKSKeys {
         "TCP keep-alive of the accepted connections, see below.")
 
     static let all = [
-        listen, certificate, key, clientCA, clientName, plaintext, maxPlaintext.key, maxAAD.key, maxBody, maxHeader.key,
+        listen, certificate, key, certificateFor, clientCA, clientName, plaintext, maxPlaintext.key, maxAAD.key,
+        maxBody, maxHeader.key,
         handshakeTimeout.key, headerTimeout.key, bodyTimeout.key, idleTimeout.key, maxConnections.key,
         maxPerAddress.key,
         proxyProtocolFrom, maxRequests.key,

@@ -37,8 +37,14 @@ package struct XKSSettings: Sendable, Equatable {
         }
     }
 
+    /// Who is shown the server's certificate.
+    package enum CertificateAudience: String, Sendable {
+        case kms, balancer
+    }
+
     package var listen: ListenAddress
     package var protection: Protection
+    package var certificateFor: CertificateAudience
     package var maxPlaintextBytes: Int
     package var maxAADBytes: Int
     package var maxBodyBytes: Int
@@ -59,7 +65,8 @@ package struct XKSSettings: Sendable, Equatable {
     package var attemptDeadline: Duration
 
     package init(
-        listen: ListenAddress, protection: Protection, maxPlaintextBytes: Int = 8192, maxAADBytes: Int = 16384,
+        listen: ListenAddress, protection: Protection, certificateFor: CertificateAudience = .kms,
+        maxPlaintextBytes: Int = 8192, maxAADBytes: Int = 16384,
         maxBodyBytes: Int = 262_144, maxHeaderBytes: Int = 16384, handshakeTimeout: Duration = .seconds(1),
         headerTimeout: Duration = .seconds(5), bodyTimeout: Duration = .seconds(5),
         idleTimeout: Duration = .seconds(75), maxConnections: Int = 1024, maxUnauthenticatedPerAddress: Int = 64,
@@ -69,6 +76,7 @@ package struct XKSSettings: Sendable, Equatable {
     ) {
         self.listen = listen
         self.protection = protection
+        self.certificateFor = certificateFor
         self.maxPlaintextBytes = maxPlaintextBytes
         self.maxAADBytes = maxAADBytes
         self.maxBodyBytes = maxBodyBytes
@@ -101,6 +109,7 @@ extension TableReader {
         return XKSSettings(
             listen: address(XKSKeys.listen, standard: ListenAddress(host: "0.0.0.0", port: 8443)),
             protection: protection(resolve: resolve),
+            certificateFor: certificateAudience(),
             maxPlaintextBytes: maxPlaintext,
             maxAADBytes: maxAAD,
             maxBodyBytes: maxBody(plaintext: maxPlaintext, aad: maxAAD),
@@ -122,7 +131,7 @@ extension TableReader {
         let isPlaintext = boolean(XKSKeys.plaintext, standard: false)
         let files = [XKSKeys.certificate, XKSKeys.key]
         if isPlaintext {
-            for key in files + [XKSKeys.clientCA, XKSKeys.clientName] where has(key) {
+            for key in files + [XKSKeys.certificateFor, XKSKeys.clientCA, XKSKeys.clientName] where has(key) {
                 report(
                     key, "has no effect with plaintext = true",
                     fix: "remove it, or remove plaintext to serve TLS")
@@ -139,6 +148,15 @@ extension TableReader {
             certificate: filePath(XKSKeys.certificate, resolve: resolve) ?? "",
             key: filePath(XKSKeys.key, resolve: resolve) ?? "",
             clients: clientVerification(resolve: resolve))
+    }
+
+    private func certificateAudience() -> XKSSettings.CertificateAudience {
+        guard let text = text(XKSKeys.certificateFor) else { return .kms }
+        if let audience = XKSSettings.CertificateAudience(rawValue: text) { return audience }
+        report(
+            XKSKeys.certificateFor, "must be \"kms\" or \"balancer\"",
+            fix: "remove it unless a load balancer ends the TLS of KMS")
+        return .kms
     }
 
     private func clientVerification(resolve: (String) -> String) -> XKSSettings.ClientVerification? {

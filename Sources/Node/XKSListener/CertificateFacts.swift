@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The dates of a certificate, read from its DER form (RFC 5280 section 4.1).
+/// What a certificate says, read from its DER form (RFC 5280 section 4.1).
 ///
-/// NIOSSL would give them, too, but traps on dates that it cannot read; a file must never end the process.
+/// NIOSSL would give the dates, too, but traps on dates that it cannot read; a file must never end the process.
 struct CertificateFacts: Equatable {
     /// Unix seconds.
     var notBefore: Int64
     /// Unix seconds.
     var notAfter: Int64
+    /// Distinguished names as they stand there.
+    var issuer: [UInt8]
+    var subject: [UInt8]
+    var key: CertificateKey
+    /// What the extended key usage allows, as object identifiers in DER; nil where the certificate has none, and may be
+    /// used for anything (RFC 5280 section 4.2.1.12).
+    var extendedUses: [[UInt8]]?
 
     /// Nil when this is not the beginning of a certificate.
     init?(der: [UInt8]) {
@@ -19,85 +26,127 @@ struct CertificateFacts: Equatable {
         if fields.nextTag == 0xA0 { guard fields.read(tag: 0xA0) != nil else { return nil } }  // version
         guard fields.read(tag: 0x02) != nil,  // serial number
             fields.read(tag: 0x30) != nil,  // signature algorithm
-            fields.read(tag: 0x30) != nil,  // issuer
+            let issuer = fields.read(tag: 0x30),
             let validity = fields.read(tag: 0x30)
         else { return nil }
         var dates = DERReader(validity)
         guard let first = dates.readTime(), let last = dates.readTime() else { return nil }
         notBefore = first
         notAfter = last
-    }
-}
-
-/// Reads DER elements one after another; nil at anything odd.
-private struct DERReader {
-    private var rest: ArraySlice<UInt8>
-
-    init(_ bytes: ArraySlice<UInt8>) {
-        rest = bytes
+        self.issuer = Array(issuer)
+        subject = fields.read(tag: 0x30).map(Array.init) ?? []
+        key = fields.read(tag: 0x30).map { CertificateKey(subjectPublicKeyInfo: $0) } ?? .other
+        // Identifiers of issuer and subject, which nobody uses.
+        for tag: UInt8 in [0xA1, 0xA2, 0x81, 0x82] where fields.nextTag == tag { _ = fields.read(tag: tag) }
+        extendedUses = fields.read(tag: 0xA3).flatMap(Self.extendedUses)
     }
 
-    var nextTag: UInt8? { rest.first }
-
-    /// The content of the next element, if it has this tag.
-    mutating func read(tag: UInt8) -> ArraySlice<UInt8>? {
-        guard rest.popFirst() == tag, let length = readLength(), length <= rest.count else { return nil }
-        let content = rest.prefix(length)
-        rest = rest.dropFirst(length)
-        return content
-    }
-
-    private mutating func readLength() -> Int? {
-        guard let first = rest.popFirst() else { return nil }
-        guard first >= 0x80 else { return Int(first) }
-        let count = Int(first & 0x7F)
-        guard (1...3).contains(count), count <= rest.count else { return nil }
-        var length = 0
-        for _ in 0..<count { length = length << 8 | Int(rest.popFirst() ?? 0) }
-        return length
-    }
-
-    /// UTCTime `YYMMDDhhmmssZ` or GeneralizedTime `YYYYMMDDhhmmssZ` (RFC 5280 section 4.1.2.5).
-    mutating func readTime() -> Int64? {
-        let isShort = nextTag == 0x17
-        guard let text = read(tag: isShort ? 0x17 : 0x18), text.count == (isShort ? 13 : 15),
-            text.last == UInt8(ascii: "Z")
-        else { return nil }
-        let digits = text.dropLast()
-        guard digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
-        var numbers = digits.map { Int64($0 - UInt8(ascii: "0")) }
-        if isShort {
-            // Two-digit years from 50 on are of the last century.
-            numbers = (numbers[0] >= 5 ? [1, 9] : [2, 0]) + numbers
+    private static func extendedUses(in extensions: ArraySlice<UInt8>) -> [[UInt8]]? {
+        var list = DERReader(extensions)
+        guard let content = list.read(tag: 0x30) else { return nil }
+        var entries = DERReader(content)
+        while let entry = entries.read(tag: 0x30) {
+            var fields = DERReader(entry)
+            guard fields.read(tag: 0x06).map(Array.init) == ObjectIdentifier.extendedKeyUsage else { continue }
+            if fields.nextTag == 0x01 { _ = fields.read(tag: 0x01) }  // critical
+            guard let value = fields.read(tag: 0x04) else { return nil }
+            var sequence = DERReader(value)
+            guard let uses = sequence.read(tag: 0x30) else { return nil }
+            var reader = DERReader(uses)
+            var found: [[UInt8]] = []
+            while let use = reader.read(tag: 0x06) { found.append(Array(use)) }
+            return found
         }
-        func pair(_ index: Int) -> Int64 { numbers[index] * 10 + numbers[index + 1] }
-        let year = pair(0) * 100 + pair(2)
-        guard (1...12).contains(pair(4)), (1...31).contains(pair(6)), pair(8) < 24, pair(10) < 60, pair(12) < 61
-        else { return nil }
-        return unixDay(year: year, month: pair(4), day: pair(6)) * 86_400
-            + pair(8) * 3_600 + pair(10) * 60 + pair(12)
+        return nil
+    }
+
+    /// Signed by its own key, as far as the names tell.
+    var isSelfIssued: Bool { !issuer.isEmpty && issuer == subject }
+
+    /// Whether a TLS server may show it.
+    var isForServers: Bool {
+        guard let extendedUses else { return true }
+        return extendedUses.contains(ObjectIdentifier.serverAuthentication)
+            || extendedUses.contains(ObjectIdentifier.anyUse)
+    }
+
+    /// Who has signed it: common name, organisation and country, in the order in which they stand there.
+    var issuerText: String {
+        var names = DERReader(issuer[...])
+        var parts: [String] = []
+        while let set = names.read(tag: 0x31) {
+            var pairs = DERReader(set)
+            while let pair = pairs.read(tag: 0x30) {
+                var fields = DERReader(pair)
+                guard let type = fields.read(tag: 0x06), let tag = fields.nextTag, let value = fields.read(tag: tag),
+                    let name = ObjectIdentifier.names[Array(type)]
+                else { continue }
+                parts.append("\(name)=\(String(decoding: value, as: UTF8.self))")
+            }
+        }
+        return parts.joined(separator: ", ")
     }
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar, with years counted from March so that the leap day is
-/// their last.
-private func unixDay(year: Int64, month: Int64, day: Int64) -> Int64 {
-    let marchYear = month <= 2 ? year - 1 : year
-    let era = (marchYear >= 0 ? marchYear : marchYear - 399) / 400
-    let yearOfEra = marchYear - era * 400
-    let dayOfYear = (153 * ((month + 9) % 12) + 2) / 5 + day - 1
-    return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
+/// The kind of a certificate's public key.
+enum CertificateKey: Equatable {
+    /// Of so many bits.
+    case rsa(bits: Int)
+    case p256, p384, p521
+    case ed25519
+    case other
+
+    init(subjectPublicKeyInfo: ArraySlice<UInt8>) {
+        var fields = DERReader(subjectPublicKeyInfo)
+        self = .other
+        guard let algorithm = fields.read(tag: 0x30), let key = fields.read(tag: 0x03) else { return }
+        var identifiers = DERReader(algorithm)
+        switch identifiers.read(tag: 0x06).map(Array.init) {
+        case ObjectIdentifier.rsa:
+            var outer = DERReader(key.dropFirst())  // number of unused bits
+            guard let numbers = outer.read(tag: 0x30) else { return }
+            var reader = DERReader(numbers)
+            guard let modulus = reader.read(tag: 0x02)?.drop(while: { $0 == 0 }), let first = modulus.first else {
+                return
+            }
+            self = .rsa(bits: modulus.count * 8 - first.leadingZeroBitCount)
+        case ObjectIdentifier.ellipticCurve:
+            switch identifiers.read(tag: 0x06).map(Array.init) {
+            case ObjectIdentifier.p256: self = .p256
+            case ObjectIdentifier.p384: self = .p384
+            case ObjectIdentifier.p521: self = .p521
+            default: return
+            }
+        case ObjectIdentifier.ed25519: self = .ed25519
+        default: return
+        }
+    }
+
+    /// For people.
+    var name: String {
+        switch self {
+        case .rsa(let bits): "RSA \(bits)"
+        case .p256: "EC P-256"
+        case .p384: "EC P-384"
+        case .p521: "EC P-521"
+        case .ed25519: "Ed25519"
+        case .other: "a key of another kind"
+        }
+    }
 }
 
-/// `2026-11-23` of Unix seconds.
-func calendarDate(_ unixSeconds: Int64) -> String {
-    let days = (unixSeconds >= 0 ? unixSeconds : unixSeconds - 86_399) / 86_400
-    var year = 1970 + days / 366
-    while unixDay(year: year + 1, month: 1, day: 1) <= days { year += 1 }
-    while unixDay(year: year, month: 1, day: 1) > days { year -= 1 }
-    var month: Int64 = 1
-    while month < 12, unixDay(year: year, month: month + 1, day: 1) <= days { month += 1 }
-    let day = days - unixDay(year: year, month: month, day: 1) + 1
-    func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
-    return "\(year)-\(two(month))-\(two(day))"
+/// Contents of DER's object identifiers.
+private enum ObjectIdentifier {
+    static let extendedKeyUsage: [UInt8] = [0x55, 0x1D, 0x25]
+    static let anyUse: [UInt8] = [0x55, 0x1D, 0x25, 0x00]
+    static let serverAuthentication: [UInt8] = [0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01]
+    static let rsa: [UInt8] = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01]
+    static let ellipticCurve: [UInt8] = [0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01]
+    static let p256: [UInt8] = [0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07]
+    static let p384: [UInt8] = [0x2B, 0x81, 0x04, 0x00, 0x22]
+    static let p521: [UInt8] = [0x2B, 0x81, 0x04, 0x00, 0x23]
+    static let ed25519: [UInt8] = [0x2B, 0x65, 0x70]
+    static let names: [[UInt8]: String] = [
+        [0x55, 0x04, 0x03]: "CN", [0x55, 0x04, 0x06]: "C", [0x55, 0x04, 0x0A]: "O", [0x55, 0x04, 0x0B]: "OU",
+    ]
 }

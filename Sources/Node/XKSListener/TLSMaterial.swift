@@ -29,6 +29,8 @@ package struct TLSMaterial: Sendable {
     /// What a person should know, for example that a certificate has expired. Nothing here keeps a node from
     /// starting: with an expired certificate it can at least say so.
     package let warnings: [TLSMaterialWarning]
+    /// What clients see of the node's own certificate.
+    package let server: ServerCertificate?
     /// The names of which clients must bear one; empty when none is asked for.
     package let clientNames: [String]
 
@@ -51,7 +53,8 @@ package struct TLSMaterial: Sendable {
             warnings += authorities.compactMap { warning(about: $0, file: file, now: now) }
         }
         return TLSMaterial(
-            warnings: warnings, clientNames: files.clientNames, chain: chain, key: key, clientAuthorities: authorities)
+            warnings: warnings, server: chain.first.flatMap { ServerCertificate($0) }, clientNames: files.clientNames,
+            chain: chain, key: key, clientAuthorities: authorities)
     }
 
     private static func isPlausible(_ name: String) -> Bool {

@@ -34,6 +34,9 @@ struct CheckCommand: AsyncParsableCommand {
         var poolSettings = translation.pool(&diagnostics)
         let keyStores = translation.keyStores(&diagnostics)
         _ = translation.listener(&diagnostics)
+        if let certificate = diagnostics.certificate {
+            print(Terminal.shown("certificate: \(certificate.description(now: translation.now))"))
+        }
         HostLimits.raiseDescriptors()
         _ = translation.descriptors(&diagnostics)
         translation.checkStateDirectory(&diagnostics)

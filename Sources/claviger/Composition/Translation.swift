@@ -18,6 +18,8 @@ struct Diagnostics {
     let configuration: NodeConfiguration
     private(set) var problems: [ConfigurationProblem] = []
     private(set) var warnings: [String] = []
+    /// The one that the listener shows, once it was read.
+    var certificate: ServerCertificate?
     /// Warnings about what clients will not accept. A node starts all the same, and says so; a check fails.
     private var fatalWarnings: [ConfigurationProblem] = []
 
@@ -152,6 +154,9 @@ struct Translation {
 
     func listener(_ diagnostics: inout Diagnostics) -> ListenerConfiguration? {
         let xks = diagnostics.settings.xks
+        for advice in xks.advice {
+            diagnostics.warn(advice.path, advice.message, isFatal: false, fix: "choose less")
+        }
         guard let transport = transport(xks.protection, &diagnostics) else { return nil }
         var configuration = ListenerConfiguration(
             addresses: [.init(host: xks.listen.host, port: xks.listen.port)], transport: transport)
@@ -184,6 +189,14 @@ struct Translation {
                 diagnostics.warn(
                     "xks.certificate", warning.description, isFatal: warning.isFatalForClients,
                     fix: "replace the certificate")
+            }
+            diagnostics.certificate = material.server
+            if diagnostics.settings.xks.showsItsCertificateToKMS {
+                for flaw in material.server?.flaws ?? [] {
+                    diagnostics.warn(
+                        "xks.certificate", "\(certificate): the certificate \(flaw)", isFatal: false,
+                        fix: "replace the certificate")
+                }
             }
             return .tls(material)
         } catch {
