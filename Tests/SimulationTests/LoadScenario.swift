@@ -83,12 +83,6 @@ struct LoadedHSM: Equatable {
     var node: Int?
     /// When it is slower.
     var spells: [Spell] = []
-
-    /// How many calls it can be at.
-    var servers: Int { isSerial ? 1 : lanes }
-
-    /// Calls a second.
-    var capacity: Double { Double(servers) * 1_000 / law.mean }
 }
 
 /// The requests of one key store, at all nodes together.
@@ -132,8 +126,13 @@ struct LoadScenario {
     /// Those that a node has.
     func all(of node: Int) -> HSMSet { HSMSet(hsms.indices.filter { hsms[$0].node.map { $0 == node } ?? true }) }
 
+    /// How many calls an HSM can be at, of all nodes together: each node has lanes of its own.
+    func servers(of hsm: Int) -> Int {
+        hsms[hsm].isSerial ? 1 : hsms[hsm].lanes * (hsms[hsm].node == nil ? nodes : 1)
+    }
+
     /// Calls a second that all HSMs together can do.
-    var capacity: Double { hsms.reduce(0) { $0 + $1.capacity } }
+    var capacity: Double { hsms.indices.reduce(0) { $0 + Double(servers(of: $1)) * 1_000 / hsms[$1].law.mean } }
 
     /// When, after the warm-up, what is asked for or what the HSMs can do changes, in the order of time.
     var changes: [UInt64] {

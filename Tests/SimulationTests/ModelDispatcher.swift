@@ -3,9 +3,13 @@ import Chance
 import Routing
 import VirtualTime
 
-/// What the router is measured against: one dispatcher for all nodes that knows each HSM's true mean and line, and
-/// sends each request where the expected delay is shortest (JSED). It stands in no line that cannot be answered in
-/// time.
+/// What the router is measured against: a dispatcher that knows each HSM's true mean and line, and sends each request
+/// where the expected delay is shortest (JSED). It stands in no line that cannot be answered in time.
+///
+/// One dispatcher for all nodes knows how many calls every HSM is at: nobody can serve more. Nodes do not know that: what
+/// one has sent to an HSM that makes one call at a time delays the others' calls, and none of them sees it. With
+/// `isPerNode` each node has a dispatcher of its own, which sees its own calls only, and knows the true means: it says
+/// how fast answers can be.
 ///
 /// With `isHedging`, what outlasts the usual is done once more on a free lane, and the first answer counts.
 struct ModelDispatcher {
@@ -23,19 +27,29 @@ struct ModelDispatcher {
 
     private let scenario: LoadScenario
     private let isHedging: Bool
+    private let isPerNode: Bool
     private var dice: RandomChoice
+    /// Several nodes are not to choose the same one of equal HSMs.
+    private var ties: RandomChoice
     private var queue = EventQueue<Event>()
     private var requests: [Request] = []
-    private var busy: [Int]
-    private var lines: [[Int]]
+    /// Of each dispatcher: how many calls it has each HSM at, and what is to follow them.
+    private var busy: [[Int]]
+    private var lines: [[[Int]]]
+    /// Until when an HSM that makes one call at a time is at those that it has.
+    private var busyUntil: [UInt64]
     private var result: LoadResult
 
-    init(_ scenario: LoadScenario, isHedging: Bool) {
+    init(_ scenario: LoadScenario, isHedging: Bool, isPerNode: Bool = false) {
         self.scenario = scenario
         self.isHedging = isHedging
+        self.isPerNode = isPerNode
+        ties = RandomChoice(seed: scenario.seed &+ 55)
         dice = RandomChoice(seed: scenario.seed &+ 77)
-        busy = scenario.hsms.map { _ in 0 }
-        lines = scenario.hsms.map { _ in [] }
+        let dispatchers = isPerNode ? scenario.nodes : 1
+        busy = Array(repeating: scenario.hsms.map { _ in 0 }, count: dispatchers)
+        lines = Array(repeating: scenario.hsms.map { _ in [] }, count: dispatchers)
+        busyUntil = scenario.hsms.map { _ in 0 }
         result = LoadResult(scenario)
     }
 
@@ -60,46 +74,60 @@ struct ModelDispatcher {
         return (isHedging ? law.usual : law.mean) * scenario.hsms[hsm].spells.factor(at: now)
     }
 
+    /// Which dispatcher a request is with.
+    private func dispatcher(of request: Int) -> Int { isPerNode ? requests[request].arrival.node : 0 }
+
+    /// How many calls a dispatcher has an HSM at.
+    private func servers(_ hsm: Int) -> Int {
+        isPerNode && !scenario.hsms[hsm].isSerial ? scenario.hsms[hsm].lanes : scenario.servers(of: hsm)
+    }
+
     private mutating func assign(_ request: Int, isFirst: Bool, now: UInt64) {
         var best: (hsm: Int, delay: Double)?
-        var lowestTier = Int.max
+        var (lowestTier, equals) = (Int.max, 1)
+        let own = dispatcher(of: request)
         for hsm in scenario.hsms.indices {
             guard scenario.loads[requests[request].arrival.load].hsms?.contains(hsm) ?? true else { continue }
             let (tier, mean) = (scenario.hsms[hsm].tier, milliseconds(hsm, now: now))
-            let isFree = busy[hsm] < scenario.hsms[hsm].servers
-            let line = isFree ? 0 : Double(isFirst ? 1 : lines[hsm].count + 1) / Double(scenario.hsms[hsm].servers)
+            let isFree = busy[own][hsm] < servers(hsm)
+            let line = isFree ? 0 : Double(isFirst ? 1 : lines[own][hsm].count + 1) / Double(servers(hsm))
             let delay = line * scenario.hsms[hsm].law.mean * scenario.hsms[hsm].spells.factor(at: now) + mean
             if tier < lowestTier || tier == lowestTier && delay < best?.delay ?? .infinity {
-                (best, lowestTier) = ((hsm, delay), tier)
+                (best, lowestTier, equals) = ((hsm, delay), tier, 1)
+            } else if isPerNode, tier == lowestTier, delay == best?.delay {
+                equals += 1
+                if ties.below(equals) == 0 { best = (hsm, delay) }
             }
         }
         guard let best else { return }
         let deadline = requests[request].arrival.at + LoadScenario.deadline
         guard now + UInt64(best.delay * 1e6) <= deadline else { return }
-        if busy[best.hsm] < scenario.hsms[best.hsm].servers {
+        if busy[own][best.hsm] < servers(best.hsm) {
             start(request, on: best.hsm, now: now)
         } else if isFirst {
-            lines[best.hsm].insert(request, at: 0)
+            lines[own][best.hsm].insert(request, at: 0)
         } else {
-            lines[best.hsm].append(request)
+            lines[own][best.hsm].append(request)
         }
     }
 
     private mutating func start(_ request: Int, on hsm: Int, now: UInt64, isHedge: Bool = false) {
-        busy[hsm] += 1
+        busy[dispatcher(of: request)][hsm] += 1
         result.noteCall(hsm: hsm, at: now, isCounted: requests[request].arrival.at >= scenario.warmUp)
-        let factor = scenario.hsms[hsm].spells.factor(at: now)
-        let takes = UInt64(scenario.hsms[hsm].law.draw(&dice) * factor * 1e6)
-        queue.add(.returned(hsm: hsm, request), at: now + takes)
+        let begins = scenario.hsms[hsm].isSerial ? max(now, busyUntil[hsm]) : now
+        let factor = scenario.hsms[hsm].spells.factor(at: begins)
+        let ends = begins + UInt64(scenario.hsms[hsm].law.draw(&dice) * factor * 1e6)
+        busyUntil[hsm] = ends
+        queue.add(.returned(hsm: hsm, request), at: ends)
         let usual = UInt64(scenario.hsms[hsm].law.body * factor * 1.1e6)
-        if isHedging, !isHedge, takes > usual { queue.add(.hedge(request, hsm: hsm), at: now + usual) }
+        if isHedging, !isHedge, ends - now > usual { queue.add(.hedge(request, hsm: hsm), at: now + usual) }
     }
 
     private mutating func hedge(_ request: Int, now: UInt64, besides hsm: Int) {
         guard !requests[request].isAnswered else { return }
-        let tier = scenario.hsms[hsm].tier
+        let (tier, own) = (scenario.hsms[hsm].tier, dispatcher(of: request))
         let free = scenario.hsms.indices.filter {
-            busy[$0] < scenario.hsms[$0].servers && scenario.hsms[$0].tier == tier
+            busy[own][$0] < servers($0) && scenario.hsms[$0].tier == tier
                 && scenario.loads[requests[request].arrival.load].hsms?.contains($0) ?? true
         }
         guard let best = free.min(by: { milliseconds($0, now: now) < milliseconds($1, now: now) }) else { return }
@@ -107,7 +135,8 @@ struct ModelDispatcher {
     }
 
     private mutating func returned(_ request: Int, hsm: Int, now: UInt64) {
-        busy[hsm] -= 1
+        let own = dispatcher(of: request)
+        busy[own][hsm] -= 1
         if !requests[request].isAnswered {
             let arrival = requests[request].arrival
             requests[request].callsLeft -= 1
@@ -118,8 +147,8 @@ struct ModelDispatcher {
                 if now <= arrival.at + LoadScenario.deadline { result.noteDone(arrival, at: now) }
             }
         }
-        while busy[hsm] < scenario.hsms[hsm].servers, !lines[hsm].isEmpty {
-            let next = lines[hsm].removeFirst()
+        while busy[own][hsm] < servers(hsm), !lines[own][hsm].isEmpty {
+            let next = lines[own][hsm].removeFirst()
             let takes = UInt64(milliseconds(hsm, now: now) * 1e6)
             guard now + takes <= requests[next].arrival.at + LoadScenario.deadline else { continue }
             start(next, on: hsm, now: now)

@@ -116,7 +116,7 @@ struct HSMRecord: Sendable {
     /// A call has returned. `isAnswer`: the HSM has worked on it; a failure may be quick, and says nothing of its speed.
     mutating func returned(_ work: LaneWork, isAnswer: Bool, limits: PoolLimits, now: UInt64) {
         let duration = now > work.calledAt ? now - work.calledAt : 0
-        service.record(duration, isAnswer: isAnswer, now: now)
+        service.record(duration, isAnswer: isAnswer, usual: latency.usual ?? 0, now: now)
         guard isAnswer else { return }
         let counted = min(Double(duration), 4 * service.centre)
         limit.record(

@@ -44,6 +44,12 @@ package struct LatencyTracker: Sendable {
         samples >= Self.enough ? quantiles : nil
     }
 
+    /// What answers take that are waited for, at most, nanoseconds: the 95th percentile; where that is a tail, a quarter
+    /// more than the 90th, so that a tenth of the answers are later at most. `nil` until there are `enough`.
+    package var usual: UInt64? {
+        known.map { $0.p95 > 2 &* $0.p90 ? $0.p90 &+ $0.p90 / 4 : $0.p95 }
+    }
+
     private mutating func age(now: UInt64) {
         let isMuch = weight >= 2 * UInt64(Self.enough) * UInt64(Self.unit)
         guard isMuch || now - halvedAt >= Self.longestHalvingTime else { return }

@@ -7,19 +7,17 @@ struct Patience: Sendable, Equatable {
     /// `longestAttempt`. What it does when it is well is never silence, however slow that is: nine of ten answers are
     /// always waited for, but for those that are a tail.
     let silentAfter: UInt64
-    /// Its 95th percentile; with a tail of five per cent and more, that is the tail itself, and the moment is where nine
-    /// of ten answers are in, so that a tenth of the calls are made twice at most. `.max` while nothing is known.
+    /// What its answers take usually (`LatencyTracker.usual`). `.max` while nothing is known.
     let hedgeAfter: UInt64
 
     init(_ latency: LatencyTracker, centre: Double, limits: PoolLimits) {
-        guard let known = latency.known else {
+        guard let known = latency.known, let usually = latency.usual else {
             (silentAfter, hedgeAfter) = (limits.longestAttempt, .max)
             return
         }
         let usual = min(max(3 &* known.p99, limits.shortestAttempt), limits.longestAttempt)
         silentAfter = max(usual, min(known.p90 &+ known.p90 / 8, UInt64(min(2 * centre, Self.longest))))
-        let isInTail = known.p95 > 2 &* known.p90
-        hedgeAfter = max(isInTail ? known.p90 &+ known.p90 / 4 : known.p95, limits.shortestHedge)
+        hedgeAfter = max(usually, limits.shortestHedge)
     }
 
     /// When another HSM is asked beside a call that begins at `start`; `.max` where that would be when it counts as silent

@@ -62,7 +62,7 @@ extension PoolMachine {
             else { return }
             let over = hsms[hsm].expected(now: now) - least
             let margin = max(Self.margin * least, Self.leastMargin)
-            let part = hsms[hsm].part(now: now, limits: limits) * min(max(1.5 - 1.5 * over / margin, 0), 1)
+            let part = hsms[hsm].part(now: now, limits: limits) * min(max(2 - 2 * over / margin, 0), 1)
             guard part > 0 else { return }
             sum += part
             if random.fraction() * sum < part { chosen = hsm }
@@ -74,7 +74,7 @@ extension PoolMachine {
     /// the lighter one gets more than its share.
     private static let weightMargin = 1.25
     /// By how much slower than the fastest an HSM may be and still be chosen, of the fastest one's time, …
-    private static let margin = 0.4
+    private static let margin = 0.3
     /// … and at least, nanoseconds.
     private static let leastMargin = 100_000.0
 

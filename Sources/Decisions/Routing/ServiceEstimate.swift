@@ -4,10 +4,11 @@
 /// HSM that has become slower or faster is known for it within a second, whatever its load. Times are nanoseconds.
 ///
 /// - `mean`: of its recent calls, rare slow ones included, because the rate at which lanes become free follows from it.
-/// - `centre`: what the next call can be expected to take. A call counts with twice the centre at most, so that one of
-///   150 ms among a dozen of 2 ms prices nothing. A moving average that goes with the peak (as Finagle's) gives such an
-///   HSM up for another that is ten times as slow. When it has really become slow, every call says so: after some in a
-///   row they count in full.
+/// - `centre`: what the next call can be expected to take. A call counts with twice the centre at most, or with what calls
+///   take usually, tails apart, so that one of 150 ms among a dozen of 2 ms prices nothing. A moving average that goes with
+///   the peak (as Finagle's) gives such an HSM up for another that is ten times as slow. With twice the centre alone, one
+///   whose calls vary much (of exponential time) would look a fifth faster than it is, and take calls from one that always
+///   takes the same. When it has really become slow, every call says so: after some in a row they count in full.
 ///
 /// A call that is still under way says nothing here; calls that outlast their patience are counted, until one answers.
 package struct ServiceEstimate: Sendable {
@@ -46,8 +47,9 @@ package struct ServiceEstimate: Sendable {
 
     package init() {}
 
-    /// A call has returned. `isAnswer`: the HSM has worked on it, and not just failed.
-    package mutating func record(_ duration: UInt64, isAnswer: Bool = true, now: UInt64) {
+    /// A call has returned. `isAnswer`: the HSM has worked on it, and not just failed. `usual`: what its answers take that
+    /// are no tail, at most (`LatencyTracker.usual`); 0 while that is not known.
+    package mutating func record(_ duration: UInt64, isAnswer: Bool = true, usual: UInt64 = 0, now: UInt64) {
         if now > lastAt {
             let keep = Self.half(of: min(Double(now - lastAt) / Self.halfLife, 60))
             sum *= keep
@@ -57,7 +59,7 @@ package struct ServiceEstimate: Sendable {
         sum += Double(duration)
         weight += 1
         unanswered = 0
-        if isAnswer { move(to: Double(duration), now: now) }
+        if isAnswer { move(to: Double(duration), usual: Double(usual), now: now) }
     }
 
     /// A probe took this long for one call: a guess, until there is an answer. The way of a probe is another one.
@@ -73,7 +75,7 @@ package struct ServiceEstimate: Sendable {
     /// meanwhile.
     package mutating func kept(since calledAt: UInt64) { if lastAt <= calledAt { unanswered += 1 } }
 
-    private mutating func move(to value: Double, now: UInt64) {
+    private mutating func move(to value: Double, usual: Double, now: UInt64) {
         let elapsed = now > centreAt ? Double(now - centreAt) : 0
         (centreAt, touchedAt) = (now, now)
         samples += 1
@@ -81,7 +83,7 @@ package struct ServiceEstimate: Sendable {
         guard samples > 1 else { return centre = guess > 0 ? min(value, Self.outlier * guess) : value }
         let share = max(elapsed / (elapsed + Self.memory), samples < 64 ? 1 / Double(samples) : Self.leastShare)
         outliers = value > Self.outlier * centre ? outliers + 1 : 0
-        let counted = outliers > Self.outliersInARow ? value : min(value, Self.outlier * centre)
+        let counted = outliers > Self.outliersInARow ? value : min(value, max(Self.outlier * centre, usual))
         centre += share * (counted - centre)
     }
 
