@@ -81,6 +81,20 @@ struct SandboxPlanTests {
         #expect(SandboxPlan(sealed: SealedPaths(), entries: Self.entries).allowed.isEmpty)
     }
 
+    /// Without it the rules were used up from the root on, and an HSM's own token was out of its library's reach.
+    @Test("of directories the full one loses, and not what lies beside it or beneath it")
+    func fullDirectory() {
+        let full = (0..<SandboxPlan.mostRules + 7).map { SandboxPlan.Entry("d\($0)", .directory) }
+        let disk: [String: [SandboxPlan.Entry]] = [
+            "/": [.init("usr", .directory), .init("tmp", .directory), .init("file", .other)],
+            "/tmp": full + [.init("dev", .directory)],
+            "/tmp/dev": [.init("node", .directory), .init("hsm-1", .directory), .init("hsm-2", .directory)],
+        ]
+        let plan = SandboxPlan(sealed: SealedPaths(paths: ["/tmp/dev/node"])) { disk[$0, default: []] }
+        #expect(plan.allowed.prefix(3) == ["/usr", "/tmp/dev/hsm-1", "/tmp/dev/hsm-2"])
+        #expect(plan.allowed.count == SandboxPlan.mostRules && plan.omitted == 11)
+    }
+
     /// Each rule is time of a worker's start: a state directory in a full `/tmp` must not make all workers slow.
     @Test("a directory without end makes a thousand rules: for what is named first, and for directories before files")
     func bounded() {

@@ -47,22 +47,33 @@ package struct SandboxPlan: Sendable, Equatable {
         var ways: Set<String> = []
         for path in closed { ways.formUnion(Self.parents(of: path)) }
         for path in shallow { ways.formUnion(Self.parents(of: path) + [path]) }
-        var (named, directories, others): ([String], [String], [String]) = ([], [], [])
+        var named: [String] = []
+        // Of each directory on a way.
+        var (directories, others): ([[String]], [[String]]) = ([], [])
         for way in ways.sorted() where !closed.contains(way) && closed.isDisjoint(with: Self.parents(of: way)) {
+            directories.append([])
+            others.append([])
             for entry in entries(way) where entry.kind != .link {
                 let path = way == "/" ? "/" + entry.name : way + "/" + entry.name
                 guard !ways.contains(path), !closed.contains(path) else { continue }
                 if exempt.contains(path) {
                     named.append(path)
                 } else if entry.kind == .directory {
-                    directories.append(path)
+                    directories[directories.count - 1].append(path)
                 } else if entry.kind != .large, !shallow.contains(way) {
-                    others.append(path)
+                    others[others.count - 1].append(path)
                 }
             }
         }
-        // A library wants what is in a directory rather than one of a thousand files.
-        let all = named + directories + others
+        // A library wants what is in a directory rather than one of a thousand files; and where there is no room for all,
+        // what a full directory holds goes without a rule, and not what lies beside it: a `/tmp` of a thousand must not
+        // keep a library from its own token further down, nor from what is in `/`.
+        let isFull = named.count + (directories + others).reduce(0) { $0 + $1.count } > Self.mostRules
+        if isFull {
+            directories.sort { $0.count < $1.count }
+            others.sort { $0.count < $1.count }
+        }
+        let all = named + (directories + others).joined()
         allowed = Array(all.prefix(Self.mostRules))
         omitted = all.count - allowed.count
     }
