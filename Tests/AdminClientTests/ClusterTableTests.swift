@@ -4,10 +4,12 @@ import AdminProtocol
 import Testing
 
 @Suite struct ClusterTableTests {
-    private func text(_ change: (inout ClusterHealth) -> Void = { _ in }) -> String {
+    private func text(
+        on page: Page = Page(columns: 100), _ change: (inout ClusterHealth) -> Void = { _ in }
+    ) -> String {
         var health = Example.cluster
         change(&health)
-        return ClusterTable.text(health, nowUnixSeconds: Example.now)
+        return ClusterTable.text(health, nowUnixSeconds: Example.now, on: page)
     }
 
     @Test func aClusterWithOneOfEverything() {
@@ -117,7 +119,7 @@ import Testing
 @Suite struct BlockTableTests {
     @Test func noBlockIsSaid() {
         let none = BlockListing(blocks: [], unknown: nil)
-        #expect(BlockTable.text(none, nowUnixSeconds: Example.now) == "no block is in force")
+        #expect(BlockTable.text(none, nowUnixSeconds: Example.now, on: Page(columns: 100)) == "no block is in force")
     }
 
     @Test func aLostListIsSaidFirst() {
@@ -125,7 +127,7 @@ import Testing
         lost.unknown = "the file was corrupt"
         lost.blocks.removeLast()
         #expect(
-            BlockTable.text(lost, nowUnixSeconds: Example.now) == """
+            BlockTable.text(lost, nowUnixSeconds: Example.now, on: Page(columns: 100)) == """
                 EVERY REQUEST IS REFUSED by this node: it does not know what is blocked (the file was corrupt).
                   Peers that know the list tell it within seconds; where no node has one, and there are no other
                   blocks than `claviger blocks` shows: `claviger cluster bootstrap`, or without a cluster `claviger

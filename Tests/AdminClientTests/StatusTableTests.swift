@@ -5,10 +5,12 @@ import StatusVocabulary
 import Testing
 
 @Suite struct StatusTableTests {
-    private func text(_ change: (inout AdminStatus) -> Void = { _ in }) -> String {
+    private func text(
+        on page: Page = Page(columns: 100), _ change: (inout AdminStatus) -> Void = { _ in }
+    ) -> String {
         var status = Example.status
         change(&status)
-        return StatusTable.text(status, nowUnixSeconds: Example.now)
+        return StatusTable.text(status, nowUnixSeconds: Example.now, on: page)
     }
 
     @Test func aNodeWithOneOfEverything() {
@@ -134,7 +136,7 @@ import Testing
                 """))
         #expect(text.hasSuffix("\n  and 1 more: `claviger status --json`"))
         #expect(!text.contains("192.0.2.10:"))
-        #expect(text.split(separator: "\n").allSatisfy { $0.count <= StatusTable.columns })
+        #expect(text.split(separator: "\n").allSatisfy { $0.count <= 100 })
     }
 
     @Test func whatTheLogCouldNotSayIsSaid() {
@@ -193,7 +195,7 @@ import Testing
                 status: NodeStatus(
                     node: "n", version: "", draining: false,
                     hsms: [Example.hsm("a", .active, since: 0, tier: 0)]), transitions: [], asOfUnixSeconds: 0),
-            nowUnixSeconds: seconds
+            nowUnixSeconds: seconds, on: Page(columns: 100)
         ).split(separator: "\n").last
         #expect(line?.contains(" \(age)       -       -") == true, "\(line ?? "")")
     }

@@ -158,5 +158,40 @@ extension EndToEnd {
             #expect(refused.end == .exited(2))
             #expect(refused.errors.contains("must be one of trace, debug, info, notice"), "\(refused.errors)")
         }
+
+        /// With 16631be it was JSON on a terminal too.
+        @Test("its lines are for people on a terminal, and JSON where a program reads it; by a setting, and by reload")
+        func format() throws {
+            var configuration = try configuration()
+            let file = try configuration.write()
+            // script(1) gives it a terminal; the shell says whom to stop.
+            let onTerminal = try ChildProcess([
+                "/usr/bin/env", "LC_ALL=C.UTF-8", "script", "--quiet", "--command",
+                "echo pid $$; exec \(ClavigerBinary.path) serve --config \(file)", "/dev/null",
+            ])
+            let shown = try onTerminal.output(with: "hsm ready", within: 60)
+            let pid = try #require(shown.firstMatch(of: /pid (\d+)/).flatMap { Int32($0.output.1) })
+            kill(pid, SIGTERM)
+            _ = try onTerminal.end(within: 60)
+            let line = try #require(shown.split(whereSeparator: \.isNewline).first { $0.contains("hsm ready") })
+            #expect(line.contains(#/ (INFO  |NOTICE) dev: hsm ready /#), "\(line)")
+            #expect(!shown.contains("{\"timestamp\""))
+
+            let node = try Node.serve(configuration, activeHSMs: 2)
+            defer { node.process.kill(SIGKILL) }
+            let ready = try node.logEntry("JSON in a pipe") { $0.message == "hsm ready" }
+            #expect(ready["nodeID"] == "dev")
+            configuration.set("log_format", "\"text\"", in: "[node]")
+            _ = try configuration.write()
+            let op = Operator(configuration)
+            try op.done("reload")
+            try op.done("hsm", "drain", "hsm-1")
+            try eventually("a line for people") {
+                node.process.errorLines.contains { $0.contains(" dev: hsm drained ") }
+            }
+            configuration.set("log_format", "\"colour\"", in: "[node]")
+            _ = try configuration.write()
+            #expect(try op.call("reload").errors.contains("must be one of auto, json, text"))
+        }
     }
 }

@@ -23,6 +23,7 @@ import Testing
         event_loops = 1
         admin_group = "one"
         log_level = "info"
+        log_format = "json"
         max_unauthenticated_bytes = 20000000
         [xks]
         listen = "127.0.0.1:8443"
@@ -102,6 +103,7 @@ import Testing
         "node.event_loops": ("event_loops = 1", "event_loops = 2", .restart),
         "node.admin_group": ("\"one\"\n", "\"two\"\n", .restart),
         "node.log_level": ("log_level = \"info\"", "log_level = \"debug\"", .reload),
+        "node.log_format": ("log_format = \"json\"", "log_format = \"text\"", .reload),
         "xks.listen": ("\"127.0.0.1:8443\"", "\"127.0.0.1:8444\"", .restart),
         "xks.certificate": ("\"/c\"", "\"/d\"", .reload),
         "xks.key": ("\"/k\"", "\"/l\"", .reload),

@@ -10,12 +10,12 @@ import XKSProtocol
 @Suite struct LogHandlerTests {
     /// What the body logs, line by line.
     private func logged(
-        _ format: LogFormat = .json, level: Logger.Level = .info, _ body: (inout Logger) -> Void
+        _ style: LogStyle = LogStyle(), level: Logger.Level = .info, _ body: (inout Logger) -> Void
     ) throws -> [String] {
         let pipe = try TestPipe()
         let sink = LogSink(descriptor: pipe.writing)
         var logger = Logger(label: "test") {
-            LineLogHandler(label: $0, sink: sink, format: format, level: LogLevel(level))
+            LineLogHandler(label: $0, sink: sink, style: style, level: LogLevel(level))
         }
         body(&logger)
         logger.critical("end")
@@ -73,9 +73,42 @@ import XKSProtocol
     }
 
     @Test func textIsForPeople() throws {
-        let lines = try logged(.text) { $0.warning("hsm a is slow", metadata: ["p99": "80 ms", "lanes": "3"]) }
+        let style = LogStyle(node: "fra-1", format: .text)
+        let lines = try logged(style) {
+            $0.warning("hsm a is slow", metadata: ["p99": "80 ms", "lanes": "3", "why": "a=b"])
+        }
         let line = try #require(lines.first)
-        #expect(line.dropFirst(28) == "WARN   hsm a is slow logger=test lanes=3 p99=\"80 ms\"")
+        #expect(line.dropFirst(28) == "WARN   fra-1: hsm a is slow lanes=3 p99=\"80 ms\" why=\"a=b\"")
+    }
+
+    /// With 16631be no line said which node had written it: of several in one journal nobody could tell.
+    @Test func eachLineNamesItsNode() throws {
+        let lines = try logged(LogStyle(node: "fra-1")) { logger in
+            logger.info("m", metadata: ["node": "fra-2", "nodeID": "mine"])
+            RequestLog(logger: logger).answered(trace)
+        }
+        let event = try object(try #require(lines.first))
+        #expect(event["nodeID"] == "fra-1" && event["node"] == "fra-2" && event["nodeID_"] == "mine")
+        #expect(try object(try #require(lines.last))["nodeID"] == "fra-1")
+        let notice = String(decoding: LogLine.dropNotice(LogLineCounts(), style: LogStyle(node: "n")), as: UTF8.self)
+        #expect(notice.contains(#""nodeID":"n""#))
+    }
+
+    @Test func howLinesLookChangesWhileALoggerIsInUse() throws {
+        let style = LogStyle(node: "n")
+        let lines = try logged(style) { logger in
+            for format in LogFormat.allCases {
+                style.format = format
+                logger.notice("clé", metadata: ["a": "\u{1B}[2J"])
+            }
+            style.format = .json
+        }
+        #expect(lines.count == 3)
+        #expect(lines.first?.hasPrefix("{") == true)
+        #expect(
+            lines.dropFirst().map { $0.dropFirst(28) } == [
+                #"NOTICE n: clé a="\u001b[2J""#, #"NOTICE n: cl\u00e9 a="\u001b[2J""#,
+            ])
     }
 
     // MARK: - Requests

@@ -49,6 +49,8 @@ import Testing
         let line = line(text, .text)
         #expect(line.hasPrefix("1970-01-01T00:00:00.000000Z INFO   "))
         #expect(line.dropLast().unicodeScalars.allSatisfy(Self.isHarmless))
+        let ascii = self.line(text, .ascii)
+        #expect(ascii.dropLast().utf8.allSatisfy { (0x20...0x7E).contains($0) })
     }
 
     /// Bytes at random, read as UTF-8 with repairs: always valid JSON, and the same text.

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// How the lines of the log look.
+package enum LogFormatSetting: String, Sendable, CaseIterable {
+    /// For people where the log goes to a terminal, JSON elsewhere.
+    case automatic = "auto"
+    case json
+    case text
+}
+
 /// `[node]`: who this node is and where it keeps its state.
 package struct NodeIdentitySettings: Sendable, Equatable {
     /// `state_dir` where the file names none.
@@ -17,6 +25,7 @@ package struct NodeIdentitySettings: Sendable, Equatable {
     package var adminGroup: String?
     /// One of `logLevels`.
     package var logLevel: String
+    package var logFormat: LogFormatSetting
     /// What all that is not authenticated may make the node hold, bytes.
     package var maxUnauthenticatedBytes: Int
 
@@ -25,7 +34,8 @@ package struct NodeIdentitySettings: Sendable, Equatable {
 
     package init(
         id: String, site: String, stateDirectory: String, drainDelay: Duration = .zero, eventLoops: Int? = nil,
-        adminGroup: String? = nil, logLevel: String = "info", maxUnauthenticatedBytes: Int = 67_108_864
+        adminGroup: String? = nil, logLevel: String = "info", logFormat: LogFormatSetting = .automatic,
+        maxUnauthenticatedBytes: Int = 67_108_864
     ) {
         self.adminGroup = adminGroup
         self.id = id
@@ -34,6 +44,7 @@ package struct NodeIdentitySettings: Sendable, Equatable {
         self.drainDelay = drainDelay
         self.eventLoops = eventLoops
         self.logLevel = logLevel
+        self.logFormat = logFormat
         self.maxUnauthenticatedBytes = maxUnauthenticatedBytes
     }
 }
@@ -77,6 +88,12 @@ enum NodeKeys {
         cost:
             "With `notice` only those requests have a line that failed by a fault of this side; `debug` and `trace` are for "
             + "the search for a fault.")
+    static let logFormat = ConfigurationKey(
+        "log_format", LogFormatSetting.allCases.map { "`\"\($0.rawValue)\"`" }.joined(separator: ", "),
+        standard: "\"\(LogFormatSetting.automatic.rawValue)\"",
+        "How the lines of the log look: `json`, one object a line; `text`, for people; `auto`, text where standard error is a "
+            + "terminal and JSON elsewhere. Text escapes all that JSON escapes, and whatever is not ASCII unless `LC_ALL`, "
+            + "`LC_CTYPE` or `LANG` names UTF-8.")
     static let maxUnauthenticatedBytes = IntegerKey(
         "max_unauthenticated_bytes", 4_194_304...4_294_967_296, standard: 67_108_864, unit: "bytes",
         "Memory that clients of all listeners may make the node hold before they have authenticated: connections, requests "
@@ -84,7 +101,8 @@ enum NodeKeys {
             + "is divided, `limits`.",
         cost: "Anybody who reaches a port can make the node hold this much.")
     static let all = [
-        id, site, stateDirectory, drainDelay.key, eventLoops, adminGroup, logLevel, maxUnauthenticatedBytes.key,
+        id, site, stateDirectory, drainDelay.key, eventLoops, adminGroup, logLevel, logFormat,
+        maxUnauthenticatedBytes.key,
     ]
 }
 
@@ -103,7 +121,8 @@ extension TableReader {
                 NodeKeys.adminGroup, required: nil, "must be 1 to 32 of A-Z a-z 0-9 . _ -",
                 fix: "write the name of a group, such as \"claviger-admin\""
             ) { (1...32).contains($0.utf8.count) && SettingName.isIdentifier($0) },
-            logLevel: logLevel(), maxUnauthenticatedBytes: integer(NodeKeys.maxUnauthenticatedBytes))
+            logLevel: logLevel(), logFormat: logFormat(),
+            maxUnauthenticatedBytes: integer(NodeKeys.maxUnauthenticatedBytes))
     }
 
     private func logLevel() -> String {
@@ -113,6 +132,14 @@ extension TableReader {
             fix: "take \"info\", or leave it out",
             accepts: levels.contains)
         return level ?? "info"
+    }
+
+    private func logFormat() -> LogFormatSetting {
+        let formats = LogFormatSetting.allCases.map(\.rawValue)
+        let format = text(
+            NodeKeys.logFormat, required: nil, "must be one of \(formats.joined(separator: ", "))",
+            fix: "take \"auto\", or leave it out", accepts: formats.contains)
+        return format.flatMap(LogFormatSetting.init) ?? .automatic
     }
 
     /// A name that people give to a thing and that appears in logs, paths and status.

@@ -3,7 +3,7 @@ import Logging
 
 /// A swift-log handler that writes one line per event into a `LogSink`.
 ///
-/// Metadata becomes fields beside `timestamp`, `level`, `message` and `logger`; what is nested gets dotted names
+/// Metadata becomes fields beside `timestamp`, `level`, `message`, `nodeID` and (in JSON) `logger`; what is nested gets dotted names
 /// (`a.b`, `a.0`). Where several say the same name, the event wins over the logger, and the logger over its provider.
 package struct LineLogHandler: LogHandler {
     /// This logger's own, where it has been set; else that of the node.
@@ -15,15 +15,19 @@ package struct LineLogHandler: LogHandler {
     package var metadataProvider: Logger.MetadataProvider?
     private let label: String
     private let sink: LogSink
-    private let format: LogFormat
+    private let style: LogStyle
     private let level: LogLevel
     private var ownLevel: Logger.Level?
 
-    /// - Parameter level: below it nothing is logged; it may change at any time.
-    package init(label: String, sink: LogSink, format: LogFormat = .json, level: LogLevel = LogLevel(.info)) {
+    /// - Parameters:
+    ///   - style: how the lines look; it may change at any time.
+    ///   - level: below it nothing is logged; likewise.
+    package init(
+        label: String, sink: LogSink, style: LogStyle = LogStyle(), level: LogLevel = LogLevel(.info)
+    ) {
         self.label = label
         self.sink = sink
-        self.format = format
+        self.style = style
         self.level = level
     }
 
@@ -33,14 +37,17 @@ package struct LineLogHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        var line = LogLine(level: event.level, message: event.message.description, time: .now, format: format)
+        let format = style.format
+        var line = LogLine(
+            level: event.level, message: event.message.description, time: .now, format: format, node: style.node)
         let room: LogRoom
         if let trace = RequestLog.trace(in: event.metadata) {
             trace.add(to: &line)
             room = trace.accessKeyID == nil ? .refused : .authenticated
         } else {
             room = LogRoom(event.level)
-            line.add("logger", label)
+            // A node has one logger: for people its name says nothing.
+            if format == .json { line.add("logger", label) }
             addMetadata(event.metadata, to: &line)
             if let error = event.error { line.add("error", "\(error)") }
         }
@@ -57,7 +64,7 @@ package struct LineLogHandler: LogHandler {
         }
     }
 
-    private static let reserved: Set<String> = ["timestamp", "level", "message", "logger", "error"]
+    private static let reserved: Set<String> = ["timestamp", "level", "message", "nodeID", "logger", "error"]
 
     private func add(_ value: Logger.Metadata.Value, named name: String, to line: inout LogLine, depth: Int) {
         switch value {

@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import Logging
 
-/// How lines look.
-package enum LogFormat: String, Sendable, CaseIterable {
-    /// One JSON object per line.
-    case json
-    /// For people at a terminal.
-    case text
-}
-
 /// Builds one line of the log as bytes.
 ///
-/// JSON: `timestamp`, `level`, `message` first, then the fields. Only what is known when the program is written may
-/// name fields; their values may be anything at all.
+/// JSON: `timestamp`, `level`, `message` and `nodeID` first, then the fields; text: the same, with names for the fields
+/// only. Only what is known when the program is written may name fields; their values may be anything at all.
 package struct LogLine: ~Copyable {
     private var bytes = LineBuffer(capacity: 1024)
     private let format: LogFormat
 
-    package init(level: Logger.Level, message: String, time: LogTime, format: LogFormat) {
+    /// - Parameter node: the name of the node that says it; empty: left out.
+    package init(level: Logger.Level, message: String, time: LogTime, format: LogFormat, node: String = "") {
         self.format = format
         switch format {
         case .json:
@@ -28,11 +21,16 @@ package struct LogLine: ~Copyable {
             bytes.append("\",\"message\":\"")
             append(escaped: message)
             bytes.append(UInt8(ascii: "\""))
-        case .text:
+            if !node.isEmpty { add("nodeID", node) }
+        case .text, .ascii:
             time.append(to: &bytes)
             bytes.append(UInt8(ascii: " "))
             bytes.append(Self.label(level))
             bytes.append(UInt8(ascii: " "))
+            if !node.isEmpty {
+                append(escaped: node)
+                bytes.append(": ")
+            }
             append(escaped: message)
         }
     }
@@ -80,10 +78,10 @@ package struct LogLine: ~Copyable {
     }
 
     /// The line that says how many lines were dropped.
-    package static func dropNotice(_ counts: LogLineCounts, format: LogFormat) -> [UInt8] {
+    package static func dropNotice(_ counts: LogLineCounts, style: LogStyle = LogStyle()) -> [UInt8] {
         var line = LogLine(
             level: .warning, message: "log lines were dropped: their reader did not keep up", time: .now,
-            format: format)
+            format: style.format, node: style.node)
         line.add("dropped", counts.sum)
         for room in LogRoom.allCases where counts[room] > 0 { line.add(key: "dropped_\(room.rawValue)", counts[room]) }
         return line.finish { Array($0) }
@@ -97,7 +95,7 @@ package struct LogLine: ~Copyable {
             bytes.append(",\"")
             bytes.append(name)
             bytes.append("\":")
-        case .text:
+        case .text, .ascii:
             bytes.append(UInt8(ascii: " "))
             bytes.append(name)
             bytes.append(UInt8(ascii: "="))
@@ -110,7 +108,7 @@ package struct LogLine: ~Copyable {
             bytes.append(",\"")
             append(escaped: key)
             bytes.append("\":")
-        case .text:
+        case .text, .ascii:
             bytes.append(UInt8(ascii: " "))
             append(escaped: key)
             bytes.append(UInt8(ascii: "="))
@@ -118,10 +116,18 @@ package struct LogLine: ~Copyable {
     }
 
     private mutating func append(value: String) {
-        let isQuoted = format == .json || value.isEmpty || value.utf8.contains { $0 == UInt8(ascii: " ") }
+        let isQuoted = format == .json || value.isEmpty || value.utf8.contains(where: Self.asksForQuotes)
         if isQuoted { bytes.append(UInt8(ascii: "\"")) }
         append(escaped: value)
         if isQuoted { bytes.append(UInt8(ascii: "\"")) }
+    }
+
+    /// What would make a bare value look like two, or like another: blanks, `=`, and what is written with a backslash.
+    private static func asksForQuotes(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "="), UInt8(ascii: "\""), UInt8(ascii: "\\"): true
+        default: byte <= 0x20 || byte == 0x7F
+        }
     }
 
     private mutating func append(number: some FixedWidthInteger) {
@@ -169,7 +175,7 @@ package struct LogLine: ~Copyable {
             case "\r": bytes.append("\\r")
             case "\t": bytes.append("\\t")
             default:
-                if Self.isShown(scalar) {
+                if Self.isShown(scalar), scalar.isASCII || format != .ascii {
                     for byte in UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter { bytes.append(byte) }
                 } else {
                     // Beyond U+FFFF a pair of surrogates.

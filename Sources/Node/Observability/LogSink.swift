@@ -37,7 +37,7 @@ package final class LogSink: @unchecked Sendable {
     ///   - dropNotice: makes the line that says how many lines were dropped, with its line feed.
     package init(
         descriptor: Int32 = STDERR_FILENO, capacity: Int = 8 * 1024 * 1024,
-        dropNotice: @escaping @Sendable (LogLineCounts) -> [UInt8] = { LogLine.dropNotice($0, format: .json) }
+        dropNotice: @escaping @Sendable (LogLineCounts) -> [UInt8] = { LogLine.dropNotice($0) }
     ) {
         self.descriptor = descriptor
         self.capacity = capacity

@@ -14,18 +14,21 @@ package struct BlockDisplay: Sendable {
         case notDurable
     }
 
-    private static let nameColumns = 32
     /// Most lines about nodes, and most names in the summary: what matters must not drown.
     static let mostLines = 40
     static let mostNames = 20
 
+    private let page: Page
     private let isDurable: Bool
     private var shown: [String: BlockProgress.Node.State] = [:]
     private var latest: BlockProgress?
     private var written = 0
     private var leftOut = 0
 
-    package init(_ receipt: BlockReceipt) { isDurable = receipt.durable }
+    package init(_ receipt: BlockReceipt, on page: Page) {
+        isDurable = receipt.durable
+        self.page = page
+    }
 
     /// Whether nothing more will come.
     package var isFinished: Bool { latest?.isFinished ?? false }
@@ -34,32 +37,32 @@ package struct BlockDisplay: Sendable {
     /// `mostLines` they are counted.
     package mutating func lines(_ progress: BlockProgress) -> [String] {
         latest = progress
-        let width = progress.nodes.map { Terminal.width(Self.name($0)) }.max() ?? 0
-        return progress.nodes.reduce(into: []) { lines, node in
+        return zip(progress.nodes, names(progress.nodes)).reduce(into: []) { lines, row in
+            let (node, name) = row
             // An unreachable node is tried again as long as the order lasts: it is named when that is over.
             let isNews = node.state != .waiting && node.state != .unreachable
             guard isNews || progress.isFinished, shown[node.node] != node.state else { return }
             shown[node.node] = node.state
-            lines += bounded(node, width)
+            lines += bounded(node, name)
         }
     }
 
-    private mutating func bounded(_ node: BlockProgress.Node, _ width: Int) -> [String] {
+    private mutating func bounded(_ node: BlockProgress.Node, _ name: String) -> [String] {
         guard written < Self.mostLines else {
             leftOut += 1
             return []
         }
         written += 1
-        return Self.lines(node, width)
+        return lines(node, name).map(page.finished)
     }
 
     /// What is left to be said at the end: the nodes that no line has reported yet, and the result.
     package mutating func lastLines() -> [String] {
         let nodes = latest?.nodes ?? []
-        let width = nodes.map { Terminal.width(Self.name($0)) }.max() ?? 0
-        var rest = nodes.filter { shown[$0.node] == nil }.flatMap { bounded($0, width) }
+        var rest: [String] = []
+        for (node, name) in zip(nodes, names(nodes)) where shown[node.node] == nil { rest += bounded(node, name) }
         if leftOut > 0 { rest.append("  … and \(leftOut) more lines: claviger cluster status shows all nodes") }
-        return rest + StatusTable.paragraph(summary(nodes))
+        return (rest + page.paragraph(summary(nodes))).map(page.finished)
     }
 
     package var outcome: Outcome {
@@ -75,14 +78,14 @@ package struct BlockDisplay: Sendable {
     // MARK: Words
 
     /// What is said before an order is given that not every node enforces as it is meant; none where all do.
-    package static func warning(_ outlook: BlockOutlook) -> [String] {
+    package static func warning(_ outlook: BlockOutlook, on page: Page) -> [String] {
         guard !outlook.unable.isEmpty else { return [] }
         let shown = outlook.unable.prefix(mostNames).map {
-            "\(Terminal.plain($0.node)) (\(Terminal.plain($0.version)))"
+            "\(page.plain($0.node)) (\(page.plain($0.version)))"
         }
         let rest = outlook.unable.count > mostNames ? " and \(outlook.unable.count - mostNames) more" : ""
-        let coarser = outlook.coarser.map { " What they would: \(Terminal.plain($0))." } ?? ""
-        return StatusTable.paragraph(
+        let coarser = outlook.coarser.map { " What they would: \(page.plain($0))." } ?? ""
+        return page.paragraph(
             "NOT ENFORCED AS IT IS MEANT by nodes of an earlier version: \(shown.joined(separator: ", "))\(rest). They block "
                 + "from now on, and end it by their own clocks, too early where those are wrong. The order is given all the "
                 + "same." + coarser)
@@ -111,14 +114,14 @@ package struct BlockDisplay: Sendable {
         case .unconfirmed(let missing):
             guard !missing.isEmpty else { return "It is done here; whether other nodes have it is not known." }
             let rest = missing.count > Self.mostNames ? " and \(missing.count - Self.mostNames) more" : ""
-            let names = missing.prefix(Self.mostNames).map(Terminal.plain).joined(separator: ", ") + rest
+            let names = missing.prefix(Self.mostNames).map(page.plain).joined(separator: ", ") + rest
             return "\(nodes.count - missing.count) of \(nodes.count) nodes have it on disk. NOT CONFIRMED: \(names). "
                 + "A node that cannot be reached gets it as soon as it can; until then it goes by what it knew before. "
                 + "claviger cluster status shows where it stands." + nothing(nodes)
         }
     }
 
-    private static func lines(_ node: BlockProgress.Node, _ width: Int) -> [String] {
+    private func lines(_ node: BlockProgress.Node, _ name: String) -> [String] {
         let time = node.afterMilliseconds.map { "\(max($0, 0)) ms" } ?? ""
         let words =
             switch node.state {
@@ -129,30 +132,32 @@ package struct BlockDisplay: Sendable {
             case .waiting: "has not answered yet"
             case .unreachable: "cannot be reached"
             }
-        var line = "  " + Terminal.left(name(node), width) + "  " + Terminal.right(time, 8) + "  " + words
-        if let hits = node.hits { line += ", \(Self.words(hits))" }
-        if let detail = node.detail, !detail.isEmpty { line += ": \(Terminal.plain(detail))" }
-        return hanging(line, indent: 14 + width)
+        var line = "  " + name + "  " + Terminal.right(time, 8) + "  " + words
+        if let hits = node.hits { line += ", \(self.words(hits))" }
+        if let detail = node.detail, !detail.isEmpty { line += ": \(page.plain(detail))" }
+        return hanging(line, indent: 14 + Terminal.width(name))
     }
 
-    private static func words(_ hits: BlockProgress.Hits) -> String {
+    private func words(_ hits: BlockProgress.Hits) -> String {
         guard hits.keyStores > 0 else { return "hits NOTHING there" }
         return "hits \(hits.keys) \(hits.keys == 1 ? "key" : "keys") of \(hits.keyStores) "
             + (hits.keyStores == 1 ? "key store" : "key stores")
     }
 
     /// Wrapped, but for the blanks that the line begins and is filled with.
-    private static func hanging(_ line: String, indent: Int) -> [String] {
-        guard Terminal.width(line) > StatusTable.columns else { return [line] }
+    private func hanging(_ line: String, indent: Int) -> [String] {
+        guard let columns = page.columns, Terminal.width(line) > columns else { return [line] }
         let head = String(line.prefix(indent))
-        let rest = Terminal.wrapped(
-            String(line.dropFirst(indent)), columns: max(StatusTable.columns - indent, 20), indent: 2)
+        let rest = Terminal.wrapped(String(line.dropFirst(indent)), columns: max(columns - indent, 20), indent: 2)
         return rest.enumerated().map {
             $0.offset == 0 ? head + $0.element : String(repeating: " ", count: indent) + $0.element
         }
     }
 
-    private static func name(_ node: BlockProgress.Node) -> String {
-        Terminal.shortened(Terminal.plain(node.node), to: nameColumns)
+    /// All of one width.
+    private func names(_ nodes: [BlockProgress.Node]) -> [String] {
+        let names = page.names(nodes.map { page.plain($0.node) })
+        let width = names.map(Terminal.width).max() ?? 0
+        return names.map { Terminal.left($0, width) }
     }
 }

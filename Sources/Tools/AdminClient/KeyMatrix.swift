@@ -4,17 +4,17 @@ import StatusVocabulary
 
 /// The matrix key × HSM, a letter for each cell.
 enum KeyMatrix {
-    private static let labelColumns = 40
-    /// HSMs beside one another; more get a table of their own below.
-    private static let hsmsInARow = (StatusTable.columns - 4 - labelColumns) / 4
-
     /// - Parameter hsms: names in the order of the HSM table, whose numbers are the columns' heads.
-    static func lines(_ keys: [KeyStatus], hsms: [String]) -> [String] {
+    static func lines(_ keys: [KeyStatus], hsms: [String], on page: Page) -> [String] {
         guard !keys.isEmpty else { return [] }
         // Those that somebody must look at come first; the rest keeps its order.
         let ordered = keys.filter { !$0.isWhole } + keys.filter(\.isWhole)
         let shown = Array(ordered.prefix(StatusTable.keysShown))
-        let labels = shown.map { Terminal.shortened(Terminal.plain($0.label), to: labelColumns) }
+        // HSMs beside one another leave the labels some half of the page; more get a table of their own below.
+        let labelColumns = page.columns.map { $0 / 2 - 10 }
+        let plain = shown.map { page.plain($0.label) }
+        let labels = labelColumns.map { Terminal.distinct(plain, to: $0) } ?? plain
+        let hsmsInARow = page.columns.map { ($0 - 4 - (labelColumns ?? 0)) / 4 } ?? max(hsms.count, 1)
         let width = max(labels.map(Terminal.width).max() ?? 0, 3)
         var lines: [String] = []
         for start in stride(from: 0, to: max(hsms.count, 1), by: hsmsInARow) {
@@ -28,21 +28,33 @@ enum KeyMatrix {
             }
         }
         if keys.count > shown.count { lines.append("… and \(keys.count - shown.count) more: --json shows all") }
-        lines.append(legend)
+        lines += legendLines(page)
         for key in shown {
             for complaint in key.complaints ?? [] {
-                lines += Terminal.wrapped(
-                    "\(Terminal.plain(key.label)): \(Terminal.plain(complaint))", columns: StatusTable.columns,
-                    indent: 2)
+                lines += page.paragraph("\(page.plain(key.label)): \(page.plain(complaint))")
             }
             guard let reason = key.disputed else { continue }
-            let text = "disputed, refused everywhere: \(Terminal.plain(key.label)): \(Terminal.plain(reason))"
-            lines += Terminal.wrapped(text, columns: StatusTable.columns, indent: 2)
+            lines += page.paragraph(
+                "disputed, refused everywhere: \(page.plain(key.label)): \(page.plain(reason))")
         }
         return lines
     }
 
-    private static let legend = "P proven  . not yet proven  D different key  A absent  U unprovable  - not to serve it"
+    private static let legend = [
+        "P proven", ". not yet proven", "D different key", "A absent", "U unprovable", "- not to serve it",
+    ]
+
+    /// No letter stands on another line than its meaning.
+    private static func legendLines(_ page: Page) -> [String] {
+        legend.reduce(into: [String]()) { lines, meaning in
+            let extended = lines.last.map { $0 + "  " + meaning } ?? meaning
+            if let last = lines.indices.last, Terminal.width(extended) <= page.columns ?? .max {
+                lines[last] = extended
+            } else {
+                lines.append(meaning)
+            }
+        }
+    }
 
     private static func letter(_ verdict: KeyState?) -> String {
         switch verdict {

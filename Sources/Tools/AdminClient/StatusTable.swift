@@ -3,108 +3,104 @@ import AdminProtocol
 import Foundation
 import StatusVocabulary
 
-/// A node's status as text for people: pure functions of values. No line is longer than `columns`.
+/// A node's status as text for people: pure functions of values. No line is wider than the page.
 package enum StatusTable {
-    package static let columns = 100
     /// Changes of state that are shown; JSON has more.
     static let transitionsShown = 10
     /// Keys that are shown, those with trouble first; JSON has all.
     static let keysShown = 40
-    private static let nameColumns = 24
 
     /// - Parameter nowUnixSeconds: what ages are counted to.
-    package static func text(_ status: AdminStatus, nowUnixSeconds: Int64) -> String {
+    package static func text(_ status: AdminStatus, nowUnixSeconds: Int64, on page: Page) -> String {
         let hsms = status.status.hsms
-        let names = hsms.map { Terminal.shortened(Terminal.plain($0.name), to: nameColumns) }
         let sections = [
-            heading(status), hsmLines(hsms, names: names, nowUnixSeconds), HSMWorkTable.lines(hsms, names: names),
-            ListenerTable.connections(status.status.limits), transitionLines(status.transitions),
-            KeyMatrix.lines(status.status.keys, hsms: hsms.map(\.name)),
-            ListenerTable.refusals(status.status.refusals, nowUnixSeconds: nowUnixSeconds),
+            heading(status, page), hsmLines(hsms, nowUnixSeconds, page), HSMWorkTable.lines(hsms, on: page),
+            ListenerTable.connections(status.status.limits, on: page), transitionLines(status.transitions, page),
+            KeyMatrix.lines(status.status.keys, hsms: hsms.map(\.name), on: page),
+            ListenerTable.refusals(status.status.refusals, nowUnixSeconds: nowUnixSeconds, on: page),
         ]
-        return sections.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") }.joined(separator: "\n\n")
+        return page.finished(
+            sections.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") }.joined(separator: "\n\n"))
     }
 
     // MARK: Heading
 
-    private static func heading(_ status: AdminStatus) -> [String] {
+    private static func heading(_ status: AdminStatus, _ page: Page) -> [String] {
         var lines: [String] = []
         if !status.running { lines.append("node is not running; as of \(time(status.asOfUnixSeconds))") }
         let node = status.status
-        var line = "node \(Terminal.plain(node.node))"
-        if !node.version.isEmpty { line += ", version \(Terminal.plain(node.version))" }
+        var line = "node \(page.plain(node.node))"
+        if !node.version.isEmpty { line += ", version \(page.plain(node.version))" }
         if status.running { line += ": \(status.verdict.rawValue)" }
         if node.draining { line += ", ending: it takes no new requests" }
-        lines += Terminal.wrapped(line, columns: columns, indent: 2)
+        lines += page.paragraph(line)
         if let reason = node.blocksUnknown {
-            lines += paragraph("every request is refused by this node: \(BlockListing.mend(Terminal.plain(reason)))")
+            lines += page.paragraph("every request is refused by this node: \(BlockListing.mend(page.plain(reason)))")
         }
         if status.running, !node.hasUsableHSM, node.canForward {
             lines.append("no HSM here can serve: requests are passed on to other nodes")
         }
-        if case .failing(let reason) = node.store { lines += paragraph("store: failing: \(Terminal.plain(reason))") }
-        lines += logLines(node.log)
-        if let text = node.overload { lines += paragraph(Terminal.plain(text)) }
-        for text in node.disagreements { lines += paragraph(Terminal.plain(text)) }
+        if case .failing(let reason) = node.store { lines += page.paragraph("store: failing: \(page.plain(reason))") }
+        lines += logLines(node.log, page)
+        if let text = node.overload { lines += page.paragraph(page.plain(text)) }
+        for text in node.disagreements { lines += page.paragraph(page.plain(text)) }
         return lines
     }
 
     /// What is missing in the log, and a level that shows or hides more than usual.
-    private static func logLines(_ log: LogStatus?) -> [String] {
+    private static func logLines(_ log: LogStatus?, _ page: Page) -> [String] {
         guard let log else { return [] }
         var lines: [String] = []
         let dropped = log.dropped.filter { $0.value > 0 }.sorted { $0.key < $1.key }
         if !dropped.isEmpty {
-            let counts = dropped.map { "\($0.value) \(Terminal.plain($0.key))" }.joined(separator: ", ")
-            lines += paragraph("log: lines dropped, because their reader did not keep up: \(counts)")
+            let counts = dropped.map { "\($0.value) \(page.plain($0.key))" }.joined(separator: ", ")
+            lines += page.paragraph("log: lines dropped, because their reader did not keep up: \(counts)")
         }
         if log.withheld > 0 {
-            lines += paragraph(
+            lines += page.paragraph(
                 "log: \(log.withheld) refused requests of unknown clients have no line of their own: too many came")
         }
-        if log.level != "info" { lines.append("log: level \(Terminal.shortened(Terminal.plain(log.level), to: 12))") }
+        if log.level != "info" { lines.append("log: level \(Terminal.shortened(page.plain(log.level), to: 12))") }
         return lines
     }
 
-    /// A sentence under the heading.
-    static func paragraph(_ text: String) -> [String] { Terminal.wrapped(text, columns: columns, indent: 2) }
-
     // MARK: HSMs
 
-    private static func hsmLines(_ hsms: [HSMStatus], names: [String], _ now: Int64) -> [String] {
-        let width = max(names.map(Terminal.width).max() ?? 0, 3)
-        let head =
-            Terminal.right("#", 2) + "  " + Terminal.left("HSM", width) + "  tier  " + Terminal.left("state", 20)
-            + "  since  " + "p50 ms  p99 ms  open  busy  overdue"
-        return zip(hsms, names).enumerated().reduce(into: [head]) { lines, row in
-            let (index, (hsm, name)) = row
-            var line = Terminal.right("\(index + 1)", 2) + "  " + Terminal.left(name, width) + "  "
-            line += Terminal.right(hsm.tier.map { "\($0)" } ?? "-", 4) + "  "
-            line += Terminal.left(hsm.state.rawValue + (hsm.drained ? ", drained" : ""), 20) + "  "
-            line += Terminal.right(age(now, since: hsm.sinceUnixSeconds), 5)
+    private static func hsmLines(_ hsms: [HSMStatus], _ now: Int64, _ page: Page) -> [String] {
+        var table = Table(columns: [
+            .right("#", padded: 2), .left("HSM", least: 10), .right("tier", rank: 2), .left("state", padded: 20),
+            .right("since", padded: 5, rank: 3), .right("p50 ms", short: "p50", padded: 6, rank: 1),
+            .right("p99 ms", short: "p99", padded: 6, rank: 6), .right("open", rank: 4), .right("busy", rank: 5),
+            .right("overdue", rank: 7),
+        ])
+        for (index, hsm) in hsms.enumerated() {
             let latency = hsm.latencyMicroseconds
-            for value in [latency?.p50, latency?.p99] {
-                line += "  " + Terminal.right(value.map(milliseconds) ?? "-", 6)
-            }
-            line += "  " + Terminal.right("\(hsm.lanes.open)", 4) + "  " + Terminal.right("\(hsm.lanes.inUse)", 4)
-            line += "  " + Terminal.right("\(hsm.lanes.overdue)", 7)
-            lines.append(line)
-            for text in [hsm.reason, hsm.compartment?.complaint].compactMap(\.self) where !text.isEmpty {
-                lines += Terminal.wrapped(Terminal.plain(text), columns: columns - 6, indent: 2).map { "      " + $0 }
-            }
+            table.rows.append(
+                Table.Row(
+                    cells: [
+                        "\(index + 1)", page.plain(hsm.name), hsm.tier.map { "\($0)" } ?? "-",
+                        hsm.state.rawValue + (hsm.drained ? ", drained" : ""),
+                        age(now, since: hsm.sinceUnixSeconds), latency.map { milliseconds($0.p50) } ?? "-",
+                        latency.map { milliseconds($0.p99) } ?? "-", "\(hsm.lanes.open)", "\(hsm.lanes.inUse)",
+                        "\(hsm.lanes.overdue)",
+                    ],
+                    notes: [hsm.reason, hsm.compartment?.complaint].compactMap(\.self).filter { !$0.isEmpty }
+                        .map(page.plain)))
         }
+        return table.lines(on: page)
     }
 
     // MARK: Changes
 
-    private static func transitionLines(_ transitions: [HSMTransition]) -> [String] {
+    private static func transitionLines(_ transitions: [HSMTransition], _ page: Page) -> [String] {
         guard !transitions.isEmpty else { return [] }
-        return transitions.prefix(transitionsShown).reduce(into: ["last changes"]) { lines, change in
-            var line = "\(time(change.atUnixSeconds)) "
-            line += Terminal.shortened(Terminal.plain(change.hsm), to: nameColumns)
-            line += ": \(change.from.rawValue) -> \(change.to.rawValue)"
-            if let reason = change.reason, !reason.isEmpty { line += ": \(Terminal.plain(reason))" }
-            lines += Terminal.wrapped(line, columns: columns - 2, indent: 4).map { "  " + $0 }
+        let shown = transitions.prefix(transitionsShown)
+        let names = page.names(shown.map { page.plain($0.hsm) })
+        return zip(shown, names).reduce(into: ["last changes"]) { lines, row in
+            let (change, name) = row
+            var line = "\(time(change.atUnixSeconds)) \(name): \(change.from.rawValue) -> \(change.to.rawValue)"
+            if let reason = change.reason, !reason.isEmpty { line += ": \(page.plain(reason))" }
+            lines += page.item(line, margin: 2, indent: 4)
         }
     }
 
@@ -136,25 +132,26 @@ package enum StatusTable {
     }
 }
 
-/// What each HSM does, and what it could, for people: pure. A part of the node's status; no line is longer than that.
+/// What each HSM does, and what it could, for people: pure. A part of the node's status.
 enum HSMWorkTable {
     /// Nothing where no HSM's work is known. HSMs keep the numbers that they have in the table of states.
-    static func lines(_ hsms: [HSMStatus], names: [String]) -> [String] {
+    static func lines(_ hsms: [HSMStatus], on page: Page) -> [String] {
         guard hsms.contains(where: { $0.work != nil }) else { return [] }
-        let width = max(names.map(Terminal.width).max() ?? 0, 3)
-        let head =
-            Terminal.right("#", 2) + "  " + Terminal.left("HSM", width)
-            + "  calls/s  can do/s  at a time  longest wait ms  thrown away"
-        return zip(hsms, names).enumerated().reduce(into: [head]) { lines, row in
-            let (index, (hsm, name)) = row
-            guard let work = hsm.work else { return }
-            lines.append(
-                Terminal.right("\(index + 1)", 2) + "  " + Terminal.left(name, width)
-                    + "  " + Terminal.right("\(work.callsPerSecond)", 7)
-                    + "  " + Terminal.right(hsm.learned?.callsPerSecond.map { "\($0)" } ?? "-", 8)
-                    + "  " + Terminal.right(hsm.learned.map { "\($0.usefulCalls)" } ?? "-", 9)
-                    + "  " + Terminal.right(work.longestWaitMicroseconds.map(StatusTable.milliseconds) ?? "-", 15)
-                    + "  " + Terminal.right("\(work.thrownAway)", 11))
+        var table = Table(columns: [
+            .right("#", padded: 2), .left("HSM", least: 10), .right("calls/s"), .right("can do/s"),
+            .right("at a time", short: "at once", rank: 1), .right("longest wait ms", short: "wait ms"),
+            .right("thrown away", short: "thrown"),
+        ])
+        for (index, hsm) in hsms.enumerated() {
+            guard let work = hsm.work else { continue }
+            table.rows.append(
+                Table.Row(cells: [
+                    "\(index + 1)", page.plain(hsm.name), "\(work.callsPerSecond)",
+                    hsm.learned?.callsPerSecond.map { "\($0)" } ?? "-",
+                    hsm.learned.map { "\($0.usefulCalls)" } ?? "-",
+                    work.longestWaitMicroseconds.map(StatusTable.milliseconds) ?? "-", "\(work.thrownAway)",
+                ]))
         }
+        return table.lines(on: page)
     }
 }

@@ -31,7 +31,7 @@ struct DevConfiguration {
         [node]
         id = \(Self.toml(node))
         site = "dev"
-        state_dir = \(Self.toml(stateDirectory))
+        state_dir = \(Self.toml(stateDirectory))\(cluster != nil && options.logsAreText ? "\nlog_format = \"text\"" : "")
 
         [xks]
         listen = \(Self.toml(listen))

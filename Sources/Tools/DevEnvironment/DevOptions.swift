@@ -19,10 +19,13 @@ package struct DevOptions: Sendable, Equatable {
     package var sessions: Int
     /// Requests that may be on a lane at a time, 1 to 8.
     package var depth: Int
+    /// Have the nodes log for people, whatever their standard error is: in a cluster it is a pipe to this process.
+    package var logsAreText: Bool
 
     package init(
         nodes: Int = 1, hsms: Int = 3, listen: String = "127.0.0.1:8443", controlListen: String? = nil,
-        plaintext: Bool = false, mutualTLS: Bool = false, sessions: Int = 1, depth: Int = 4
+        plaintext: Bool = false, mutualTLS: Bool = false, sessions: Int = 1, depth: Int = 4,
+        logsAreText: Bool = false
     ) {
         self.nodes = nodes
         self.hsms = hsms
@@ -32,6 +35,7 @@ package struct DevOptions: Sendable, Equatable {
         self.mutualTLS = mutualTLS
         self.sessions = sessions
         self.depth = depth
+        self.logsAreText = logsAreText
     }
 
     /// The host of `listen`, without brackets or port.

@@ -86,7 +86,7 @@ struct BlockCommand: AsyncParsableCommand {
             let asked = AdminClient(socket: client.socket, timeout: Self.patience)
             if let outlook = try? await asked.outlook(on: order) {
                 isEnforced = outlook.unable.isEmpty
-                for line in BlockDisplay.warning(outlook) { printError(line) }
+                for line in BlockDisplay.warning(outlook, on: Terminals.page) { printError(line) }
             }
             return try await client.block(order)
         }
@@ -156,7 +156,9 @@ struct BlocksCommand: AsyncParsableCommand {
         do throws(AdminClientError) {
             let listing = try await client.blocks()
             printLine(
-                json ? try JSONLine.text(listing) : BlockTable.text(listing, nowUnixSeconds: Int64(time(nil))))
+                json
+                    ? try JSONLine.text(listing)
+                    : BlockTable.text(listing, nowUnixSeconds: Int64(time(nil)), on: Terminals.page))
         } catch {
             throw failure(AdminOptions.message(error), status: ExitStatus.notDone)
         }

@@ -65,7 +65,9 @@ struct ClusterStatusCommand: AsyncParsableCommand {
     }
 
     private func text(_ health: ClusterHealth) throws(AdminClientError) -> String {
-        json ? try JSONLine.text(health) : ClusterTable.text(health, nowUnixSeconds: Int64(time(nil)))
+        json
+            ? try JSONLine.text(health)
+            : ClusterTable.text(health, nowUnixSeconds: Int64(time(nil)), on: Terminals.page)
     }
 }
 

@@ -41,7 +41,7 @@ struct ConfirmationOptions: ParsableArguments {
             throw failure(words.text(error), status: ExitStatus.notDone)
         }
         printLine(Terminal.shown(receipt.message))
-        var display = BlockDisplay(receipt)
+        var display = BlockDisplay(receipt, on: Terminals.page)
         await follow(receipt.order, client, &display)
         for line in display.lastLines() { printLine(line) }
         switch display.outcome {

@@ -74,11 +74,12 @@ struct DevCommand: AsyncParsableCommand {
     }
 
     private func runNode(_ signals: NodeSignals) async throws {
-        let log = NodeLog.start()
         let dev = try prepare { options, state, module, provisioning in
             try DevNode.prepare(options, state: state, module: module, provision: provisioning.run)
         }
-        guard let node = try await startNode(try loadConfiguration(dev.configurationFile), log: log, signals: signals)
+        let configuration = try loadConfiguration(dev.configurationFile)
+        let log = NodeLog.start(configuration.settings.node)
+        guard let node = try await startNode(configuration, log: log, signals: signals)
         else { return log.flush() }
         await announce(dev, node)
         await signals.untilStop { await node.heed($0) }
@@ -96,7 +97,7 @@ struct DevCommand: AsyncParsableCommand {
             return try make(
                 DevOptions(
                     nodes: nodes, hsms: hsms, listen: listen, controlListen: control, plaintext: plaintext,
-                    mutualTLS: mutualTLS, sessions: sessions, depth: depth),
+                    mutualTLS: mutualTLS, sessions: sessions, depth: depth, logsAreText: isatty(STDERR_FILENO) == 1),
                 try DevState.open(directory), try SoftHSMLibrary.find(),
                 ProvisioningProcess(executable: ownExecutable(), arguments: ["hsm-provision"]))
         } catch {

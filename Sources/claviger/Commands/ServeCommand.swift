@@ -11,7 +11,8 @@ struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
         abstract: "Run a node.",
-        discussion: "Logs to standard error, one JSON object a line. SIGTERM finishes what is in flight (up to 15 s) "
+        discussion: "Logs to standard error: lines for people on a terminal, one JSON object a line elsewhere "
+            + "([node] log_format). SIGTERM finishes what is in flight (up to 15 s) "
             + "and ends with status 0. SIGHUP reads the configuration anew. Other signals are ignored, and logged.")
 
     @Option(name: [.long, .customShort("c")], help: "The configuration file (docs/reference/configuration.md).")
@@ -23,8 +24,9 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let signals = NodeSignals.prepare()
         if endWithStdin { signals.stopWithStandardInput() }
-        let log = NodeLog.start()
-        guard let node = try await startNode(try loadConfiguration(config), log: log, signals: signals) else {
+        let configuration = try loadConfiguration(config)
+        let log = NodeLog.start(configuration.settings.node)
+        guard let node = try await startNode(configuration, log: log, signals: signals) else {
             return log.flush()
         }
         await signals.untilStop { await node.heed($0) }

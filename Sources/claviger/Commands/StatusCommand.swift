@@ -54,7 +54,9 @@ struct StatusCommand: AsyncParsableCommand {
     }
 
     private func text(_ status: AdminStatus) throws -> String {
-        json ? try JSONLine.text(status) : StatusTable.text(status, nowUnixSeconds: Int64(time(nil)))
+        json
+            ? try JSONLine.text(status)
+            : StatusTable.text(status, nowUnixSeconds: Int64(time(nil)), on: Terminals.page)
     }
 }
 

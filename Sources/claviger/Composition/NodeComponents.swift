@@ -79,6 +79,7 @@ struct NodeComponents: Sendable {
     /// Informs everybody who shows or compares the configuration about this one.
     func apply(_ plan: NodePlan) {
         setLogLevel(plan.settings.node.logLevel)
+        log.setFormat(plan.settings.node.logFormat)
         status.serve(plan.keyStores)
         offered.serve(plan.keyStores.map(\.keyStore))
         neighbours.configured(plan.settings)

@@ -3,9 +3,10 @@ import AdminProtocol
 import ConnectionLimits
 import Glibc
 import Logging
+import NodeConfig
 import Observability
 
-/// The node's log: one JSON object a line on standard error.
+/// The node's log on standard error.
 struct NodeLog: Sendable {
     let logger: Logger
     let requests: RequestLog
@@ -13,16 +14,31 @@ struct NodeLog: Sendable {
     let refusals: RefusalCounter
     /// Below it nothing is logged.
     let level: LogLevel
+    private let style: LogStyle
     private let sink: LogSink
 
-    static func start() -> NodeLog {
-        let sink = LogSink()
+    static func start(_ settings: NodeIdentitySettings) -> NodeLog {
+        let style = LogStyle(node: settings.id, format: format(settings.logFormat))
+        let sink = LogSink { LogLine.dropNotice($0, style: style) }
         let level = LogLevel(.info)
-        let logger = Logger(label: "claviger") { label in LineLogHandler(label: label, sink: sink, level: level) }
+        let logger = Logger(label: "claviger") { label in
+            LineLogHandler(label: label, sink: sink, style: style, level: level)
+        }
         let refusals = RefusalCounter { Int64(time(nil)) }
         return NodeLog(
             logger: logger, requests: RequestLog(logger: logger, refusals: refusals), refusals: refusals, level: level,
-            sink: sink)
+            style: style, sink: sink)
+    }
+
+    /// Has lines look so from now on.
+    func setFormat(_ setting: LogFormatSetting) { style.format = Self.format(setting) }
+
+    private static func format(_ setting: LogFormatSetting) -> LogFormat {
+        switch setting {
+        case .json: .json
+        case .automatic where isatty(STDERR_FILENO) == 0: .json
+        case .automatic, .text: Terminals.showsUnicode ? .text : .ascii
+        }
     }
 
     /// Writes out what is left, for the end of the process.
