@@ -193,5 +193,21 @@ extension EndToEnd {
             _ = try configuration.write()
             #expect(try op.call("reload").errors.contains("must be one of auto, json, text"))
         }
+
+        /// With 16631be there was a line of it every two or three seconds, for ever.
+        @Test("an HSM that cannot be had is said once, and then with a count")
+        func repeated() throws {
+            var configuration = try configuration()
+            configuration.set("token", "{ label = \"no such token\" }", in: "[[hsm]]")
+            let node = try Node.serve(configuration, activeHSMs: 1)
+            defer { node.process.kill(SIGKILL) }
+            let counted = try node.logEntry("it goes on", within: 60) {
+                $0.message == "hsm not usable" && $0[number: "repeated"] != nil
+            }
+            #expect((counted[number: "repeated"] ?? 0) >= 3, "\(counted.line)")
+            let lines = node.log.filter { $0["hsm"] == "hsm-1" }
+            #expect(lines.count { $0.message == "hsm not usable" } == 2)
+            #expect(lines.count <= 6, "\(lines.map(\.line))")
+        }
     }
 }

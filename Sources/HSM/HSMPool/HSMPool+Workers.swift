@@ -167,6 +167,7 @@ extension HSMPool {
             self.perform(effects)
             self.report(changes)
             self.reportOverload()
+            self.reportRounds()
             self.changeHSMs()
             self.resumeWaiters()
             self.keepBooks()

@@ -26,6 +26,7 @@ package final class HSMPool: KeyOperationPool {
     let noted = Mutex(NotedKeys())
     let notedUses: Mutex<NotedUses>
     let summaries = Mutex(KeySummaries())
+    let rounds = Mutex(ProofRounds())
     /// Called when another node should learn of this one's HSMs or keys anew.
     let observer = Mutex<(@Sendable () -> Void)?>(nil)
 

@@ -17,14 +17,18 @@ package struct LineLogHandler: LogHandler {
     private let sink: LogSink
     private let style: LogStyle
     private let level: LogLevel
+    private let repeated: RepeatedLines?
     private var ownLevel: Logger.Level?
 
     /// - Parameters:
     ///   - style: how the lines look; it may change at any time.
     ///   - level: below it nothing is logged; likewise.
+    ///   - repeated: which warnings and errors have a line that are the same again and again; `nil`: all.
     package init(
-        label: String, sink: LogSink, style: LogStyle = LogStyle(), level: LogLevel = LogLevel(.info)
+        label: String, sink: LogSink, style: LogStyle = LogStyle(), level: LogLevel = LogLevel(.info),
+        repeated: RepeatedLines? = nil
     ) {
+        self.repeated = repeated
         self.label = label
         self.sink = sink
         self.style = style
@@ -37,6 +41,11 @@ package struct LineLogHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
+        var times = 1
+        if let repeated, event.level >= .warning, !RequestLog.isRequest(event.metadata) {
+            guard let count = repeated.happened(event) else { return }
+            times = count
+        }
         let format = style.format
         var line = LogLine(
             level: event.level, message: event.message.description, time: .now, format: format, node: style.node)
@@ -50,6 +59,7 @@ package struct LineLogHandler: LogHandler {
             if format == .json { line.add("logger", label) }
             addMetadata(event.metadata, to: &line)
             if let error = event.error { line.add("error", "\(error)") }
+            if times > 1 { line.add("repeated", times) }
         }
         line.finish { sink.append($0, in: room) }
     }
@@ -64,7 +74,9 @@ package struct LineLogHandler: LogHandler {
         }
     }
 
-    private static let reserved: Set<String> = ["timestamp", "level", "message", "nodeID", "logger", "error"]
+    private static let reserved: Set<String> = [
+        "timestamp", "level", "message", "nodeID", "logger", "error", "repeated",
+    ]
 
     private func add(_ value: Logger.Metadata.Value, named name: String, to line: inout LogLine, depth: Int) {
         switch value {

@@ -108,6 +108,9 @@ package final class RequestLog: RequestObserver {
             metadata: [Self.key: .stringConvertible(LoggedRequest(trace))])
     }
 
+    /// Each has a line, or is counted by `LineAllowance`.
+    static func isRequest(_ metadata: Logger.Metadata?) -> Bool { metadata?[key] != nil }
+
     static func trace(in metadata: Logger.Metadata?) -> RequestTrace? {
         guard let metadata, metadata.count == 1, case .stringConvertible(let value)? = metadata[key] else {
             return nil

@@ -71,7 +71,7 @@ struct NodeComponents: Sendable {
             node: settings.node, pool: pool, store: store, neighbours: neighbours, blocks: blocks,
             keyStores: plan.keyStores, log: log, descriptors: plan.descriptors)
         self.log = log
-        trail = RefusalTrail(log.refusals, logger: logger)
+        trail = RefusalTrail(log.refusals, log.repeated, logger: logger)
         apply(plan)
         trail.start()
     }

@@ -14,6 +14,8 @@ struct NodeLog: Sendable {
     let refusals: RefusalCounter
     /// Below it nothing is logged.
     let level: LogLevel
+    /// Which warnings and errors have a line that are the same again and again; `RefusalTrail` says when they are over.
+    let repeated: RepeatedLines
     private let style: LogStyle
     private let sink: LogSink
 
@@ -21,13 +23,14 @@ struct NodeLog: Sendable {
         let style = LogStyle(node: settings.id, format: format(settings.logFormat))
         let sink = LogSink { LogLine.dropNotice($0, style: style) }
         let level = LogLevel(.info)
+        let repeated = RepeatedLines()
         let logger = Logger(label: "claviger") { label in
-            LineLogHandler(label: label, sink: sink, style: style, level: level)
+            LineLogHandler(label: label, sink: sink, style: style, level: level, repeated: repeated)
         }
         let refusals = RefusalCounter { Int64(time(nil)) }
         return NodeLog(
             logger: logger, requests: RequestLog(logger: logger, refusals: refusals), refusals: refusals, level: level,
-            style: style, sink: sink)
+            repeated: repeated, style: style, sink: sink)
     }
 
     /// Has lines look so from now on.

@@ -5,17 +5,20 @@ import Logging
 import Observability
 import Synchronization
 
-/// Says in the log whom the listeners have turned away, and why that happens most often.
+/// Says in the log, from time to time, what was only counted: whom the listeners have turned away and why that happens most
+/// often, and which trouble is over that was there again and again.
 final class RefusalTrail: Sendable {
     private static let interval = Duration.seconds(2)
 
     private let refusals: RefusalCounter
+    private let repeated: RepeatedLines
     private let logger: Logger
     private let report = Mutex(RefusalReport())
     private let task = Mutex<Task<Void, Never>?>(nil)
 
-    init(_ refusals: RefusalCounter, logger: Logger) {
+    init(_ refusals: RefusalCounter, _ repeated: RepeatedLines, logger: Logger) {
         self.refusals = refusals
+        self.repeated = repeated
         self.logger = logger
     }
 
@@ -33,6 +36,7 @@ final class RefusalTrail: Sendable {
     }
 
     private func say() {
+        repeated.sayWhatHasEnded(logger)
         let counts = refusals.counts
         guard !counts.isEmpty else { return }
         let said = report.withLock { $0.lines(of: counts, now: Int64(time(nil))) }
