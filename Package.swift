@@ -118,8 +118,8 @@ let node: [Target] = [
     room(
         "Node", "Cluster",
         [
-            "AccessControl", "ConnectionLimits", "Gossip", "HTTPServing", "PrivateFiles", "SecureMemory", "TLSFacts",
-            "TLSLinks", "XKSProtocol", httpTypes,
+            "AccessControl", "ConnectionLimits", "Gossip", "HTTPServing", "HostLimits", "PrivateFiles", "SecureMemory",
+            "TLSFacts", "TLSLinks", "XKSProtocol", httpTypes,
             hummingbird, hummingbirdCore, logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS, x509, asn1,
         ]),
 ]
@@ -173,7 +173,7 @@ let fuzzer: [Target] =
 
 let roomTests: [Target] = [
     tests("ConnectionLimitsTests", ["Chance", "ConnectionLimits", "SeededRandom"]),
-    tests("HostLimitsTests", ["HostLimits"]),
+    tests("HostLimitsTests", ["HostLimits", nioCore]),
     tests("HTTPServingTests", ["HTTPServing"]),
     tests("SecureMemoryTests", ["SecureMemory"]),
     tests("StatusVocabularyTests", ["StatusVocabulary"]),

@@ -223,7 +223,7 @@ class Steps:
         block.ended = time.monotonic()
         self.record.notes.append(f"`claviger block` ended after {block.ended - block.begin:.2f} s")
         named = cluster_result.unconfirmed(text)
-        if status != (3 if block.far else 0) or named != set(block.far):
+        if status != (6 if block.far else 0) or named != set(block.far):
             self.record.broken.append(
                 f"`claviger block` ended with status {status} and named {', '.join(sorted(named)) or 'no node'} as not "
                 f"confirmed: {text.strip()}")

@@ -178,7 +178,7 @@ class StepsTests(unittest.TestCase):
         self.steps.unblock((1,))
         self.assertFalse(self.stage.blocked)
         self.assertEqual(self.record.broken, [])
-        self.nodes[1].command.return_value = (3, "NOT CONFIRMED: node-2. So.")
+        self.nodes[1].command.return_value = (6, "NOT CONFIRMED: node-2. So.")
         self.steps.unblock((1,))
         self.assertTrue(self.stage.blocked)
         self.assertEqual(len(self.record.broken), 1)
@@ -186,8 +186,8 @@ class StepsTests(unittest.TestCase):
     def test_a_block_beyond_a_cut_is_not_confirmed(self):
         self.steps.cut((3,))
         for status, text, count in (
-                (3, "2 of 3. NOT CONFIRMED: node-3. So.", 0), (0, "NOT CONFIRMED: node-3. So.", 1), (3, "All.", 2),
-                (3, "NOT CONFIRMED: node-2, node-3. So.", 3), (None, "", 4)):
+                (6, "2 of 3. NOT CONFIRMED: node-3. So.", 0), (0, "NOT CONFIRMED: node-3. So.", 1), (6, "All.", 2),
+                (6, "NOT CONFIRMED: node-2, node-3. So.", 3), (None, "", 4)):
             self.nodes[1].command.return_value = (status, text)
             self.steps.block((1,))
             self.assertEqual(len(self.record.broken), count, text)

@@ -78,6 +78,14 @@ class Systemd(unittest.TestCase):
         # journald drops whatever comes beyond its limit, orders among it.
         self.assertIn("\nLogRateLimitIntervalSec=0\n", unit)
 
+    def test_the_node_tells_systemd_how_it_is(self):
+        """Before, the unit counted as started when the program had been executed, and a hanging node as running."""
+        unit = UNIT.read_text()
+        self.assertRegex(unit, r"(?m)^Type=notify$")
+        # Workers, with their vendors' libraries, have nothing to say there.
+        self.assertRegex(unit, r"(?m)^NotifyAccess=main$")
+        self.assertRegex(unit, r"(?m)^WatchdogSec=[1-9]\d*s$")
+
     def test_the_commands_exist(self):
         source = "".join(path.read_text() for path in (ROOT / "Sources/claviger/Commands").glob("*.swift"))
         for command in re.findall(r"^Exec\w+=\+?/usr/bin/claviger (\w+)", UNIT.read_text(), re.MULTILINE):

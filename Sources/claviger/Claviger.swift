@@ -28,7 +28,9 @@ enum Program {
                     + "thing that is meant.")
             exit(ExitCode.validationFailure.rawValue)
         }
-        await Claviger.main()
+        // A reader that is gone is an error of the write, for every command alike.
+        signal(SIGPIPE, SIG_IGN)
+        exit(await Claviger.runToEnd().rawValue)
     }
 }
 
@@ -47,8 +49,31 @@ struct Claviger: AsyncParsableCommand {
         ])
 }
 
+extension Claviger {
+    /// Does what the arguments say. As `main` of the argument parser, but for what it writes: help and versions, too, go
+    /// through `Output`.
+    fileprivate static func runToEnd() async -> ExitCode {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            let code = exitCode(for: error)
+            let text = fullMessage(for: error)
+            if !text.isEmpty { code.isSuccess ? printLine(text) : printError(text) }
+            guard code.isSuccess else { return code }
+        }
+        return Output.status ?? .success
+    }
+}
+
 /// Exit statuses that scripts can rely on (besides those of the argument parser).
 enum ExitStatus {
+    /// All was done, and what there was to say could not be written to standard output.
+    static let unsaid = ExitCode(5)
     /// The configuration, or something that it points at, is wrong.
     static let configuration = ExitCode(2)
     /// The node could not be started: an address is in use, a file is not to be had.

@@ -62,7 +62,7 @@ extension EndToEnd {
             try Processes.stop(node.pid)
             defer { Processes.resume(node.pid) }
             let order = try trio.op("node-1").call("block", "--all", "--reason", "drill 2", "--timeout", "2s")
-            #expect(order.end == .exited(3), "\(order.output)\(order.errors)")
+            #expect(order.end == .exited(6), "\(order.output)\(order.errors)")
             #expect((order.output + order.errors).contains("node-3"))
             #expect(try answers("node-2") == [Self.blocked, Self.blocked])
             Processes.resume(node.pid)

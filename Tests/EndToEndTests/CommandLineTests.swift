@@ -48,6 +48,80 @@ extension EndToEnd {
             #expect(result.errors.contains("more than once") || result.errors.contains("comma"))
         }
 
+        /// With 16631be these ended with 0 as if all had been said.
+        @Test("what cannot be written is not taken for said, and what was ordered is done all the same")
+        func fullDisk() throws {
+            let node = try Node.dev(["--hsms", "1", "--plaintext"])
+            let directory = node.state + "/node"
+            func toFullDisk(_ words: String) throws -> CommandResult {
+                try run(["/bin/sh", "-c", "exec \(ClavigerBinary.path) \(words) > /dev/full"])
+            }
+            for words in [
+                "--help", "status --help", "--version", "status --state-dir \(directory)", "hsm list \(softHSMLibrary)",
+            ] {
+                let result = try toFullDisk(words)
+                #expect(result.end == .exited(5), "\(words): \(result.end)")
+                #expect(
+                    result.errors == "claviger: standard output cannot be written: No space left on device\n",
+                    "\(words): \(result.errors)")
+            }
+            #expect(try toFullDisk("block --key foo --reason drill --state-dir \(directory)").end == .exited(5))
+            let blocks = try ClavigerBinary.run(["blocks", "--state-dir", directory])
+            #expect(blocks.output.contains("--key foo"))
+            // A status that says more stays.
+            #expect(try toFullDisk("status --state-dir \(scratch.file("none"))").end == .exited(2))
+        }
+
+        /// With 16631be it ran until somebody ended it.
+        @Test("--watch ends when nobody reads it any more", arguments: ["1", "3600"])
+        func readerGone(seconds: String) throws {
+            let node = try Node.dev(["--hsms", "1", "--plaintext"])
+            for words in ["status", "cluster status", "status --json"] {
+                let result = try run(
+                    [
+                        "/bin/bash", "-c",
+                        "\(ClavigerBinary.path) \(words) --watch \(seconds) --state-dir \(node.state)/node | head -n 1; "
+                            + "echo ${PIPESTATUS[0]}",
+                    ], within: 20)
+                #expect(result.output.split(separator: "\n").count == 2, "\(result.output)")
+                #expect(result.output.hasSuffix("\n5\n"), "\(result.output)")
+                #expect(result.errors.isEmpty)
+            }
+        }
+
+        /// 16631be said `bind(descriptor:ptr:bytes:): Address already in use) (errno: 98)`, of the control listener without
+        /// its address.
+        @Test("a port that is taken is said with its setting, its address, and the mend")
+        func portInUse() throws {
+            let node = try Node.dev(["--hsms", "1"])
+            let ports = try [node.facts.url, node.facts.control_url].map { try #require($0.split(separator: ":").last) }
+            let attempts = [
+                ("xks.listen", ports[0], ["--listen", "127.0.0.1:\(ports[0])", "--control", "127.0.0.1:0"]),
+                ("control.listen", ports[1], ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:\(ports[1])"]),
+            ]
+            for (setting, port, options) in attempts {
+                let second = try ClavigerBinary.run(
+                    ["dev", "--hsms", "1", "--state", scratch.file("state")] + options)
+                #expect(second.end == .exited(3))
+                #expect(
+                    second.errors.contains(
+                        "claviger: \(setting): cannot listen on 127.0.0.1:\(port): another process listens there: end it "
+                            + "(`ss -lntp 'sport = :\(port)'` names it), or choose another port\n"), "\(second.errors)")
+            }
+        }
+
+        @Test("a shell learns what can be completed", arguments: ["bash", "zsh", "fish"])
+        func completion(shell: String) throws {
+            let script = try ClavigerBinary.run(["--generate-completion-script", shell])
+            #expect(script.isSuccess)
+            // A file of --config by its extension, and a directory of --state-dir.
+            #expect(script.output.contains("toml") && script.output.contains("state-dir"))
+            guard shell == "bash" else { return }
+            let file = scratch.file("completion")
+            try Data(script.output.utf8).write(to: URL(fileURLWithPath: file))
+            #expect(try run(["/bin/bash", "-n", file]).isSuccess)
+        }
+
         @Test("hsm list shows slots and tokens, and with the PIN the keys")
         func list() throws {
             let node = try Node.dev(["--hsms", "1", "--plaintext"])

@@ -48,5 +48,26 @@ extension EndToEnd {
                 try eventually("process \(pid) has ended") { kill(pid, 0) != 0 && errno == ESRCH }
             }
         }
+
+        /// 16631be asked whoever answered at the ports, which were the first cluster's nodes: it said that its own was ready,
+        /// and ended with 0.
+        @Test("a second cluster on the ports of a first one is none, and says so")
+        func ports() throws {
+            let scratch = try Scratch()
+            let listen = 20_000 + Int(getpid()) % 200 * 50
+            func arguments(_ state: String) -> [String] {
+                [
+                    ClavigerBinary.path, "dev", "--json", "--nodes", "2", "--hsms", "1", "--state", scratch.file(state),
+                    "--listen", "127.0.0.1:\(listen)", "--control", "127.0.0.1:\(listen + 10)",
+                ]
+            }
+            let first = try ChildProcess(arguments("first"))
+            #expect(try first.outputLines(2, within: 60)[1] == "ready")
+            let second = try run(arguments("second"), within: 60)
+            #expect(second.end == .exited(3) && second.output.isEmpty, "\(second.output)")
+            #expect(second.errors.contains("ended before the cluster was ready"), "\(second.errors)")
+            first.kill(SIGTERM)
+            #expect(try first.end(within: 30) == .exited(0))
+        }
     }
 }

@@ -50,9 +50,9 @@ extension EndToEnd {
                 Issue.record("\(error)")
             }
             let block = try trio.op("node-1").call("block", "--key", "foo", "--reason", "drill", "--timeout", "2s")
-            #expect(block.end == .exited(3), "\(block)")
+            #expect(block.end == .exited(6), "\(block)")
             let unblock = try trio.op("node-1").call("unblock", "--key", "foo", "--timeout", "2s")
-            #expect(unblock.end == .exited(3), "\(unblock)")
+            #expect(unblock.end == .exited(6), "\(unblock)")
             #expect(unblock.output.contains("two nodes bear this name"))
         }
     }

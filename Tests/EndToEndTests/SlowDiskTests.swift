@@ -43,7 +43,7 @@ extension EndToEnd {
             try disk.set(milliseconds: 3_000)
             let order = try trio.op("node-1").call("block", "--key", "foo", "--reason", "drill", "--timeout", "2s")
             #expect(try answer(trio.node("node-2")) == Self.blocked)
-            #expect(order.end == .exited(3))
+            #expect(order.end == .exited(6))
             #expect(order.output.contains("done there, not on its disk yet"), "\(order.output)")
             #expect(order.output.contains("NOT CONFIRMED: node-2."), "\(order.output)")
             try disk.set(milliseconds: 0)

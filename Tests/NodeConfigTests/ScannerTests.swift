@@ -63,6 +63,18 @@ import Testing
         #expect([2, 3].contains(found.first?.line ?? 0), "\(found)")
     }
 
+    /// With 16631be the words were "expected '…', saw '…'", and the mend was "correct the syntax".
+    @Test(arguments: [
+        ("x = tru3", "parsing boolean: expected 'true', saw something else (column 8)"),
+        ("x = fals\n", "parsing boolean: expected 'false', saw something else (column 9)"),
+        ("x = inverness", "parsing floating-point: expected 'inf', saw something else (column 7)"),
+    ])
+    func whatIsExpectedIsSaidAndNotTheValue(_ text: String, words: String) {
+        let found = problems(text)
+        #expect(found.map(\.message) == ["is not valid TOML: \(words)"])
+        #expect(found.first?.fix.hasPrefix("texts stand in double quotes") == true)
+    }
+
     @Test func invalidUTF8IsSaidWithItsLine() {
         let found = problems(Array("a = 1\nb = \"".utf8) + [0xC3, 0x28] + Array("\"\n".utf8))
         #expect(found.map(\.message) == ["is not UTF-8 text"] && found.first?.line == 2)

@@ -56,6 +56,25 @@ struct PoolMachineTests {
         #expect(bench.machine.counters.retries == 1)
     }
 
+    /// With 16631be an HSM was out for "a fault that only a new process or a person can mend": which call, and how, stood
+    /// nowhere.
+    @Test("function and code are in the reason that comes of an HSM's answer")
+    func reasons() throws {
+        let header = LaneAnswerHeader(
+            status: .refused, function: PKCS11Function.encrypt.rawValue, generation: 0,
+            code: UInt64(ReturnCode.deviceError.rawValue))
+        let refusal = try #require(HSMRefusal(header))
+        #expect("\(refusal)" == "C_Encrypt: CKR_DEVICE_ERROR")
+        var bench = Bench(hsms: 1, lanes: 1)
+        let (_, actions) = bench.submit([0], kind: .encrypt)
+        let dispatch = try #require(actions.dispatches.first)
+        let answer = bench.machine.answered(
+            dispatch.lane, generation: dispatch.generation, disposition: .hsmOut, refusal: refusal, now: bench.now)
+        let reason = "it reported a fault that only a new process or a person can mend (C_Encrypt: CKR_DEVICE_ERROR)"
+        #expect(answer.restarts.map(\.reason) == [reason])
+        #expect(HSMRefusal(LaneAnswerHeader(status: .expired, generation: 0)) == nil)
+    }
+
     @Test("a clear word on the request is final")
     func callersFault() throws {
         var bench = Bench(hsms: 2, lanes: 1)

@@ -22,7 +22,7 @@ package final class AcceptPauseHandler: ChannelInboundHandler {
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard !isPaused, context.channel.isActive else { return }
         isPaused = true
-        logger.warning("connections cannot be accepted for now", metadata: ["error": "\(error)"])
+        logger.warning("connections cannot be accepted for now", metadata: ["error": "\(ListenFailure.words(error))"])
         set(autoRead: false, context)
         let handler = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: Self.pause) {

@@ -60,6 +60,23 @@ package enum LaneStep: Sendable, CaseIterable {
     }
 }
 
+/// With what an HSM has refused a call, for those who read why a request failed or an HSM is out.
+package struct HSMRefusal: Sendable, Equatable, CustomStringConvertible {
+    private let function: PKCS11Function
+    private let code: ReturnCode
+
+    /// `nil` where the answer is none of a call's.
+    package init?(_ answer: LaneAnswerHeader) {
+        guard answer.status == .refused, let function = PKCS11Function(rawValue: answer.function), function != .none
+        else { return nil }
+        self.function = function
+        code = ReturnCode(rawValue: UInt(truncatingIfNeeded: answer.code))
+    }
+
+    /// As in the library's own log: `C_Encrypt: CKR_DEVICE_ERROR`.
+    package var description: String { "\(function.name): \(code.isOK ? "a wrong result" : code.name)" }
+}
+
 extension Disposition {
     /// The meaning of an HSM's answer.
     package init(_ answer: LaneAnswerHeader, operation: LaneOperation) {

@@ -9,11 +9,17 @@ extension PoolMachine {
     package static let longestProbePause: UInt64 = 4_000_000_000
     private static let outReason = "it reported a fault that only a new process or a person can mend"
 
+    /// A reason, and the function and code that say it exactly.
+    private static func reason(_ words: String, _ refusal: HSMRefusal?) -> String {
+        refusal.map { "\(words) (\($0))" } ?? words
+    }
+
     // MARK: The HSM
 
     /// What an answer says about its HSM, whether anybody still waits for it or not.
     mutating func weigh(
-        _ disposition: Disposition, from hsm: Int, latency: UInt64, now: UInt64, into actions: inout PoolActions
+        _ disposition: Disposition, _ refusal: HSMRefusal?, from hsm: Int, latency: UInt64, now: UInt64,
+        into actions: inout PoolActions
     ) {
         switch disposition {
         case .callersFault(.ciphertextIsInvalid), .ambiguous, .keyMissing:
@@ -32,7 +38,7 @@ extension PoolMachine {
             hsms[hsm].noteAnswer(failed: true, now: now)
             failSoftly(hsm, now: now, into: &actions)
         case .hsmOut:
-            putOut(hsm, reason: Self.outReason, now: now, into: &actions)
+            putOut(hsm, reason: Self.reason(Self.outReason, refusal), now: now, into: &actions)
         }
     }
 
@@ -81,10 +87,13 @@ extension PoolMachine {
 
     /// What an answer says about the operation that waits for it.
     mutating func settle(
-        _ id: OperationID, lane: LaneID, _ work: LaneWork, _ disposition: Disposition, now: UInt64,
-        into actions: inout PoolActions
+        _ id: OperationID, lane: LaneID, _ work: LaneWork, _ disposition: Disposition, _ refusal: HSMRefusal?,
+        now: UInt64, into actions: inout PoolActions
     ) {
         let hsm = lane.hsm
+        func failed(_ words: String) {
+            self.failed(id, lane: lane, failure: Self.reason(words, refusal), now: now, into: &actions)
+        }
         switch disposition {
         case .done where work.question == .canary: openedCanary(id, on: lane, now: now, into: &actions)
         case .done:
@@ -98,16 +107,16 @@ extension PoolMachine {
         case .callersFault(let fault):
             finish(id, .callersFault(fault), hsm: hsm, now: now, into: &actions)
         case .tryElsewhere:
-            failed(id, lane: lane, failure: "it is busy or lacks the key", now: now, into: &actions)
+            failed("it is busy or lacks the key")
         case .keyMissing:
             operations[id]?.missing.insert(hsm)
-            failed(id, lane: lane, failure: "it no longer has the key", now: now, into: &actions)
+            failed("it no longer has the key")
         case .sessionLost:
-            failed(id, lane: lane, failure: "its session was lost", now: now, into: &actions)
+            failed("its session was lost")
         case .hsmSuspect:
-            failed(id, lane: lane, failure: "the call failed", now: now, into: &actions)
+            failed("the call failed")
         case .hsmOut:
-            failed(id, lane: lane, failure: Self.outReason, now: now, into: &actions)
+            failed(Self.outReason)
         }
     }
 

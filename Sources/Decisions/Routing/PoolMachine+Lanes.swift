@@ -78,7 +78,8 @@ extension PoolMachine {
 
     /// A lane has opened or closed its session, or could not.
     mutating func moved(
-        _ lane: LaneID, _ order: LaneOperation, disposition: Disposition, now: UInt64, into actions: inout PoolActions
+        _ lane: LaneID, _ order: LaneOperation, disposition: Disposition, _ refusal: HSMRefusal?, now: UInt64,
+        into actions: inout PoolActions
     ) {
         if order == .openSession, disposition == .done {
             hsms[lane.hsm].lanes.opened(lane.lane)
@@ -87,7 +88,7 @@ extension PoolMachine {
             // Most often: the token has no session left. What it refuses now it may give later.
             if order == .openSession { hsms[lane.hsm].openAgainAt = now &+ limits.sessionRetry }
             if disposition == .hsmOut || disposition == .hsmSuspect {
-                weigh(disposition, from: lane.hsm, latency: 0, now: now, into: &actions)
+                weigh(disposition, refusal, from: lane.hsm, latency: 0, now: now, into: &actions)
             }
         }
         maintain(lane.hsm, now: now, into: &actions)

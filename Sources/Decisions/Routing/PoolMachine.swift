@@ -113,12 +113,12 @@ package struct PoolMachine: Sendable {
 
     /// An answer came in on a lane.
     package mutating func answered(
-        _ lane: LaneID, generation: UInt64, disposition: Disposition, now: UInt64
+        _ lane: LaneID, generation: UInt64, disposition: Disposition, refusal: HSMRefusal? = nil, now: UInt64
     ) -> PoolActions {
         noteTime(now)
         var actions = PoolActions()
         if case .moving(let order, generation, _) = laneState(lane) {
-            moved(lane, order, disposition: disposition, now: now, into: &actions)
+            moved(lane, order, disposition: disposition, refusal, now: now, into: &actions)
             return actions
         }
         guard let work = release(lane, generation: generation, now: now) else { return actions }
@@ -131,11 +131,11 @@ package struct PoolMachine: Sendable {
         // What is settled leaves the line before its HSM, if that comes back by it, serves those in the line.
         let isSettled = disposition.settles
         if isSettled, let id = work.operation {
-            settle(id, lane: lane, work, disposition, now: now, into: &actions)
+            settle(id, lane: lane, work, disposition, refusal, now: now, into: &actions)
         }
-        weigh(disposition, from: lane.hsm, latency: latency, now: now, into: &actions)
+        weigh(disposition, refusal, from: lane.hsm, latency: latency, now: now, into: &actions)
         if !isSettled, let id = work.operation {
-            settle(id, lane: lane, work, disposition, now: now, into: &actions)
+            settle(id, lane: lane, work, disposition, refusal, now: now, into: &actions)
         }
         maintain(lane.hsm, now: now, into: &actions)
         return actions

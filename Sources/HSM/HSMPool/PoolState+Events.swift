@@ -53,7 +53,8 @@ extension PoolState {
         if disposition == .done, !isExpected(answer, on: lane) { disposition = .ambiguous }
         if disposition == .hsmSuspect || disposition == .hsmOut { hsms[lane.hsm].failures &+= 1 }
         let actions = machine.answered(
-            lane, generation: answer.header.generation, disposition: disposition, now: now)
+            lane, generation: answer.header.generation, disposition: disposition, refusal: HSMRefusal(answer.header),
+            now: now)
         var effects = effects(of: actions, answer: answer, now: now)
         if disposition == .keyMissing, let control = hsms[lane.hsm].worker?.control {
             effects.append(.sendToWorker(control, .readCatalogue))

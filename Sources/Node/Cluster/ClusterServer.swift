@@ -2,6 +2,7 @@
 import ConnectionLimits
 import HTTPServing
 import HTTPTypes
+import HostLimits
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -82,7 +83,8 @@ final class ClusterServer: Sendable {
             }
             return ClusterServer(port: application.address?.port ?? port, application: application)
         } catch {
-            throw .cannotListen(address: HostAndPort(host: host, port: port).description, reason: "\(error)")
+            throw .cannotListen(
+                address: HostAndPort(host: host, port: port).description, reason: "\(ListenFailure(error, port: port))")
         }
     }
 

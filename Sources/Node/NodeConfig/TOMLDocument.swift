@@ -119,21 +119,32 @@ extension TOMLDocument {
     }
 
     private static func notTOML(_ reason: String, column: Int) -> (message: String, fix: String) {
-        ("is not valid TOML: \(reason) (column \(column))", "correct the syntax; https://toml.io/en/v1.0.0 has it")
+        (
+            "is not valid TOML: \(reason) (column \(column))",
+            "texts stand in double quotes, numbers, lists, true and false do not; https://toml.io/en/v1.0.0 has the rest"
+        )
     }
 
-    /// The parser's message without anything in quotes that is longer than a character: it may quote a value, and a
-    /// value may be a secret that somebody put there without quotes.
+    /// The parser's own words for what it expects.
+    private static let expected: Set<Substring> = ["true", "false", "inf", "nan", "\\n", "\\r"]
+
+    /// The parser's message without anything in quotes that is longer than a character and not its own word: it may quote
+    /// a value, and a value may be a secret that somebody put there without quotes.
     private static func withoutValues(_ description: String) -> String {
         var text = description
         if let prefix = text.range(of: "Error while ") { text.removeSubrange(prefix) }
-        let pieces = text.split(separator: "'", omittingEmptySubsequences: false)
-        guard pieces.count >= 3, pieces.count % 2 == 1 else {
-            return pieces.count == 1 ? text : "syntax error"
+        var seen = ""
+        if let range = text.range(of: ", saw '") {
+            let rest = text[range.upperBound...]
+            // A character and its quote.
+            seen = rest.count == 2 ? ", saw '\(rest)" : ", saw something else"
+            text.removeSubrange(range.lowerBound...)
         }
+        let pieces = text.split(separator: "'", omittingEmptySubsequences: false)
+        guard pieces.count % 2 == 1 else { return "syntax error" }
         return pieces.enumerated()
-            .map { position, piece in position % 2 == 1 && piece.count > 2 ? "…" : piece }
-            .joined(separator: "'")
+            .map { position, piece in position % 2 == 1 && piece.count > 2 && !expected.contains(piece) ? "…" : piece }
+            .joined(separator: "'") + seen
     }
 
     private static func lineOfInvalidUTF8(_ bytes: [UInt8]) -> Int? {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ConnectionLimits
 import Glibc
+import HostLimits
 import Logging
 import NIOCore
 import NIOPosix
@@ -95,7 +96,7 @@ package final class XKSListener: Sendable {
             } catch {
                 for server in servers { try? await server.close().get() }
                 for table in setup.tables.values { table.eventLoop.execute { table.value.stop() } }
-                throw .cannotListen(address: address, cause: "\(error)")
+                throw .cannotListen(address: address, cause: "\(ListenFailure(error, port: address.port))")
             }
         }
         let listener = XKSListener(servers: servers, setup: setup, group: group, logger: logger)

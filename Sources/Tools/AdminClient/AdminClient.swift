@@ -180,9 +180,21 @@ package struct AdminClient: Sendable {
             if let error = error as? HTTPClientError, error == .deadlineExceeded || error == .readTimeout {
                 .unusable("\(socket): no answer within \(timeout.nanoseconds / 1_000_000_000) s")
             } else {
-                .unusable("\(socket): \(error)")
+                .unusable("\(socket): \(Self.words(error))")
             }
         }
+    }
+
+    /// What a library or the system says, for people.
+    private static func words(_ error: any Error) -> String {
+        if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
+        switch error as? HTTPClientError {
+        case .remoteConnectionClosed?, .uncleanShutdown?: return "the connection was closed before the answer was whole"
+        case .connectTimeout?: return "no connection in time"
+        default: break
+        }
+        if error is HTTPParserError { return "what came is no HTTP" }
+        return error is NIOTooManyBytesError ? "the answer is longer than a node's can be" : "\(error)"
     }
 
     /// Percent-encodes everything but the unreserved characters of RFC 3986, 2.3; full stops too, since `..` in a path

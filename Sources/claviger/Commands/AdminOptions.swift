@@ -11,13 +11,15 @@ extension ExitStatus {
 
 /// Which node of this host is meant.
 struct AdminOptions: ParsableArguments {
-    @Option(name: [.long, .customShort("c")], help: "The node's configuration file.")
+    @Option(
+        name: [.long, .customShort("c")], help: "The node's configuration file.",
+        completion: .file(extensions: ["toml"]))
     var config: String?
 
     @Option(
         help: ArgumentHelp(
             "The node's state directory, in place of --config. Default: \(NodeIdentitySettings.standardStateDirectory)",
-            valueName: "dir"))
+            valueName: "dir"), completion: .directory)
     var stateDir: String?
 
     func validate() throws {

@@ -43,7 +43,7 @@ struct BlockCommand: AsyncParsableCommand {
             + "the order and has it on disk, and names those that it cannot reach: they get it as soon as they can be "
             + "reached. KMS is told that the key is disabled. It holds over restarts, until it ends or is lifted by "
             + "claviger unblock. Nothing is asked, on a terminal neither. Status 0: every node has it. "
-            + "Status 1: not done, or not on this node's disk. Status 2: the configuration is wrong. Status 3: done "
+            + "Status 1: not done, or not on this node's disk. Status 2: the configuration is wrong. Status 6: done "
             + "here, and a node has not confirmed it. Status 4: done everywhere, and nodes of an earlier version, which "
             + "are named before, do not enforce it as it is meant. docs/guides/break-glass.md.")
 
@@ -104,7 +104,7 @@ struct UnblockCommand: AsyncParsableCommand {
         abstract: "Lift blocks.",
         discussion: "By --id as claviger blocks shows it, or all that were made of one target. A block that another "
             + "node is given at the same moment stays. Status 0: every node has it. Status 1: not done, or not on this "
-            + "node's disk. Status 2: the configuration is wrong. Status 3: done here, and a node has not confirmed "
+            + "node's disk. Status 2: the configuration is wrong. Status 6: done here, and a node has not confirmed "
             + "it: there the block stands until it can be reached.")
 
     @Option(help: ArgumentHelp("One block, by its id.", valueName: "id"))

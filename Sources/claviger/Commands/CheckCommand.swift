@@ -22,7 +22,8 @@ struct CheckCommand: AsyncParsableCommand {
         discussion: "Starts a worker with one session for each HSM, as the node would, logs in once, and ends them "
             + "again. Status 0: a node can serve with it. Status 2: something is wrong; each line names it.")
 
-    @Option(name: [.long, .customShort("c")], help: "The configuration file.")
+    @Option(
+        name: [.long, .customShort("c")], help: "The configuration file.", completion: .file(extensions: ["toml"]))
     var config: String
 
     func run() async throws {
@@ -35,7 +36,7 @@ struct CheckCommand: AsyncParsableCommand {
         let keyStores = translation.keyStores(&diagnostics)
         _ = translation.listener(&diagnostics)
         if let certificate = diagnostics.certificate {
-            print(Terminal.shown("certificate: \(certificate.description(now: translation.now))"))
+            printLine(Terminal.shown("certificate: \(certificate.description(now: translation.now))"))
         }
         HostLimits.raiseDescriptors()
         _ = translation.descriptors(&diagnostics)
@@ -58,7 +59,7 @@ struct CheckCommand: AsyncParsableCommand {
             throw ExitStatus.configuration
         }
         noteBlockList(configuration.settings)
-        print("\(config): good")
+        printLine("\(config): good")
     }
 
     /// A node that would wait for its block list, and refuse everything meanwhile, is no mistake in the file.
@@ -103,7 +104,7 @@ struct CheckCommand: AsyncParsableCommand {
             printError("warning: \(path).sandbox: \(complaint)")
         }
         let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
-        print(
+        printLine(
             Terminal.shown(
                 "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: "
                     + hsm.labels.map(\.text).joined(separator: ", ")))

@@ -11,7 +11,7 @@ struct ClusterNewCACommand: ParsableCommand {
         abstract: "Make a CA for the nodes of a cluster: ca.pem and ca-key.pem, for ten years.",
         discussion: "Whoever has a certificate from it is a node. Keep ca-key.pem off the nodes, and a copy of it.")
 
-    @Argument(help: "Directory for the two files. Neither may be there yet.")
+    @Argument(help: "Directory for the two files. Neither may be there yet.", completion: .directory)
     var directory: String
 
     func run() throws {
@@ -36,7 +36,7 @@ struct ClusterIssueCommand: ParsableCommand {
     @Argument(help: "The node's name: node.id of its configuration.")
     var node: String
 
-    @Option(help: "Directory of the CA that `claviger cluster new-ca` made.")
+    @Option(help: "Directory of the CA that `claviger cluster new-ca` made.", completion: .directory)
     var ca: String
 
     @Option(
@@ -46,7 +46,7 @@ struct ClusterIssueCommand: ParsableCommand {
             valueName: "host"))
     var hosts: [String] = []
 
-    @Option(help: "Directory for the two files.")
+    @Option(help: "Directory for the two files.", completion: .directory)
     var out: String
 
     @Option(help: "How many days the certificate lasts, 1 to 3650.")
@@ -80,7 +80,7 @@ struct ClusterSerialCommand: ParsableCommand {
             "Of the first certificate of the file. Where the file is gone with its host, `claviger cluster status "
             + "--json` of another node shows the serial numbers of all that it is connected with.")
 
-    @Argument(help: "PEM file with the certificate.")
+    @Argument(help: "PEM file with the certificate.", completion: .file(extensions: ["pem", "crt"]))
     var file: String
 
     func run() throws { printLine("\(try certificateFailure { try ClusterAuthority.serial(of: file) })") }

@@ -50,7 +50,7 @@ struct ClusterStatusCommand: AsyncParsableCommand {
             if health.verdict == .unavailable { throw ExitStatus.notDone }
             return
         }
-        while true {
+        repeat {
             // A node that is just restarted is there again the next time.
             let picture: String
             do throws(AdminClientError) {
@@ -60,8 +60,7 @@ struct ClusterStatusCommand: AsyncParsableCommand {
                 let message = AdminOptions.message(error)
                 json ? printError("claviger: \(message)") : Picture.show(message, isForPrograms: false)
             }
-            try await Task.sleep(for: .seconds(watch))
-        }
+        } while try await waitToShow(again: watch)
     }
 
     private func text(_ health: ClusterHealth) throws(AdminClientError) -> String {

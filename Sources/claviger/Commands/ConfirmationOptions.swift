@@ -5,7 +5,7 @@ import ArgumentParser
 
 extension ExitStatus {
     /// It is done on this node, and another one has not confirmed it.
-    static let unconfirmed = ExitCode(3)
+    static let unconfirmed = ExitCode(6)
     /// Every node has the order, and some do not enforce it as it is meant.
     static let enforcedInPart = ExitCode(4)
 }

@@ -40,7 +40,7 @@ struct DevClusterRun: Sendable {
         let tasks = [
             Task {
                 await bootstrap()
-                if await isWhole() { events.yield(.whole) }
+                if await isWhole(processes) { events.yield(.whole) }
             },
             Task {
                 for await (name, end) in processes.ends { events.yield(.ended(name: name, end: end)) }
@@ -65,6 +65,7 @@ struct DevClusterRun: Sendable {
     ) async -> String? {
         var running = Set(cluster.nodes.map(\.name))
         var isReady = false
+        var isLost = false
         for await step in steps {
             switch step {
             case .stop: return nil
@@ -84,7 +85,8 @@ struct DevClusterRun: Sendable {
                 guard isReady else { return "\(name) ended before the cluster was ready (\(end)); it says why above" }
                 printError("claviger: \(name) has ended (\(end))")
                 running.remove(name)
-                if running.isEmpty { return nil }
+                isLost = isLost || end != .exited(0)
+                if running.isEmpty { return isLost ? "no node is left; each says why above" : nil }
             }
         }
         return nil
@@ -119,16 +121,19 @@ struct DevClusterRun: Sendable {
     }
 
     /// Returns true once every node serves and sees all others; false when the task is cancelled before.
-    private func isWhole() async -> Bool {
-        for node in cluster.nodes {
-            while await !sees(node) {
+    private func isWhole(_ processes: ClusterProcesses) async -> Bool {
+        for (node, process) in zip(cluster.nodes, processes.nodes) {
+            while await !sees(node, process) {
                 guard (try? await Task.sleep(for: Self.pollInterval)) != nil else { return false }
             }
         }
         return true
     }
 
-    private func sees(_ node: DevClusterNode) async -> Bool {
+    /// Whoever answers at its control listener's port may be another cluster's node of the same name. A node of this cluster
+    /// serves its admin socket when it has bound all its ports.
+    private func sees(_ node: DevClusterNode, _ process: ManagedProcess) async -> Bool {
+        guard AdminClient(stateDirectory: node.stateDirectory).servingProcess() == process.pid else { return false }
         guard let (readyz, _) = await get(node.controlURL + "/readyz"),
             let (_, health) = await get(node.controlURL + "/cluster/health")
         else { return false }

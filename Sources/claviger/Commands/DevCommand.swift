@@ -19,7 +19,9 @@ struct DevCommand: AsyncParsableCommand {
     @Option(help: "Number of HSMs of each node, 1 to 16: SoftHSM tokens, each with a worker process of its own.")
     var hsms = 3
 
-    @Option(help: "State directory. Default: $XDG_STATE_HOME/claviger/dev, or ~/.local/state/claviger/dev.")
+    @Option(
+        help: "State directory. Default: $XDG_STATE_HOME/claviger/dev, or ~/.local/state/claviger/dev.",
+        completion: .directory)
     var state: String?
 
     @Option(
@@ -59,6 +61,8 @@ struct DevCommand: AsyncParsableCommand {
 
     func run() async throws {
         let signals = NodeSignals.prepare()
+        // Before anything is started that would inherit its variables.
+        _ = Supervisor.shared
         if nodes == 1 {
             try await runNode(signals)
         } else {

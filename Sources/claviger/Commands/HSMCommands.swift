@@ -24,13 +24,15 @@ struct HSMListCommand: ParsableCommand {
             + "ChrystokiConfigurationPath): set them as for the library's own tools. Without --pin-file only keys "
             + "that are visible without login are shown.")
 
-    @Argument(help: "Path of the PKCS#11 library, for example /usr/lib/softhsm/libsofthsm2.so.")
+    @Argument(
+        help: "Path of the PKCS#11 library, for example /usr/lib/softhsm/libsofthsm2.so.",
+        completion: .file(extensions: ["so"]))
     var module: String
 
     @Option(help: "Label of the token to log in to. Only this one ever sees the PIN.")
     var token: String?
 
-    @Option(help: "File that holds the user PIN of --token.")
+    @Option(help: "File that holds the user PIN of --token.", completion: .file())
     var pinFile: String?
 
     @Option(help: "Text for C_Initialize (pReserved), as NSS softoken wants it.")
@@ -65,7 +67,7 @@ struct HSMListCommand: ParsableCommand {
 struct HSMProvisionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "hsm-provision", shouldDisplay: false)
 
-    @Argument(help: "Path of the PKCS#11 library.")
+    @Argument(help: "Path of the PKCS#11 library.", completion: .file())
     var module: String
 
     func run() throws {

@@ -18,7 +18,9 @@ struct HSMProbeCommand: ParsableCommand {
             + "want to know, and for the `profile` setting. Status 2 when the token cannot serve, or cannot be reached."
     )
 
-    @Argument(help: "Path of the PKCS#11 library, for example /usr/lib/softhsm/libsofthsm2.so.")
+    @Argument(
+        help: "Path of the PKCS#11 library, for example /usr/lib/softhsm/libsofthsm2.so.",
+        completion: .file(extensions: ["so"]))
     var module: String
 
     @Option(help: "Label of the token.")
@@ -30,13 +32,15 @@ struct HSMProbeCommand: ParsableCommand {
     @Option(help: "Slot of the token, instead of its label.")
     var slot: UInt64?
 
-    @Option(help: "File that holds the user PIN. Without it there is no login.")
+    @Option(help: "File that holds the user PIN. Without it there is no login.", completion: .file())
     var pinFile: String?
 
     @Option(help: "Text for C_Initialize (pReserved), as NSS softoken wants it.")
     var initializeArguments: String?
 
-    @Option(help: "Try this profile instead of finding one (\(HSMProbeCommand.profileNames)).")
+    @Option(
+        help: "Try this profile instead of finding one (\(HSMProbeCommand.profileNames)).",
+        completion: .list(GCMProfile.names.map(\.name)))
     var profile: String?
 
     @Flag(help: "Print JSON, on one line.")

@@ -21,13 +21,13 @@ struct NewCredentialCommand: ParsableCommand {
         discussion: "Prints the access key id, and writes the secret to a new file (0600) that the configuration's "
             + "secret = { file = … } can point at. Nothing else shows the secret.")
 
-    @Option(help: "File to write the secret to. Must not exist yet.")
+    @Option(help: "File to write the secret to. Must not exist yet.", completion: .file())
     var secretFile: String
 
     func run() throws {
         let credential = Credential.generate()
         try writeNew(credential.secret, to: secretFile)
-        print(
+        printLine(
             """
             access_key_id = "\(credential.accessKeyID)"
             secret = { file = \(secretFile.debugDescription) }
@@ -47,10 +47,10 @@ struct ConsoleFileCommand: ParsableCommand {
     @Option(help: "The access key id.")
     var accessKeyID: String
 
-    @Option(help: "File that holds the secret.")
+    @Option(help: "File that holds the secret.", completion: .file())
     var secretFile: String
 
-    @Option(help: "File to write. Must not exist yet. It holds the secret.")
+    @Option(help: "File to write. Must not exist yet. It holds the secret.", completion: .file())
     var output: String
 
     func run() throws {
@@ -64,7 +64,7 @@ struct ConsoleFileCommand: ParsableCommand {
                     status: ExitStatus.configuration)
             }
             try writeNew(document, to: output)
-            print("wrote \(output): give it to the KMS console, then remove it")
+            printLine("wrote \(output): give it to the KMS console, then remove it")
         } catch let error as CredentialError {
             throw failure(error.description, status: ExitStatus.configuration)
         } catch let problem as SecretProblem {

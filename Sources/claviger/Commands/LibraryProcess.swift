@@ -70,7 +70,7 @@ enum LibraryProcess {
                 status: ExitStatus.configuration)
         }
         if kind == success {
-            print(String(decoding: result.dropFirst().dropLast(), as: UTF8.self), terminator: "")
+            Output.whole(String(decoding: result.dropFirst().dropLast(), as: UTF8.self))
         } else if case .status(let status) = way, status != 0 {
             throw ExitCode(status)
         } else {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminClient
 import ArgumentParser
+import NodeConfig
 
 /// `claviger log …`
 struct LogCommand: ParsableCommand {
@@ -17,7 +18,9 @@ struct LogLevelCommand: AsyncParsableCommand {
             "Until the next reload or restart; log_level in [node] is for good. Orders are logged at every level. "
             + "Status 0: done. Status 1: no node runs, or it cannot be done. Status 2: no such level.")
 
-    @Argument(help: "The lowest level that is logged: trace, debug, info or notice.")
+    @Argument(
+        help: "The lowest level that is logged: trace, debug, info or notice.",
+        completion: .list(NodeIdentitySettings.logLevels))
     var level: String
 
     @OptionGroup var node: AdminOptions

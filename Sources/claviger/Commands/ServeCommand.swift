@@ -15,7 +15,9 @@ struct ServeCommand: AsyncParsableCommand {
             + "([node] log_format). SIGTERM finishes what is in flight (up to 15 s) "
             + "and ends with status 0. SIGHUP reads the configuration anew. Other signals are ignored, and logged.")
 
-    @Option(name: [.long, .customShort("c")], help: "The configuration file (docs/reference/configuration.md).")
+    @Option(
+        name: [.long, .customShort("c")], help: "The configuration file (docs/reference/configuration.md).",
+        completion: .file(extensions: ["toml"]))
     var config: String
 
     @Flag(help: ArgumentHelp("Stop as well when standard input ends.", visibility: .hidden))
@@ -23,6 +25,8 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let signals = NodeSignals.prepare()
+        // Before anything is started that would inherit its variables.
+        _ = Supervisor.shared
         if endWithStdin { signals.stopWithStandardInput() }
         let configuration = try loadConfiguration(config)
         let log = NodeLog.start(configuration.settings.node)

@@ -41,7 +41,7 @@ struct StatusCommand: AsyncParsableCommand {
             }
             return
         }
-        while true {
+        repeat {
             // A node that is just restarted is there again the next time.
             switch await origin.look() {
             case .success(let status): Picture.show(try text(status), isForPrograms: json)
@@ -49,8 +49,7 @@ struct StatusCommand: AsyncParsableCommand {
                 let message = trouble.message
                 json ? printError("claviger: \(message)") : Picture.show(message, isForPrograms: false)
             }
-            try await Task.sleep(for: .seconds(watch))
-        }
+        } while try await waitToShow(again: watch)
     }
 
     private func text(_ status: AdminStatus) throws -> String {

@@ -69,7 +69,9 @@ final class NodeReloader: Sendable {
                 "the configuration is being read already, for \((now &- since) / 1_000_000_000) s; a file or a command "
                     + "that it names takes its time")
         }
+        Supervisor.shared.reloading()
         let answer = await reload(after: old, isForced: isForced)
+        Supervisor.shared.reloaded()
         let isWanted = state.withLock { state in
             state.runningSince = nil
             defer { state.isWanted = false }

@@ -5,6 +5,7 @@ import Cluster
 import ControlPlane
 import Glibc
 import HSMPool
+import HostLimits
 import Logging
 import NIOCore
 import NIOPosix
@@ -13,6 +14,27 @@ import NodeStore
 import Observability
 import XKSListener
 import XKSService
+
+/// A listener that cannot be had: which setting, which address, why, and what mends it.
+private struct StartProblem: Error, CustomStringConvertible {
+    var setting: String
+    var address: String
+    var cause: String
+
+    /// The error, with its setting where it is one of listening.
+    static func named(_ error: any Error) -> any Error {
+        if let error = error as? ListenerStartError, case .cannotListen(let address, let cause) = error {
+            let address = NodeConfig.ListenAddress(host: address.host, port: address.port)
+            return StartProblem(setting: "xks.listen", address: "\(address)", cause: cause)
+        }
+        if let error = error as? ClusterError, case .cannotListen(let address, let cause) = error {
+            return StartProblem(setting: "cluster.listen", address: address, cause: cause)
+        }
+        return error
+    }
+
+    var description: String { "\(setting): cannot listen on \(address): \(cause)" }
+}
 
 /// A running node: store, pool, service, cluster and the listeners, joined.
 final class NodeRuntime: Sendable {
@@ -56,7 +78,9 @@ final class NodeRuntime: Sendable {
         let components = try NodeComponents(plan, log: log)
         components.pool.start()
         do {
-            return try await listen(plan, components, secrets: secrets, signals: signals)
+            let node = try await listen(plan, components, secrets: secrets, signals: signals)
+            Supervisor.shared.ready(components.group)
+            return node
         } catch {
             await components.stop()
             throw error
@@ -67,15 +91,26 @@ final class NodeRuntime: Sendable {
         _ plan: NodePlan, _ components: NodeComponents, secrets: SecretReader, signals: NodeSignals
     ) async throws -> NodeRuntime {
         let settings = plan.settings
-        let listener = try await XKSListener.start(
-            configuration: plan.listener, handler: components.service, refusals: components.refusals,
-            observer: components.requestLog, group: components.group, logger: components.logger)
+        let listener: XKSListener
+        do {
+            listener = try await XKSListener.start(
+                configuration: plan.listener, handler: components.service, refusals: components.refusals,
+                observer: components.requestLog, group: components.group, logger: components.logger)
+        } catch {
+            throw StartProblem.named(error)
+        }
         let cluster = try await startCluster(plan, components)
         components.status.observe(listener, cluster)
         let address = settings.control.listen
-        let control = try await ControlServer.start(
-            host: address.host, port: address.port, source: components.status, logger: components.logger,
-            connections: plan.descriptors.control, refusals: components.refusals)
+        let control: ControlServer
+        do {
+            control = try await ControlServer.start(
+                host: address.host, port: address.port, source: components.status, logger: components.logger,
+                connections: plan.descriptors.control, refusals: components.refusals)
+        } catch {
+            let cause = "\(ListenFailure(error, port: address.port))"
+            throw StartProblem(setting: "control.listen", address: "\(address)", cause: cause)
+        }
         let reloader = NodeReloader(
             plan: plan, secrets: secrets, components: components, listener: listener, cluster: cluster)
         let admin = AdminListener(
@@ -98,13 +133,18 @@ final class NodeRuntime: Sendable {
     {
         let settings = plan.settings
         guard let table = settings.cluster else { return nil }
-        let cluster = try await ClusterService.start(
-            settings: ClusterSettings(
-                settings.node, table, xks: settings.xks, connections: plan.descriptors.cluster,
-                unknownConnections: plan.descriptors.unknownPeers),
-            incarnation: components.incarnation, memory: ClusterMemory(components.store, now: Int64(time(nil))),
-            delegate: components.neighbours, refusals: components.refusals,
-            logger: components.logger)
+        let cluster: ClusterService
+        do {
+            cluster = try await ClusterService.start(
+                settings: ClusterSettings(
+                    settings.node, table, xks: settings.xks, connections: plan.descriptors.cluster,
+                    unknownConnections: plan.descriptors.unknownPeers),
+                incarnation: components.incarnation, memory: ClusterMemory(components.store, now: Int64(time(nil))),
+                delegate: components.neighbours, refusals: components.refusals,
+                logger: components.logger)
+        } catch {
+            throw StartProblem.named(error)
+        }
         components.neighbours.joined(cluster)
         return cluster
     }
@@ -124,6 +164,7 @@ final class NodeRuntime: Sendable {
 
     /// Says goodbye, finishes what is in flight and ends everything, workers last.
     func stop() async {
+        Supervisor.shared.stopping()
         components.status.drain()
         components.neighbours.drain()
         components.logger.notice("stopping", metadata: ["grace_s": "\(Self.grace.nanoseconds / 1_000_000_000)"])
@@ -135,6 +176,7 @@ final class NodeRuntime: Sendable {
         await control.stop()
         await admin.stop()
         await cluster?.stop()
+        Supervisor.shared.stopWatching()
         await components.stop()
         components.logger.notice("stopped")
     }
