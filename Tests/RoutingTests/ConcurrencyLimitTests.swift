@@ -68,6 +68,39 @@ struct ConcurrencyLimitTests {
         #expect(limit.limit == .infinity)
     }
 
+    /// Two calls of a node at a time on an HSM that is at others' calls between them, and then at fewer of them. None is too
+    /// long for a request's time, so that without their order no limit was set.
+    @Test("calls that differ and never overtake each other stand in one line with others': few are made")
+    func oneLine() {
+        var (limit, random) = (ConcurrencyLimit(), RandomChoice(seed: 4))
+        var (sentAt, now): (UInt64, UInt64) = (1_000_000_000, 1_000_000_000)
+        for _ in 0..<1_000 {
+            let before = now
+            now += 10_000_000 + random.below(50_000_000 as UInt64)
+            limit.record(Double(now - sentAt), inFlight: 2, sentAt: sentAt, lanes: Self.lanes, tooLong: 120e6, now: now)
+            sentAt = before
+        }
+        #expect(limit.isLine && limit.limit <= 2, "\(limit.limit)")
+        for _ in 0..<1_000 {
+            now += 20_000_000
+            let takes = 5_000_000 + random.below(5_000_000 as UInt64)
+            limit.record(Double(takes), inFlight: 1, sentAt: now - takes, lanes: Self.lanes, tooLong: 120e6, now: now)
+        }
+        #expect(limit.limit > 8, "one a second: \(limit.limit)")
+    }
+
+    @Test("calls of such times that overtake each other run side by side: all are made")
+    func overtaking() {
+        var (limit, random) = (ConcurrencyLimit(), RandomChoice(seed: 4))
+        var now: UInt64 = 1_000_000_000
+        for _ in 0..<1_000 {
+            now += 20_000_000
+            let takes = 40_000_000 + random.below(60_000_000 as UInt64)
+            limit.record(Double(takes), inFlight: 4, sentAt: now - takes, lanes: Self.lanes, tooLong: 120e6, now: now)
+        }
+        #expect(!limit.isLine && limit.limit == .infinity, "\(limit.limit)")
+    }
+
     @Test("where a call takes microseconds, what stands in the HSM delays nobody")
     func quick() {
         var limit = ConcurrencyLimit()

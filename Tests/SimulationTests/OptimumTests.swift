@@ -192,6 +192,20 @@ struct OptimumTests {
         #expect(seen.served >= 0.8 * scenario.capacity / 990, "\(seen.served)")
     }
 
+    /// While such HSMs were known by calls that take too long alone: 0.89 of what they can do, and 1.18 calls per answer.
+    @Test("several nodes find out that an HSM makes one call at a time, and leave few in it")
+    func sharedLine() {
+        let hsm = LoadedHSM(law: .exponential(mean: 9), lanes: 5, isSerial: true)
+        var scenario = LoadScenario([hsm, hsm, hsm], perSecond: 680)
+        scenario.nodes = 4
+        scenario.length = 12_000 * millisecond
+        scenario.warmUp = 4_000 * millisecond
+        var simulation = LoadSimulation(scenario)
+        let seen = simulation.run()
+        let (part, calls) = (seen.served * 680 / scenario.capacity, seen.callsPerAnswer)
+        #expect(part >= 0.96 && calls <= 1.05, "\(part) of what they can do, \(calls) calls per answer")
+    }
+
     @Test(
         "several nodes on the same HSMs, each of which sees its own calls only, neither herd nor swing",
         arguments: 2...5)

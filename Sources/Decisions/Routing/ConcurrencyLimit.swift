@@ -20,6 +20,11 @@
 /// while calls take more than a good half of the time that a request has, until they do not (additive increase,
 /// multiplicative decrease): the nodes find a share each, and answers are in time.
 ///
+/// Their calls show such an HSM by another sign: calls that run side by side take different times and overtake each other;
+/// calls that take different times and never overtake each other stand in *one line*, whoever sent what is between them.
+/// There a fifth of the time that a request has is too much already, and one call may be all that a node has in it: what
+/// more it sends only waits behind others', and is late, or sent to a second HSM, when it is long in the line.
+///
 /// The limit rises by itself, slowly, and at once by a quarter when there is no dependence. Times are nanoseconds.
 package struct ConcurrencyLimit: Sendable {
     /// Weight of an answer in what is usual now, and in the dependence.
@@ -30,6 +35,11 @@ package struct ConcurrencyLimit: Sendable {
     /// Work of so much time may always stand in an HSM: it delays nobody, and no lane runs dry.
     private static let leastWork = 2_000_000.0
     private static let lowest = 2.0
+    /// So many calls that none overtook, and which differed by this part of their time from one to the next, stand in one
+    /// line. Those of an HSM that always takes the same never overtake each other, and do not differ.
+    private static let order = 64, unevenness = 0.1
+    /// Part of `tooLong` that is too long for calls in one line, and the fewest calls then.
+    private static let lineShare = 0.35, lowestInLine = 1.0
     /// What a trial leaves of the limit, and by how much calls must then be faster.
     private static let step = 0.75, gain = 0.88
     /// Answers to calls of the trial that decide it.
@@ -45,6 +55,12 @@ package struct ConcurrencyLimit: Sendable {
         var sum = 0.0
     }
 
+    /// When the latest call was sent of those that have returned, and how many have returned since one was overtaken.
+    private var latestSent: UInt64 = 0
+    private var inOrder = 0
+    /// By which part of its time a call differs from the one that returned before it.
+    private var unevenness = 0.0
+    private var lastDuration = 0.0
     private var samples = 0
     private var inFlightNow = 1.0
     private var durationNow = 0.0
@@ -67,6 +83,9 @@ package struct ConcurrencyLimit: Sendable {
 
     package init() {}
 
+    /// Its calls stand in one line, with those of others perhaps.
+    package var isLine: Bool { inOrder >= Self.order && unevenness > Self.unevenness }
+
     /// True when one call more than so many is of use.
     package func allows(_ inFlight: Int) -> Bool { Double(inFlight) < limit }
 
@@ -82,7 +101,10 @@ package struct ConcurrencyLimit: Sendable {
     ) {
         let count = Double(max(inFlight, 1))
         samples += 1
-        if samples == 1 { (inFlightNow, durationNow, usualInFlight) = (count, duration, count) }
+        if samples == 1 {
+            (inFlightNow, durationNow, usualInFlight, lastDuration) = (count, duration, count, duration)
+        }
+        noteOrder(duration, inFlight: inFlight, sentAt: sentAt)
         let more = Self.bounded((count - inFlightNow) / inFlightNow)
         let longer = Self.bounded((duration - durationNow) / max(durationNow, 1))
         covariance += Self.slow * (more * longer - covariance)
@@ -95,8 +117,17 @@ package struct ConcurrencyLimit: Sendable {
             trial?.answers += 1
             trial?.sum += duration
         }
+        let tooLong = isLine ? Self.lineShare * tooLong : tooLong
         if durationNow > tooLong { return yield(lanes: lanes, tooLong: tooLong, now: now) }
         decide(lanes: lanes, mayHurry: durationNow < tooLong / 2, now: now)
+    }
+
+    /// A call alone overtakes none, and says nothing.
+    private mutating func noteOrder(_ duration: Double, inFlight: Int, sentAt: UInt64) {
+        if sentAt < latestSent { inOrder = 0 } else if inFlight > 1 { inOrder += 1 }
+        latestSent = max(latestSent, sentAt)
+        unevenness += Self.quick * (min(abs(duration - lastDuration) / max(duration, 1), 1) - unevenness)
+        lastDuration = duration
     }
 
     /// Lowers the limit because calls take too long, and waits until that can have shown.
@@ -105,7 +136,8 @@ package struct ConcurrencyLimit: Sendable {
         yieldsAt = now &+ UInt64(min(max(durationNow, Double(Self.decideEvery)), 1e10))
         trial = nil
         let used = min(limit, max(inFlightNow, 1), Double(lanes))
-        limit = max((used * max(tooLong / durationNow, 0.5)).rounded(.down), Self.lowest)
+        let floor = isLine ? Self.lowestInLine : Self.lowest
+        limit = max((used * max(tooLong / durationNow, 0.5)).rounded(.down), floor)
         hasYielded = true
         raisedAt = now
     }
@@ -134,7 +166,7 @@ package struct ConcurrencyLimit: Sendable {
             raisedAt = now
         } else if limit < Double(lanes) {
             let isApart = (isKnown || hasYielded) && dependence < 0.3 && mayHurry
-            guard isApart || now >= raisedAt &+ Self.raiseEvery else { return }
+            guard isApart && !isLine || now >= raisedAt &+ Self.raiseEvery else { return }
             limit += isApart ? max(limit / 4, 1) : 1
             raisedAt = now
         }

@@ -169,6 +169,8 @@ struct HSMRecord: Sendable {
         return Double(traits.weight) * max(Double(now - backSince) / Double(limits.slowStart), 0.1)
     }
 
-    /// What is waited for before it counts as silent, and before a hedge.
-    func patience(limits: PoolLimits) -> Patience { Patience(latency, centre: service.centre, limits: limits) }
+    /// What is waited for before it counts as silent, and before a hedge. `isOverloaded`: the line stands.
+    func patience(limits: PoolLimits, isOverloaded: Bool) -> Patience {
+        Patience(latency, centre: service.centre, limits: limits, isOverloaded: isOverloaded)
+    }
 }

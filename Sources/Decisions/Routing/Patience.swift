@@ -5,18 +5,20 @@
 struct Patience: Sendable, Equatable {
     /// After three times its 99th percentile an HSM is not slow, it is silent; within `PoolLimits.shortestAttempt` and
     /// `longestAttempt`. What it does when it is well is never silence, however slow that is: nine of ten answers are
-    /// always waited for, but for those that are a tail.
+    /// always waited for, but for those that are a tail. While more is asked than the HSMs can do, nearly all are: whoever
+    /// is asked a second time does that in place of what waits.
     let silentAfter: UInt64
     /// What its answers take usually (`LatencyTracker.usual`). `.max` while nothing is known.
     let hedgeAfter: UInt64
 
-    init(_ latency: LatencyTracker, centre: Double, limits: PoolLimits) {
+    init(_ latency: LatencyTracker, centre: Double, limits: PoolLimits, isOverloaded: Bool) {
         guard let known = latency.known, let usually = latency.usual else {
             (silentAfter, hedgeAfter) = (limits.longestAttempt, .max)
             return
         }
         let usual = min(max(3 &* known.p99, limits.shortestAttempt), limits.longestAttempt)
-        silentAfter = max(usual, min(known.p90 &+ known.p90 / 8, UInt64(min(2 * centre, Self.longest))))
+        let nearlyAll = isOverloaded ? known.p99 &+ known.p99 / 4 : 0
+        silentAfter = max(usual, nearlyAll, min(known.p90 &+ known.p90 / 8, UInt64(min(2 * centre, Self.longest))))
         hedgeAfter = max(usually, limits.shortestHedge)
     }
 

@@ -198,7 +198,7 @@ extension PoolMachine {
     ) {
         guard let deadline = operations[id]?.deadline else { return }
         lastGeneration &+= 1
-        let patience = hsms[lane.hsm].patience(limits: limits)
+        let patience = hsms[lane.hsm].patience(limits: limits, isOverloaded: waiting.isStanding)
         var work = LaneWork(
             operation: id, generation: lastGeneration, sentAt: now, calledAt: now, patience: patience.silentAfter,
             patienceEnds: min(deadline, now &+ patience.silentAfter),

@@ -296,7 +296,7 @@ extension PoolMachine {
         guard let next = chooseHedge(for: operation, besides: lane.hsm, now: now) else { return }
         if work.isTry, hsms[next.hsm].expected(mayTry: false, now: now) > hsms[lane.hsm].service.centre / 2 {
             // Nobody is much faster: it has its own time.
-            let patience = hsms[lane.hsm].patience(limits: limits)
+            let patience = hsms[lane.hsm].patience(limits: limits, isOverloaded: waiting.isStanding)
             hsms[lane.hsm].lanes.change(on: lane.lane, at: position) {
                 $0.isTry = false
                 $0.hedgeAt = patience.hedgeAt(from: $0.calledAt)
