@@ -82,7 +82,8 @@ extension EndToEnd {
             second.set("listen", String(line.dropFirst("listen = ".count)), in: listener)
             let result = try ClavigerBinary.run(["serve", "--config", try second.write()])
             #expect(result.end == .exited(3), "\(result.errors)")
-            #expect(result.errors.contains("98") || result.errors.contains("in use"), "\(result.errors)")
+            #expect(result.errors.contains("another process listens there"), "\(result.errors)")
+            #expect(result.errors.contains("\(listener.dropFirst().dropLast()).listen: cannot listen on "))
             #expect(try XKSClient(node).encrypt([1]).status == 200)
             #expect(try node.control("/readyz").status == 200)
         }
