@@ -78,7 +78,7 @@ final class ClusterServer: Sendable {
                 }
             ) { (request, context: PeerContext) in
                 await answer(
-                    request, from: connections.name(of: context.channel), limits: limits, counters: counters,
+                    request, from: { connections.name(of: context.channel) }, limits: limits, counters: counters,
                     respond: respond)
             }
             return ClusterServer(port: application.address?.port ?? port, application: application)
@@ -94,18 +94,23 @@ final class ClusterServer: Sendable {
 
     // MARK: One request
 
+    /// - Parameter peer: asked anew when the whole request has come: its certificate may be refused by then.
     private static func answer(
-        _ request: Request, from peer: String?, limits: BodyLimits, counters: ClusterCounters,
+        _ request: Request, from peer: () -> String?, limits: BodyLimits, counters: ClusterCounters,
         respond: @Sendable (PeerRequest) async -> PeerReply
     ) async -> Response {
         let receivedAt = monotonicNanoseconds()
-        guard let peer, request.method == .post, let path = ClusterPath(rawValue: request.uri.path) else {
+        guard peer() != nil, request.method == .post, let path = ClusterPath(rawValue: request.uri.path) else {
             counters.dropped(.malformed)
             return response(.refusal(404))
         }
         guard let body = await collect(request.body, upTo: limits.limit(path)) else {
             counters.dropped(.oversized)
             return response(.refusal(413))
+        }
+        guard let peer = peer() else {
+            counters.dropped(.malformed)
+            return response(.refusal(404))
         }
         counters.note {
             $0.messagesIn += 1

@@ -16,6 +16,8 @@ final class ConnectionTable: Sendable {
     /// What their handshakes have agreed on.
     let links = LinkTally()
     private let entries = Mutex<[ObjectIdentifier: Entry]>([:])
+    /// Those of TLS files before these are being closed.
+    private let least = Atomic<UInt64>(0)
 
     /// A handshake has ended well. The connection is forgotten when it closes.
     func add(_ channel: any Channel, peer: PeerCertificate, generation: UInt64) {
@@ -24,8 +26,14 @@ final class ConnectionTable: Sendable {
         channel.closeFuture.whenComplete { _ in self.entries.withLock { $0[key] = nil } }
     }
 
-    /// Who is at the other end; `nil` where no handshake has ended well.
-    func name(of channel: any Channel) -> String? { entries.withLock { $0[ObjectIdentifier(channel)]?.peer.name } }
+    /// Who is at the other end; `nil` where no handshake has ended well, and where the connection is to be closed: what still
+    /// comes in on it is nobody's word any more.
+    func name(of channel: any Channel) -> String? {
+        let least = least.load(ordering: .relaxed)
+        return entries.withLock { entries in
+            entries[ObjectIdentifier(channel)].flatMap { $0.generation < least ? nil : $0.peer.name }
+        }
+    }
 
     /// By name, the serial numbers of the certificates that peers show at the moment: two of one name are two nodes, or
     /// one that has just been given another.
@@ -37,6 +45,7 @@ final class ConnectionTable: Sendable {
 
     /// Closes those of earlier TLS files: no connection outlives a CA that was taken away.
     func close(before generation: UInt64) {
+        least.store(generation, ordering: .relaxed)
         let old = entries.withLock { $0.values.filter { $0.generation < generation }.map(\.channel) }
         for channel in old { channel.close(promise: nil) }
     }
