@@ -144,7 +144,20 @@ struct KeeperRounds {
             throw PKCS11Error(function: .findObjects, code: .userNotLoggedIn)
         }
         results = reader.results
+        if !isGrowing { lookForOthers() }
         send(isGrowing: isGrowing)
+    }
+
+    /// Most labels a round that are looked for among objects of other kinds: each costs a search.
+    private static let mostOtherSearches = 4
+
+    /// A person who has named a key wants to know what it is where it is no key that could serve.
+    private mutating func lookForOthers() {
+        let found = Set(results.keys.compactMap(\.label) + results.unreadable.compactMap(\.label))
+        let missing = (offered?.labels ?? []).subtracting(found).sorted()
+        for label in missing.prefix(Self.mostOtherSearches) {
+            results.otherObjects[label] = session.otherObject(labelled: label)
+        }
     }
 
     private func restoreSeenLogin() throws(PKCS11Error) {

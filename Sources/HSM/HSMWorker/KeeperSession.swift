@@ -56,6 +56,9 @@ final class KeeperSession: LaneSession {
         }
     }
 
+    /// What an object of a label is that is no AES key; `nil` where there is none, or the token does not say.
+    func otherObject(labelled label: KeyLabel) -> OtherObject? { try? session?.otherObject(labelled: label) }
+
     func encrypt(_ call: GCMCall) -> CallResult {
         guard let session else { return .noSession(.encryptInit) }
         return noting(session.encrypt(call, profile: shared.profile))

@@ -60,6 +60,7 @@ package struct KeyCatalogue: Sendable {
         var state = CatalogueState()
         var complaints = Complaints(token: token)
         complaints.add(unreadable: results.unreadable)
+        complaints.add(others: results.otherObjects)
         complaints.add(strange: results.keys.filter { !$0.strangeLabel.isEmpty })
         complaints.add(nameless: results.keys.filter { $0.label?.isEmpty ?? $0.strangeLabel.isEmpty })
         let candidates = results.keys.filter { complaints.isFit($0) }
@@ -179,6 +180,15 @@ private struct Complaints {
                         ? "no attribute of it can be read"
                         : "the key is not used until the attribute can be read, or is taken off"),
                 isUndecided: true)
+        }
+    }
+
+    mutating func add(others: [KeyLabel: OtherObject]) {
+        for (label, object) in others.sorted(by: { $0.key < $1.key }) {
+            complain(
+                label,
+                "object \"\(label)\" on token \"\(token)\" is \(object.words); an external key store takes AES keys of 256 "
+                    + "bits only")
         }
     }
 

@@ -233,6 +233,14 @@ extension Session {
         return Int(exactly: bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt.self) })
     }
 
+    /// An attribute that is a CK_ULONG; `nil` where the object has none, or does not say it.
+    func number(_ type: UInt, of object: ObjectHandle) throws(PKCS11Error) -> UInt? {
+        let wanted = KeyAttributes.Wanted(type: type, name: "", limit: MemoryLayout<UInt>.size)
+        let bytes = try read([wanted], of: object).1[type] ?? []
+        guard bytes.count == MemoryLayout<UInt>.size else { return nil }
+        return bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt.self) }
+    }
+
     /// C_GetAttributeValue. What the token does not give, or what is longer than its limit, is left out, and so is
     /// everything when the call is refused for another reason.
     private func read(

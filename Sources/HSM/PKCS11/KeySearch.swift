@@ -11,10 +11,14 @@ package struct KeySearchResults: Sendable, Equatable {
     package var others: Int
     /// True when the token holds more keys than were asked for.
     package var isCut: Bool
+    /// Labels that were searched for one by one and are no AES key's: what they are instead.
+    package var otherObjects: [KeyLabel: OtherObject]
 
     package init(
-        keys: [KeyDescription] = [], unreadable: [UnreadableKey] = [], others: Int = 0, isCut: Bool = false
+        keys: [KeyDescription] = [], unreadable: [UnreadableKey] = [], others: Int = 0, isCut: Bool = false,
+        otherObjects: [KeyLabel: OtherObject] = [:]
     ) {
+        self.otherObjects = otherObjects
         self.keys = keys
         self.unreadable = unreadable
         self.others = others
@@ -60,7 +64,7 @@ extension Session {
     }
 
     /// The objects that fit a template, at most one more than `limit`.
-    private func find(
+    func find(
         _ template: AttributeTemplate, atMost limit: Int, _ list: UnsafeMutablePointer<CK_FUNCTION_LIST>
     ) throws(PKCS11Error) -> [ObjectHandle] {
         let begin = try present(list.pointee.C_FindObjectsInit, .findObjects)

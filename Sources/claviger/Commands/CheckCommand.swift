@@ -139,8 +139,13 @@ struct CheckCommand: AsyncParsableCommand {
                 }
                 guard !lacking.isEmpty else { continue }
                 let names = lacking.map(\.name).joined(separator: " and ")
+                // What it is instead.
+                let reasons = lacking.compactMap { hsm in
+                    hsm.complaints.first { $0.label == KeyLabel(label) }.map { "\(hsm.name): \($0.reason)" }
+                }
                 diagnostics.report(
-                    "keystore[\(index)].keys[\(position)]", "there is no AES-256 key of label \"\(label)\" on \(names)",
+                    "keystore[\(index)].keys[\(position)]",
+                    (["there is no AES-256 key of label \"\(label)\" on \(names)"] + reasons).joined(separator: "; "),
                     fix: "put the same key on it, or name the HSMs that hold it in the key store's hsms")
             }
         }

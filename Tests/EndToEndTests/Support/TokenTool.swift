@@ -12,6 +12,9 @@ struct TokenTool {
         try call(["--keygen", "--key-type", "AES:\(bytes)", "--label", label])
     }
 
+    /// Makes an RSA pair that stays on the token.
+    func makePair(_ label: String) throws { try call(["--keypairgen", "--key-type", "rsa:2048", "--label", label]) }
+
     /// Puts a key of this value there, which may encrypt and decrypt.
     func write(_ value: [UInt8], as label: String) throws {
         let scratch = try Scratch()
