@@ -29,8 +29,9 @@ package struct SandboxPlan: Sendable, Equatable {
     }
 
     /// Most rules that are made: what goes beyond them is out of reach. Each takes the kernel some 6 µs of a worker's start,
-    /// which requests may be waiting for. `/`, `/etc`, `/var` and `/var/lib` of a server together hold 200 to 500.
-    package static let mostRules = 1024
+    /// which requests may be waiting for. `/`, `/etc`, `/var` and `/var/lib` of a server together hold 200 to 500, a `/tmp`
+    /// may hold thousands.
+    package static let mostRules = 4096
 
     /// With all that lies beneath them: what is named to the library, then directories, then the rest.
     package private(set) var allowed: [String] = []
