@@ -542,6 +542,9 @@ extension KeyProof {
         }
     }
 
+    /// Whether an HSM has listed its keys since it came: before, what it holds is not known.
+    package func hasListed(hsm: Int) -> Bool { hsms.indices.contains(hsm) && hsms[hsm].hasListed }
+
     private func complaints(_ record: KeyRecord) -> [String] {
         var complaints: [String] = []
         for hsm in names.indices where record.slots[hsm].isPresent {

@@ -27,8 +27,9 @@ struct KeyView {
                 label: row.label, canaryMaker: row.canaryMaker, dispute: row.dispute, complaints: row.complaints,
                 cells: hsms.map { hsm, name in
                     let uses = useCounts.counts(of: row.label, hsm: hsm)
+                    let verdict = row.verdicts.indices.contains(hsm) ? row.verdicts[hsm] : nil
                     return KeyCell(
-                        row.verdicts.indices.contains(hsm) ? row.verdicts[hsm] : nil, hsm: name,
+                        verdict ?? (proof.hasListed(hsm: hsm) ? nil : .unproven), hsm: name,
                         usage: proof.usage(of: row.label, hsm: hsm), encrypts: uses.encrypts, decrypts: uses.decrypts)
                 })
         }
