@@ -48,6 +48,9 @@ package struct GossipMessage: Sendable, Equatable, Codable {
     package var isReplay: Bool
     /// In `leave`: the sender's own word, for those who receive it from others.
     package var farewell: Farewell?
+    /// The sender's clock when it was sent, Unix milliseconds. Nothing is decided by it; people are told when clocks differ.
+    /// `nil` from a version that does not say it.
+    package var sentAt: Int64?
 
     package init(
         kind: Kind, sender: NodeIdentity, receiver: String?, sequence: UInt64, target: NodeIdentity? = nil,
@@ -79,6 +82,7 @@ package struct GossipMessage: Sendable, Equatable, Codable {
         updates = try values.readable(MemberUpdate.self, forKey: .updates)
         isReplay = values.readable(Bool.self, ifPresent: .isReplay) ?? false
         farewell = values.readable(Farewell.self, ifPresent: .farewell)
+        sentAt = values.readable(Int64.self, ifPresent: .sentAt)
     }
 }
 

@@ -18,6 +18,8 @@ package final class XKSService: ProxyRequestHandler {
     private let setup: Mutex<ServiceSetup>
     private let observer: any RequestObserver
     private let inFlight = Atomic<Int>(0)
+    /// What signatures say of this node's clock.
+    package let signedClock = SignedClock()
 
     package init(
         settings: ServiceSettings, pool: any KeyOperationPool, neighbours: ServiceNeighbours,
@@ -120,12 +122,19 @@ package final class XKSService: ProxyRequestHandler {
 
     private func authenticate(_ exchange: Exchange, _ store: ServedKeyStore) throws(XKSError) {
         do throws(AuthenticationFailure) {
-            let identity = try store.verifier.verify(exchange.request, now: clocks.wall())
+            let now = clocks.wall()
+            let identity = try store.verifier.verify(exchange.request, now: now)
+            signedClock.note(skew: now &- identity.signedAt, at: exchange.request.receivedAt)
             exchange.trace.accessKeyID = identity.accessKeyID
             exchange.trace.region = identity.region
             exchange.setup.uses[exchange.position].last.store(exchange.request.receivedAt, ordering: .relaxed)
             exchange.isAuthenticated = true
         } catch {
+            if case .clockSkew = error {
+                signedClock.noteBeyondTolerance(at: exchange.request.receivedAt) {
+                    store.verifier.signedTime(exchange.request).map { clocks.wall() &- $0 }
+                }
+            }
             var refused = RefusedRequest(exchange.request)
             refused.authentication = error.code
             refused.accessKeyID = SigV4Verifier.claimedAccessKeyID(exchange.request.headers)

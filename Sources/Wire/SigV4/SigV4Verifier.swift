@@ -9,6 +9,8 @@ package struct VerifiedIdentity: Equatable, Sendable {
     package let accessKeyID: String
     /// The region of the credential scope: where KMS called from.
     package let region: String
+    /// What the request's `x-amz-date` says, Unix seconds.
+    package let signedAt: Int64
 }
 
 /// Verifies AWS Signature Version 4 on incoming requests for one key store (XKS 1.0.3, appendix A).
@@ -58,6 +60,15 @@ package final class SigV4Verifier: Sendable {
     /// - Returns: who signed it.
     /// - Throws: the first rule that the request breaks; `docs/reference/authentication.md` has their order.
     package func verify(_ request: ProxyRequest, now: Int64) throws(AuthenticationFailure) -> VerifiedIdentity {
+        try verify(request, at: now)
+    }
+
+    /// When a request was signed, Unix seconds, by one of the credentials, however far that is from now: a valid signature
+    /// that is out of time says that one of two clocks is wrong. `nil` where the signature is not valid.
+    package func signedTime(_ request: ProxyRequest) -> Int64? { (try? verify(request, at: nil))?.signedAt }
+
+    /// - Parameter now: `nil` for whatever time.
+    private func verify(_ request: ProxyRequest, at now: Int64?) throws(AuthenticationFailure) -> VerifiedIdentity {
         let security = try SecurityHeaders(request.headers)
         let authorization = security.authorization.utf8Span.span
         let date = security.date.utf8Span.span
@@ -68,11 +79,11 @@ package final class SigV4Verifier: Sendable {
     }
 
     private func verify(
-        _ request: ProxyRequest, checkingPayloadHash: Bool, authorization: Span<UInt8>, date: Span<UInt8>, now: Int64
+        _ request: ProxyRequest, checkingPayloadHash: Bool, authorization: Span<UInt8>, date: Span<UInt8>, now: Int64?
     ) throws(AuthenticationFailure) -> VerifiedIdentity {
         let header = try Self.parse(authorization)
         guard let timestamp = SigV4Timestamp(date, 0..<date.count) else { throw .malformedDate }
-        try checkSkew(timestamp, now: now)
+        if let now { try checkSkew(timestamp, now: now) }
         let region = try checkScope(header, authorization, date)
         try Self.checkSignedHeaders(header, authorization)
         let bodyHash = SHA256.digest(of: request.body)
@@ -91,8 +102,9 @@ package final class SigV4Verifier: Sendable {
         let matches = Self.matches(expected, header.signature)
         guard let known else { throw .unknownAccessKeyID(Self.quotable(authorization, header.accessKeyID)) }
         guard matches else { throw .signatureMismatch(accessKeyID: credentials[known].accessKeyID) }
-        if cached == nil { remember(key, of: owner, timestamp, region) }
-        return VerifiedIdentity(accessKeyID: credentials[known].accessKeyID, region: region)
+        if cached == nil, now != nil { remember(key, of: owner, timestamp, region) }
+        return VerifiedIdentity(
+            accessKeyID: credentials[known].accessKeyID, region: region, signedAt: timestamp.unixSeconds)
     }
 
     /// How many signing keys are held, for tests.
