@@ -72,6 +72,7 @@ let decisions: [Target] = [
     room("Decisions", "SecondOpinion", ["LaneProtocol"]),
     room("Decisions", "Routing", ["Chance", "KeyProof", "LaneProtocol", "SecureMemory", "StatusVocabulary"]),
     room("Decisions", "Gossip", ["Chance", "StatusVocabulary"]),
+    room("Decisions", "Conditions", ["AdminProtocol", "StatusVocabulary"]),
 ]
 
 /// HSMs, and the processes that hold their libraries.
@@ -238,8 +239,12 @@ let roomTests: [Target] = [
     tests(
         "ObservabilityTests",
         ["Chance", "ConnectionLimits", "Observability", "SecureMemory", "SeededRandom", "XKSProtocol", logging]),
-    tests("ControlPlaneTests", ["AdminProtocol", "ConnectionLimits", "ControlPlane", "StatusVocabulary", logging]),
-    tests("AdminClientTests", ["AdminClient", "AdminProtocol", "ControlPlane", "StatusVocabulary", logging]),
+    tests("ConditionsTests", ["AdminProtocol", "Conditions", "StatusVocabulary"]),
+    tests(
+        "ControlPlaneTests",
+        ["AdminProtocol", "Conditions", "ConnectionLimits", "ControlPlane", "StatusVocabulary", logging]),
+    tests(
+        "AdminClientTests", ["AdminClient", "AdminProtocol", "Conditions", "ControlPlane", "StatusVocabulary", logging]),
     tests(
         "NodeConfigTests",
         [
@@ -295,7 +300,8 @@ let package = Package(
             name: "claviger",
             dependencies: [
                 "AccessControl", "AdminClient", "AdminProtocol", "CPlatform", "Cluster", "ClusterCertificates",
-                "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker", "HTTPServing",
+                "Conditions", "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker",
+                "HTTPServing",
                 "HostLimits", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore",
                 "Observability", "PKCS11", "PrivateFiles", "ProcessStart",
                 "Routing", "SecureMemory", "SigV4", "StatusVocabulary", "TLSFacts", "TLSLinks", "XKSListener",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminClient
 import AdminProtocol
+import Conditions
 import StatusVocabulary
 import Testing
 
@@ -17,7 +18,11 @@ import Testing
         #expect(
             text() == """
                 node fra-1, version 0.1.0: DEGRADED
-                store: failing: the disk is full
+
+                what is wrong, the gravest first
+                  - 1 key is refused on node fra-1, because HSMs hold different keys under one label: `claviger
+                    status` names them, `claviger key trust` decides [key-disputed]
+                  - the store of node fra-1 cannot be written: the disk is full [store-failing]
 
                  #  HSM        tier  state                 since  p50 ms  p99 ms  open  busy  overdue
                  1  nshield-a     0  active                  3 d     1.2     9.8    16     3        0
@@ -44,6 +49,7 @@ import Testing
             status.running = false
             status.asOfUnixSeconds = Example.now - 3600
             status.status.store = .ok
+            status.status.conditions = []
             status.status.hsms = [Example.hsm("a", .active, since: Example.now, tier: nil)]
             status.status.keys = []
             status.transitions = []
@@ -168,18 +174,25 @@ import Testing
             status.status.canForward = true
             status.status.blocksUnknown = "the file was corrupt"
             status.status.disagreements = ["payments: fra-1 and iad-1 hold different keys"]
+            status.status = status.status.judged()
         }
         #expect(
             text.hasPrefix(
                 """
                 node fra-1, version 0.1.0: UNAVAILABLE
-                every request is refused by this node: it does not know what is blocked (the file was corrupt).
-                  Peers that know the list tell it within seconds; where no node has one, and there are no other
-                  blocks than `claviger blocks` shows: `claviger cluster bootstrap`, or without a cluster `claviger
-                  unblock --confirm-unknown`
-                no HSM here can serve: requests are passed on to other nodes
-                store: failing: the disk is full
-                payments: fra-1 and iad-1 hold different keys
+
+                what is wrong, the gravest first
+                  - node fra-1 refuses every request: it does not know what is blocked (the file was corrupt). Peers
+                    that know the list tell it within seconds; where no node has one, and there are no other blocks
+                    than `claviger blocks` shows: `claviger cluster bootstrap`, or without a cluster `claviger
+                    unblock --confirm-unknown` [blocks-unknown]
+                  - no HSM of node fra-1 can serve; it passes requests on to others [no-hsm-serves]
+                  - 1 key is refused on node fra-1, because HSMs hold different keys under one label: `claviger
+                    status` names them, `claviger key trust` decides [key-disputed]
+                  - node fra-1 and others hold different keys under 1 label: `claviger status` names the keys and
+                    the nodes [key-contested]
+                    payments: fra-1 and iad-1 hold different keys
+                  - the store of node fra-1 cannot be written: the disk is full [store-failing]
 
                 """))
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import Conditions
 import Foundation
 import Glibc
 import StatusVocabulary
@@ -143,7 +144,8 @@ enum Example {
                 KeyStatus(
                     label: "payments", canaryBy: nil, disputed: "nshield-a and luna hold different keys",
                     cells: ["nshield-a": .unproven, "nshield-b": .absent, "luna": .different]),
-            ]),
+            ]
+        ).judged(),
         transitions: [
             HSMTransition(
                 atUnixSeconds: now - 12, hsm: "nshield-b", from: .starting, to: .unavailable,

@@ -41,6 +41,19 @@ struct CertificateTests {
         #expect(problem(cluster, files, node: "a").contains("is not a regular file"))
     }
 
+    /// A node of 16631be took it, and ran alone: its peers refused it, and it them.
+    @Test("a certificate that the cluster's CA has not signed is refused with both files")
+    func foreign() throws {
+        let cluster = try TestCluster()
+        let other = try TestCluster()
+        var files = try cluster.files("a")
+        files.ca = try other.files("a").ca
+        #expect(problem(cluster, files, node: "a").contains("is not signed by the cluster's CA in \(files.ca)"))
+        let shown = try ClusterService.check(try cluster.files("a"), node: "a")
+        let now = Int64(Date().timeIntervalSince1970)
+        #expect(try #require(shown).notBefore < now && #require(shown).notAfter > now + 86_400)
+    }
+
     /// A node of 16631be took such keys, and left out the certificate without a word, as the library does with a whole file.
     @Test("a key that others can read is refused, and so is a file of which only a part can be taken")
     func wholly() throws {

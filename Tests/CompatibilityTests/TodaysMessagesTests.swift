@@ -91,6 +91,8 @@ struct TodaysMessagesTests {
     private static func steady(_ message: EarlierNode.Request) throws -> [String: Any] {
         var object = try JSON.object(message.body)
         object["sequence"] = 1
+        #expect(object["sentAt"] is Int)
+        object["sentAt"] = 1_800_000_000_000
         func here(_ value: Any?) -> [String: Any]? {
             guard var identity = value as? [String: Any] else { return nil }
             identity["address"] = "127.0.0.1:1"

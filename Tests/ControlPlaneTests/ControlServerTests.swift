@@ -104,6 +104,13 @@ import Testing
                     ],
                     "store": ["state": "ok"], "keysServed": 0, "keysExcluded": 0, "canForward": false,
                     "disagreements": 0,
+                    "conditions": [
+                        [
+                            "code": "hsm-degraded", "severity": "warning", "node": "fra-1", "subject": "hsm nshield-a",
+                            "text": "hsm nshield-a of node fra-1 is degraded: C_Login: CKR_PIN_INCORRECT",
+                            "sinceUnixSeconds": 1_700_000_000,
+                        ] as NSDictionary
+                    ],
                 ])
         }
     }

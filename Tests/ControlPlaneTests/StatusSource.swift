@@ -1,5 +1,6 @@
-import AdminProtocol
 // SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+import Conditions
 import Glibc
 import StatusVocabulary
 import Synchronization
@@ -12,7 +13,7 @@ final class StatusSource: NodeStatusSource {
         current = Mutex(NodeStatus(node: "fra-1", version: "1.2.3", draining: draining, hsms: states.map(hsm)))
     }
 
-    func status() -> NodeStatus { current.withLock { $0 } }
+    func status() -> NodeStatus { current.withLock { $0 }.judged() }
 
     func clusterHealth() -> ClusterHealth { Scene.health(status()) }
 
@@ -39,7 +40,7 @@ final class ScriptedNode: NodeAdministration {
 
     func status() -> AdminStatus {
         AdminStatus(
-            status: NodeStatus(node: "fra-1", version: "1.2.3", draining: false, hsms: [hsm(.active)]),
+            status: NodeStatus(node: "fra-1", version: "1.2.3", draining: false, hsms: [hsm(.active)]).judged(),
             transitions: [], asOfUnixSeconds: 1_700_000_000)
     }
 

@@ -29,9 +29,11 @@ extension EndToEnd {
             if let op {
                 let status = try op.status()
                 #expect(status.store.state == "failing")
-                #expect(try op.call("status").output.contains("store: failing: "))
+                #expect(try op.call("status").output.contains("[store-failing]"))
             }
-            _ = try node.logEntry("the store fails") { $0.message == "store fails" }
+            _ = try node.logEntry("the store fails") {
+                $0.message == "condition began" && $0["code"] == "store-failing"
+            }
             try load.more(50)
         }
 
@@ -39,7 +41,9 @@ extension EndToEnd {
             try eventually("/health says that the store works", within: 20, every: 0.05) {
                 try node.health().store.state == "ok"
             }
-            _ = try node.logEntry("the store works") { $0.message == "store works again" }
+            _ = try node.logEntry("the store works", within: 30) {
+                $0.message == "condition ended" && $0["code"] == "store-failing"
+            }
             #expect(try op.status().store.state == "ok")
             try load.more(50)
         }
@@ -104,12 +108,6 @@ extension EndToEnd {
             try expectKept(node, load, configuration)
         }
 
-        private func lock(_ descriptor: Int32, _ type: Int32, at start: off_t, length: off_t = 1) {
-            var lock = flock(
-                l_type: Int16(type), l_whence: Int16(SEEK_SET), l_start: start, l_len: length, l_pid: 0)
-            #expect(descriptor >= 0 && fcntl(descriptor, F_SETLKW, &lock) == 0)
-        }
-
         @Test("a database that another process has locked")
         func locked() throws {
             let configuration = try ServeConfiguration(with: faults)
@@ -118,17 +116,9 @@ extension EndToEnd {
             try op.proven(on: Self.hsms)
             let load = Load(node, connections: 4)
             try load.more(50)
-            // What another connection holds: the shared bytes of the database, and of the shared-memory file byte 128 as
-            // long as it is open, and byte 120 while it writes (sqlite.org/walformat.html, "WAL Locks"). Without the first
-            // two the node takes itself for the only one, and makes the shared-memory file anew.
-            let database = open(configuration.database, O_RDWR | O_CLOEXEC)
-            let memory = open(configuration.database + "-shm", O_RDWR | O_CLOEXEC)
-            defer { for descriptor in [database, memory] { close(descriptor) } }
-            lock(database, F_RDLCK, at: 0x4000_0002, length: 510)
-            lock(memory, F_RDLCK, at: 128)
-            lock(memory, F_WRLCK, at: 120)
+            let held = try HeldDatabase(configuration.database)
             try expectFailing(node, op, load, reason: "locked")
-            lock(memory, F_UNLCK, at: 120)
+            try held.release()
             try expectRecovered(node, op, load)
             try expectKept(node, load, configuration)
         }

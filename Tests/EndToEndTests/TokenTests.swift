@@ -164,5 +164,106 @@ extension EndToEnd {
             #expect(check.errors.contains("refused the PIN"))
             #expect(!check.errors.contains("not-the-pin"))
         }
+
+        /// 16631be: "HSMs changed", status 0, ACTIVE on the old workers; the next restart lost the HSM.
+        @Test("a new PIN that is refused leaves the HSM by its former one; reload, status and log say so")
+        func wrongPINByReload() throws {
+            var configuration = try self.configuration()
+            let node = try Node.serve(configuration, activeHSMs: 3)
+            let op = Operator(configuration)
+            let former = configuration
+            let wrong = try scratch.write("not-the-pin\n", to: "wrong-pin")
+            configuration.set("pin", "{ file = \"\(wrong)\" }", in: "[[hsm]]", number: 1)
+            _ = try configuration.write()
+            let reload = try op.call("reload")
+            #expect(reload.end == .exited(1), "\(reload)")
+            #expect((reload.output + reload.errors).contains("HSM hsm-2 goes on by its former settings"), "\(reload)")
+            let status = try op.call("status")
+            #expect(status.output.contains("DEGRADED") && status.output.contains("[hsm-settings-refused]"))
+            #expect(try node.health().active.count == 3)
+            _ = try node.logEntry("the condition") {
+                $0.message == "condition began" && $0["code"] == "hsm-settings-refused"
+            }
+            // The same again is not tried again, and is no success.
+            let again = try op.call("reload")
+            #expect(again.end == .exited(1) && (again.output + again.errors).contains("hsm-2"), "\(again)")
+            let flags = try TokenTool(facts: node.facts, hsm: "hsm-2").tokens()
+            #expect(!flags.contains("final user PIN try") && !flags.contains("user PIN locked"))
+            for _ in 0..<10 { #expect(try XKSClient(node).encrypt([1]).status == 200) }
+            #expect(!node.process.errors.contains("not-the-pin"))
+            _ = try former.write()
+            try op.done("reload")
+            try eventually("nothing is wrong any more", within: 20) { try node.health().verdict == "ACTIVE" }
+            #expect(try node.stop() == .exited(0))
+        }
+
+        /// 16631be: workers logged in before the ports were bound, so that each restart of the unit spent a try of the PIN;
+        /// and what the store said of the running node was overwritten by the one that could not begin.
+        @Test("a start that fails on a port has tried no PIN, and has left the store as it was")
+        func portBeforePIN() throws {
+            var configuration = try self.configuration()
+            let node = try Node.serve(configuration, activeHSMs: 3)
+            let op = Operator(configuration)
+            try op.proven(on: ["hsm-1", "hsm-2", "hsm-3"])
+            let before = try op.status()
+            let wrong = try scratch.write("not-the-pin\n", to: "wrong-pin")
+            configuration.set("pin", "{ file = \"\(wrong)\" }", in: "[[hsm]]", number: 1)
+            let second = try ClavigerBinary.run(["serve", "--config", try configuration.write()])
+            #expect(!second.isSuccess && second.errors.contains("another process listens there"), "\(second)")
+            #expect(!second.errors.contains("refused the PIN"))
+            let flags = try TokenTool(facts: node.facts, hsm: "hsm-2").tokens()
+            #expect(!flags.contains("user PIN count low"))
+            #expect(try op.status().keys.map(\.label) == before.keys.map(\.label))
+            #expect(try node.stop() == .exited(0))
+            let stored = try op.status()
+            #expect(!stored.running)
+            for key in stored.keys { #expect(!key.cells.values.contains("absent"), "\(key)") }
+        }
+
+        /// 16631be: `A absent` for every key, with the advice to replicate them.
+        @Test("what an HSM holds that has never logged in is not known, and not absent")
+        func unknownIsNotAbsent() throws {
+            var configuration = try self.configuration()
+            let wrong = try scratch.write("not-the-pin\n", to: "wrong-pin")
+            configuration.set("pin", "{ file = \"\(wrong)\" }", in: "[[hsm]]", number: 1)
+            let node = try Node.serve(configuration, activeHSMs: 2)
+            let op = Operator(configuration)
+            try op.proven(on: ["hsm-1", "hsm-3"])
+            for key in try op.status().keys { #expect(key.cells["hsm-2"] == "unproven", "\(key)") }
+            #expect(try node.stop() == .exited(0))
+        }
+
+        /// 16631be: no row, no line, ACTIVE; `check` said "no AES-256 key of label pair" and not what it was.
+        @Test("each key that a key store names has a row, and what is none that could serve is named as what it is")
+        func namedKeys() throws {
+            var configuration = try self.configuration()
+            configuration.set("keys", "[\"foo\", \"pair\", \"short\", \"nowhere\"]", in: "[[keystore]]")
+            configuration.setInAll("[[hsm]]", "catalogue_interval", "\"1s\"")
+            for hsm in ["hsm-1", "hsm-2", "hsm-3"] {
+                let tool = TokenTool(facts: configuration.facts, hsm: hsm)
+                try tool.makePair("pair")
+                try tool.makeKey("short", bytes: 16)
+            }
+            let node = try Node.serve(configuration, activeHSMs: 3)
+            let op = Operator(configuration)
+            try op.proven(on: ["hsm-1", "hsm-2", "hsm-3"])
+            for label in ["pair", "short", "nowhere"] {
+                try eventually("\(label) is absent everywhere", within: 20) {
+                    try op.status().key(label)?.cells == ["hsm-1": "absent", "hsm-2": "absent", "hsm-3": "absent"]
+                }
+            }
+            #expect(try node.health().verdict == "DEGRADED")
+            for code in ["key-unserved", "key-absent", "key-odd"] {
+                try eventually("status says \(code)", within: 20, every: 0.2) {
+                    try op.call("status").output.contains("[\(code)]")
+                }
+            }
+            let pair = try XKSClient(node).metadata(key: "pair")
+            #expect(pair.text.contains("is an RSA private key"), "\(pair)")
+            #expect(try XKSClient(node).metadata(key: "short").text.contains("128 bits"))
+            #expect(try node.stop() == .exited(0))
+            let check = try ClavigerBinary.run(["check", "--config", try configuration.write()])
+            #expect(check.end == .exited(2) && check.errors.contains("is an RSA private key"), "\(check)")
+        }
     }
 }

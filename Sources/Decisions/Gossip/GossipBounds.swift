@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import StatusVocabulary
 
 /// What a message from outside may hold. Lengths are in bytes of UTF-8.
 package enum GossipBounds {
@@ -16,6 +17,8 @@ package enum GossipBounds {
     /// HSM names, serials, makers; versions.
     static let longestText = 128
     static let longestLabel = 255
+    /// The text of a condition.
+    static let longestSentence = 300
 
     /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
     static func isName(_ name: String) -> Bool {
@@ -97,6 +100,7 @@ extension NodeFacts {
             && (twinAddress.isEmpty || GossipBounds.isAddress(twinAddress))
             && unreached.map { $0.count <= Self.mostUnreached && $0.allSatisfy(GossipBounds.isName) } ?? true
             && hsms.allSatisfy(\.isWithinBounds)
+            && conditions.map { $0.count <= Self.mostConditions && $0.allSatisfy(\.isWithinBounds) } ?? true
             && unservedKeys.allSatisfy { GossipBounds.isText($0, GossipBounds.longestLabel) }
     }
 
@@ -113,6 +117,7 @@ extension NodeFacts {
         facts.blockChanges = blockChanges.map { min($0, GossipBounds.highestNumber) }
         facts.twinAddress = GossipBounds.isAddress(twinAddress) ? twinAddress : ""
         facts.unreached = unreached.map { Array($0.filter(GossipBounds.isName).prefix(Self.mostUnreached)) }
+        facts.conditions = conditions.map { $0.prefix(Self.mostConditions).map(\.bounded) }
         facts.hsms = hsms.prefix(Self.mostHSMs).map(\.bounded)
         facts.unservedKeys = unservedKeys.prefix(Self.mostUnservedKeys).map {
             GossipBounds.text($0, GossipBounds.longestLabel)
@@ -129,15 +134,53 @@ extension NodeFacts {
         same.encrypts = encrypts
         same.decrypts = decrypts
         same.room = room
-        return same != self
+        same.conditions = conditions
+        return same != self || !Self.areAlike(old.conditions ?? [], conditions ?? [])
+    }
+
+    /// A text has figures that change from second to second.
+    private static func areAlike(_ old: [Condition], _ new: [Condition]) -> Bool {
+        old.count == new.count
+            && zip(old, new).allSatisfy {
+                $0.code == $1.code && $0.subject == $1.subject && $0.severity == $1.severity
+            }
     }
 
     /// About how many bytes it takes in a message.
     var weight: Int {
-        hsms.reduce(unservedKeys.reduce(450 + (unservedFilter?.weight ?? 0)) { $0 + $1.utf8.count + 3 }) { sum, hsm in
-            sum + 120 + hsm.name.utf8.count + hsm.serial.utf8.count + hsm.manufacturer.utf8.count
-                + hsm.model.utf8.count + hsm.firmware.utf8.count
+        (conditions ?? []).reduce(0) { $0 + $1.weight }
+            + hsms.reduce(unservedKeys.reduce(450 + (unservedFilter?.weight ?? 0)) { $0 + $1.utf8.count + 3 }) {
+                sum, hsm in
+                sum + 120 + hsm.name.utf8.count + hsm.serial.utf8.count + hsm.manufacturer.utf8.count
+                    + hsm.model.utf8.count + hsm.firmware.utf8.count
+            }
+    }
+}
+
+extension Condition {
+    var isWithinBounds: Bool {
+        GossipBounds.isName(code) && GossipBounds.isText(node, GossipBounds.longestName)
+            && GossipBounds.isText(subject, GossipBounds.longestText)
+            && GossipBounds.isText(text, GossipBounds.longestSentence)
+            && (details ?? []).count <= NodeFacts.mostDetails
+            && (details ?? []).allSatisfy { GossipBounds.isText($0, GossipBounds.longestLabel) }
+    }
+
+    /// As others accept it.
+    var bounded: Condition {
+        var condition = self
+        condition.node = GossipBounds.text(node, GossipBounds.longestName)
+        condition.subject = GossipBounds.text(subject, GossipBounds.longestText)
+        condition.text = GossipBounds.text(text, GossipBounds.longestSentence)
+        condition.details = details?.prefix(NodeFacts.mostDetails).map {
+            GossipBounds.text($0, GossipBounds.longestLabel)
         }
+        return condition
+    }
+
+    var weight: Int {
+        120 + code.utf8.count + node.utf8.count + subject.utf8.count + text.utf8.count
+            + (details ?? []).reduce(0) { $0 + $1.utf8.count + 3 }
     }
 }
 

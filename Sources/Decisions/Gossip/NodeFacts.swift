@@ -10,6 +10,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     package static let mostUnservedKeys = 32
     /// Most nodes that are named as not to be reached.
     package static let mostUnreached = 16
+    /// Most conditions that are reported, the gravest first, and most lines of details of one.
+    package static let mostConditions = 16
+    package static let mostDetails = 3
 
     /// Grows with each change within one incarnation: of two facts of a node the one with the greater
     /// (incarnation, revision) holds.
@@ -54,6 +57,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     /// Nodes that it cannot reach though they reach it, by name; the first `mostUnreached`. `nil` where there are none, and
     /// from a version that does not say.
     package var unreached: [String]?
+    /// What it reports of itself that does not follow from the rest; the gravest `mostConditions`. `nil` where there is
+    /// nothing, and from a version that does not say.
+    package var conditions: [Condition]?
 
     package init(
         revision: UInt64 = 0, isDraining: Bool = false, version: String = "", configuration: String = "",
@@ -62,8 +68,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
         unservedCount: UInt32? = nil,
         unservedFilter: LabelFilter? = nil, reads: FormatVersions = .first, activatedFormat: UInt8 = 1,
         room: NodeRoom? = nil, twinAddress: String = "", refusedCertificates: String? = nil,
-        unreached: [String]? = nil
+        unreached: [String]? = nil, conditions: [Condition]? = nil
     ) {
+        self.conditions = conditions
         self.unreached = unreached
         self.refusedCertificates = refusedCertificates
         self.room = room
@@ -109,7 +116,8 @@ package struct NodeFacts: Sendable, Equatable, Codable {
             room: values.readable(NodeRoom.self, ifPresent: .room),
             twinAddress: values.readable(String.self, ifPresent: .twinAddress) ?? "",
             refusedCertificates: values.readable(String.self, ifPresent: .refusedCertificates),
-            unreached: values.readable([String].self, ifPresent: .unreached))
+            unreached: values.readable([String].self, ifPresent: .unreached),
+            conditions: values.readable([Condition].self, ifPresent: .conditions))
     }
 
     /// Whether requests may be given to it.

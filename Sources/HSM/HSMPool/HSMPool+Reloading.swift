@@ -90,7 +90,9 @@ extension PoolState {
 
     /// A person says that what a worker gave up for may be mended. A PIN that was refused is not tried again while it
     /// is the same: a few more tries would lock the token.
-    private mutating func retry(_ position: Int, _ change: inout Change) {
+    private mutating func retry(_ shown: Int, _ change: inout Change) {
+        var position = shown
+        if case .outgoing(let new) = hsms[shown].role { position = new }
         guard hsms[position].role.isMember, hsms[position].worker == nil, machine.phase(of: position) == .down,
             let failure = hsms[position].failure, failure.kind.isPermanent
         else { return }
@@ -145,6 +147,21 @@ extension HSMPool {
         if isStarted { for hsm in change.starts { startWorker(hsm, after: 0) } }
         resumeWaiters()
         return change.summary
+    }
+
+    /// HSMs of which it is not known yet what becomes of them: those that are starting, and those whose new settings are
+    /// neither in force nor refused. By name, in no order.
+    package var unsettled: Set<String> {
+        state.withLock { state in
+            Set(
+                state.hsms.indices.filter { hsm in
+                    switch state.hsms[hsm].role {
+                    case .incoming: !state.hasGivenUp(hsm)
+                    case .member: state.hsms[hsm].failure == nil && state.machine.phase(of: hsm) != .serving
+                    case .outgoing, .retired, .vacant: false
+                    }
+                }.map { state.hsms[$0].settings.name })
+        }
     }
 
     /// The pool's numbers for HSMs of these names; `nil` means every HSM. They hold until `apply`, and have to be asked

@@ -166,7 +166,6 @@ extension HSMPool {
             guard let (effects, changes) = found else { return task.cancel() }
             self.perform(effects)
             self.report(changes)
-            self.reportOverload()
             self.reportRounds()
             self.changeHSMs()
             self.resumeWaiters()

@@ -22,7 +22,6 @@ package final class HSMPool: KeyOperationPool {
     let logger: Logger
     let state: Mutex<PoolState>
     let isKeepingBooks = Atomic(false)
-    let isOverloadReported = Atomic(false)
     let noted = Mutex(NotedKeys())
     let notedUses: Mutex<NotedUses>
     let summaries = Mutex(KeySummaries())
@@ -47,6 +46,14 @@ package final class HSMPool: KeyOperationPool {
                 settings: settings, groups: loops.count, stored: journal.proof(),
                 drained: journal.drainedHSMs(), seed: .random(in: .min ... .max), now: monotonicNanoseconds(),
                 unixSeconds: Int64(time(nil))))
+    }
+
+    /// The workers are about to be started: operations wait for them as for any that are on their way up.
+    package func expect() {
+        let now = monotonicNanoseconds()
+        state.withLock { state in
+            for hsm in state.hsms.indices { state.machine.starting(hsm, now: now) }
+        }
     }
 
     /// Starts every worker. Returns at once; operations wait for workers that are on their way up.
@@ -144,6 +151,19 @@ package final class HSMPool: KeyOperationPool {
         return keys
     }
 
+    /// Why objects cannot serve whose labels key stores name or match: by label, a sentence for each HSM that has one.
+    package func complaints() -> [KeyLabel: [String]] {
+        state.withLock { state in
+            var found: [KeyLabel: [String]] = [:]
+            for hsm in state.shown {
+                for complaint in state.hsms[hsm].complaints where !complaint.label.isEmpty {
+                    found[complaint.label, default: []].append("\(state.hsms[hsm].settings.name): \(complaint.reason)")
+                }
+            }
+            return found
+        }
+    }
+
     // MARK: Driving the machine
 
     func perform(_ effects: [PoolEffect]) {
@@ -193,17 +213,6 @@ package final class HSMPool: KeyOperationPool {
             "more is asked than the HSMs can do: \($0.asked) calls a second, of which they did \($0.done); the rest "
                 + "is passed on to nodes that have room, or told 429. Add HSMs or sessions, or ask AWS for a smaller "
                 + "request quota"
-        }
-    }
-
-    /// Said once when it begins and once when it ends.
-    func reportOverload() {
-        let text = overload
-        guard isOverloadReported.exchange(text != nil, ordering: .relaxed) != (text != nil) else { return }
-        if let text {
-            logger.warning("hsms overloaded", metadata: ["reason": "\(text)"])
-        } else {
-            logger.notice("hsms not overloaded any more")
         }
     }
 

@@ -84,7 +84,7 @@ extension PoolState {
                 keys: proof.keyCount(hsm: hsm), tier: entry.settings.traits.tier, weight: entry.settings.traits.weight,
                 drained: machine.isDrained(hsm), latencyMicroseconds: machine.latency(of: hsm),
                 learned: machine.learned(of: hsm, now: now), work: machine.work(of: hsm, now: now),
-                compartment: entry.compartment),
+                compartment: entry.compartment, settingsRefused: refusedSettings(of: hsm)),
             module: entry.settings.worker.module, identity: entry.identity, failures: entry.failures,
             workerPID: entry.worker?.pid ?? 0)
     }

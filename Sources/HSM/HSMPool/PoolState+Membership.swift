@@ -125,8 +125,20 @@ extension PoolState {
         hsms.indices.compactMap { new in
             guard case .incoming(let old, let until) = hsms[new].role else { return nil }
             let isReady = machine.phase(of: new) == .serving && !proof.isUndecided(hsm: new)
-            return isReady || until <= now ? (old, new, isReady) : nil
+            return isReady || until <= now && !hasGivenUp(new) ? (old, new, isReady) : nil
         }
+    }
+
+    /// Its worker has given up for a reason that only a person can mend: a PIN that was refused, for example. While that
+    /// is so the HSM goes on by its former settings.
+    func hasGivenUp(_ hsm: Int) -> Bool {
+        machine.phase(of: hsm) == .down && hsms[hsm].failure?.kind.isPermanent == true
+    }
+
+    /// Why the new settings of an HSM are not in force, where that is for a person to mend.
+    func refusedSettings(of hsm: Int) -> String? {
+        guard case .outgoing(let new) = hsms[hsm].role, hasGivenUp(new) else { return nil }
+        return hsms[new].failure?.message
     }
 
     /// The HSM at `new` stands for both from now on.

@@ -48,6 +48,7 @@ package final class ClusterService: Sendable {
     private let server: ClusterServer
     private let delegate: any ClusterDelegate
     private let seeds: Mutex<[String]>
+    private let seedWatch: SharedSeedWatch
     private let timers = Mutex<[RepeatedTask]>([])
     private let factsLook = Mutex(FactsLook())
     private let isLookingAtFiles = Atomic(false)
@@ -98,6 +99,7 @@ package final class ClusterService: Sendable {
         let pool = await PeerPool.make(loop: loop, tls: tls, book: book, counters: counters)
         let blocks = BlockExchange(pool: pool, limits: limits, delegate: delegate, counters: counters)
         let canaries = CanaryExchange(pool: pool, limits: limits, delegate: delegate, counters: counters)
+        let seedWatch = SharedSeedWatch()
         let identity = NodeIdentity(
             name: settings.node, address: settings.advertised(port: server.port), site: settings.site,
             incarnation: incarnation)
@@ -106,7 +108,8 @@ package final class ClusterService: Sendable {
                 identity: identity, facts: delegate.facts(), remembered: memory.peers, changes: memory.changes,
                 forgotten: memory.forgotten, seed: UInt64.random(in: 0 ... .max), now: monotonicNanoseconds()),
             isSeeking: !settings.seeds.isEmpty || !memory.peers.isEmpty, loop: loop, pool: pool, tls: tls,
-            limits: limits, counters: counters
+            limits: limits, counters: counters,
+            contacted: { address, problem in seedWatch.withLock { $0.contacted(address, problem: problem) } }
         ) { event in
             switch event {
             case .blocksDiffer(let peer): blocks.reconcile(with: peer)
@@ -132,6 +135,7 @@ package final class ClusterService: Sendable {
         self.delegate = delegate
         isForwarding = settings.isForwarding
         seeds = Mutex(settings.seeds)
+        self.seedWatch = seedWatch
         responder.begin(
             Answering(
                 gossip: gossip, blocks: blocks, canaries: canaries, forwarder: forwarder, counters: counters))
@@ -184,6 +188,18 @@ package final class ClusterService: Sendable {
     {
         (connections.links.connections, pool.links(isForwarding: false), pool.links(isForwarding: true))
     }
+
+    /// What this node shows its peers; `nil` where only the TLS library can read it.
+    package var certificate: NodeCertificate? { tls.certificate }
+
+    /// What is wrong with seeds, by seed as configured; also those that have not answered for seconds.
+    package var seedTroubles: [String: String] {
+        let known = gossip.members.filter(\.hasSpoken).map(\.identity.address) + [gossip.identity.address]
+        return seedWatch.withLock { $0.troubles(known: Set(known), now: monotonicNanoseconds()) }
+    }
+
+    /// By live peer, its clock minus this node's, milliseconds. Peers of versions that do not say it are left out.
+    package var clockOffsets: [String: Int64] { gossip.clockOffsets }
 
     /// Certificates that no peer may show, though they are the CA's.
     package var refused: Set<CertificateSerial> { tls.material.refused }
@@ -265,9 +281,10 @@ package final class ClusterService: Sendable {
     /// Exchanges block lists with a member; `ClusterDelegate.exchangedBlocks` reports when that was complete.
     package func exchangeBlocks(with member: NodeIdentity) async { await blocks.exchange(with: member) }
 
-    /// Throws what is wrong with TLS files for this node's name.
-    package static func check(_ files: ClusterTLSFiles, node: String) throws(ClusterError) {
-        _ = try ClusterTLS(files, node: node)
+    /// Throws what is wrong with TLS files for this node's name. Returns what peers would be shown, where it can be read.
+    @discardableResult
+    package static func check(_ files: ClusterTLSFiles, node: String) throws(ClusterError) -> NodeCertificate? {
+        try ClusterTLS(files, node: node).certificate
     }
 
     /// Throws what is wrong with TLS files that could take the place of those in use.
@@ -306,12 +323,17 @@ package final class ClusterService: Sendable {
     // MARK: Now and then
 
     private func findSeeds() {
-        let names = seeds.withLock { $0 }.compactMap { HostAndPort($0) }
-        let found = names.map { seed in
-            book.resolve(seed.host, on: loop)
-                .flatMapError { _ in self.book.addresses(of: seed.host, on: self.loop) }
+        let names = seeds.withLock { $0 }
+        seedWatch.withLock { $0.keep(names) }
+        let found = names.compactMap { HostAndPort($0) }.map { seed -> EventLoopFuture<[String]> in
+            let name = seed.description
+            let addresses = book.resolve(seed.host, on: loop)
                 .map { $0.map { HostAndPort(host: $0, port: seed.port).description } }
-                .flatMapErrorThrowing { _ in [] }
+            addresses.whenComplete { result in self.seedWatch.withLock { $0.resolved(name, result) } }
+            return addresses.flatMapError { _ in
+                self.book.addresses(of: seed.host, on: self.loop)
+                    .map { $0.map { HostAndPort(host: $0, port: seed.port).description } }
+            }.flatMapErrorThrowing { _ in [] }
         }
         EventLoopFuture.whenAllSucceed(found, on: loop).whenSuccess { self.gossip.discovered($0.flatMap { $0 }) }
     }

@@ -76,6 +76,10 @@ package enum ClusterError: Error, Equatable, Sendable {
     case otherNode(file: String, names: String, node: String)
     /// This node's own certificate is among those that it refuses.
     case refusedItself(file: String, serial: CertificateSerial, node: String)
+    /// The cluster's CA has not signed this node's certificate.
+    case foreign(file: String, ca: String, node: String)
+    /// It may not be used at both ends of a connection.
+    case wrongUse(file: String, node: String)
     case badAddress(String)
     case cannotListen(address: String, reason: String)
 }
@@ -87,7 +91,8 @@ extension ClusterError {
         case .unusableFile(_, _, let mend): mend
         case .noCertificate, .badKey, .badText: "give a PEM file of the kind that `claviger cluster issue` writes"
         case .mismatch: "give the key of this certificate"
-        case .unnamed(_, let node), .otherNode(_, _, let node): "`claviger cluster issue \(node)` makes one"
+        case .unnamed(_, let node), .otherNode(_, _, let node), .foreign(_, _, let node), .wrongUse(_, let node):
+            "`claviger cluster issue \(node)` makes one"
         case .refusedItself(_, let serial, let node):
             "`claviger cluster issue \(node)` makes another certificate; or take \(serial) out of `cluster.refused`"
         case .badAddress: "write HOST:PORT"
@@ -115,6 +120,12 @@ extension ClusterError: CustomStringConvertible {
         case .refusedItself(let file, let serial, let node):
             "The certificate in \(file) has the serial number \(serial), which `cluster.refused` names: give \(node) a "
                 + "certificate that is not refused."
+        case .foreign(let file, let ca, let node):
+            "The certificate in \(file) is not signed by the cluster's CA in \(ca): its peers would refuse \(node). Give one "
+                + "that this CA has signed, with the certificates between the two, or the CA that has signed it."
+        case .wrongUse(let file, let node):
+            "The certificate in \(file) may not be used by servers and clients: its extended key usage needs serverAuth and "
+                + "clientAuth, because \(node) is both."
         case .badAddress(let address):
             "\"\(address)\" is no host and port; write HOST:PORT, or [IPV6]:PORT."
         case .cannotListen(let address, let reason):

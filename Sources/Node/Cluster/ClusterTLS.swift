@@ -19,6 +19,8 @@ final class ClusterTLS: Sendable {
         let authorities: [[UInt8]]
         /// Certificates that no node may show, though they are the CA's.
         let refused: Set<CertificateSerial>
+        /// `nil` where its certificates are of a kind that only the TLS library can read.
+        let chain: ClusterChain?
         /// Grows with each replacement.
         let generation: UInt64
     }
@@ -51,6 +53,16 @@ final class ClusterTLS: Sendable {
 
     var files: ClusterTLSFiles { state.withLock { $0.files } }
     var material: Material { state.withLock { $0.material } }
+
+    /// What this node shows its peers; `nil` where only the TLS library can read it.
+    var certificate: NodeCertificate? {
+        state.withLock { state in
+            state.material.chain.map {
+                NodeCertificate(file: state.files.certificate, notBefore: $0.notBefore, notAfter: $0.notAfter)
+            }
+        }
+    }
+
     var generation: UInt64 { state.withLock { $0.material.generation } }
 
     /// Whether files could take the place of those in use.
@@ -68,7 +80,7 @@ final class ClusterTLS: Sendable {
             state.failure = nil
             state.material = Material(
                 server: loaded.server, client: loaded.client, authorities: loaded.authorities,
-                refused: loaded.refused, generation: state.material.generation + 1)
+                refused: loaded.refused, chain: loaded.chain, generation: state.material.generation + 1)
         }
     }
 
@@ -124,6 +136,15 @@ final class ClusterTLS: Sendable {
         if let serial = CertificateSerial(octets: leaf.serialNumber), files.refused.contains(serial) {
             throw .refusedItself(file: files.certificate, serial: serial, node: node)
         }
+        let links: ClusterChain?
+        do throws(ClusterChain.Flaw) {
+            links = try ClusterChain(chain: chain, authorities: authorities)
+        } catch {
+            switch error {
+            case .foreign: throw .foreign(file: files.certificate, ca: files.ca, node: node)
+            case .use: throw .wrongUse(file: files.certificate, node: node)
+            }
+        }
         var server = TLSConfiguration.makeServerConfiguration(
             certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
         server.renegotiationSupport = .none
@@ -134,7 +155,7 @@ final class ClusterTLS: Sendable {
             return Material(
                 server: try NIOSSLContext(configuration: restricted(server, to: authorities)),
                 client: try NIOSSLContext(configuration: restricted(client, to: authorities)),
-                authorities: authorities.compactMap { try? $0.toDERBytes() }, refused: files.refused,
+                authorities: authorities.compactMap { try? $0.toDERBytes() }, refused: files.refused, chain: links,
                 generation: generation)
         } catch {
             throw .mismatch(certificate: files.certificate, key: files.key)

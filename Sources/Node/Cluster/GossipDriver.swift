@@ -20,6 +20,7 @@ final class GossipDriver: Sendable {
         var agreement: ConfigurationAgreement
         var choiceMadeAt: UInt64 = 0
         var choiceEdition: UInt64 = 0
+        var clocks = PeerClocks()
         /// When the next tick has been arranged for.
         var armedFor = UInt64.max
         var isStopped = false
@@ -36,6 +37,8 @@ final class GossipDriver: Sendable {
     private let limits: BodyLimits
     private let counters: ClusterCounters
     private let sink: EventSink
+    /// What came of an attempt at an address at which nobody is known yet: what was wrong, or `nil`.
+    private let contacted: @Sendable (_ address: String, _ problem: String?) -> Void
     /// There are addresses at which other nodes may be.
     private let isSeeking: Bool
     private let startedAt = monotonicNanoseconds()
@@ -43,8 +46,10 @@ final class GossipDriver: Sendable {
 
     init(
         machine: GossipMachine, isSeeking: Bool, loop: any EventLoop, pool: PeerPool, tls: ClusterTLS,
-        limits: BodyLimits, counters: ClusterCounters, sink: @escaping EventSink
+        limits: BodyLimits, counters: ClusterCounters,
+        contacted: @escaping @Sendable (_ address: String, _ problem: String?) -> Void, sink: @escaping EventSink
     ) {
+        self.contacted = contacted
         self.tls = tls
         self.loop = loop
         self.pool = pool
@@ -70,6 +75,14 @@ final class GossipDriver: Sendable {
     /// Whether all nodes have one configuration.
     var agreement: ConfigurationAgreement { state.withLock { $0.agreement } }
     var gossipCounters: GossipCounters { state.withLock { $0.machine.counters } }
+    /// By live peer, its clock minus this node's, milliseconds.
+    var clockOffsets: [String: Int64] {
+        let now = monotonicNanoseconds()
+        return state.withLock { state in
+            let live = Set(state.machine.members.filter { $0.isLive && $0.hasSpoken }.map(\.identity.name))
+            return state.clocks.offsets(now: now).filter { live.contains($0.key) }
+        }
+    }
 
     // MARK: Orders
 
@@ -119,6 +132,7 @@ final class GossipDriver: Sendable {
 
     /// A peer's message; gives the reply to it, `nil` where it was dropped.
     func received(_ message: GossipMessage, from peer: String) async -> GossipMessage? {
+        note(message.sentAt, of: peer)
         let message =
             message.carriesFarewell
             ? await message.withGenuineFarewells(by: tls.material) : message
@@ -186,7 +200,7 @@ final class GossipDriver: Sendable {
             return (actions, replies, due)
         }
         if let due { arm(due, now) }
-        for (promise, message) in replies { promise.succeed(message) }
+        for (promise, message) in replies { promise.succeed(message.stamped) }
         for event in actions.events { sink(event) }
         return actions.sends.map(send)
     }
@@ -203,8 +217,15 @@ final class GossipDriver: Sendable {
         }
     }
 
+    private func note(_ sentAt: Int64?, of peer: String) {
+        guard let sentAt else { return }
+        let (wall, now) = (wallMilliseconds(), monotonicNanoseconds())
+        state.withLock { $0.clocks.note(peer, sentAt: sentAt, wall: wall, now: now) }
+    }
+
     private func answered(_ ticket: UInt64, _ message: GossipMessage, _ answer: PeerAnswer) {
         let (peer, roundTrip) = (answer.peer, answer.roundTrip)
+        note(message.sentAt, of: peer)
         guard message.carriesFarewell else {
             take { machine, now in
                 machine.answered(ticket: ticket, message: message, from: peer, roundTrip: roundTrip, now: now)
@@ -221,8 +242,12 @@ final class GossipDriver: Sendable {
         }
     }
 
+    private func note(_ send: GossipSend, _ problem: String?) {
+        if send.destination.name == nil { contacted(send.destination.address, problem) }
+    }
+
     private func send(_ send: GossipSend) -> EventLoopFuture<Void> {
-        guard let body = try? ClusterJSON.encode(send.message) else {
+        guard let body = try? ClusterJSON.encode(send.message.stamped) else {
             step { machine, now in machine.failed(ticket: send.ticket, now: now) }
             return loop.makeSucceededVoidFuture()
         }
@@ -232,13 +257,25 @@ final class GossipDriver: Sendable {
         return answer.map { answer in
             guard answer.status == 200, let message = try? ClusterJSON.decode(GossipMessage.self, answer.body) else {
                 if answer.status == 200 { self.counters.dropped(.malformed) }
+                self.note(send, "it answers with HTTP status \(answer.status), and not as a node of this cluster")
                 self.take { machine, now in machine.failed(ticket: send.ticket, now: now) }
                 return
             }
+            self.note(send, nil)
             self.answered(send.ticket, message, answer)
-        }.flatMapErrorThrowing { _ in
+        }.flatMapErrorThrowing { error in
+            self.note(send, "\(error)")
             self.take { machine, now in machine.failed(ticket: send.ticket, now: now) }
         }
+    }
+}
+
+extension GossipMessage {
+    /// With this node's clock.
+    fileprivate var stamped: GossipMessage {
+        var message = self
+        message.sentAt = wallMilliseconds()
+        return message
     }
 }
 

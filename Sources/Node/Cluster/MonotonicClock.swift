@@ -9,6 +9,13 @@ func monotonicNanoseconds() -> UInt64 {
     return UInt64(truncatingIfNeeded: now.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: now.tv_nsec)
 }
 
+/// Unix milliseconds.
+func wallMilliseconds() -> Int64 {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return Int64(now.tv_sec) &* 1_000 &+ Int64(now.tv_nsec) / 1_000_000
+}
+
 /// What is left until `deadline`; 0 when it has passed.
 func remaining(until deadline: UInt64) -> UInt64 {
     let now = monotonicNanoseconds()

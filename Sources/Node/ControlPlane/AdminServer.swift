@@ -26,6 +26,9 @@ package final class AdminServer: Sendable {
 
     package var openConnections: OpenConnections { application.connections }
 
+    /// Whether new connections reach it: its socket is still where it was put.
+    package var isReachable: Bool { socket.isInPlace }
+
     private init(socket: AdminSocket, application: RunningApplication) {
         path = socket.path
         self.socket = socket

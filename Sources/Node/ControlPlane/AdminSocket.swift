@@ -99,9 +99,12 @@ struct AdminSocket {
         close(lock)
     }
 
+    /// Whether the socket that was put there is still in its place: a person, or a job that cleans up, may have removed it.
+    var isInPlace: Bool { identity != nil && identity == Self.identity(of: path) }
+
     /// Takes the socket away, if it is still the one that was put there.
     func remove() {
-        if let identity, identity == Self.identity(of: path) { unlink(path) }
+        if isInPlace { unlink(path) }
     }
 
     // MARK: - Looking

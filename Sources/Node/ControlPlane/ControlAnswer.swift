@@ -96,6 +96,7 @@ private struct Health: Encodable {
     var blocksUnknown: String?
     /// How many: their texts name keys.
     var disagreements: Int
+    var conditions: [Condition]
 
     init(_ status: NodeStatus) {
         node = status.node
@@ -110,6 +111,7 @@ private struct Health: Encodable {
         canForward = status.canForward
         blocksUnknown = status.blocksUnknown
         disagreements = status.disagreements.count
+        conditions = status.conditions.map(\.withoutNames)
     }
 }
 

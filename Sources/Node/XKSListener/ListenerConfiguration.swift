@@ -7,6 +7,11 @@ package enum ListenerTransport: Sendable {
     case tls(TLSMaterial)
     /// Plain HTTP. Only for use behind a TLS terminator on the same host.
     case plaintext
+
+    /// What clients see of the node's own certificate; `nil` without TLS.
+    package var certificate: ServerCertificate? {
+        if case .tls(let material) = self { material.server } else { nil }
+    }
 }
 
 /// One address to listen on.

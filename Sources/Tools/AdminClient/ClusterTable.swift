@@ -31,6 +31,10 @@ package enum ClusterTable {
     }
 
     private static func reasonLines(_ health: ClusterHealth, _ page: Page) -> [String] {
+        if let conditions = health.conditions {
+            return ConditionLines.lines(conditions, on: page) + droppedLines(health, page)
+        }
+        // A node of an earlier version.
         let reasons = health.reasons.flatMap { item("- ", $0, page) }
         let notes = health.notes.flatMap { item("", "note: \($0)", page) }
         return (reasons.isEmpty ? [] : ["what is wrong, the gravest first"] + reasons) + notes

@@ -12,12 +12,13 @@ package enum StatusTable {
 
     /// - Parameter nowUnixSeconds: what ages are counted to.
     package static func text(_ status: AdminStatus, nowUnixSeconds: Int64, on page: Page) -> String {
-        let hsms = status.status.hsms
+        let (node, hsms) = (status.status, status.status.hsms)
         let sections = [
-            heading(status, page), hsmLines(hsms, nowUnixSeconds, page), HSMWorkTable.lines(hsms, on: page),
-            ListenerTable.connections(status.status.limits, on: page), transitionLines(status.transitions, page),
-            KeyMatrix.lines(status.status.keys, hsms: hsms.map(\.name), on: page),
-            ListenerTable.refusals(status.status.refusals, nowUnixSeconds: nowUnixSeconds, on: page),
+            heading(status, page), conditionLines(node.conditions, page), hsmLines(hsms, nowUnixSeconds, page),
+            HSMWorkTable.lines(hsms, on: page),
+            ListenerTable.connections(node.limits, on: page), transitionLines(status.transitions, page),
+            KeyMatrix.lines(node.keys, hsms: hsms.map(\.name), on: page),
+            ListenerTable.refusals(node.refusals, nowUnixSeconds: nowUnixSeconds, on: page),
         ]
         return page.finished(
             sections.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") }.joined(separator: "\n\n"))
@@ -34,16 +35,7 @@ package enum StatusTable {
         if status.running { line += ": \(status.verdict.rawValue)" }
         if node.draining { line += ", ending: it takes no new requests" }
         lines += page.paragraph(line)
-        if let reason = node.blocksUnknown {
-            lines += page.paragraph("every request is refused by this node: \(BlockListing.mend(page.plain(reason)))")
-        }
-        if status.running, !node.hasUsableHSM, node.canForward {
-            lines.append("no HSM here can serve: requests are passed on to other nodes")
-        }
-        if case .failing(let reason) = node.store { lines += page.paragraph("store: failing: \(page.plain(reason))") }
         lines += logLines(node.log, page)
-        if let text = node.overload { lines += page.paragraph(page.plain(text)) }
-        for text in node.disagreements { lines += page.paragraph(page.plain(text)) }
         return lines
     }
 
@@ -62,6 +54,15 @@ package enum StatusTable {
         }
         if log.level != "info" { lines.append("log: level \(Terminal.shortened(page.plain(log.level), to: 12))") }
         return lines
+    }
+
+    /// The table of HSMs has their states and reasons, the table of keys most of what names keys.
+    private static func conditionLines(_ conditions: [Condition], _ page: Page) -> [String] {
+        let others = conditions.filter { condition in
+            let isState = condition.code.hasPrefix("hsm-") && condition.code != "hsm-settings-refused"
+            return !isState && condition.code != "library-not-confined"
+        }
+        return ConditionLines.lines(others.map { $0.code == "key-contested" ? $0 : $0.withoutNames }, on: page)
     }
 
     // MARK: HSMs

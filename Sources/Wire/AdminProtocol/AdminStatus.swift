@@ -48,16 +48,17 @@ package struct AdminStatus: Sendable, Equatable {
     package var verdict: NodeStatus.Verdict { running ? status.verdict : .unavailable }
 }
 
-/// One flat object. The verdict is reported, and follows from the rest when it is read back.
+/// One flat object. The verdict is reported, and follows from the conditions when it is read back.
 extension AdminStatus: Codable {
     private enum CodingKeys: String, CodingKey {
         case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements, overload, links,
-            refusals, log, descriptors, limits
+            refusals, log, descriptors, limits, conditions
         case transitions, running, asOfUnixSeconds, verdict
     }
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
+        let running = try container.decode(Bool.self, forKey: .running)
         let status = NodeStatus(
             node: try container.decode(String.self, forKey: .node),
             version: try container.decode(String.self, forKey: .version),
@@ -73,11 +74,23 @@ extension AdminStatus: Codable {
             refusals: try container.decodeIfPresent([RefusalStatus].self, forKey: .refusals),
             log: try container.decodeIfPresent(LogStatus.self, forKey: .log),
             descriptors: try container.decodeIfPresent(DescriptorStatus.self, forKey: .descriptors),
-            limits: try container.decodeIfPresent(LimitsStatus.self, forKey: .limits))
+            limits: try container.decodeIfPresent(LimitsStatus.self, forKey: .limits),
+            conditions: try container.decodeIfPresent([Condition].self, forKey: .conditions)
+                ?? (running ? Self.unnamed(try container.decode(NodeStatus.Verdict.self, forKey: .verdict)) : []))
         self.init(
             status: status, transitions: try container.decode([HSMTransition].self, forKey: .transitions),
-            running: try container.decode(Bool.self, forKey: .running),
+            running: running,
             asOfUnixSeconds: try container.decode(Int64.self, forKey: .asOfUnixSeconds))
+    }
+
+    /// A node of an earlier version says how it is, and not by which conditions.
+    private static func unnamed(_ verdict: NodeStatus.Verdict) -> [Condition] {
+        let text = "the node is of an earlier version, and does not name what is wrong"
+        return switch verdict {
+        case .active: []
+        case .degraded: [Condition(code: "unnamed", severity: .warning, node: "", text: text)]
+        case .unavailable: [Condition(code: "unnamed", severity: .critical, node: "", text: text)]
+        }
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -97,6 +110,7 @@ extension AdminStatus: Codable {
         try container.encodeIfPresent(status.log, forKey: .log)
         try container.encodeIfPresent(status.descriptors, forKey: .descriptors)
         try container.encodeIfPresent(status.limits, forKey: .limits)
+        try container.encode(status.conditions, forKey: .conditions)
         try container.encode(transitions, forKey: .transitions)
         try container.encode(running, forKey: .running)
         try container.encode(asOfUnixSeconds, forKey: .asOfUnixSeconds)

@@ -14,6 +14,9 @@ package struct ClusterHealth: Sendable, Equatable, Codable {
     package var reasons: [String]
     /// What people should know besides, and nobody has to mend: one sentence each.
     package var notes: [String]
+    /// Everything that a person should know of, the gravest first: what `verdict`, `reasons` and `notes` are made from.
+    /// `nil` from a node of an earlier version.
+    package var conditions: [Condition]?
     /// False when `[cluster]` is not configured: then the only node is this one.
     package var isClustered: Bool
     /// This node first, then by name.
@@ -30,8 +33,9 @@ package struct ClusterHealth: Sendable, Equatable, Codable {
     package var asOfUnixSeconds: Int64
 
     package init(
-        node: String, verdict: NodeStatus.Verdict, reasons: [String], notes: [String] = [], isClustered: Bool,
-        nodes: [ClusterNode], keys: [KeyStatus], blocks: BlockListing, dropped: [String: UInt64] = [:],
+        node: String, verdict: NodeStatus.Verdict, reasons: [String], notes: [String] = [],
+        conditions: [Condition]? = nil, isClustered: Bool, nodes: [ClusterNode], keys: [KeyStatus],
+        blocks: BlockListing, dropped: [String: UInt64] = [:],
         asOfUnixSeconds: Int64
     ) {
         schema = Self.schemaVersion
@@ -39,6 +43,7 @@ package struct ClusterHealth: Sendable, Equatable, Codable {
         self.verdict = verdict
         self.reasons = reasons
         self.notes = notes
+        self.conditions = conditions
         self.isClustered = isClustered
         self.nodes = nodes
         self.keys = keys
@@ -55,9 +60,11 @@ package struct ClusterHealth: Sendable, Equatable, Codable {
     package var withoutNames: ClusterHealth {
         var health = self
         health.keys = []
+        health.conditions = conditions?.map(\.withoutNames)
         for index in health.nodes.indices {
             health.nodes[index].unservedKeys = []
             health.nodes[index].certificates = []
+            health.nodes[index].conditions = nodes[index].conditions.map(\.withoutNames)
         }
         for index in health.blocks.blocks.indices {
             let block = health.blocks.blocks[index]
@@ -143,13 +150,15 @@ package struct ClusterNode: Sendable, Equatable, Codable {
     package var certificates: [String]
     /// Nodes that it cannot reach though they reach it, by name, as it says. Empty from a node that does not report them.
     package var unreached: [String]
+    /// What it reports of itself that does not follow from the rest. Empty from a node that does not report them.
+    package var conditions: [Condition]
 
     package init(
         name: String, site: String, address: String, liveness: Liveness, sinceUnixSeconds: Int64, draining: Bool,
         version: String, incarnation: UInt64, roundTripMicroseconds: UInt32?, inFlight: UInt32, encrypts: UInt64,
         decrypts: UInt64, drift: [String], hsms: [HSM], unservedKeys: [String], unservedCount: UInt32? = nil,
         twinAddress: String? = nil, forgottenBy: String? = nil, isAwaited: Bool = true, restored: Restored? = nil,
-        certificates: [String] = [], unreached: [String] = []
+        certificates: [String] = [], unreached: [String] = [], conditions: [Condition] = []
     ) {
         self.name = name
         self.site = site
@@ -173,6 +182,7 @@ package struct ClusterNode: Sendable, Equatable, Codable {
         self.restored = restored
         self.certificates = certificates
         self.unreached = unreached
+        self.conditions = conditions
     }
 
     /// A node of 16631be reports neither how many keys are unserved nor for whom orders wait.
@@ -199,6 +209,23 @@ package struct ClusterNode: Sendable, Equatable, Codable {
             isAwaited: try values.decodeIfPresent(Bool.self, forKey: .isAwaited) ?? (liveness != .left),
             restored: try values.decodeIfPresent(Restored.self, forKey: .restored),
             certificates: try values.decodeIfPresent([String].self, forKey: .certificates) ?? [],
-            unreached: try values.decodeIfPresent([String].self, forKey: .unreached) ?? [])
+            unreached: try values.decodeIfPresent([String].self, forKey: .unreached) ?? [],
+            conditions: try values.decodeIfPresent([Condition].self, forKey: .conditions) ?? [])
     }
+}
+
+extension ClusterNode {
+    /// SWIM goes on treating a suspect as a member. Who was only reported is none yet.
+    package var isLive: Bool { liveness == .alive || liveness == .suspect }
+
+    /// How many keys it offers and cannot serve at the moment.
+    package var keysUnserved: Int { max(Int(unservedCount), unservedKeys.count) }
+
+    /// Whether it has an HSM that is given requests.
+    package var hasUsableHSM: Bool { hsms.contains(where: \.canServe) }
+}
+
+extension ClusterNode.HSM {
+    /// Whether requests are given to it.
+    package var canServe: Bool { state.canServe && !drained }
 }

@@ -42,13 +42,16 @@ package struct NodeStatus: Sendable, Equatable {
     package var descriptors: DescriptorStatus?
     /// Who holds connections; `nil` of a node that does not run, or is older than this.
     package var limits: LimitsStatus?
+    /// What a person should know of, the gravest first: what the verdict is made from. Empty until it has been judged.
+    package var conditions: [Condition]
 
     package init(
         node: String, version: String, draining: Bool, hsms: [HSMStatus], store: StoreStatus = .ok,
         keys: [KeyStatus] = [], canForward: Bool = false, blocksUnknown: String? = nil, disagreements: [String] = [],
         overload: String? = nil, links: [LinkStatus] = [], refusals: [RefusalStatus]? = nil, log: LogStatus? = nil,
-        descriptors: DescriptorStatus? = nil, limits: LimitsStatus? = nil
+        descriptors: DescriptorStatus? = nil, limits: LimitsStatus? = nil, conditions: [Condition] = []
     ) {
+        self.conditions = conditions
         self.links = links
         self.overload = overload
         self.refusals = refusals
@@ -66,13 +69,11 @@ package struct NodeStatus: Sendable, Equatable {
         self.disagreements = disagreements
     }
 
-    package var verdict: Verdict {
-        if blocksUnknown != nil { return .unavailable }
-        guard hasUsableHSM else { return canForward ? .degraded : .unavailable }
-        let isWhole =
-            hsms.allSatisfy { $0.state == .active && !$0.drained } && store == .ok && keys.allSatisfy(\.isWhole)
-            && disagreements.isEmpty && overload == nil
-        return isWhole ? .active : .degraded
+    package var verdict: Verdict { Self.verdict(of: conditions) }
+
+    package static func verdict(of conditions: [Condition]) -> Verdict {
+        if conditions.contains(where: { $0.severity == .critical }) { return .unavailable }
+        return conditions.contains { $0.severity == .warning } ? .degraded : .active
     }
 
     /// Whether a load balancer should send requests here: an HSM of this node can serve, or another node can for it. A

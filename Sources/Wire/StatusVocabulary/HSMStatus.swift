@@ -98,13 +98,17 @@ package struct HSMStatus: Sendable, Equatable, Codable {
     /// What its library is kept from. `nil` where only the store reports of the HSM, where its worker has not begun, and of
     /// a node of an earlier version.
     package var compartment: Compartment?
+    /// Why its new settings are not in force, and it goes on by the former ones; `nil` where that is not so.
+    package var settingsRefused: String?
 
     package init(
         name: String, tokenLabel: String? = nil, serial: String? = nil, model: String? = nil, firmware: String? = nil,
         state: HSMState, reason: String? = nil, sinceUnixSeconds: Int64, lanes: Lanes, keys: Int, tier: Int? = nil,
         weight: Int? = nil, drained: Bool = false, latencyMicroseconds: Latency? = nil,
-        learned: Learned? = nil, work: Work? = nil, compartment: Compartment? = nil
+        learned: Learned? = nil, work: Work? = nil, compartment: Compartment? = nil,
+        settingsRefused: String? = nil
     ) {
+        self.settingsRefused = settingsRefused
         self.compartment = compartment
         self.work = work
         self.name = name

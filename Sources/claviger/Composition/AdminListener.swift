@@ -2,6 +2,7 @@
 import AdminProtocol
 import ConnectionLimits
 import ControlPlane
+import Glibc
 import HTTPServing
 import Logging
 import Synchronization
@@ -9,7 +10,8 @@ import Synchronization
 /// Serves the admin socket for as long as the node runs.
 ///
 /// During an upgrade two nodes share a state directory: the newer one takes the socket over when the older one has
-/// ended. So a socket that cannot be had is no reason not to serve; it is said once, and tried again.
+/// ended. So a socket that cannot be had is no reason not to serve; it is said once, and tried again. One that is removed
+/// while the node runs is put back within a second.
 final class AdminListener: Sendable {
     private static let retryInterval = Duration.seconds(1)
 
@@ -17,6 +19,8 @@ final class AdminListener: Sendable {
         var server: AdminServer?
         var task: Task<Void, Never>?
         var isStopping = false
+        /// Why it is not served, as was said last.
+        var problem: String?
     }
 
     private let stateDirectory: String
@@ -43,33 +47,58 @@ final class AdminListener: Sendable {
     /// nil while another node serves the socket.
     var openConnections: OpenConnections? { state.withLock { $0.server }?.openConnections }
 
+    /// Why no order reaches this node; `nil` while it can be given some.
+    var problem: String? { state.withLock { $0.problem } }
+
     func start() {
         state.withLock { state in
-            state.task = Task { await self.keepTrying() }
+            state.task = Task { await self.keepServing() }
         }
     }
 
-    private func keepTrying() async {
-        var lastProblem = ""
+    private func keepServing() async {
         while !Task.isCancelled {
-            do {
-                let server = try await AdminServer.start(
-                    stateDirectory: stateDirectory, administration: administration, group: group, logger: logger,
-                    connections: connections, refusals: refusals)
-                let isLate = state.withLock { state in
-                    if !state.isStopping { state.server = server }
-                    return state.isStopping
-                }
-                if isLate { await server.stop() }
-                return
-            } catch {
-                if "\(error)" != lastProblem {
-                    lastProblem = "\(error)"
-                    logger.warning("admin socket not served", metadata: ["reason": "\(error)"])
-                }
+            if let server = state.withLock({ $0.server }) {
+                if !server.isReachable { await replace(server) }
+            } else {
+                await tryToServe()
             }
             try? await Task.sleep(for: Self.retryInterval)
         }
+    }
+
+    private func tryToServe() async {
+        do {
+            // It may have been removed with all that was in it.
+            _ = mkdir(stateDirectory, 0o700)
+            let server = try await AdminServer.start(
+                stateDirectory: stateDirectory, administration: administration, group: group, logger: logger,
+                connections: connections, refusals: refusals)
+            let (isLate, wasMissing) = state.withLock { state in
+                if !state.isStopping { state.server = server }
+                defer { state.problem = nil }
+                return (state.isStopping, state.problem != nil)
+            }
+            if isLate { return await server.stop() }
+            if wasMissing { logger.notice("admin socket served") }
+        } catch {
+            let isNew = state.withLock { state in
+                defer { state.problem = "\(error)" }
+                return state.problem != "\(error)"
+            }
+            if isNew { logger.warning("admin socket not served", metadata: ["reason": "\(error)"]) }
+        }
+    }
+
+    /// Its socket is not where it was: nobody reaches it any more, and it is bound again.
+    private func replace(_ server: AdminServer) async {
+        state.withLock { state in
+            state.server = nil
+            state.problem = "\(server.path) was removed or replaced while the node ran"
+        }
+        logger.warning("admin socket not served", metadata: ["reason": "\(problem ?? "")"])
+        await server.stop()
+        await tryToServe()
     }
 
     func stop() async {

@@ -28,7 +28,11 @@ extension Translation {
     func checkCluster(_ diagnostics: inout Diagnostics) {
         guard let table = diagnostics.settings.cluster else { return }
         do throws(ClusterError) {
-            try ClusterService.check(ClusterTLSFiles(table), node: diagnostics.settings.node.id)
+            let shown = try ClusterService.check(ClusterTLSFiles(table), node: diagnostics.settings.node.id)
+            if let flaw = shown?.flaw(now: now) {
+                diagnostics.warn(
+                    flaw.setting, flaw.text, isFatal: flaw.isFatal, fix: "`claviger cluster issue` makes a new one")
+            }
         } catch {
             diagnostics.report("cluster", error.description, fix: error.mend)
         }

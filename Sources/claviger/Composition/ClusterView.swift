@@ -59,7 +59,8 @@ struct ClusterView {
                     drained: hsm.isDrained)
             }, unservedKeys: facts.unservedKeys, unservedCount: facts.unservedCount,
             twinAddress: twins[identity.name], forgottenBy: forgottenBy, isAwaited: isAwaited, restored: restored,
-            certificates: serials[identity.name] ?? [], unreached: facts.unreached ?? [])
+            certificates: serials[identity.name] ?? [], unreached: facts.unreached ?? [],
+            conditions: facts.conditions ?? [])
     }
 }
 

@@ -3,6 +3,7 @@ import Gossip
 import KeyProof
 import LaneProtocol
 import Routing
+import StatusVocabulary
 
 // From what the pool and the key proof say to what nodes send each other, and back.
 
@@ -12,13 +13,13 @@ extension NodeFacts {
         isDraining: Bool, version: String, configuration: String, canaries: String, blocks: String,
         blockChanges: UInt64?, inFlight: UInt32, encrypts: UInt64, decrypts: UInt64, hsms: [HSMFact],
         unserved: [KeyLabel], reads: FormatVersions, activatedFormat: UInt8, room: SpareRoom?,
-        refusedCertificates: String?
+        refusedCertificates: String?, conditions: [Condition]
     ) {
         self.init(
             isDraining: isDraining, version: version, configuration: configuration, canaries: canaries, blocks: blocks,
             blockChanges: blockChanges, inFlight: inFlight, encrypts: encrypts, decrypts: decrypts, hsms: hsms,
             reads: reads, activatedFormat: activatedFormat, room: room.map(NodeRoom.init),
-            refusedCertificates: refusedCertificates)
+            refusedCertificates: refusedCertificates, conditions: conditions.isEmpty ? nil : conditions)
         setUnserved(unserved.map(\.text))
     }
 }

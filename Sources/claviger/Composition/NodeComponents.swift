@@ -31,6 +31,7 @@ struct NodeComponents: Sendable {
     var requestLog: RequestLog { log.requests }
     private let log: NodeLog
     private let trail: RefusalTrail
+    private let conditions: ConditionTrail
     /// Of this start: greater than of any before.
     let incarnation: UInt64
 
@@ -39,7 +40,10 @@ struct NodeComponents: Sendable {
         let settings = plan.settings
         let logger = log.logger
         let group = MultiThreadedEventLoopGroup.forRequests(loops: settings.node.eventLoops)
-        let store = NodeStore.open(settings, logger: logger)
+        let bell = ConditionTrail.Bell()
+        let store = NodeStore.open(
+            directory: settings.node.stateDirectory, isClustered: settings.cluster != nil,
+            onHealth: { _ in bell.ring() })
         let pool = HSMPool(settings: plan.pool, journal: StoreJournal(store: store), group: group, logger: logger)
         let offered = BlockScopes(pool: pool)
         let blocks = BlockBook(store: store, node: settings.node.id, scope: { offered.scope(of: $0) }, logger: logger)
@@ -72,15 +76,17 @@ struct NodeComponents: Sendable {
             keyStores: plan.keyStores, log: log, descriptors: plan.descriptors)
         self.log = log
         trail = RefusalTrail(log.refusals, log.repeated, logger: logger)
+        conditions = ConditionTrail(status, bell: bell, logger: logger)
         apply(plan)
         trail.start()
+        conditions.start()
     }
 
     /// Informs everybody who shows or compares the configuration about this one.
     func apply(_ plan: NodePlan) {
         setLogLevel(plan.settings.node.logLevel)
         log.setFormat(plan.settings.node.logFormat)
-        status.serve(plan.keyStores)
+        status.serve(plan.keyStores, certificate: plan.listener.transport.certificate)
         offered.serve(plan.keyStores.map(\.keyStore))
         neighbours.configured(plan.settings)
     }
@@ -97,6 +103,7 @@ struct NodeComponents: Sendable {
     func stop() async {
         blocks.stop()
         trail.stop()
+        conditions.stop()
         await pool.stop()
         if !store.close() {
             logger.warning(
@@ -108,18 +115,6 @@ struct NodeComponents: Sendable {
 }
 
 extension NodeStore {
-    /// The node serves with or without its store, and says when it cannot be used.
-    fileprivate static func open(_ settings: NodeSettings, logger: Logger) -> NodeStore {
-        NodeStore.open(
-            directory: settings.node.stateDirectory, isClustered: settings.cluster != nil
-        ) { health in
-            switch health {
-            case .ok: logger.notice("store works again")
-            case .failing(let reason, _): logger.error("store fails", metadata: ["reason": "\(reason)"])
-            }
-        }
-    }
-
     /// Counts this start: each has an incarnation of its own, greater than those before. It is not below the time, so
     /// that a node whose store was lost, put back or could not be written mostly goes beyond what it was; where it does
     /// not, its peers say.

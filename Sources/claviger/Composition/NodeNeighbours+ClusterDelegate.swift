@@ -29,7 +29,8 @@ extension NodeNeighbours: ClusterDelegate {
             inFlight: UInt32(clamping: service?.requestsInFlight ?? 0), encrypts: totals.encrypts,
             decrypts: totals.decrypts, hsms: pool.status().prefix(NodeFacts.mostHSMs).map(HSMFact.init),
             unserved: pool.unservedKeys(), reads: Self.reads, activatedFormat: formats.activatedFormat,
-            room: pool.room, refusedCertificates: cluster.flatMap { ConfigurationDigest.text(ofRefused: $0.refused) })
+            room: pool.room, refusedCertificates: cluster.flatMap { ConfigurationDigest.text(ofRefused: $0.refused) },
+            conditions: toldConditions)
     }
 
     /// What peers have activated is in use here, too.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Cluster
+import Conditions
 import Gossip
 import HSMPool
 import KeyProof
 import Logging
 import NodeConfig
 import NodeStore
+import StatusVocabulary
 import Synchronization
 import XKSService
 
@@ -19,6 +21,8 @@ final class NodeNeighbours: Sendable {
         /// By name: the life of the peer with which all keys were exchanged, and the version that was sent in it.
         var exchanged: [String: (incarnation: UInt64, version: UInt64)] = [:]
         var refutations = RefutationRhythm()
+        /// What this node reports of itself to its peers.
+        var conditions: [Condition] = []
         /// What the pool was last given of the cluster.
         var known = ProofCluster()
     }
@@ -82,6 +86,18 @@ final class NodeNeighbours: Sendable {
         isDraining.store(true, ordering: .relaxed)
         factsChanged()
     }
+
+    /// This is what a person should know of this node: peers are sent what does not follow from the rest.
+    func tell(_ conditions: [Condition]) {
+        let told = conditions.filter { $0.known?.origin == .reported }
+        let isNews = state.withLock { state in
+            defer { state.conditions = told }
+            return state.conditions != told
+        }
+        if isNews { factsChanged() }
+    }
+
+    var toldConditions: [Condition] { state.withLock { $0.conditions } }
 
     /// Peers are informed at once, not with the next round.
     func factsChanged() { cluster?.factsChanged() }

@@ -26,6 +26,9 @@ final class NodeReloader: Sendable {
     /// A key store that was used in this time does not go unless that is said, nanoseconds.
     private static let recentUse: UInt64 = 60_000_000_000
 
+    /// How long the HSMs that a reload has changed may take to say how they are, nanoseconds.
+    private static let settling: UInt64 = 10_000_000_000
+
     private let file: String
     private let secrets: SecretReader
     private let components: NodeComponents
@@ -87,8 +90,10 @@ final class NodeReloader: Sendable {
             let (words, hsms) = try apply(new, after: old)
             state.withLock { $0.plan = new }
             components.logger.notice("configuration reloaded", metadata: ["changes": "\(words)"])
-            let answer = "\(file) has been read. \(words)"
-            return hsms.refused.isEmpty && hsms.withRefusedPIN.isEmpty ? .done(answer) : .failed(answer)
+            let troubles = await troubles(after: hsms)
+            let answer = ["\(file) has been read. \(words)"] + troubles
+            let isGood = hsms.refused.isEmpty && hsms.withRefusedPIN.isEmpty && troubles.isEmpty
+            return isGood ? .done(answer.joined(separator: " ")) : .failed(answer.joined(separator: " "))
         } catch {
             let failure = error as? ReloadFailure ?? ReloadFailure(changed: [], cause: "\(error)")
             var metadata: Logger.Metadata = ["reason": "\(failure.cause)"]
@@ -98,6 +103,28 @@ final class NodeReloader: Sendable {
                 metadata: metadata)
             return failure.answer
         }
+    }
+
+    /// What has become of HSMs whose workers were started, a sentence for each that does not serve by what the file says.
+    /// They are waited for: some HSMs take seconds to log in.
+    private func troubles(after change: PoolChange) async -> [String] {
+        let started = Set(change.added + change.changed + change.retried)
+        guard !started.isEmpty else { return [] }
+        let end = claviger_monotonic_nanoseconds() &+ Self.settling
+        while !started.isDisjoint(with: components.pool.unsettled), claviger_monotonic_nanoseconds() < end {
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        let late = started.intersection(components.pool.unsettled).sorted().map {
+            "HSM \($0) has not come up with its new settings yet: `claviger status` shows what becomes of it."
+        }
+        return late
+            + components.pool.status().map(\.shown).filter { started.contains($0.name) }.compactMap { hsm -> String? in
+                if let reason = hsm.settingsRefused {
+                    return "HSM \(hsm.name) goes on by its former settings, as the new ones are refused: \(reason)"
+                }
+                guard hsm.state == .unavailable, let reason = hsm.reason else { return nil }
+                return "HSM \(hsm.name) does not serve: \(reason)"
+            }
     }
 
     /// Files and commands may take seconds: not on the threads on which everything else that is asynchronous runs.

@@ -2,6 +2,7 @@
 import AdminProtocol
 import CPlatform
 import Cluster
+import Conditions
 import ControlPlane
 import Glibc
 import HSMPool
@@ -76,7 +77,6 @@ final class NodeRuntime: Sendable {
         let secrets = SecretReader(taking: configuration.settings.secretVariables)
         let plan = try NodePlan(configuration, secrets: secrets, logger: log.logger)
         let components = try NodeComponents(plan, log: log)
-        components.pool.start()
         do {
             let node = try await listen(plan, components, secrets: secrets, signals: signals)
             Supervisor.shared.ready(components.group)
@@ -91,6 +91,9 @@ final class NodeRuntime: Sendable {
         _ plan: NodePlan, _ components: NodeComponents, secrets: SecretReader, signals: NodeSignals
     ) async throws -> NodeRuntime {
         let settings = plan.settings
+        // Every port before the first login: a start that fails on a port spends no try of a PIN, and leaves what the store
+        // says of the node that has the port as it is. Who asks meanwhile waits for the workers.
+        components.pool.expect()
         let listener: XKSListener
         do {
             listener = try await XKSListener.start(
@@ -111,6 +114,7 @@ final class NodeRuntime: Sendable {
             let cause = "\(ListenFailure(error, port: address.port))"
             throw StartProblem(setting: "control.listen", address: "\(address)", cause: cause)
         }
+        components.pool.start()
         let reloader = NodeReloader(
             plan: plan, secrets: secrets, components: components, listener: listener, cluster: cluster)
         let admin = AdminListener(
@@ -122,6 +126,15 @@ final class NodeRuntime: Sendable {
         components.status.show(
             [.xks(listener), .control(control, plan.memory), .admin(admin, plan.memory)]
                 + (cluster.map { [.cluster($0, plan.memory)] } ?? []))
+        let clock = components.service.signedClock
+        components.status.know {
+            let signed = clock.facts(now: claviger_monotonic_nanoseconds())
+            return NodeCircumstances(
+                adminSocket: admin.problem, seeds: cluster?.seedTroubles ?? [:],
+                certificates: [cluster?.certificate?.flaw(now: Int64(time(nil)))].compactMap(\.self),
+                clock: ClockFacts(
+                    peers: cluster?.clockOffsets ?? [:], tolerated: signed.tolerated, beyond: signed.beyond))
+        }
         let bound = NodeConfig.ListenAddress(host: address.host, port: control.port)
         return NodeRuntime(
             components: components, listener: listener, control: control, controlURL: "http://\(bound)", admin: admin,

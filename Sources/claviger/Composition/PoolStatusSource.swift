@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import CPlatform
 import Cluster
+import Conditions
 import ControlPlane
 import Glibc
 import HSMPool
@@ -27,6 +29,9 @@ final class PoolStatusSource: NodeStatusSource {
     private let isDraining = Atomic(false)
     private let links = Mutex<(@Sendable () -> [LinkStatus])?>(nil)
     private let listeners = Mutex<[ShownListener]>([])
+    private let book = Mutex(ConditionBook())
+    private let certificate = Mutex<ServerCertificate?>(nil)
+    private let circumstances = Mutex<(@Sendable () -> NodeCircumstances)?>(nil)
 
     init(
         node: NodeIdentitySettings, pool: HSMPool, store: NodeStore, neighbours: NodeNeighbours, blocks: BlockBook,
@@ -50,18 +55,50 @@ final class PoolStatusSource: NodeStatusSource {
         links.withLock { $0 = { LinkStatus.all(of: listener, cluster) } }
     }
 
-    /// From now on these are the key stores.
-    func serve(_ new: [PlannedKeyStore]) { keyStores.withLock { $0 = new } }
+    /// From now on these are the key stores, and this is what KMS sees of the node's certificate, where it has one.
+    func serve(_ new: [PlannedKeyStore], certificate shown: ServerCertificate?) {
+        keyStores.withLock { $0 = new }
+        certificate.withLock { $0 = shown }
+    }
 
     /// From now on the connections of these listeners are shown.
     func show(_ shown: [ShownListener]) { listeners.withLock { $0 = shown } }
 
+    /// From now on this is looked at besides.
+    func know(_ new: @escaping @Sendable () -> NodeCircumstances) { circumstances.withLock { $0 = new } }
+
+    /// Looks at what is so, and returns what there is to say of it. To be called about once a second.
+    func look() -> [ConditionBook.News] {
+        let own = status().conditions
+        // The others say themselves what they suffer from; this node says that they are gone, or differ.
+        let seen = (clusterHealth().conditions ?? []).filter { $0.known?.origin == .seen }
+        let now = Int64(clamping: claviger_monotonic_nanoseconds() / 1_000_000_000)
+        let (news, dated) = book.withLock { book in
+            let news = book.update(own + seen, now: now, unixSeconds: Int64(time(nil)))
+            return (news, book.dated(own))
+        }
+        neighbours.tell(dated)
+        return news
+    }
+
     func status() -> NodeStatus {
-        let keyStores = keyStores.withLock { $0 }
-        let keys = pool.keys().compactMap { shown($0, keyStores) }
-        return NodeStatus(
-            node: node.id, version: Product.version, draining: isDraining.load(ordering: .relaxed),
-            hsms: pool.status().map(\.shown), store: storeStatus, keys: keys, canForward: neighbours.canForwardAny,
+        let hsms = pool.status().map(\.shown)
+        let keys = OfferedKeyStatus(
+            rows: pool.keys(), keyStores: keyStores.withLock { $0 }, hsms: hsms, complaints: pool.complaints())
+        var known = circumstances.withLock { $0 }?() ?? NodeCircumstances()
+        if let flaw = certificate.withLock({ $0 })?.flaw(now: Int64(time(nil))) {
+            known.certificates.insert(flaw, at: 0)
+        }
+        known.unservedKeys = pool.unservedKeys().map(\.text) + keys.unlisted
+        var status = unjudged(hsms, keys.keys).judged(known)
+        status.conditions = book.withLock { $0.dated(status.conditions) }
+        return status
+    }
+
+    private func unjudged(_ hsms: [HSMStatus], _ keys: [KeyStatus]) -> NodeStatus {
+        NodeStatus(
+            node: node.id, version: Product.version, draining: isDraining.load(ordering: .relaxed), hsms: hsms,
+            store: storeStatus, keys: keys, canForward: neighbours.canForwardAny,
             blocksUnknown: blocks.current().unknown, disagreements: pool.disagreements(),
             overload: pool.overload, links: links.withLock { $0 }?() ?? [],
             refusals: log.refusals.counts.map { RefusalStatus($0) }, log: log.status, descriptors: descriptors,
@@ -74,9 +111,11 @@ final class PoolStatusSource: NodeStatusSource {
         let view = ClusterView(
             own: neighbours.facts(), identity: neighbours.identity, startedAt: startedAt,
             twins: neighbours.twins, serials: neighbours.serials)
-        return ClusterHealth(
+        var health = ClusterHealth(
             here: status(), isClustered: neighbours.isClustered, nodes: view.nodes(neighbours.members),
             blocks: blocks.listing(), dropped: neighbours.dropped, asOfUnixSeconds: Int64(time(nil)))
+        health.conditions = health.conditions.map { conditions in book.withLock { $0.dated(conditions) } }
+        return health
     }
 
     private var storeStatus: StoreStatus {
@@ -84,13 +123,6 @@ final class PoolStatusSource: NodeStatusSource {
         case .ok: .ok
         case .failing(let reason, _): .failing(reason: reason)
         }
-    }
-
-    /// A key as far as key stores offer it; `nil` when none does. HSMs that are not to serve it are left out.
-    private func shown(_ key: KeyRow, _ keyStores: [PlannedKeyStore]) -> KeyStatus? {
-        let offering = keyStores.filter { $0.keyStore.offers(label: key.label.text) }
-        guard !offering.isEmpty else { return nil }
-        return key.shown { hsm in offering.contains { $0.hsms?.contains(hsm) ?? true } }
     }
 }
 

@@ -19,9 +19,18 @@ struct ClusterReport: Decodable {
         var state: String
     }
 
+    struct Condition: Decodable {
+        var code: String
+        var node: String
+        var severity: String
+        var sinceUnixSeconds: Int?
+    }
+
     var node: String
     var verdict: String
     var reasons: [String]
+    /// Earlier versions do not report them.
+    var conditions: [Condition]?
     var nodes: [Member]
 
     func liveness(of name: String) -> String? { nodes.first { $0.name == name }?.liveness }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import Conditions
 import Foundation
 import StatusVocabulary
 import Testing
 
-@Suite struct ClusterJudgementTests {
+@Suite struct ClusterConditionsTests {
     private static let noBlocks = BlockListing(blocks: [], unknown: nil)
 
     private func status(_ change: (inout NodeStatus) -> Void) -> NodeStatus {
         var status = NodeStatus(node: "fra-1", version: "1.2.3", draining: false, hsms: [hsm(.active)])
         change(&status)
-        return status
+        return status.judged()
     }
 
     private func judge(
@@ -27,7 +28,7 @@ import Testing
     }
 
     @Test func nothingIsWrong() {
-        #expect(judge() == ClusterJudgement(verdict: .active, reasons: [], notes: []))
+        #expect(judge() == ClusterJudgement(conditions: []))
         let alone = judge { $0.removeLast(2) }
         #expect(alone.verdict == .active && alone.reasons.isEmpty)
     }
@@ -76,7 +77,7 @@ import Testing
             nodes[1].liveness = .left
             unavailable(&nodes[1])
         }
-        #expect(result == ClusterJudgement(verdict: .active, reasons: [], notes: []))
+        #expect(result == ClusterJudgement(conditions: []))
     }
 
     // Three processes, two of one name: ACTIVE, and "all 2 nodes" had the order.
@@ -97,7 +98,7 @@ import Testing
                 unavailable(&nodes[1])
             }
         }
-        #expect(reported(for: 5) == ClusterJudgement(verdict: .active, reasons: [], notes: []))
+        #expect(reported(for: 5) == ClusterJudgement(conditions: []))
         #expect(
             reported(for: 31).reasons == [
                 "node fra-1 hears of fra-2 from others and cannot reach it: nothing is passed on to it"
@@ -237,9 +238,9 @@ import Testing
     @Test func keysAreCountedAndNotNamed() {
         let here = status { status in
             status.keys = [
-                KeyStatus(label: "SECRET", canaryBy: nil, disputed: "SECRET", cells: ["x": .different]),
-                KeyStatus(label: "SECRET", canaryBy: nil, cells: ["x": .absent]),
-                KeyStatus(label: "SECRET", canaryBy: nil, cells: ["x": .proven]),
+                KeyStatus(label: "SECRET", canaryBy: nil, disputed: "SECRET", cells: ["nshield-a": .different]),
+                KeyStatus(label: "SECRET", canaryBy: nil, cells: ["nshield-a": .absent]),
+                KeyStatus(label: "SECRET", canaryBy: nil, cells: ["nshield-a": .proven]),
             ]
             status.disagreements = ["SECRET", "SECRET"]
         }
@@ -252,8 +253,7 @@ import Testing
                 "node fra-1 and others hold different keys under 2 labels: `claviger status` names the keys and the "
                     + "nodes",
                 "2 keys are offered by node fra-2 (site fra) and not served by its HSMs",
-                "1 key is missing or different on an HSM of node fra-1 that should serve it: `claviger status` shows "
-                    + "which",
+                "hsm nshield-a of node fra-1 lacks 1 key that it should serve",
             ])
     }
 
@@ -287,10 +287,58 @@ import Testing
         #expect(result.reasons == ["node iad-1 (site iad) is dead, for \(age)"])
     }
 
+    // Each was known to its own node only: a node with a full disk said DEGRADED, and every other one ACTIVE.
+    @Test func whatANodeReportsOfItselfIsSaidByAll() {
+        let told: [Condition] = [
+            Condition(.blocksUnknown, of: "iad-1", "", "node iad-1 refuses every request"),
+            Condition(
+                .keyDifferent, of: "iad-1", "hsm b", "hsm b of node iad-1 holds another key", details: ["SECRET"]),
+            Condition(.storeFailing, of: "iad-1", "", "the store of node iad-1 cannot be written: full"),
+        ]
+        for condition in told {
+            let result = judge { $0[2].conditions = [condition] }
+            #expect(result.verdict == .degraded && result.reasons == [condition.text])
+            #expect(result.conditions.map(\.node) == ["iad-1"] && result.conditions[0].details == condition.details)
+        }
+        let all = judge { nodes in
+            for index in nodes.indices { nodes[index].conditions = [told[0]] }
+            nodes.remove(at: 0)
+        }
+        #expect(all.verdict == .unavailable, "no node that knows what is blocked has an HSM that serves")
+    }
+
+    @Test func whatADeadNodeSaidIsNoNews() {
+        let result = judge { nodes in
+            nodes[2].liveness = .dead
+            nodes[2].conditions = [Condition(.storeFailing, of: "iad-1", "", "full")]
+        }
+        #expect(result.conditions.map(\.known) == [.nodeDead])
+    }
+
+    @Test func aPeerSpeaksForItselfOnly() {
+        let result = judge { $0[1].conditions = [Condition(.storeFailing, of: "fra-1", "", "full")] }
+        #expect(result.conditions.map(\.node) == ["fra-2"])
+    }
+
+    @Test func conditionsOfALaterVersionAreShown() {
+        let later = Condition(code: "something-new", severity: .warning, node: "fra-2", text: "the moon is full")
+        let result = judge { nodes in
+            nodes[1].conditions = [later]
+            nodes[2].liveness = .dead
+        }
+        #expect(result.conditions.map(\.code) == ["node-dead", "something-new"] && result.verdict == .degraded)
+    }
+
     @Test func healthIsReadBackAsItWasWritten() throws {
-        let health = Scene.health(NodeStatus(node: "fra-1", version: "1", draining: false, hsms: [hsm(.active)]))
+        var here = status { $0.keys = [KeyStatus(label: "SECRET", canaryBy: nil, disputed: "SECRET", cells: [:])] }
+        here.store = .failing(reason: "full")
+        let health = ClusterHealth(
+            here: here, isClustered: true, nodes: [Scene.node("fra-1"), Scene.node("iad-1")], blocks: Scene.blocks,
+            asOfUnixSeconds: Scene.now)
         let data = try JSONEncoder().encode(health)
         #expect(try JSONDecoder().decode(ClusterHealth.self, from: data) == health)
-        #expect(health.withoutNames.withoutNames == health.withoutNames)
+        let shown = health.withoutNames
+        #expect(shown.withoutNames == shown)
+        #expect(!String(decoding: try JSONEncoder().encode(shown), as: UTF8.self).contains("SECRET"))
     }
 }

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+import StatusVocabulary
+
+/// What a node knows of itself besides what its status shows.
+package struct NodeCircumstances: Sendable, Equatable {
+    /// Labels of keys that it offers and no HSM of it serves at the moment, in order.
+    package var unservedKeys: [String]
+    /// Why the admin socket is not served; `nil` while it is.
+    package var adminSocket: String?
+    /// What is wrong with seeds of the cluster, by seed as configured.
+    package var seeds: [String: String]
+    /// What is wrong with certificates that are in use, or will soon be.
+    package var certificates: [CertificateFlaw]
+    package var clock: ClockFacts
+
+    package init(
+        unservedKeys: [String] = [], adminSocket: String? = nil,
+        seeds: [String: String] = [:],
+        certificates: [CertificateFlaw] = [], clock: ClockFacts = ClockFacts()
+    ) {
+        self.clock = clock
+        self.unservedKeys = unservedKeys
+        self.adminSocket = adminSocket
+        self.seeds = seeds
+        self.certificates = certificates
+    }
+}
+
+/// What is wrong with a certificate that a node shows.
+package struct CertificateFlaw: Sendable, Equatable {
+    /// The setting that names it, for example `cluster.certificate`.
+    package var setting: String
+    /// A sentence, with its file, whose it is, and its end.
+    package var text: String
+    /// Whether others refuse it already.
+    package var isFatal: Bool
+
+    package init(setting: String, text: String, isFatal: Bool) {
+        self.setting = setting
+        self.text = text
+        self.isFatal = isFatal
+    }
+}
+
+extension NodeStatus {
+    /// The status with the conditions that follow from it.
+    package func judged(_ circumstances: NodeCircumstances = NodeCircumstances()) -> NodeStatus {
+        var status = self
+        status.conditions = NodeConditions(status: self, circumstances: circumstances).all.byGravity
+        return status
+    }
+}
+
+/// Looks through what a node knows of itself for what a person should know of.
+struct NodeConditions {
+    let status: NodeStatus
+    let circumstances: NodeCircumstances
+
+    private var node: String { status.node }
+
+    var all: [Condition] {
+        let aboutHSMs = hsms + status.hsms.compactMap(refusedSettings) + status.hsms.compactMap(confinement)
+        return service + aboutHSMs + keys + clock + certificates + seeds + adminSocket + store
+    }
+
+    // MARK: Requests
+
+    private var service: [Condition] {
+        var found: [Condition] = []
+        if let reason = status.blocksUnknown {
+            found.append(
+                Condition(
+                    .blocksUnknown, of: node, "", "node \(node) refuses every request: \(BlockListing.mend(reason))"))
+        }
+        if !status.hasUsableHSM {
+            found.append(
+                Condition(
+                    .noHSMServes, of: node, "",
+                    "no HSM of node \(node) can serve; it passes "
+                        + (status.canForward ? "requests on to others" : "none on to others"),
+                    severity: status.canForward ? .warning : .critical))
+        }
+        if let text = status.overload { found.append(Condition(.overloaded, of: node, "", "node \(node): \(text)")) }
+        return found
+    }
+
+    // MARK: HSMs
+
+    private var hsms: [Condition] {
+        status.hsms.compactMap { hsm in
+            guard let code = ConditionCode(hsm.state, isDrained: hsm.drained) else { return nil }
+            let state = Self.words(hsm.state, isDrained: hsm.drained)
+            let reason = hsm.reason.map { ": \($0)" } ?? ""
+            return Condition(
+                code, of: node, "hsm \(hsm.name)", "hsm \(hsm.name) of node \(node) is \(state)\(reason)",
+                since: hsm.sinceUnixSeconds)
+        }
+    }
+
+    private func refusedSettings(_ hsm: HSMStatus) -> Condition? {
+        hsm.settingsRefused.map {
+            Condition(
+                .hsmSettingsRefused, of: node, "hsm \(hsm.name)",
+                "hsm \(hsm.name) of node \(node) serves by its former settings, as the new ones are refused: \($0)")
+        }
+    }
+
+    static func words(_ state: HSMState, isDrained: Bool) -> String {
+        guard isDrained else { return state.rawValue }
+        return state == .active ? "drained" : "\(state.rawValue) and drained"
+    }
+
+    private func confinement(_ hsm: HSMStatus) -> Condition? {
+        hsm.compartment?.complaint.map {
+            Condition(.libraryNotConfined, of: node, "hsm \(hsm.name)", "hsm \(hsm.name) of node \(node): \($0)")
+        }
+    }
+
+    // MARK: Keys
+
+    private var keys: [Condition] { quarrels + unserved + lacking + odd }
+
+    private var quarrels: [Condition] {
+        var found: [Condition] = []
+        let disputed = status.keys.filter { $0.disputed != nil }
+        if !disputed.isEmpty {
+            found.append(
+                Condition(
+                    .keyDisputed, of: node, "",
+                    "\(Self.count(disputed.count)) refused on node \(node), because HSMs hold different keys under one "
+                        + "label: `claviger status` names them, `claviger key trust` decides",
+                    details: disputed.map { "\($0.label): \($0.disputed ?? "")" }))
+        }
+        let count = status.disagreements.count
+        if count > 0 {
+            found.append(
+                Condition(
+                    .keyContested, of: node, "",
+                    "node \(node) and others hold different keys under \(count == 1 ? "1 label" : "\(count) labels"): "
+                        + "`claviger status` names the keys and the nodes", details: status.disagreements))
+        }
+        return found
+    }
+
+    private var unserved: [Condition] {
+        let labels = circumstances.unservedKeys
+        // Where no HSM can serve, no key can be.
+        guard !labels.isEmpty, status.hasUsableHSM else { return [] }
+        return [
+            Condition(
+                .keyUnserved, of: node, "",
+                "\(Self.count(labels.count)) offered by node \(node) and not served by its HSMs", details: labels)
+        ]
+    }
+
+    /// By HSM: a token that is not replicated lacks a thousand keys, and is one thing to mend.
+    private var lacking: [Condition] {
+        let undisputed = status.keys.filter { $0.disputed == nil }
+        return status.hsms.flatMap { hsm -> [Condition] in
+            func labels(_ state: KeyState) -> [String] {
+                undisputed.filter { $0.cells[hsm.name] == state }.map(\.label)
+            }
+            let (different, absent) = (labels(.different), labels(.absent))
+            var found: [Condition] = []
+            if !different.isEmpty {
+                let labels = different.count == 1 ? "1 label" : "\(different.count) labels"
+                found.append(
+                    Condition(
+                        .keyDifferent, of: node, "hsm \(hsm.name)",
+                        "hsm \(hsm.name) of node \(node) holds another key than the others under \(labels)",
+                        details: different))
+            }
+            if !absent.isEmpty {
+                let keys = absent.count == 1 ? "1 key" : "\(absent.count) keys"
+                found.append(
+                    Condition(
+                        .keyAbsent, of: node, "hsm \(hsm.name)",
+                        "hsm \(hsm.name) of node \(node) lacks \(keys) that it should serve", details: absent))
+            }
+            return found
+        }
+    }
+
+    private var odd: [Condition] {
+        let odd = status.keys.filter { $0.disputed == nil && $0.complaints != nil }
+        guard !odd.isEmpty else { return [] }
+        return [
+            Condition(
+                .keyOdd, of: node, "", "\(Self.count(odd.count)) odd on node \(node): `claviger status` says why",
+                details: odd.map { "\($0.label): \($0.complaints?.joined(separator: "; ") ?? "")" })
+        ]
+    }
+
+    static func count(_ keys: Int) -> String { keys == 1 ? "1 key is" : "\(keys) keys are" }
+
+    // MARK: The host and the network
+
+    private var store: [Condition] {
+        guard case .failing(let reason) = status.store else { return [] }
+        return [Condition(.storeFailing, of: node, "", "the store of node \(node) cannot be written: \(reason)")]
+    }
+
+    private var clock: [Condition] {
+        circumstances.clock.flaw.map { flaw in
+            [
+                Condition(
+                    .clockOff, of: node, "", "the clock of node \(node) is off: \(flaw.text)",
+                    severity: flaw.isCritical ? .critical : .warning)
+            ]
+        } ?? []
+    }
+
+    private var adminSocket: [Condition] {
+        circumstances.adminSocket.map {
+            [Condition(.adminSocketClosed, of: node, "", "no order reaches node \(node): \($0)")]
+        } ?? []
+    }
+
+    private var seeds: [Condition] {
+        circumstances.seeds.sorted { $0.key < $1.key }.map { seed, reason in
+            Condition(
+                .seedUnreachable, of: node, "seed \(seed)", "node \(node) does not reach its seed \(seed): \(reason)")
+        }
+    }
+
+    private var certificates: [Condition] {
+        circumstances.certificates.map { flaw in
+            Condition(
+                flaw.isFatal ? .certificateInvalid : .certificateEnding, of: node, flaw.setting,
+                "\(flaw.setting) of node \(node): \(flaw.text)")
+        }
+    }
+}
+
+extension ConditionCode {
+    /// `nil` for an HSM with which nothing is wrong.
+    init?(_ state: HSMState, isDrained: Bool) {
+        if isDrained {
+            self = .hsmDrained
+            return
+        }
+        switch state {
+        case .active: return nil
+        case .degraded: self = .hsmDegraded
+        case .probing: self = .hsmProbing
+        case .starting: self = .hsmStarting
+        case .unavailable: self = .hsmUnavailable
+        }
+    }
+}

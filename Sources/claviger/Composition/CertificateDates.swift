@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import Cluster
+import Conditions
+import Foundation
+import XKSListener
+
+/// When certificates that the node shows begin and end, as something that people should know of.
+private struct CertificateDates {
+    /// How long before its end people are informed, seconds.
+    private static let notice: Int64 = 30 * 86_400
+
+    let setting: String
+    /// How a sentence about it begins.
+    let subject: String
+    var notBefore = Int64.min
+    let notAfter: Int64
+
+    /// `nil` where nothing is wrong, and nothing will soon be.
+    func flaw(now: Int64) -> CertificateFlaw? {
+        let (text, isFatal): (String, Bool)
+        if now > notAfter {
+            (text, isFatal) = ("ended on \(day(notAfter)): others refuse it", true)
+        } else if now < notBefore {
+            (text, isFatal) = ("is not valid before \(day(notBefore)): look at this host's clock, or wait", true)
+        } else if notAfter.subtractingReportingOverflow(now).partialValue < Self.notice {
+            let days = (notAfter - now) / 86_400
+            (text, isFatal) = ("ends in \(days == 1 ? "1 day" : "\(days) days"), on \(day(notAfter))", false)
+        } else {
+            return nil
+        }
+        return CertificateFlaw(setting: setting, text: "\(subject) \(text)", isFatal: isFatal)
+    }
+
+    private func day(_ seconds: Int64) -> String {
+        Date(timeIntervalSince1970: TimeInterval(seconds)).formatted(.iso8601.year().month().day())
+    }
+}
+
+extension NodeCertificate {
+    func flaw(now: Int64) -> CertificateFlaw? {
+        CertificateDates(
+            setting: "cluster.certificate", subject: "\(file), or a certificate that has signed it,",
+            notBefore: notBefore,
+            notAfter: notAfter
+        ).flaw(now: now)
+    }
+}
+
+extension ServerCertificate {
+    func flaw(now: Int64) -> CertificateFlaw? {
+        CertificateDates(
+            setting: "xks.certificate", subject: "that of \(names.first ?? "this node")", notAfter: notAfter
+        ).flaw(now: now)
+    }
+}

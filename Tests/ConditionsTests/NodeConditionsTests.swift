@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+import Conditions
+import Foundation
+import StatusVocabulary
+import Testing
+
+@Suite struct NodeConditionsTests {
+    private func node(_ change: (inout NodeStatus) -> Void) -> NodeStatus {
+        var status = NodeStatus(
+            node: "n", version: "1", draining: false, hsms: [hsm(.active, "x"), hsm(.active, "y")],
+            keys: [KeyStatus(label: "a", canaryBy: "x", cells: ["x": .proven, "y": .unproven])])
+        change(&status)
+        return status.judged()
+    }
+
+    private func key(_ cells: [String: KeyState], disputed: String? = nil) -> KeyStatus {
+        KeyStatus(label: "k", canaryBy: nil, disputed: disputed, cells: cells)
+    }
+
+    @Test func somebodyMustLookAtWhatIsNotWhole() {
+        #expect(node { _ in }.verdict == .active)
+        #expect(node { $0.store = .failing(reason: "full") }.verdict == .degraded)
+        #expect(node { $0.hsms[1].drained = true }.verdict == .degraded)
+        #expect(node { $0.hsms[1].state = .probing }.verdict == .degraded)
+        #expect(node { $0.keys.append(key(["x": .proven, "y": .absent])) }.verdict == .degraded)
+        #expect(node { $0.keys.append(key(["x": .proven, "y": .different])) }.verdict == .degraded)
+        // What the key's owner has forbidden nobody has to mend on an HSM.
+        #expect(node { $0.keys.append(key(["x": .unprovable, "y": .unprovable])) }.verdict == .active)
+        #expect(node { $0.keys.append(key(["x": .unproven], disputed: "x and y differ")) }.verdict == .degraded)
+    }
+
+    @Test func withoutAnHSMThatServesThereIsNothing() {
+        let drained = node { status in for index in status.hsms.indices { status.hsms[index].drained = true } }
+        #expect(drained.verdict == .unavailable && !drained.isReady)
+        let probing = node { status in for index in status.hsms.indices { status.hsms[index].state = .probing } }
+        #expect(probing.verdict == .unavailable && !probing.isReady)
+        let forwarding = node { status in
+            for index in status.hsms.indices { status.hsms[index].state = .unavailable }
+            status.canForward = true
+        }
+        #expect(forwarding.verdict == .degraded && forwarding.isReady)
+        #expect(node { $0.canForward = true }.verdict == .active, "an ability that is not needed")
+        let half = node { $0.hsms[0].drained = true }
+        #expect(half.isReady)
+    }
+
+    @Test func whoHasLostTheBlocksServesNothing() {
+        let lost = node { status in
+            status.blocksUnknown = "the store was lost"
+            status.canForward = true
+        }
+        #expect(lost.verdict == .unavailable && !lost.isReady)
+    }
+
+    @Test func whatOtherNodesProveOtherwiseIsToBeLookedAt() {
+        let status = node { $0.disagreements = ["k: fra-1 and iad-1 hold different keys"] }
+        #expect(status.verdict == .degraded && status.isReady)
+    }
+
+    @Test func keysAreCounted() {
+        let status = node { status in
+            status.keys = [
+                key(["x": .proven, "y": .proven]), key(["x": .unprovable]), key(["x": .unproven]),
+                key(["x": .proven, "y": .different]), key(["x": .absent]), key([:]),
+                key(["x": .proven], disputed: "differs"),
+            ]
+        }
+        #expect(status.keysServed == 2 && status.keysExcluded == 3)
+    }
+
+    @Test func eachHasItsCodeAndItsSubject() {
+        func codes(_ change: (inout NodeStatus) -> Void) -> [String] {
+            node(change).conditions.map { $0.subject.isEmpty ? $0.code : "\($0.code) \($0.subject)" }
+        }
+        #expect(codes { _ in } == [])
+        #expect(codes { $0.hsms[1].state = .unavailable } == ["hsm-unavailable hsm y"])
+        #expect(codes { $0.hsms[1].state = .probing } == ["hsm-probing hsm y"])
+        #expect(codes { $0.hsms[1].state = .starting } == ["hsm-starting hsm y"])
+        #expect(codes { $0.hsms[1].state = .degraded } == ["hsm-degraded hsm y"])
+        #expect(codes { $0.hsms[1].drained = true } == ["hsm-drained hsm y"])
+        #expect(codes { $0.overload = "more is asked" } == ["overloaded"])
+        #expect(codes { $0.blocksUnknown = "lost" } == ["blocks-unknown"])
+        #expect(codes { $0.store = .failing(reason: "full") } == ["store-failing"])
+        #expect(codes { $0.disagreements = ["k: differs"] } == ["key-contested"])
+        #expect(codes { $0.keys = [key(["y": .absent])] } == ["key-absent hsm y"])
+        #expect(codes { $0.keys = [key(["y": .different])] } == ["key-different hsm y"])
+        #expect(codes { $0.keys = [key([:], disputed: "x and y differ")] } == ["key-disputed"])
+        let odd = KeyStatus(label: "k", canaryBy: nil, complaints: ["two keys"], cells: ["x": .proven])
+        #expect(codes { $0.keys = [odd] } == ["key-odd"])
+        let compartment = Compartment(mode: .strict, missing: ["all system calls are open to it"])
+        #expect(codes { $0.hsms[0].compartment = compartment } == ["library-not-confined hsm x"])
+        #expect(codes { $0.hsms[1].settingsRefused = "the PIN" } == ["hsm-settings-refused hsm y"])
+        let none = node { status in for index in status.hsms.indices { status.hsms[index].state = .unavailable } }
+        #expect(none.conditions.map(\.code) == ["no-hsm-serves", "hsm-unavailable", "hsm-unavailable"])
+        #expect(node { _ in }.judged(NodeCircumstances(unservedKeys: ["k"])).conditions.map(\.code) == ["key-unserved"])
+    }
+
+    @Test func whatANodeKnowsBesidesIsSaid() {
+        func codes(_ circumstances: NodeCircumstances) -> [String] {
+            node { _ in }.judged(circumstances).conditions.map { "\($0.code) \($0.subject)" }
+        }
+        #expect(codes(NodeCircumstances(adminSocket: "it was removed")) == ["admin-socket-closed "])
+        #expect(
+            codes(NodeCircumstances(seeds: ["a:1": "x", "b:1": "y"])) == [
+                "seed-unreachable seed a:1", "seed-unreachable seed b:1",
+            ])
+        let flaws = [false, true].map { CertificateFlaw(setting: "cluster.certificate", text: "ends", isFatal: $0) }
+        #expect(
+            codes(NodeCircumstances(certificates: flaws)) == [
+                "certificate-invalid cluster.certificate", "certificate-ending cluster.certificate",
+            ])
+    }
+
+    @Test func keysAreNamedInDetailsOnly() {
+        let status = node { status in
+            status.keys = (0..<1_000).map { KeyStatus(label: "SECRET-\($0)", canaryBy: nil, cells: ["y": .absent]) }
+        }
+        #expect(status.conditions.map(\.text) == ["hsm y of node n lacks 1000 keys that it should serve"])
+        #expect(status.conditions[0].details?.count == Condition.mostDetails)
+        #expect(status.conditions[0].details?.first == "SECRET-0" && status.conditions[0].withoutNames.details == nil)
+    }
+
+    @Test func whatALibraryIsNotKeptFromDegradesNothing() {
+        let status = node { $0.hsms[0].compartment = Compartment(mode: .strict, missing: ["no Landlock"]) }
+        #expect(status.verdict == .active && status.conditions.map(\.severity) == [.note])
+    }
+
+    // A node of an earlier version reports its verdict and no conditions.
+    @Test func theVerdictOfAnEarlierVersionIsKept() throws {
+        for verdict in ["ACTIVE", "DEGRADED", "UNAVAILABLE"] {
+            let whole = AdminStatus(status: node { _ in }, transitions: [], asOfUnixSeconds: 7)
+            var object = try #require(
+                try JSONSerialization.jsonObject(with: JSONEncoder().encode(whole)) as? [String: Any])
+            object["conditions"] = nil
+            object["verdict"] = verdict
+            let read = try JSONDecoder().decode(
+                AdminStatus.self, from: JSONSerialization.data(withJSONObject: object))
+            #expect(read.verdict.rawValue == verdict)
+        }
+    }
+
+    @Test func aStatusIsReadBackAsItWasWritten() throws {
+        let transitions = (0..<60).map { number in
+            HSMTransition(
+                atUnixSeconds: Int64(number), hsm: "x", from: .probing, to: .unavailable,
+                reason: number == 0 ? nil : "why")
+        }
+        for store in [StoreStatus.ok, .failing(reason: "full")] {
+            let status = node { status in
+                status.store = store
+                status.keys.append(key(["x": .different, "y": .absent], disputed: "x and y differ"))
+                status.canForward = store == .ok
+                status.disagreements = ["k: y holds another key"]
+            }
+            let whole = AdminStatus(status: status, transitions: transitions, asOfUnixSeconds: 7)
+            #expect(whole.transitions.count == 50)
+            let data = try JSONEncoder().encode(whole)
+            #expect(try JSONDecoder().decode(AdminStatus.self, from: data) == whole)
+            let object = try #require(try JSONSerialization.jsonObject(with: data) as? NSDictionary)
+            #expect(object["verdict"] as? String == "DEGRADED" && object["node"] as? String == "n")
+        }
+        let lost = AdminStatus(
+            status: node { $0.blocksUnknown = "lost" }, transitions: [], asOfUnixSeconds: 7)
+        let reported = try JSONDecoder().decode(AdminStatus.self, from: try JSONEncoder().encode(lost))
+        #expect(reported == lost && reported.verdict == .unavailable)
+        let ended = AdminStatus(status: node { _ in }, transitions: [], running: false, asOfUnixSeconds: 7)
+        #expect(ended.verdict == .unavailable)
+    }
+}
