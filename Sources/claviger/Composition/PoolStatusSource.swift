@@ -69,9 +69,10 @@ final class PoolStatusSource: NodeStatusSource {
 
     /// Looks at what is so, and returns what there is to say of it. To be called about once a second.
     func look() -> [ConditionBook.News] {
-        let own = status().conditions
+        let status = self.status()
+        let own = status.conditions
         // The others say themselves what they suffer from; this node says that they are gone, or differ.
-        let seen = (clusterHealth().conditions ?? []).filter { $0.known?.origin == .seen }
+        let seen = (clusterHealth(here: status).conditions ?? []).filter { $0.known?.origin == .seen }
         let now = Int64(clamping: claviger_monotonic_nanoseconds() / 1_000_000_000)
         let (news, dated) = book.withLock { book in
             let news = book.update(own + seen, now: now, unixSeconds: Int64(time(nil)))
@@ -107,12 +108,14 @@ final class PoolStatusSource: NodeStatusSource {
                 listeners: listeners.withLock { $0 }.compactMap { $0.look() }))
     }
 
-    func clusterHealth() -> ClusterHealth {
+    func clusterHealth() -> ClusterHealth { clusterHealth(here: status()) }
+
+    private func clusterHealth(here status: NodeStatus) -> ClusterHealth {
         let view = ClusterView(
             own: neighbours.facts(), identity: neighbours.identity, startedAt: startedAt,
             twins: neighbours.twins, serials: neighbours.serials)
         var health = ClusterHealth(
-            here: status(), isClustered: neighbours.isClustered, nodes: view.nodes(neighbours.members),
+            here: status, isClustered: neighbours.isClustered, nodes: view.nodes(neighbours.members),
             blocks: blocks.listing(), dropped: neighbours.dropped, asOfUnixSeconds: Int64(time(nil)))
         health.conditions = health.conditions.map { conditions in book.withLock { $0.dated(conditions) } }
         return health
