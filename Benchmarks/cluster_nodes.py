@@ -47,7 +47,7 @@ class Authority:
             f"[extensions]\n{extensions}\n")
         result = subprocess.run(
             [cluster_network.tool("openssl"), "req", "-x509", "-config", "/dev/stdin", "-newkey", "ec", "-pkeyopt",
-             "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-out", certificate, "-keyout", key, *issuer],
+             "ec_paramgen_curve:prime256v1", "-nodes", "-days", "60", "-out", certificate, "-keyout", key, *issuer],
             input=settings, capture_output=True, text=True, timeout=30, check=False)
         if result.returncode:
             raise RuntimeError(f"openssl makes no certificate for {name}: {result.stderr.strip()}")
