@@ -326,14 +326,15 @@ package final class ClusterService: Sendable {
         let names = seeds.withLock { $0 }
         seedWatch.withLock { $0.keep(names) }
         let found = names.compactMap { HostAndPort($0) }.map { seed -> EventLoopFuture<[String]> in
-            let name = seed.description
-            let addresses = book.resolve(seed.host, on: loop)
-                .map { $0.map { HostAndPort(host: $0, port: seed.port).description } }
-            addresses.whenComplete { result in self.seedWatch.withLock { $0.resolved(name, result) } }
-            return addresses.flatMapError { _ in
-                self.book.addresses(of: seed.host, on: self.loop)
-                    .map { $0.map { HostAndPort(host: $0, port: seed.port).description } }
-            }.flatMapErrorThrowing { _ in [] }
+            let addresses = { @Sendable (hosts: [String]) in
+                hosts.map { HostAndPort(host: $0, port: seed.port).description }
+            }
+            let resolved = book.resolve(seed.host, on: loop)
+            resolved.map(addresses).whenComplete { result in
+                self.seedWatch.withLock { $0.resolved(seed.description, result) }
+            }
+            return resolved.flatMapError { _ in self.book.addresses(of: seed.host, on: self.loop) }
+                .map(addresses).flatMapErrorThrowing { _ in [] }
         }
         EventLoopFuture.whenAllSucceed(found, on: loop).whenSuccess { self.gossip.discovered($0.flatMap { $0 }) }
     }

@@ -19,7 +19,8 @@ struct OfferedKeyStatus {
     ) {
         let listed = rows.compactMap { Self.shown($0, keyStores) }
         let known = Set(rows.map(\.label))
-        let named = Set(keyStores.flatMap { $0.keyStore.offered.labels }).subtracting(known).sorted()
+        let labels = keyStores.flatMap { $0.keyStore.keys.compactMap(\.singleLabel) }.map { KeyLabel($0) }
+        let named = Set(labels).subtracting(known).sorted()
         let rest = named.map { label in
             let serving = keyStores.filter { $0.keyStore.offers(label: label.text) }
             // What an HSM holds that is not up is not known.
