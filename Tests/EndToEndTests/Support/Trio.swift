@@ -149,10 +149,10 @@ final class Trio {
         }
     }
 
-    /// What the operator of a node is shown, keys' labels included.
+    /// What the operator of a node is shown, keys' labels included. The command's status is 1 where no node serves yet.
     private func ownReport(_ name: String) throws -> ClusterReport {
-        let answer = try op(name).done("cluster", "status", "--json")
-        return try JSONDecoder().decode(ClusterReport.self, from: Data(answer.utf8))
+        let answer = try op(name).call("cluster", "status", "--json")
+        return try JSONDecoder().decode(ClusterReport.self, from: Data(answer.output.utf8))
     }
 
     private static func call(_ arguments: String...) throws {
