@@ -11,7 +11,8 @@ package struct ServerCertificate: Sendable, Equatable {
     package var names: [String]
     /// Who has signed it, for example `CN=Amazon RSA 2048 M02, O=Amazon, C=US`.
     package var issuer: String
-    /// Unix seconds.
+    /// Unix seconds, this and the next.
+    package var notBefore: Int64
     package var notAfter: Int64
     /// The kind of its key, for example `EC P-256`.
     package var key: String
@@ -34,6 +35,7 @@ extension ServerCertificate {
         guard let der = try? certificate.toDERBytes(), let facts = CertificateFacts(der: der) else { return nil }
         names = certificate.names
         issuer = facts.issuerText
+        notBefore = facts.notBefore
         notAfter = facts.notAfter
         key = facts.key.name
         flaws = Self.flaws(facts, names: certificate.names)

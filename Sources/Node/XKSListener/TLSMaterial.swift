@@ -3,6 +3,7 @@ import Glibc
 import NIOSSL
 import PrivateFiles
 import SecureMemory
+import TLSFacts
 
 /// Where certificates and keys are.
 package struct TLSFiles: Sendable, Equatable {
@@ -50,7 +51,10 @@ package struct TLSMaterial: Sendable {
         let authorities = try files.clientAuthority.map(readCertificates) ?? []
         var warnings = chain.compactMap { warning(about: $0, file: files.certificate, now: now) }
         if let file = files.clientAuthority {
-            warnings += authorities.compactMap { warning(about: $0, file: file, now: now) }
+            let flaws = authorities.compactMap { warning(about: $0, file: file, now: now) }
+            // Beside a CA that is good, as while one takes the other's place, clients of that one are let in.
+            let isOneGood = flaws.count(where: \.isFatalForClients) < authorities.count
+            warnings += flaws.map { isOneGood ? .ofOneAuthority(of: $0) : $0 }
         }
         return TLSMaterial(
             warnings: warnings, server: chain.first.flatMap { ServerCertificate($0) }, clientNames: files.clientNames,
@@ -93,8 +97,10 @@ package struct TLSMaterial: Sendable {
         let subject = certificate.displayName
         if now > facts.notAfter { return .expired(file: file, subject: subject, at: facts.notAfter) }
         if now < facts.notBefore { return .notYetValid(file: file, subject: subject, from: facts.notBefore) }
+        guard CertificateNotice.isDue(notBefore: facts.notBefore, notAfter: facts.notAfter, now: now) else {
+            return nil
+        }
         let daysLeft = Int((facts.notAfter - now) / 86_400)
-        guard daysLeft < 30 else { return nil }
         return .expiresSoon(file: file, subject: subject, at: facts.notAfter, daysLeft: daysLeft)
     }
 

@@ -70,15 +70,18 @@ package enum TLSMaterialError: Error, Equatable, Sendable, CustomStringConvertib
 }
 
 /// Something about usable certificates that a person should know.
-package enum TLSMaterialWarning: Equatable, Sendable, CustomStringConvertible {
+package indirect enum TLSMaterialWarning: Equatable, Sendable, CustomStringConvertible {
     /// Times are Unix seconds.
     case expired(file: String, subject: String, at: Int64)
     case notYetValid(file: String, subject: String, from: Int64)
-    /// Less than 30 days are left.
+    /// Less than 30 days are left, or a third of its time.
     case expiresSoon(file: String, subject: String, at: Int64, daysLeft: Int)
+    /// Of one CA of several: clients of the others are let in.
+    case ofOneAuthority(of: TLSMaterialWarning)
 
     package var description: String {
         switch self {
+        case .ofOneAuthority(let warning): warning.description
         case .expired(let file, let subject, let at):
             "\(file): the certificate of \(subject) expired on \(calendarDate(at)); renew it"
         case .notYetValid(let file, let subject, let from):
@@ -91,7 +94,9 @@ package enum TLSMaterialWarning: Equatable, Sendable, CustomStringConvertible {
 
     /// Whether clients refuse the certificate now.
     package var isFatalForClients: Bool {
-        if case .expiresSoon = self { return false }
-        return true
+        switch self {
+        case .expired, .notYetValid: true
+        case .expiresSoon, .ofOneAuthority: false
+        }
     }
 }

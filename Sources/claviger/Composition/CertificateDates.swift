@@ -2,17 +2,15 @@
 import Cluster
 import Conditions
 import Foundation
+import TLSFacts
 import XKSListener
 
 /// When certificates that the node shows begin and end, as something that people should know of.
 private struct CertificateDates {
-    /// How long before its end people are informed, seconds.
-    private static let notice: Int64 = 30 * 86_400
-
     let setting: String
     /// How a sentence about it begins.
     let subject: String
-    var notBefore = Int64.min
+    let notBefore: Int64
     let notAfter: Int64
 
     /// `nil` where nothing is wrong, and nothing will soon be.
@@ -22,7 +20,7 @@ private struct CertificateDates {
             (text, isFatal) = ("ended on \(day(notAfter)): others refuse it", true)
         } else if now < notBefore {
             (text, isFatal) = ("is not valid before \(day(notBefore)): look at this host's clock, or wait", true)
-        } else if notAfter.subtractingReportingOverflow(now).partialValue < Self.notice {
+        } else if CertificateNotice.isDue(notBefore: notBefore, notAfter: notAfter, now: now) {
             let days = (notAfter - now) / 86_400
             (text, isFatal) = ("ends in \(days == 1 ? "1 day" : "\(days) days"), on \(day(notAfter))", false)
         } else {
@@ -49,7 +47,8 @@ extension NodeCertificate {
 extension ServerCertificate {
     func flaw(now: Int64) -> CertificateFlaw? {
         CertificateDates(
-            setting: "xks.certificate", subject: "that of \(names.first ?? "this node")", notAfter: notAfter
+            setting: "xks.certificate", subject: "that of \(names.first ?? "this node")", notBefore: notBefore,
+            notAfter: notAfter
         ).flaw(now: now)
     }
 }
