@@ -88,8 +88,12 @@ import Testing
         #expect(codes { $0.keys = [key([:], disputed: "x and y differ")] } == ["key-disputed"])
         let odd = KeyStatus(label: "k", canaryBy: nil, complaints: ["two keys"], cells: ["x": .proven])
         #expect(codes { $0.keys = [odd] } == ["key-odd"])
+        #expect(codes { $0.hsms[1].complaints = ["\"a b\" can be no external key id"] } == ["key-odd hsm y"])
+        #expect(node { $0.hsms[1].complaints = ["\"a b\" can be no external key id"] }.verdict == .active)
         let compartment = Compartment(mode: .strict, missing: ["all system calls are open to it"])
         #expect(codes { $0.hsms[0].compartment = compartment } == ["library-not-confined hsm x"])
+        #expect(codes { for index in 0...1 { $0.hsms[index].serial = "7" } } == ["hsm-twice hsm x"])
+        #expect(codes { for index in 0...1 { $0.hsms[index].serial = "" } } == [])
         #expect(codes { $0.hsms[1].settingsRefused = "the PIN" } == ["hsm-settings-refused hsm y"])
         let none = node { status in for index in status.hsms.indices { status.hsms[index].state = .unavailable } }
         #expect(none.conditions.map(\.code) == ["no-hsm-serves", "hsm-unavailable", "hsm-unavailable"])

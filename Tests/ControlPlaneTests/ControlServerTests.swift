@@ -119,6 +119,7 @@ import Testing
         let source = StatusSource([.active])
         source.change { status in
             status.store = .failing(reason: "the disk is full")
+            status.hsms[0].complaints = ["\"secret-plans two\" can be no external key id"]
             status.keys = [
                 KeyStatus(label: "secret-plans", canaryBy: "nshield-a", cells: ["nshield-a": .proven, "b": .absent])
             ]

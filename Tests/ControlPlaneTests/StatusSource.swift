@@ -10,7 +10,12 @@ final class StatusSource: NodeStatusSource {
     private let current: Mutex<NodeStatus>
 
     init(_ states: [HSMState], draining: Bool = false) {
-        current = Mutex(NodeStatus(node: "fra-1", version: "1.2.3", draining: draining, hsms: states.map(hsm)))
+        let hsms = states.enumerated().map { index, state in
+            var hsm = hsm(state)
+            hsm.serial = "012\(3 + index)"
+            return hsm
+        }
+        current = Mutex(NodeStatus(node: "fra-1", version: "1.2.3", draining: draining, hsms: hsms))
     }
 
     func status() -> NodeStatus { current.withLock { $0 }.judged() }

@@ -125,6 +125,18 @@ struct KeyCatalogueTests {
         }
     }
 
+    @Test("Labels that can be no external key id are one complaint, of the token, that names the mend")
+    func misfits() throws {
+        var catalogue = KeyCatalogue()
+        var results = KeySearchResults(keys: [key(1, "good")])
+        results.misfits = (0..<10).map { KeyLabel("app \($0)") } + ["app 0"]
+        let complaints = catalogue.update(results, token: "t").listing.complaints
+        #expect(complaints.map(\.label) == [""] && !complaints.contains(where: \.isUndecided))
+        let reason = try #require(complaints.first?.reason)
+        #expect(reason.contains("10 labels would fit") && reason.contains("\"app 7\" and 2 more"), "\(reason)")
+        #expect(reason.contains("keys = [{ id = \"…\", label = \"app 0\" }]"), "\(reason)")
+    }
+
     @Test("An object that cannot be read is out by itself, and reported with handle, label, CKA_ID, attribute and code")
     func unreadable() throws {
         var catalogue = KeyCatalogue()

@@ -101,6 +101,15 @@ struct KeyReaderTests {
         #expect(token.searches == [nil])
     }
 
+    @Test("Labels that a pattern means and that can be no external key id are told; a change of the pattern is heeded")
+    func misfits() {
+        var token = ScriptedToken(["app-1", "app two", "other one"])
+        var reader = KeyReader()
+        #expect(token.round(&reader, offering([], "app*"), again: 0).misfits == ["app two"])
+        #expect(token.round(&reader, offering([], "*"), again: 0).misfits.sorted() == ["app two", "other one"])
+        #expect(token.round(&reader, offering(["app two"], "*"), again: 0).misfits == ["other one"])
+    }
+
     @Test("The keys that are named come first, so that they can serve while the others are read")
     func namedFirst() {
         var token = ScriptedToken((0..<500).map { KeyLabel("app-\($0)") } + ["foo"])

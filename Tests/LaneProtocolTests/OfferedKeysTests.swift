@@ -38,6 +38,21 @@ struct OfferedKeysTests {
         }
     }
 
+    /// A pattern used to offer them silently to nobody.
+    @Test("a label that fits a pattern and can be no external key id is missed, unless it is named")
+    func misses() throws {
+        let offered = OfferedKeys(labels: ["app two"], patterns: [try pattern("app*"), try pattern("?x")])
+        let long = KeyLabel("app" + String(repeating: "x", count: 126))
+        for label in ["app one", "app/1", "app\u{E9}", long, " x"] as [KeyLabel] {
+            #expect(offered.misses(label) && !offered.contains(label), "\(label)")
+        }
+        for label in ["app-1", "app two", "other one", "", "xx", "p\u{E9}"] as [KeyLabel] {
+            #expect(!offered.misses(label), "\(label)")
+        }
+        #expect(OfferedKeys(patterns: [try pattern("*")]).union(.all).misses("a b"))
+        #expect(!OfferedKeys.all.misses("a b"))
+    }
+
     @Test("everything means every key with a label")
     func everything() {
         #expect(OfferedKeys.all.contains("anything at all"))

@@ -23,6 +23,7 @@ package enum ConditionCode: String, Sendable, CaseIterable {
     case hsmStarting = "hsm-starting"
     case hsmDrained = "hsm-drained"
     case hsmDegraded = "hsm-degraded"
+    case hsmTwice = "hsm-twice"
     case hsmSettingsRefused = "hsm-settings-refused"
     case keyDifferent = "key-different"
     case keyAbsent = "key-absent"
@@ -64,7 +65,7 @@ package enum ConditionCode: String, Sendable, CaseIterable {
     package var origin: Origin {
         switch self {
         case .blocksUnknown, .overloaded, .keyDisputed, .keyContested, .keyDifferent, .keyAbsent, .keyOdd,
-            .hsmSettingsRefused, .clockOff, .certificateInvalid, .certificateEnding, .seedUnreachable,
+            .hsmTwice, .hsmSettingsRefused, .clockOff, .certificateInvalid, .certificateEnding, .seedUnreachable,
             .adminSocketClosed,
             .storeFailing:
             .reported
@@ -108,18 +109,22 @@ package enum ConditionCode: String, Sendable, CaseIterable {
         case .hsmStarting: "The worker of an HSM loads its library, logs in and lists its keys."
         case .hsmDrained: "An HSM was taken out of use by `claviger hsm drain`."
         case .hsmDegraded: "An HSM serves, and something is wrong with it."
+        case .hsmTwice: "Two HSMs of the configuration are one token: where it fails, both are gone."
         case .hsmSettingsRefused:
             "The new settings of an HSM cannot be used, most often its PIN. It serves by the former ones until the node "
                 + "is started again, and then not at all."
         case .keyDifferent: "An HSM holds another key under the label of one that it should serve. It never serves it."
         case .keyAbsent: "An HSM lacks keys that it should serve."
-        case .keyOdd: "Something about a key is odd, and keeps it from nothing."
+        case .keyOdd:
+            "Something about a key is odd, and keeps it from nothing; or, as a note, a token holds keys that no key store "
+                + "can offer, as their labels can be no external key id."
         case .clockOff:
             "The node's clock differs from those of most peers by seconds, or from KMS's. It is critical, and the node not "
                 + "ready, where all valid signatures of the last minute were out of time and most peers agree that it is "
                 + "beyond the five minutes that KMS's signatures allow."
         case .certificateInvalid: "A certificate that the node shows is refused by others: it has ended, or not begun."
-        case .certificateEnding: "A certificate that the node shows ends within 30 days."
+        case .certificateEnding:
+            "A certificate that the node shows ends within 30 days, or, of a short life, has less than a third of it left."
         case .seedUnreachable: "A seed of the cluster cannot be resolved, does not answer, or refuses this node."
         case .configurationDiffers: "Nodes differ in what all must share: key stores, keys, credentials, regions."
         case .blocksDiffer: "Nodes have different lists of blocks. They merge within seconds as a rule."
@@ -160,11 +165,14 @@ package enum ConditionCode: String, Sendable, CaseIterable {
         case .hsmUnavailable, .hsmProbing, .hsmDegraded: "hsm-states.md says what to do for each reason."
         case .hsmStarting: "Nothing, if it lasts seconds; hsm-states.md, if it stays."
         case .hsmDrained: "`claviger hsm undrain NAME` when the maintenance is over."
+        case .hsmTwice: "Take one of them out of the configuration, and raise `sessions` of the other."
         case .hsmSettingsRefused: "Correct them, and `claviger reload`."
         case .keyDifferent:
             "Find out where the object came from; delete or rename it on that HSM, and replicate the right key to it."
         case .keyAbsent: "Replicate the keys to that HSM, or take it out of the key store (`keystore.hsms`)."
-        case .keyOdd: "`claviger status` says what is odd: several keys of one label, or attributes that forbid a use."
+        case .keyOdd:
+            "`claviger status` says what is odd: several keys of one label, or attributes that forbid a use. A label that "
+                + "can be no external key id is given one: `keys = [{ id = \"…\", label = \"…\" }]`."
         case .clockOff: "Synchronize the host's clock: `chronyc tracking`, `timedatectl`."
         case .certificateInvalid, .certificateEnding:
             "Put a new one in its place, `claviger cluster issue` for a node's own, and `claviger reload`."

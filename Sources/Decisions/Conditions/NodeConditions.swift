@@ -60,7 +60,7 @@ struct NodeConditions {
     private var node: String { status.node }
 
     var all: [Condition] {
-        let aboutHSMs = hsms + status.hsms.compactMap(refusedSettings) + status.hsms.compactMap(confinement)
+        let aboutHSMs = hsms + twice + status.hsms.compactMap(refusedSettings) + status.hsms.compactMap(confinement)
         return service + aboutHSMs + keys + clock + certificates + seeds + adminSocket + store
     }
 
@@ -96,6 +96,20 @@ struct NodeConditions {
                 code, of: node, "hsm \(hsm.name)", "hsm \(hsm.name) of node \(node) is \(state)\(reason)",
                 since: hsm.sinceUnixSeconds)
         }
+    }
+
+    /// One token under two names, as by its label and by its serial number.
+    private var twice: [Condition] {
+        let groups = Dictionary(grouping: status.hsms.filter { $0.serial?.isEmpty == false }) {
+            [$0.serial, $0.tokenLabel, $0.model]
+        }
+        return groups.values.filter { $0.count > 1 }.map { hsms in
+            let names = hsms.map(\.name)
+            return Condition(
+                .hsmTwice, of: node, "hsm \(names[0])",
+                "the HSMs \(names.joined(separator: ", ")) of node \(node) are one token (serial "
+                    + "\(hsms[0].serial ?? "")): a token counted twice makes no second HSM")
+        }.sorted { $0.subject < $1.subject }
     }
 
     private func refusedSettings(_ hsm: HSMStatus) -> Condition? {
@@ -184,12 +198,24 @@ struct NodeConditions {
 
     private var odd: [Condition] {
         let odd = status.keys.filter { $0.disputed == nil && $0.complaints != nil }
-        guard !odd.isEmpty else { return [] }
+        guard !odd.isEmpty else { return oddTokens }
         return [
             Condition(
                 .keyOdd, of: node, "", "\(Self.count(odd.count)) odd on node \(node): `claviger status` says why",
                 details: odd.map { "\($0.label): \($0.complaints?.joined(separator: "; ") ?? "")" })
-        ]
+        ] + oddTokens
+    }
+
+    /// A token may hold keys of other applications: nobody has to mend those.
+    private var oddTokens: [Condition] {
+        status.hsms.compactMap { hsm in
+            hsm.complaints.map { complaints in
+                Condition(
+                    .keyOdd, of: node, "hsm \(hsm.name)",
+                    "the token of hsm \(hsm.name) of node \(node) holds what no key store can offer, or shows less than it "
+                        + "should: `claviger status` says what", details: complaints, severity: .note)
+            }
+        }
     }
 
     static func count(_ keys: Int) -> String { keys == 1 ? "1 key is" : "\(keys) keys are" }

@@ -70,6 +70,7 @@ extension PoolState {
     /// - Parameter unixSeconds: the wall clock at `now`.
     func status(of hsm: Int, now: UInt64, unixSeconds: Int64) -> PoolHSM {
         let entry = hsms[hsm]
+        let complaints = entry.complaints.filter(\.label.isEmpty).map(\.reason)
         let lanes = machine.lanes(of: hsm)
         let reason = state(of: hsm, now: now).reason
         let age = now > entry.stateSince ? now - entry.stateSince : 0
@@ -84,7 +85,8 @@ extension PoolState {
                 keys: proof.keyCount(hsm: hsm), tier: entry.settings.traits.tier, weight: entry.settings.traits.weight,
                 drained: machine.isDrained(hsm), latencyMicroseconds: machine.latency(of: hsm),
                 learned: machine.learned(of: hsm, now: now), work: machine.work(of: hsm, now: now),
-                compartment: entry.compartment, settingsRefused: refusedSettings(of: hsm)),
+                compartment: entry.compartment, settingsRefused: refusedSettings(of: hsm),
+                complaints: complaints.isEmpty ? nil : complaints),
             module: entry.settings.worker.module, identity: entry.identity, failures: entry.failures,
             workerPID: entry.worker?.pid ?? 0)
     }

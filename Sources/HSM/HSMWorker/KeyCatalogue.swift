@@ -25,6 +25,8 @@ package struct KeyCatalogue: Sendable {
     package static let mostComplaints = 200
     /// Most objects whose label is no UTF-8 that are reported one by one.
     package static let mostStrangeLabels = 8
+    /// Most labels that are shown of those that can be no external key id.
+    package static let mostMisfits = 8
     /// Most numbers remembered that lead nowhere any more; the oldest are forgotten first.
     package static let mostRetired = 20_000
 
@@ -62,6 +64,7 @@ package struct KeyCatalogue: Sendable {
         complaints.add(unreadable: results.unreadable)
         complaints.add(others: results.otherObjects)
         complaints.add(strange: results.keys.filter { !$0.strangeLabel.isEmpty })
+        complaints.add(misfits: results.misfits)
         complaints.add(nameless: results.keys.filter { $0.label?.isEmpty ?? $0.strangeLabel.isEmpty })
         let candidates = results.keys.filter { complaints.isFit($0) }
         complaints.add(twins: candidates)
@@ -201,6 +204,20 @@ private struct Complaints {
         }
         let rest = strange.count - KeyCatalogue.mostStrangeLabels
         if rest > 0 { complain(nil, "token \"\(token)\": and \(rest) more AES keys whose label is no UTF-8") }
+    }
+
+    /// All in one: a token shared with another application may hold thousands.
+    mutating func add(misfits labels: [KeyLabel]) {
+        let sorted = Set(labels).sorted()
+        guard let first = sorted.first else { return }
+        let shown = sorted.prefix(KeyCatalogue.mostMisfits).map { "\"\($0)\"" }.joined(separator: ", ")
+        let rest = sorted.count - min(sorted.count, KeyCatalogue.mostMisfits)
+        let keys = sorted.count == 1 ? "1 label" : "\(sorted.count) labels"
+        complain(
+            nil,
+            "token \"\(token)\": \(keys) would fit a pattern of a key store, and can be no external key id (1 to 128 of "
+                + "A-Z, a-z, 0-9, -, . and _): \(shown)\(rest > 0 ? " and \(rest) more" : ""). No key store offers "
+                + "such a key, unless it gives it an id: keys = [{ id = \"…\", label = \"\(first)\" }]")
     }
 
     mutating func add(nameless: [KeyDescription]) {

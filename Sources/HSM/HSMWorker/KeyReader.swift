@@ -30,6 +30,8 @@ package struct KeyReader: Sendable {
         var label: KeyLabel?
         /// Present for a key that is offered.
         var key: KeyDescription?
+        /// Its label fits a pattern, and can be no external key id.
+        var isMisfit = false
         /// Why it could not be read the last time, and how often in a row.
         var refusal: UnreadableKey?
         var refusals = 0
@@ -77,6 +79,9 @@ package struct KeyReader: Sendable {
     package mutating func begin(_ offered: OfferedKeys, rereadsAll: Bool, now: UInt64) {
         round &+= 1
         self.now = now
+        if self.offered != offered {
+            for (handle, object) in objects { objects[handle]?.isMisfit = object.label.map(offered.misses) ?? false }
+        }
         self.offered = offered
         self.rereadsAll = rereadsAll
         (seen, isSeen, isCut, news, again, under) = ([], [], false, [], [], nil)
@@ -147,7 +152,9 @@ package struct KeyReader: Sendable {
             objects[handle] = nil
         case .key(let key):
             answered += 1
-            objects[handle] = Object(label: key.label, key: isOffered(key) ? key : nil, round: round)
+            objects[handle] = Object(
+                label: key.label, key: isOffered(key) ? key : nil,
+                isMisfit: key.label.map(offered.misses) ?? false, round: round)
         case .unreadable(let refusal):
             if refusal.isSilent { silence = refusal.code } else { answered += 1 }
             let before = objects[handle]
@@ -169,6 +176,7 @@ package struct KeyReader: Sendable {
             let key = object.key.flatMap { isOffered($0) ? $0 : nil }
             let refusal = object.refusal.flatMap { isOfInterest($0) ? $0 : nil }
             if let key { results.keys.append(key) }
+            if object.isMisfit, let label = object.label { results.misfits.append(label) }
             if let refusal { results.unreadable.append(refusal) }
             if key == nil, refusal == nil { results.others += 1 }
         }

@@ -13,6 +13,8 @@ package struct KeySearchResults: Sendable, Equatable {
     package var isCut: Bool
     /// Labels that were searched for one by one and are no AES key's: what they are instead.
     package var otherObjects: [KeyLabel: OtherObject]
+    /// Labels that a pattern is meant to offer, and that can be no external key id.
+    package var misfits: [KeyLabel] = []
 
     package init(
         keys: [KeyDescription] = [], unreadable: [UnreadableKey] = [], others: Int = 0, isCut: Bool = false,

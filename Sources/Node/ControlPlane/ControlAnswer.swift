@@ -104,7 +104,7 @@ private struct Health: Encodable {
         draining = status.draining
         ready = status.isReady
         verdict = status.verdict
-        hsms = status.hsms
+        hsms = status.hsms.map(\.withoutNames)
         store = status.store
         keysServed = status.keysServed
         keysExcluded = status.keysExcluded

@@ -58,12 +58,19 @@ package enum StatusTable {
 
     /// The table of HSMs has their states and reasons, the table of keys most of what names keys.
     private static func conditionLines(_ conditions: [Condition], _ page: Page) -> [String] {
-        let others = conditions.filter { condition in
-            let isState = condition.code.hasPrefix("hsm-") && condition.code != "hsm-settings-refused"
-            return !isState && condition.code != "library-not-confined"
-        }
-        return ConditionLines.lines(others.map { $0.code == "key-contested" ? $0 : $0.withoutNames }, on: page)
+        let others = conditions.filter { !shownWithHSMs.contains($0.code) }
+        return ConditionLines.lines(
+            others.map { condition in
+                // What is odd about a token, of which its HSM is the subject, stands in no table.
+                let isOfToken = condition.code == "key-odd" && !condition.subject.isEmpty
+                let isTold = condition.code == "key-contested" || isOfToken
+                return isTold ? condition : condition.withoutNames
+            }, on: page)
     }
+
+    private static let shownWithHSMs: Set<String> = [
+        "hsm-unavailable", "hsm-probing", "hsm-starting", "hsm-drained", "hsm-degraded", "library-not-confined",
+    ]
 
     // MARK: HSMs
 

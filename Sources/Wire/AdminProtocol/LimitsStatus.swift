@@ -20,11 +20,15 @@ package struct LimitsStatus: Sendable, Equatable, Codable {
         /// Unauthenticated ones closed to make room, and newcomers turned away, since the start.
         package var evicted: Int
         package var refused: Int
+        /// The TCP port; `nil` for the admin socket, and of a node of an earlier version.
+        package var port: Int?
 
         package init(
             listener: String, connections: Int, maxConnections: Int, silent: Int, unauthenticated: Int,
-            authenticated: Int, unauthenticatedBytes: Int, maxUnauthenticatedBytes: Int, evicted: Int, refused: Int
+            authenticated: Int, unauthenticatedBytes: Int, maxUnauthenticatedBytes: Int, evicted: Int, refused: Int,
+            port: Int? = nil
         ) {
+            self.port = port
             self.listener = listener
             self.connections = connections
             self.maxConnections = maxConnections

@@ -62,15 +62,26 @@ package struct LabelPattern: Sendable, Hashable {
         return label.withUTF8 { matches($0) }
     }
 
-    private func matches(_ label: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard Self.lengths.contains(label.count), label.allSatisfy(Self.isAllowed), !Self.isDots(label) else {
-            return false
-        }
+    private func matches(_ label: UnsafeBufferPointer<UInt8>) -> Bool { Self.isExternalKeyID(label) && fits(label) }
+
+    /// Whether the whole label fits the pattern, and can be no external key id: the pattern does not offer it, though
+    /// whoever wrote the pattern may think so.
+    package func misses(_ label: String) -> Bool {
+        var label = label
+        return label.withUTF8 { !Self.isExternalKeyID($0) && fits($0) }
+    }
+
+    private static func isExternalKeyID(_ label: UnsafeBufferPointer<UInt8>) -> Bool {
+        lengths.contains(label.count) && label.allSatisfy(isAllowed) && !isDots(label)
+    }
+
+    private func fits(_ label: UnsafeBufferPointer<UInt8>) -> Bool {
         guard let last else { return true }
         var reached: UInt128 = 0
         var atStart: UInt128 = 1
         for byte in label {
-            let advanced = (reached << 1 | atStart) & accepting[Int(byte & 0x7F)]
+            // Of what is no ASCII only `?` and `*` take a byte, as of the code 0.
+            let advanced = (reached << 1 | atStart) & accepting[byte < 0x80 ? Int(byte) : 0]
             reached = advanced | (reached & loops)
             if !startsWithStar { atStart = 0 }
         }

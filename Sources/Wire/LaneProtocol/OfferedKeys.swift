@@ -31,6 +31,12 @@ package struct OfferedKeys: Sendable, Equatable {
         return labels.contains(label) || patterns.contains { $0.matches(label.text) }
     }
 
+    /// Whether a pattern is meant to offer this label, and does not, as it can be no external key id; false where the
+    /// label is named besides.
+    package func misses(_ label: KeyLabel) -> Bool {
+        !label.isEmpty && !labels.contains(label) && patterns.contains { $0.misses(label.text) }
+    }
+
     /// What one or the other offers.
     package func union(_ other: OfferedKeys) -> OfferedKeys {
         OfferedKeys(

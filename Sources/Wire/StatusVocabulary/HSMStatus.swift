@@ -100,14 +100,18 @@ package struct HSMStatus: Sendable, Equatable, Codable {
     package var compartment: Compartment?
     /// Why its new settings are not in force, and it goes on by the former ones; `nil` where that is not so.
     package var settingsRefused: String?
+    /// What is odd about its token beside the keys that are served: labels that can be no external key id, or are no text.
+    /// They name keys. `nil` where there is nothing, where only the store reports, and of a node of an earlier version.
+    package var complaints: [String]?
 
     package init(
         name: String, tokenLabel: String? = nil, serial: String? = nil, model: String? = nil, firmware: String? = nil,
         state: HSMState, reason: String? = nil, sinceUnixSeconds: Int64, lanes: Lanes, keys: Int, tier: Int? = nil,
         weight: Int? = nil, drained: Bool = false, latencyMicroseconds: Latency? = nil,
         learned: Learned? = nil, work: Work? = nil, compartment: Compartment? = nil,
-        settingsRefused: String? = nil
+        settingsRefused: String? = nil, complaints: [String]? = nil
     ) {
+        self.complaints = complaints
         self.settingsRefused = settingsRefused
         self.compartment = compartment
         self.work = work
@@ -126,6 +130,13 @@ package struct HSMStatus: Sendable, Equatable, Codable {
         self.drained = drained
         self.latencyMicroseconds = latencyMicroseconds
         self.learned = learned
+    }
+
+    /// Without what names keys.
+    package var withoutNames: HSMStatus {
+        var hsm = self
+        hsm.complaints = nil
+        return hsm
     }
 
     /// Whether requests are given to it.
