@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Glibc
 import Testing
 
 extension EndToEnd {
@@ -107,17 +108,75 @@ extension EndToEnd {
             try TokenTool(facts: node.facts, hsm: "hsm-1").makeKey("on-one-only")
             var configuration = try configuration()
             configuration.set("keys", "[\"foo\", \"on-one-only\"]", in: "[[keystore]]")
+            let lacking = "keystore[0].keys[1]: there is no AES-256 key of label \"on-one-only\" on hsm-2"
+            // A node serves it by the other.
             let result = try check(configuration)
-            #expect(result.end == .exited(2))
-            let line = configuration.lineNumber(of: "keys")
-            #expect(
-                result.errors.contains(
-                    "claviger.toml:\(line): keystore[0].keys[1]: there is no AES-256 key of label \"on-one-only\" on hsm-2"
-                )
-            )
+            #expect(result.end == .exited(0) && result.errors.contains("warning: \(lacking)"), "\(result)")
+            let strict = try ClavigerBinary.run(["check", "--strict", "--config", try configuration.write()])
+            #expect(strict.end == .exited(2) && strict.errors.contains("1 warning, and --strict"), "\(strict)")
             // With the HSMs named that hold it, the file is good.
             configuration.set("hsms", "[\"hsm-1\"]", in: "[[keystore]]")
-            #expect(try check(configuration).end == .exited(0))
+            #expect(try check(configuration).errors.isEmpty)
+            // With those named that lack it, it is served by nobody.
+            configuration.set("hsms", "[\"hsm-2\"]", in: "[[keystore]]")
+            let lost = try check(configuration)
+            let line = configuration.lineNumber(of: "keys")
+            #expect(lost.end == .exited(2) && lost.errors.contains("claviger.toml:\(line): \(lacking)"), "\(lost)")
+        }
+
+        /// With 16631be such a key had a canary, and stood among those that are served.
+        @Test("a label that fits a pattern and can be no external key id is told with the mend")
+        func misfit() throws {
+            try TokenTool(facts: sharedNode().facts, hsm: "hsm-1").makeKey("app one")
+            var configuration = try configuration()
+            configuration.set("keys", "[\"foo\", \"app*\", \"b*\"]", in: "[[keystore]]")
+            let result = try check(configuration)
+            let warning = result.errors.split(separator: "\n").first { $0.contains("\"app one\"") } ?? ""
+            #expect(warning.hasPrefix("warning: hsm[0]: ") && warning.contains("label = \"app one\" }]"), "\(result)")
+            configuration.set(
+                "keys", "[\"foo\", \"app*\", \"b*\", { id = \"one\", label = \"app one\" }]", in: "[[keystore]]")
+            #expect(try !check(configuration).errors.contains("can be no external key id"))
+        }
+
+        /// With 16631be each check was one try more, of the few after which a token locks.
+        @Test("a PIN that its token has refused is not tried again, until it changes or somebody says so")
+        func refusedPIN() throws {
+            var configuration = try configuration()
+            configuration.stateDirectory = configuration.scratch.file("node")
+            #expect(mkdir(configuration.stateDirectory, 0o700) == 0)
+            let good = try text(ofFile: "\(try sharedNode().state)/hsm-1/pin")
+            let pin = try configuration.scratch.write("not-the-pin", to: "pin")
+            configuration.set("pin", "{ file = \"\(pin)\" }", in: "[[hsm]]")
+            let first = try check(configuration)
+            #expect(first.end == .exited(0) && first.errors.contains("refused the PIN (C_Login returned"), "\(first)")
+            let second = try check(configuration)
+            #expect(second.end == .exited(0) && second.errors.contains("no login was tried"), "\(second)")
+            let retried = try ClavigerBinary.run(
+                ["check", "--retry-refused-pins", "--config", try configuration.write()])
+            #expect(retried.errors.contains("C_Login returned"), "\(retried)")
+            _ = try configuration.scratch.write(good, to: "pin")
+            #expect(try check(configuration).errors.isEmpty)
+            // The name of the source, and when it was refused, is all that is kept.
+            let kept = try FileManager.default.contentsOfDirectory(atPath: configuration.stateDirectory)
+            #expect(kept == ["refused-pins.json"])
+            #expect(try text(ofFile: configuration.stateDirectory + "/refused-pins.json") == "{}")
+        }
+
+        @Test("what the running node holds counts as free, and what another process holds does not")
+        func ports() throws {
+            var configuration = try ServeConfiguration(from: sharedNode())
+            configuration.stateDirectory = configuration.scratch.file("node")
+            let node = try Node.serve(configuration, activeHSMs: 2)
+            let same = try check(configuration)
+            #expect(same.end == .exited(0) && same.errors.isEmpty, "\(same)")
+            var other = configuration
+            other.stateDirectory = configuration.scratch.file("another")
+            let taken = try check(other)
+            #expect(taken.end == .exited(2), "\(taken)")
+            for setting in ["xks.listen", "control.listen"] {
+                #expect(taken.errors.contains("\(setting): cannot listen on 127.0.0.1:"), "\(taken)")
+            }
+            #expect(try node.stop() == .exited(0))
         }
 
         @Test("all that is wrong is reported at once")

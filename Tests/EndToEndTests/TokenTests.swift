@@ -158,9 +158,8 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
 
             let check = try ClavigerBinary.run(["check", "--config", try configuration.write()])
-            #expect(check.end == .exited(2))
-            let line = configuration.lineNumber(of: "[[hsm]]", number: 1)
-            #expect(check.errors.contains("claviger.toml:\(line): hsm[1]: token \"claviger-dev-hsm-2\""))
+            #expect(check.end == .exited(0), "the others serve")
+            #expect(check.errors.contains("warning: hsm[1]: token \"claviger-dev-hsm-2\""))
             #expect(check.errors.contains("refused the PIN"))
             #expect(!check.errors.contains("not-the-pin"))
         }

@@ -62,6 +62,8 @@ package protocol PoolJournal: Sendable {
     func drop(canaryOf label: KeyLabel)
     func keep(_ order: ForgetOrder)
     func setDrained(_ hsm: String, _ isDrained: Bool)
+    /// A token has taken its PIN, or has refused it.
+    func note(pinOf hsm: String, isRefused: Bool)
 
     /// How long the node has run in all its lives, seconds. Reported once a minute.
     func noteRan(seconds: Int64)
@@ -80,7 +82,13 @@ package protocol PoolJournal: Sendable {
 
 /// Keeps nothing: for tests and for commands that only look.
 package struct NoJournal: PoolJournal {
-    package init() {}
+    private let onPIN: @Sendable (_ hsm: String, _ isRefused: Bool) -> Void
+
+    /// - Parameter onPIN: called when a token has taken its PIN, or has refused it.
+    package init(onPIN: @escaping @Sendable (_ hsm: String, _ isRefused: Bool) -> Void = { _, _ in }) {
+        self.onPIN = onPIN
+    }
+
     package func proof() -> StoredProof { StoredProof() }
     package func drainedHSMs() -> Set<String> { [] }
     package func keep(_ canary: Canary) {}
@@ -88,6 +96,7 @@ package struct NoJournal: PoolJournal {
     package func keep(_ order: ForgetOrder) {}
     package func noteRan(seconds: Int64) {}
     package func setDrained(_ hsm: String, _ isDrained: Bool) {}
+    package func note(pinOf hsm: String, isRefused: Bool) { onPIN(hsm, isRefused) }
     package func note(_ change: HSMStateChange) {}
     package func note(hsms: [PoolHSM], keys: [KeyRow]) {}
     package func keyUses() -> [KeyLabel: KeyUses] { [:] }

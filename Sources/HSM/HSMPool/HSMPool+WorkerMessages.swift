@@ -15,9 +15,20 @@ extension HSMPool: ControlDelegate {
         }
         guard let (effects, changes) = said else { return }
         perform(effects)
+        note(message, hsm: hsm)
         log(message, hsm: hsm)
         report(changes)
         resumeWaiters()
+    }
+
+    private func note(_ message: WorkerMessage, hsm: Int) {
+        let isRefused: Bool
+        switch message {
+        case .ready: isRefused = false
+        case .failed(let failure) where failure.kind == .pinRefused: isRefused = true
+        default: return
+        }
+        journal.note(pinOf: state.withLock { $0.hsms[hsm].settings.name }, isRefused: isRefused)
     }
 
     private func log(_ message: WorkerMessage, hsm: Int) {

@@ -53,6 +53,35 @@ package struct StoreReader: Sendable {
         try read { try BlockTables($0).contents().file.list }
     }
 
+    /// What a node that is started in this directory would know of its block list. Changes nothing. Blocks.
+    package static func outlook(
+        onBlocksIn directory: String, isClustered: Bool, now: Int64, settings: StoreSettings = StoreSettings()
+    ) -> BlockKnowledge {
+        let files = StoreFiles(directory: directory)
+        var register = BlockRegister(isClustered: isClustered)
+        if files.neverHadOne {
+            _ = register.failed("", .nothing)
+            return register.list.knowledge
+        }
+        let marker = (try? files.marker()) ?? .present(changes: nil)
+        do throws(StoreError) {
+            let reader = try open(directory: directory, settings: settings)
+            let file = try reader.read { try BlockTables($0).contents().file }
+            _ = register.adopt(file, marker: marker, behind: files.lossByAge, now: now)
+            return register.list.knowledge
+        } catch {
+            // As on a full or read-only disk.
+            if let (contents, marker) = StoreCopy.contents(of: files, settings) {
+                _ = register.adopt(contents.blocks.file, marker: marker, behind: files.lossByAge, now: now)
+                return register.list.knowledge
+            }
+            if case .notThere = error {
+                return register.beginning(marker, lost: files.lossByMarker, corrupt: nil)
+            }
+            return .unknown(error.description)
+        }
+    }
+
     private func read<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
         do {
             return try database.read(body)

@@ -1,153 +1,106 @@
 // SPDX-License-Identifier: Apache-2.0
-import AccessControl
 import AdminClient
 import AdminProtocol
 import ArgumentParser
 import Glibc
-import HSMPool
 import HostLimits
-import LaneProtocol
-import Logging
 import NIOPosix
 import NodeConfig
-import NodeStore
-import Routing
-import XKSService
 
 /// `claviger check`
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
         abstract: "Check a configuration file and all that it points at: certificates, secrets, tokens, logins, keys.",
-        discussion: "Starts a worker with one session for each HSM, as the node would, logs in once, and ends them "
-            + "again. Status 0: a node can serve with it. Status 2: something is wrong; each line names it.")
+        discussion:
+            "Does what a node does when it starts: reads every file, makes and writes the state directory, binds "
+            + "each address for a moment (what the running node of this state directory holds counts as free), starts "
+            + "a worker with one session for each HSM, logs in once, and ends all of it again. No login is tried with "
+            + "a PIN that its token has refused before. Status 0: a node can serve with it, each key store and each "
+            + "key that one names; warnings say what it would lack. Status 2: it cannot; each line names what is wrong "
+            + "and the mend.")
 
     @Option(
         name: [.long, .customShort("c")], help: "The configuration file.", completion: .file(extensions: ["toml"]))
     var config: String
 
+    @Flag(help: "Judge the file alone, and open nothing that it names: for machines that have none of it.")
+    var offline = false
+
+    @Flag(help: "End with status 2 where there is a warning, too.")
+    var strict = false
+
+    @Flag(help: "Log in with PINs that were refused before, too: each try may be the one that locks the token.")
+    var retryRefusedPins = false
+
+    func validate() throws {
+        guard !(offline && retryRefusedPins) else {
+            throw ValidationError("--offline logs in nowhere: leave out --retry-refused-pins.")
+        }
+    }
+
     func run() async throws {
         let configuration = try loadConfiguration(config)
-        let translation = Translation(
-            secrets: SecretReader(taking: configuration.settings.secretVariables)
-                .readAll(configuration.settings.secretSources), now: Int64(time(nil)))
-        var diagnostics = Diagnostics(configuration)
-        var poolSettings = translation.pool(&diagnostics)
-        let keyStores = translation.keyStores(&diagnostics)
-        _ = translation.listener(&diagnostics)
-        if let certificate = diagnostics.certificate {
-            printLine(Terminal.shown("certificate: \(certificate.description(now: translation.now))"))
-        }
+        let diagnostics = offline ? Translation.judge(configuration) : await examine(configuration)
+        try conclude(diagnostics)
+    }
+
+    /// - Returns: what was found.
+    private func examine(_ configuration: NodeConfiguration) async -> Diagnostics {
+        let settings = configuration.settings
         HostLimits.raiseDescriptors()
-        _ = translation.descriptors(&diagnostics)
-        translation.checkStateDirectory(&diagnostics)
-        translation.checkCluster(&diagnostics)
+        var (plan, diagnostics) = NodePlan.examine(
+            configuration, secrets: SecretReader(taking: settings.secretVariables))
+        if let certificate = diagnostics.certificate {
+            printLine(Terminal.shown("certificate: \(certificate.description(now: Int64(time(nil))))"))
+        }
+        await checkPorts(settings, &diagnostics)
+        // What is wrong with who may write to it has been said.
+        if plan != nil {
+            StateDirectoryCheck(directory: settings.node.stateDirectory, isClustered: settings.cluster != nil)
+                .run(now: Int64(time(nil)), &diagnostics)
+        }
         // Where a PIN could not be read, no login is tried without it.
-        if diagnostics.problems.isEmpty {
-            for index in poolSettings.members.indices {
-                poolSettings.members[index].worker.lanes = 1
-                // All keys are shown; those that are named are found however many there are.
-                let offered = keyStores.offered(by: poolSettings.members[index].name)
-                poolSettings.members[index].offered = offered.union(.all)
-            }
-            await checkHSMs(poolSettings, keyStores, &diagnostics)
+        if let plan {
+            let refused = RefusedPINs(stateDirectory: settings.node.stateDirectory, marks: plan.pinMarks)
+            await HSMCheck(plan: plan, refused: refused, triesRefusedPINs: retryRefusedPins).run(&diagnostics)
         }
         diagnostics.takeFatalWarnings()
-        for warning in diagnostics.warnings { printError("warning: \(warning)") }
+        return diagnostics
+    }
+
+    private func checkPorts(_ settings: NodeSettings, _ diagnostics: inout Diagnostics) async {
+        let running = try? await AdminClient(stateDirectory: settings.node.stateDirectory, timeout: .seconds(5))
+            .status()
+        let ports = running.map { ($0.status.limits?.listeners ?? []).compactMap(\.port) } ?? []
+        let held: Set<Int>? = running != nil && ports.isEmpty ? nil : Set(ports)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let failures = await PortCheck(held: held).failures(of: PortCheck.listeners(of: settings), group: group)
+        try? await group.shutdownGracefully()
+        for (listener, failure, mayBeOwn) in failures {
+            let message = "cannot listen on \(listener.address): \(failure.reason)"
+            if mayBeOwn {
+                diagnostics.warn(
+                    listener.setting, "\(message); it may be the running node, whose version does not say",
+                    isFatal: false, fix: failure.mend)
+            } else {
+                diagnostics.report(listener.setting, message, fix: failure.mend)
+            }
+        }
+    }
+
+    private func conclude(_ diagnostics: Diagnostics) throws {
+        let warnings = diagnostics.warnings
+        for warning in warnings { printError(Terminal.shown("warning: \(warning)")) }
         if let error = diagnostics.error {
             printError(error.description)
             throw ExitStatus.configuration
         }
-        noteBlockList(configuration.settings)
-        printLine("\(config): good")
-    }
-
-    /// A node that would wait for its block list, and refuse everything meanwhile, is no mistake in the file.
-    private func noteBlockList(_ settings: NodeSettings) {
-        guard settings.cluster != nil else { return }
-        let knowledge: BlockKnowledge
-        do throws(StoreError) {
-            knowledge = try StoreReader.open(directory: settings.node.stateDirectory).blocks().knowledge
-        } catch {
-            guard case .notThere = error else { return }
-            knowledge = .none
+        for note in diagnostics.notes { printError(Terminal.shown("note: \(note)")) }
+        guard !strict || warnings.isEmpty else {
+            let count = warnings.count == 1 ? "1 warning" : "\(warnings.count) warnings"
+            throw failure("\(config): \(count), and --strict", status: ExitStatus.configuration)
         }
-        guard let reason = knowledge.doubt else { return }
-        printError(
-            "note: the node refuses every request at first, since \(BlockListing.mend(reason))")
-    }
-
-    private func checkHSMs(
-        _ settings: PoolSettings, _ keyStores: [PlannedKeyStore], _ diagnostics: inout Diagnostics
-    ) async {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let pool = HSMPool(
-            settings: settings, group: group, logger: Logger(label: "check") { _ in LibraryOutputHandler() })
-        pool.start()
-        await pool.settled()
-        let inventory = pool.inventory()
-        await pool.stop()
-        try? await group.shutdownGracefully()
-        for (index, hsm) in inventory.enumerated() {
-            report(hsm, index: index, &diagnostics)
-        }
-        reportMissingKeys(inventory, keyStores, &diagnostics)
-    }
-
-    private func report(_ hsm: HSMInventory, index: Int, _ diagnostics: inout Diagnostics) {
-        let path = "hsm[\(index)]"
-        guard hsm.state.canServe else {
-            diagnostics.report(path, sentence(hsm.reason), fix: remedy(hsm))
-            return
-        }
-        if let complaint = hsm.compartment?.complaint {
-            printError("warning: \(path).sandbox: \(complaint)")
-        }
-        let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
-        printLine(
-            Terminal.shown(
-                "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: "
-                    + hsm.labels.map(\.text).joined(separator: ", ")))
-        for complaint in hsm.complaints {
-            diagnostics.report(
-                path, sentence(complaint.reason), fix: "rename or remove it, or leave it if no key store serves it")
-        }
-    }
-
-    /// The problem's renderer ends the sentence itself.
-    private func sentence(_ text: String) -> String { text.hasSuffix(".") ? String(text.dropLast()) : text }
-
-    private func remedy(_ hsm: HSMInventory) -> String {
-        switch hsm.failure {
-        case .pinRefused, .pinUnusable: "correct the PIN, or have it reset, before anything logs in again"
-        case .module: "install the library, or correct the path"
-        case .token, .mechanism: "claviger hsm list \(hsm.module) shows what the library offers"
-        case .call, nil: "try the vendor's own tools on the same token, with the same environment"
-        }
-    }
-
-    /// Keys that the configuration names one by one must be on every HSM that is to serve them.
-    private func reportMissingKeys(
-        _ inventory: [HSMInventory], _ keyStores: [PlannedKeyStore], _ diagnostics: inout Diagnostics
-    ) {
-        for (index, store) in keyStores.enumerated() {
-            for (position, key) in store.keyStore.keys.enumerated() {
-                guard let label = key.singleLabel else { continue }
-                let lacking = inventory.filter { hsm in
-                    store.hsms?.contains(hsm.name) ?? true && hsm.state == .active
-                        && !hsm.labels.contains(KeyLabel(label))
-                }
-                guard !lacking.isEmpty else { continue }
-                let names = lacking.map(\.name).joined(separator: " and ")
-                // What it is instead.
-                let reasons = lacking.compactMap { hsm in
-                    hsm.complaints.first { $0.label == KeyLabel(label) }.map { "\(hsm.name): \($0.reason)" }
-                }
-                diagnostics.report(
-                    "keystore[\(index)].keys[\(position)]",
-                    (["there is no AES-256 key of label \"\(label)\" on \(names)"] + reasons).joined(separator: "; "),
-                    fix: "put the same key on it, or name the HSMs that hold it in the key store's hsms")
-            }
-        }
+        printLine(offline ? "\(config): good, as far as the file says" : "\(config): good")
     }
 }

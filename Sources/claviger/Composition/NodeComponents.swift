@@ -32,6 +32,7 @@ struct NodeComponents: Sendable {
     private let log: NodeLog
     private let trail: RefusalTrail
     private let conditions: ConditionTrail
+    private let refusedPINs: RefusedPINs
     /// Of this start: greater than of any before.
     let incarnation: UInt64
 
@@ -44,7 +45,10 @@ struct NodeComponents: Sendable {
         let store = NodeStore.open(
             directory: settings.node.stateDirectory, isClustered: settings.cluster != nil,
             onHealth: { _ in bell.ring() })
-        let pool = HSMPool(settings: plan.pool, journal: StoreJournal(store: store), group: group, logger: logger)
+        let refusedPINs = RefusedPINs(stateDirectory: settings.node.stateDirectory, marks: plan.pinMarks)
+        let pool = HSMPool(
+            settings: plan.pool, journal: StoreJournal(store: store, refusedPINs: refusedPINs), group: group,
+            logger: logger)
         let offered = BlockScopes(pool: pool)
         let blocks = BlockBook(store: store, node: settings.node.id, scope: { offered.scope(of: $0) }, logger: logger)
         let incarnation = store.beginIncarnation(of: settings.node.id)
@@ -64,6 +68,7 @@ struct NodeComponents: Sendable {
         neighbours.serve(with: service)
         self.store = store
         self.pool = pool
+        self.refusedPINs = refusedPINs
         self.service = service
         self.blocks = blocks
         self.offered = offered
@@ -81,6 +86,9 @@ struct NodeComponents: Sendable {
         trail.start()
         conditions.start()
     }
+
+    /// To be called before workers are started by this one.
+    func expect(_ plan: NodePlan) { refusedPINs.use(plan.pinMarks) }
 
     /// Informs everybody who shows or compares the configuration about this one.
     func apply(_ plan: NodePlan) {
@@ -105,6 +113,7 @@ struct NodeComponents: Sendable {
         trail.stop()
         conditions.stop()
         await pool.stop()
+        refusedPINs.flush()
         if !store.close() {
             logger.warning(
                 "the store was not closed in time: its disk is slow; what was not on it yet may be lost",

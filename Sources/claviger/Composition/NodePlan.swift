@@ -23,38 +23,65 @@ struct NodePlan: Sendable {
     let descriptors: DescriptorPlan
     /// What those who have not authenticated may make the listeners hold.
     let memory: MemoryPlan
+    /// By HSM: by what its PIN is known again without being kept.
+    let pinMarks: [String: PINMark]
 
     var settings: NodeSettings { configuration.settings }
 
     /// Throws `ConfigurationProblems` with all that is wrong. Blocks: secrets may come from commands.
     init(_ configuration: NodeConfiguration, secrets: SecretReader, logger: Logger) throws {
-        let translation = Translation(
-            secrets: secrets.readAll(configuration.settings.secretSources), now: Int64(time(nil)))
+        let (plan, diagnostics) = Self.examine(configuration, secrets: secrets)
+        for warning in diagnostics.warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
+        guard let plan else {
+            throw diagnostics.error ?? ConfigurationProblems(file: configuration.file, problems: [])
+        }
+        self = plan
+    }
+
+    /// Reads what the configuration points at, for whoever starts a node by it and for whoever only checks it. Blocks:
+    /// secrets may come from commands.
+    ///
+    /// - Returns: the plan, unless something is wrong, and what there is to say.
+    static func examine(
+        _ configuration: NodeConfiguration, secrets: SecretReader
+    ) -> (plan: NodePlan?, diagnostics: Diagnostics) {
+        let settings = configuration.settings
+        // Before the PINs are read: of a file that is replaced meanwhile the older state is remembered.
+        let pinMarks = PINMark.marks(of: settings)
+        let translation = Translation(secrets: secrets.readAll(settings.secretSources), now: Int64(time(nil)))
         var diagnostics = Diagnostics(configuration)
         var pool = translation.pool(&diagnostics)
-        keyStores = translation.keyStores(&diagnostics)
+        let keyStores = translation.keyStores(&diagnostics)
         for index in pool.members.indices {
             pool.members[index].offered = keyStores.offered(by: pool.members[index].name)
         }
-        self.pool = pool
         let listener = translation.listener(&diagnostics)
         let descriptors = translation.descriptors(&diagnostics)
         let memory = descriptors.flatMap { translation.memory(for: $0, &diagnostics) }
         translation.checkStateDirectory(&diagnostics)
         translation.warnOfRoot(&diagnostics)
         translation.checkCluster(&diagnostics)
-        for warning in diagnostics.warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
-        if let error = diagnostics.error { throw error }
-        guard var listener, let descriptors, let memory else {
-            throw ConfigurationProblems(file: configuration.file, problems: [])
-        }
+        guard diagnostics.error == nil, var listener, let descriptors, let memory else { return (nil, diagnostics) }
         listener.limits.connections = descriptors.xks
         listener.limits.unauthenticatedBytes = memory.xks.bytes
         listener.limits.connectionBytes = memory.xks.connectionBytes
+        let plan = NodePlan(
+            configuration: configuration, pool: pool, keyStores: keyStores, listener: listener,
+            descriptors: descriptors, memory: memory, pinMarks: pinMarks)
+        return (plan, diagnostics)
+    }
+
+    private init(
+        configuration: NodeConfiguration, pool: PoolSettings, keyStores: [PlannedKeyStore],
+        listener: ListenerConfiguration, descriptors: DescriptorPlan, memory: MemoryPlan, pinMarks: [String: PINMark]
+    ) {
         self.configuration = configuration
+        self.pool = pool
+        self.keyStores = keyStores
+        self.listener = listener
         self.descriptors = descriptors
         self.memory = memory
-        self.listener = listener
+        self.pinMarks = pinMarks
     }
 }
 

@@ -174,6 +174,7 @@ final class NodeReloader: Sendable {
                 try cluster.replace(tls: ClusterTLSFiles(table), seeds: table.seeds.map(\.description))
                 changed.append("certificates and seeds of [cluster]")
             }
+            components.expect(new)
             let change = components.pool.apply(new.pool.members)
             changed.append("HSMs")
             try components.service.replace(settings: new.service(hsms: components.pool.hsmSet))

@@ -18,7 +18,8 @@ struct ShownListener: Sendable {
                 listener: ListenerName.xks.rawValue, connections: use.connections,
                 maxConnections: use.share.connections, silent: use.silent, unauthenticated: use.unauthenticated,
                 authenticated: use.authenticated, unauthenticatedBytes: use.bytes,
-                maxUnauthenticatedBytes: use.share.bytes, evicted: use.evictions, refused: use.refusals)
+                maxUnauthenticatedBytes: use.share.bytes, evicted: use.evictions, refused: use.refusals,
+                port: listener.addresses.first?.port)
         }
     }
 
@@ -27,7 +28,7 @@ struct ShownListener: Sendable {
         ShownListener {
             LimitsStatus.Listener(
                 .control, control.openConnections, unauthenticated: \.connections,
-                bytes: MemoryPlan.plainConnectionBytes, most: memory.control)
+                bytes: MemoryPlan.plainConnectionBytes, most: memory.control, port: control.port)
         }
     }
 
@@ -47,7 +48,7 @@ struct ShownListener: Sendable {
         ShownListener {
             LimitsStatus.Listener(
                 .cluster, cluster.openConnections, unauthenticated: \.silent,
-                bytes: MemoryPlan.tlsConnectionBytes, most: memory.cluster)
+                bytes: MemoryPlan.tlsConnectionBytes, most: memory.cluster, port: cluster.port)
         }
     }
 }
@@ -56,7 +57,8 @@ extension LimitsStatus.Listener {
     /// - Parameter bytes: that each connection is counted for which is not authenticated.
     fileprivate init(
         _ name: ListenerName, _ open: OpenConnections,
-        unauthenticated kind: KeyPath<OpenConnections.Use, Int>, bytes: Int, most: Int
+        unauthenticated kind: KeyPath<OpenConnections.Use, Int>, bytes: Int, most: Int,
+        port: Int? = nil
     ) {
         let use = open.use
         let unauthenticated = use[keyPath: kind]
@@ -64,6 +66,6 @@ extension LimitsStatus.Listener {
             listener: name.rawValue, connections: use.connections, maxConnections: open.limits.connections,
             silent: use.silent, unauthenticated: unauthenticated, authenticated: use.connections - unauthenticated,
             unauthenticatedBytes: unauthenticated * bytes, maxUnauthenticatedBytes: most, evicted: use.evictions,
-            refused: use.refusals)
+            refused: use.refusals, port: port)
     }
 }

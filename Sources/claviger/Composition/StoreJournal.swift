@@ -10,6 +10,7 @@ import Routing
 /// Keeps in the store what the pool wants kept.
 struct StoreJournal: PoolJournal {
     let store: NodeStore
+    let refusedPINs: RefusedPINs
 
     func proof() -> StoredProof {
         StoredProof(
@@ -56,6 +57,8 @@ struct StoreJournal: PoolJournal {
                     label: label.text, encrypts: Int(clamping: uses.encrypts), decrypts: Int(clamping: uses.decrypts))
             })
     }
+
+    func note(pinOf hsm: String, isRefused: Bool) { refusedPINs.note(hsm, isRefused: isRefused) }
 
     func setDrained(_ hsm: String, _ isDrained: Bool) { store.setDrained(hsm, isDrained) }
 

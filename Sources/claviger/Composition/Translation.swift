@@ -17,11 +17,19 @@ import XKSService
 struct Diagnostics {
     let configuration: NodeConfiguration
     private(set) var problems: [ConfigurationProblem] = []
-    private(set) var warnings: [String] = []
+    private var reservations: [Reservation] = []
+    /// What is no matter of the configuration, and a person should know.
+    var notes: [String] = []
     /// The one that the listener shows, once it was read.
     var certificate: ServerCertificate?
-    /// Warnings about what clients will not accept. A node starts all the same, and says so; a check fails.
-    private var fatalWarnings: [ConfigurationProblem] = []
+
+    private struct Reservation {
+        var problem: ConfigurationProblem
+        /// Clients, or peers, will not accept it. A node starts all the same, and says so; a check fails.
+        var isFatal: Bool
+    }
+
+    var warnings: [String] { reservations.map { "\($0.problem.path): \($0.problem.message)" } }
 
     init(_ configuration: NodeConfiguration) { self.configuration = configuration }
 
@@ -32,14 +40,14 @@ struct Diagnostics {
     }
 
     mutating func warn(_ path: String, _ message: String, isFatal: Bool, fix: String) {
-        warnings.append("\(path): \(message)")
-        if isFatal { fatalWarnings.append(configuration.problem(at: path, message, fix: fix)) }
+        reservations.append(
+            Reservation(problem: configuration.problem(at: path, message, fix: fix), isFatal: isFatal))
     }
 
-    /// Counts as problems what a node would only warn of.
+    /// Counts as problems what a node would only warn of, and what keeps clients or peers from it.
     mutating func takeFatalWarnings() {
-        problems += fatalWarnings
-        fatalWarnings = []
+        problems += reservations.filter(\.isFatal).map(\.problem)
+        reservations.removeAll(where: \.isFatal)
     }
 
     /// Everything found, as one error; `nil` when there is nothing.
@@ -154,9 +162,7 @@ struct Translation {
 
     func listener(_ diagnostics: inout Diagnostics) -> ListenerConfiguration? {
         let xks = diagnostics.settings.xks
-        for advice in xks.advice {
-            diagnostics.warn(advice.path, advice.message, isFatal: false, fix: "choose less")
-        }
+        advise(&diagnostics)
         guard let transport = transport(xks.protection, &diagnostics) else { return nil }
         var configuration = ListenerConfiguration(
             addresses: [.init(host: xks.listen.host, port: xks.listen.port)], transport: transport)
@@ -174,6 +180,13 @@ struct Translation {
         configuration.tcp.keepAliveInterval = Int(milliseconds(xks.keepalive.interval) / 1_000)
         configuration.tcp.keepAliveCount = xks.keepalive.count
         return configuration
+    }
+
+    /// Warns of settings that serve nobody well.
+    func advise(_ diagnostics: inout Diagnostics) {
+        for advice in diagnostics.settings.xks.advice {
+            diagnostics.warn(advice.path, advice.message, isFatal: false, fix: "choose less")
+        }
     }
 
     private func transport(

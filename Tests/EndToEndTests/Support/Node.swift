@@ -54,14 +54,14 @@ final class Node: Sendable {
         return Node(process: process, facts: facts, directories: [scratch])
     }
 
-    /// Starts `claviger serve`, and returns when so many HSMs are active. `facts` are those of the development node that
+    /// Starts `claviger serve`, and returns when so many HSMs are active (`nil`: when it listens). `facts` are those of the development node that
     /// the configuration comes from, with other addresses.
     ///
     /// - Parameters:
     ///   - environment: added to this process's own.
     ///   - limit: a line of the shell that comes before, for example `ulimit -n 256`.
     static func serve(
-        _ configuration: ServeConfiguration, activeHSMs: Int = 3, binary: String = ClavigerBinary.path,
+        _ configuration: ServeConfiguration, activeHSMs: Int? = 3, binary: String = ClavigerBinary.path,
         environment: [String: String] = [:], limit: String? = nil
     ) throws -> Node {
         var configuration = configuration
@@ -73,9 +73,10 @@ final class Node: Sendable {
             let node = Node(
                 process: process, facts: configuration.facts,
                 directories: configuration.origin.directories + [configuration.scratch])
-            try eventually("\(activeHSMs) HSMs are active", within: 60) {
+            try eventually(activeHSMs.map { "\($0) HSMs are active" } ?? "it listens", within: 60) {
                 // Refused as long as it does not listen.
-                !process.isRunning || (try? node.health())?.active.count == activeHSMs
+                let active = (try? node.health())?.active.count
+                return !process.isRunning || active != nil && (activeHSMs == nil || active == activeHSMs)
             }
             if process.isRunning { return node }
             guard try process.end(within: 1) == .exited(3) else {

@@ -51,6 +51,25 @@ struct ServeConfiguration {
         }
     }
 
+    /// A key's value as it stands in the table.
+    func value(of key: String, in header: String, number: Int = 0) throws -> String {
+        let (start, end) = table(header, number)
+        guard let line = lines[start..<end].first(where: { $0.hasPrefix(key + " = ") }) else {
+            throw HarnessError("no \(key) in \(header)")
+        }
+        return String(line.dropFirst(key.count + 3))
+    }
+
+    /// Has the second HSM be the token of the first, by its serial number.
+    mutating func nameTokenOfFirstHSMAgain() throws {
+        for key in ["env", "pin"] { set(key, try value(of: key, in: "[[hsm]]"), in: "[[hsm]]", number: 1) }
+        let tokens = try TokenTool(facts: facts, hsm: "hsm-1").tokens()
+        guard let line = tokens.split(separator: "\n").first(where: { $0.contains("serial num") }),
+            let serial = line.split(separator: " ").last
+        else { throw HarnessError("no serial number: \(tokens)") }
+        set("token", "{ serial = \"\(serial)\" }", in: "[[hsm]]", number: 1)
+    }
+
     /// Adds tables at the end.
     mutating func append(_ text: String) { lines += text.split(separator: "\n").map(String.init) }
 

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+import AccessControl
+import AdminClient
+import Foundation
+import Glibc
+import HSMPool
+import LaneProtocol
+import Logging
+import NIOPosix
+import NodeConfig
+import Routing
+
+/// Starts a worker with one session for each HSM, logs in once, and judges what is found: whether a node could serve each
+/// key store, and each key that one names.
+struct HSMCheck {
+    let plan: NodePlan
+    let refused: RefusedPINs
+    /// Whether to log in with PINs that were refused before, too.
+    let triesRefusedPINs: Bool
+
+    func run(_ diagnostics: inout Diagnostics) async {
+        var settings = plan.pool
+        for index in settings.members.indices {
+            settings.members[index].worker.lanes = 1
+            // All keys are shown; those that are named are found however many there are.
+            settings.members[index].offered = settings.members[index].offered.union(.all)
+        }
+        var refusals: [String: Int64] = [:]
+        if !triesRefusedPINs {
+            for member in settings.members { refusals[member.name] = refused.refused(member.name) }
+            settings.members.removeAll { refusals[$0.name] != nil }
+        }
+        let inventory = settings.members.isEmpty ? [] : await look(settings)
+        refused.flush()
+        let names = plan.settings.hsms.map(\.name)
+        var troubles: [String: Trouble] = refusals.mapValues(Self.trouble)
+        for hsm in inventory {
+            guard let position = names.firstIndex(of: hsm.name) else { continue }
+            report(hsm, path: "hsm[\(position)]", &diagnostics)
+            if !hsm.state.canServe { troubles[hsm.name] = Self.trouble(hsm) }
+        }
+        reportTwins(inventory, names, &diagnostics)
+        judge(inventory.filter(\.state.canServe), troubles, &diagnostics)
+    }
+
+    private func look(_ settings: PoolSettings) async -> [HSMInventory] {
+        let refused = refused
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let pool = HSMPool(
+            settings: settings, journal: NoJournal { refused.note($0, isRefused: $1) }, group: group,
+            logger: Logger(label: "check") { _ in LibraryOutputHandler() })
+        pool.start()
+        await pool.settled()
+        let inventory = pool.inventory()
+        await pool.stop()
+        try? await group.shutdownGracefully()
+        return inventory
+    }
+
+    // MARK: One HSM
+
+    private struct Trouble {
+        var message: String
+        var fix: String
+    }
+
+    private static func trouble(_ hsm: HSMInventory) -> Trouble {
+        let fix =
+            switch hsm.failure {
+            case .pinRefused, .pinUnusable: "correct the PIN, or have it reset, before anything logs in again"
+            case .module: "install the library, or correct the path"
+            case .token, .mechanism: "claviger hsm list \(hsm.module) shows what the library offers"
+            case .call, nil: "try the vendor's own tools on the same token, with the same environment"
+            }
+        return Trouble(message: sentence(hsm.reason), fix: fix)
+    }
+
+    private static func trouble(refusedAt seconds: Int64) -> Trouble {
+        let date = Date(timeIntervalSince1970: TimeInterval(seconds)).formatted(.iso8601)
+        return Trouble(
+            message:
+                "its token refused this PIN on \(date), and its source has not changed since: no login was tried, as "
+                + "a few more would lock the token",
+            fix: "correct the PIN; if it was changed on the token instead, claviger check --retry-refused-pins")
+    }
+
+    /// The problem's renderer ends the sentence itself.
+    private static func sentence(_ text: String) -> String { text.hasSuffix(".") ? String(text.dropLast()) : text }
+
+    private func report(_ hsm: HSMInventory, path: String, _ diagnostics: inout Diagnostics) {
+        guard hsm.state.canServe else { return }
+        if let complaint = hsm.compartment?.complaint {
+            diagnostics.warn(
+                "\(path).sandbox", complaint, isFatal: false, fix: "docs/guides/hsms.md says what is missing")
+        }
+        let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
+        printLine(
+            Terminal.shown(
+                "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: "
+                    + hsm.labels.map(\.text).joined(separator: ", ")))
+        let offered = plan.keyStores.offered(by: hsm.name)
+        // That a key which is named one by one is none is reported with that name.
+        let judged = offered.labels.subtracting(hsm.labels)
+        for complaint in hsm.complaints where !judged.contains(complaint.label) {
+            let message = Self.sentence(complaint.reason)
+            // What no key store offers is another application's.
+            if complaint.label.isEmpty || offered.contains(complaint.label) {
+                diagnostics.warn(path, message, isFatal: false, fix: "rename or remove it")
+            } else {
+                diagnostics.notes.append("\(path): \(message)")
+            }
+        }
+    }
+
+    /// That the file names a token twice shows only when it is reached, as by its label and by its serial number.
+    private func reportTwins(_ hsms: [HSMInventory], _ names: [String], _ diagnostics: inout Diagnostics) {
+        var first: [String: String] = [:]
+        for hsm in hsms {
+            guard let identity = hsm.identity, !identity.serial.isEmpty, let position = names.firstIndex(of: hsm.name)
+            else { continue }
+            let token = "\(identity.serial) \(identity.label) \(identity.model)"
+            if let other = first[token] {
+                diagnostics.warn(
+                    "hsm[\(position)].token",
+                    "is the token of hsm \"\(other)\": remove one, and raise sessions of the other; a token counted "
+                        + "twice makes no second HSM", isFatal: false, fix: "remove one")
+            } else {
+                first[token] = hsm.name
+            }
+        }
+    }
+
+    // MARK: What can be served
+
+    /// An HSM that cannot serve is an error where a key store has no other, and a warning elsewhere.
+    private func judge(_ serving: [HSMInventory], _ troubles: [String: Trouble], _ diagnostics: inout Diagnostics) {
+        let names = Set(serving.map(\.name))
+        let lost = plan.keyStores.filter { store in names.isDisjoint(with: store.hsms ?? plan.hsmNames) }
+        for (index, name) in plan.hsmNames.enumerated() {
+            guard let trouble = troubles[name] else { continue }
+            if lost.contains(where: { $0.hsms?.contains(name) ?? true }) {
+                diagnostics.report("hsm[\(index)]", trouble.message, fix: trouble.fix)
+            } else {
+                diagnostics.warn(
+                    "hsm[\(index)]", "\(trouble.message); \(trouble.fix)", isFatal: false, fix: trouble.fix)
+            }
+        }
+        for (index, store) in plan.keyStores.enumerated() {
+            let able = serving.filter { store.hsms?.contains($0.name) ?? true }
+            guard !able.isEmpty else { continue }
+            judgeKeys(of: store, "keystore[\(index)]", able, &diagnostics)
+        }
+    }
+
+    private func judgeKeys(
+        of store: PlannedKeyStore, _ path: String, _ hsms: [HSMInventory], _ diagnostics: inout Diagnostics
+    ) {
+        for (position, key) in store.keyStore.keys.enumerated() {
+            let location = "\(path).keys[\(position)]"
+            guard let label = key.singleLabel else {
+                judge(key, location, hsms, &diagnostics)
+                continue
+            }
+            let lacking = hsms.filter { !$0.labels.contains(KeyLabel(label)) }
+            guard !lacking.isEmpty else { continue }
+            // What it is instead.
+            let reasons = lacking.compactMap { hsm in
+                hsm.complaints.first { $0.label == KeyLabel(label) }.map { "\(hsm.name): \($0.reason)" }
+            }
+            let names = lacking.map(\.name).joined(separator: " and ")
+            let message = (["there is no AES-256 key of label \"\(label)\" on \(names)"] + reasons)
+                .joined(separator: "; ")
+            let fix = "put the same key on it, or name the HSMs that hold it in the key store's hsms"
+            if lacking.count == hsms.count {
+                diagnostics.report(location, message, fix: fix)
+            } else {
+                diagnostics.warn(location, "\(message); \(fix)", isFatal: false, fix: fix)
+            }
+        }
+    }
+
+    /// Keys may be made later.
+    private func judge(
+        _ pattern: KeyPattern, _ location: String, _ hsms: [HSMInventory], _ diagnostics: inout Diagnostics
+    ) {
+        guard case .glob(let glob) = pattern, !hsms.contains(where: { $0.labels.contains { glob.matches($0.text) } })
+        else { return }
+        diagnostics.warn(
+            location, "no AES-256 key on \(hsms.map(\.name).joined(separator: " and ")) fits \"\(glob.pattern)\" yet",
+            isFatal: false, fix: "make one, or correct the pattern")
+    }
+}
+
+extension NodePlan {
+    fileprivate var hsmNames: [String] { settings.hsms.map(\.name) }
+}
