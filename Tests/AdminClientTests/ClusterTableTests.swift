@@ -45,6 +45,24 @@ import Testing
                 """)
     }
 
+    @Test func theFirstEndOfACertificateIsTold() {
+        func told(_ ends: [Int64?]) -> String? {
+            let text = text { health in
+                for (index, end) in ends.enumerated() { health.nodes[index].certificateEnd = end }
+            }
+            return text.split(separator: "\n").first { $0.hasPrefix("certificates: ") }.map(String.init)
+        }
+        let day: Int64 = 86_400
+        #expect(told([]) == nil)
+        let first = "certificates: the first of all, of node"
+        #expect(told([Example.now + 90 * day, Example.now + 33 * day + 5]) == "\(first) fra-2, ends in 33 days")
+        #expect(told([Example.now + day]) == "\(first) fra-1, ends in 1 day")
+        #expect(told([Example.now - 1]) == "\(first) fra-1, has ended")
+        // The last node is dead, and what a node says is bounded before.
+        #expect(told([nil, nil, nil, Example.now]) == nil)
+        #expect(told([.min]) == "\(first) fra-1, has ended")
+    }
+
     @Test func aNodeAloneWithNothingWrong() {
         let text = text { health in
             health.verdict = .active

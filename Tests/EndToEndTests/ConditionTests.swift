@@ -81,11 +81,16 @@ extension EndToEnd {
                 ]
                 #expect(try ClavigerBinary.run(command).isSuccess)
             }
-            try issue(ca, days: 10)
+            let files = trio.identity("node-3")
+            try BackdatedCertificate.replace(
+                files.certificate, key: files.key, ca: (files.ca, ca + "/ca-key.pem"), seconds: 10 * 86_400 + 60)
+            try trio.op("node-3").done("reload")
             for name in Trio.names {
                 try eventually("\(name) says that it ends", within: 30, every: 0.05) {
                     try told("certificate-ending", of: "node-3", by: name) != nil
                 }
+                let status = try trio.op(name).call("cluster", "status").output
+                #expect(status.contains("certificates: the first of all, of node node-3, ends in 10 days"), "\(status)")
             }
             let other = directory + "/other-ca"
             #expect(try ClavigerBinary.run(["cluster", "new-ca", other]).isSuccess)

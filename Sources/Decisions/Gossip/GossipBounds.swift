@@ -5,6 +5,8 @@ import StatusVocabulary
 package enum GossipBounds {
     /// Highest incarnation, and highest sequence: what JSON readers can hold without loss (RFC 8259, section 6).
     package static let highestNumber: UInt64 = 1 << 53
+    /// Of dates, Unix seconds: to the end of the year 9999, the last that a certificate can name (RFC 5280, 4.1.2.5).
+    static let times: ClosedRange<Int64> = 0...253_402_300_799
     /// Most by which a node's incarnation can have grown unseen. Incarnations start with Unix seconds and grow by one.
     /// Whoever claims greater ones for another would need thousands of claims to use its numbers up.
     package static let greatestJump: UInt64 = 1 << 40
@@ -100,6 +102,7 @@ extension NodeFacts {
             && (twinAddress.isEmpty || GossipBounds.isAddress(twinAddress))
             && unreached.map { $0.count <= Self.mostUnreached && $0.allSatisfy(GossipBounds.isName) } ?? true
             && hsms.allSatisfy(\.isWithinBounds)
+            && certificateEnd.map(GossipBounds.times.contains) ?? true
             && conditions.map { $0.count <= Self.mostConditions && $0.allSatisfy(\.isWithinBounds) } ?? true
             && unservedKeys.allSatisfy { GossipBounds.isText($0, GossipBounds.longestLabel) }
     }
@@ -118,6 +121,7 @@ extension NodeFacts {
         facts.twinAddress = GossipBounds.isAddress(twinAddress) ? twinAddress : ""
         facts.unreached = unreached.map { Array($0.filter(GossipBounds.isName).prefix(Self.mostUnreached)) }
         facts.conditions = conditions.map { $0.prefix(Self.mostConditions).map(\.bounded) }
+        facts.certificateEnd = certificateEnd.flatMap { GossipBounds.times.contains($0) ? $0 : nil }
         facts.hsms = hsms.prefix(Self.mostHSMs).map(\.bounded)
         facts.unservedKeys = unservedKeys.prefix(Self.mostUnservedKeys).map {
             GossipBounds.text($0, GossipBounds.longestLabel)

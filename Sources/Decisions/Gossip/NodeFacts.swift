@@ -60,6 +60,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     /// What it reports of itself that does not follow from the rest; the gravest `mostConditions`. `nil` where there is
     /// nothing, and from a version that does not say.
     package var conditions: [Condition]?
+    /// When the first of the certificates that it shows to KMS and to its peers ends, Unix seconds. `nil` from a node that
+    /// shows none, and from a version that does not say.
+    package var certificateEnd: Int64?
 
     package init(
         revision: UInt64 = 0, isDraining: Bool = false, version: String = "", configuration: String = "",
@@ -68,8 +71,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
         unservedCount: UInt32? = nil,
         unservedFilter: LabelFilter? = nil, reads: FormatVersions = .first, activatedFormat: UInt8 = 1,
         room: NodeRoom? = nil, twinAddress: String = "", refusedCertificates: String? = nil,
-        unreached: [String]? = nil, conditions: [Condition]? = nil
+        unreached: [String]? = nil, conditions: [Condition]? = nil, certificateEnd: Int64? = nil
     ) {
+        self.certificateEnd = certificateEnd
         self.conditions = conditions
         self.unreached = unreached
         self.refusedCertificates = refusedCertificates
@@ -117,7 +121,8 @@ package struct NodeFacts: Sendable, Equatable, Codable {
             twinAddress: values.readable(String.self, ifPresent: .twinAddress) ?? "",
             refusedCertificates: values.readable(String.self, ifPresent: .refusedCertificates),
             unreached: values.readable([String].self, ifPresent: .unreached),
-            conditions: values.readable([Condition].self, ifPresent: .conditions))
+            conditions: values.readable([Condition].self, ifPresent: .conditions),
+            certificateEnd: values.readable(Int64.self, ifPresent: .certificateEnd))
     }
 
     /// Whether requests may be given to it.

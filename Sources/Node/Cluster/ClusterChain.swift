@@ -17,6 +17,8 @@ struct ClusterChain: Sendable, Equatable {
     /// From when until when all of the chain is valid, the CA's own certificate among it; Unix seconds.
     let notBefore: Int64
     let notAfter: Int64
+    /// When the one of them began that ends first, Unix seconds.
+    let beginOfFirstToEnd: Int64
 
     /// Longer than any chain.
     private static let mostLinks = 8
@@ -35,7 +37,9 @@ struct ClusterChain: Sendable, Equatable {
         }
         guard let path = Self.path(from: leaf, through: own.dropFirst(), to: trusted) else { throw .foreign }
         notBefore = path.map { Self.seconds($0.notValidBefore) }.max() ?? 0
-        notAfter = path.map { Self.seconds($0.notValidAfter) }.min() ?? 0
+        let first = path.min { $0.notValidAfter < $1.notValidAfter }
+        notAfter = first.map { Self.seconds($0.notValidAfter) } ?? 0
+        beginOfFirstToEnd = first.map { Self.seconds($0.notValidBefore) } ?? 0
     }
 
     private static func read(_ certificates: [NIOSSLCertificate]) -> [Certificate]? {
@@ -76,4 +80,6 @@ package struct NodeCertificate: Sendable, Equatable {
     /// From when until when all of its chain is valid, Unix seconds.
     package var notBefore: Int64
     package var notAfter: Int64
+    /// When the one of them began that ends first, Unix seconds.
+    package var beginOfFirstToEnd: Int64
 }

@@ -58,7 +58,9 @@ final class ClusterTLS: Sendable {
     var certificate: NodeCertificate? {
         state.withLock { state in
             state.material.chain.map {
-                NodeCertificate(file: state.files.certificate, notBefore: $0.notBefore, notAfter: $0.notAfter)
+                NodeCertificate(
+                    file: state.files.certificate, notBefore: $0.notBefore, notAfter: $0.notAfter,
+                    beginOfFirstToEnd: $0.beginOfFirstToEnd)
             }
         }
     }

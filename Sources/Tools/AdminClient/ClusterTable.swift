@@ -12,7 +12,8 @@ package enum ClusterTable {
     package static func text(_ health: ClusterHealth, nowUnixSeconds: Int64, on page: Page) -> String {
         let sections = [
             heading(health, page), nodeLines(health, nowUnixSeconds, page), hsmLines(health.nodes, page),
-            reasonLines(health, page), keyLines(health.nodes, page), blockLines(health.blocks, nowUnixSeconds, page),
+            reasonLines(health, page), certificateLines(health.nodes, nowUnixSeconds, page),
+            keyLines(health.nodes, page), blockLines(health.blocks, nowUnixSeconds, page),
         ]
         return page.finished(
             sections.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") }.joined(separator: "\n\n"))
@@ -39,6 +40,16 @@ package enum ClusterTable {
         let notes = health.notes.flatMap { item("", "note: \($0)", page) }
         return (reasons.isEmpty ? [] : ["what is wrong, the gravest first"] + reasons) + notes
             + droppedLines(health, page)
+    }
+
+    /// The first end of all: who renews certificates looks for it.
+    private static func certificateLines(_ nodes: [ClusterNode], _ now: Int64, _ page: Page) -> [String] {
+        let ends = nodes.filter(\.isLive).compactMap { node in node.certificateEnd.map { (node.name, $0) } }
+        guard let (name, end) = ends.min(by: { $0.1 < $1.1 }) else { return [] }
+        let (left, overflow) = end.subtractingReportingOverflow(now)
+        let days = left / 86_400
+        let when = overflow || left < 0 ? "has ended" : days == 1 ? "ends in 1 day" : "ends in \(days) days"
+        return page.paragraph("certificates: the first of all, of node \(page.plain(name)), \(when)")
     }
 
     private static func droppedLines(_ health: ClusterHealth, _ page: Page) -> [String] {

@@ -152,14 +152,19 @@ package struct ClusterNode: Sendable, Equatable, Codable {
     package var unreached: [String]
     /// What it reports of itself that does not follow from the rest. Empty from a node that does not report them.
     package var conditions: [Condition]
+    /// When the first of the certificates that it shows to KMS and to its peers ends, Unix seconds. `nil` from a node that
+    /// shows none, or does not say.
+    package var certificateEnd: Int64?
 
     package init(
         name: String, site: String, address: String, liveness: Liveness, sinceUnixSeconds: Int64, draining: Bool,
         version: String, incarnation: UInt64, roundTripMicroseconds: UInt32?, inFlight: UInt32, encrypts: UInt64,
         decrypts: UInt64, drift: [String], hsms: [HSM], unservedKeys: [String], unservedCount: UInt32? = nil,
         twinAddress: String? = nil, forgottenBy: String? = nil, isAwaited: Bool = true, restored: Restored? = nil,
-        certificates: [String] = [], unreached: [String] = [], conditions: [Condition] = []
+        certificates: [String] = [], unreached: [String] = [], conditions: [Condition] = [],
+        certificateEnd: Int64? = nil
     ) {
+        self.certificateEnd = certificateEnd
         self.name = name
         self.site = site
         self.address = address
@@ -210,7 +215,8 @@ package struct ClusterNode: Sendable, Equatable, Codable {
             restored: try values.decodeIfPresent(Restored.self, forKey: .restored),
             certificates: try values.decodeIfPresent([String].self, forKey: .certificates) ?? [],
             unreached: try values.decodeIfPresent([String].self, forKey: .unreached) ?? [],
-            conditions: try values.decodeIfPresent([Condition].self, forKey: .conditions) ?? [])
+            conditions: try values.decodeIfPresent([Condition].self, forKey: .conditions) ?? [],
+            certificateEnd: try values.decodeIfPresent(Int64.self, forKey: .certificateEnd))
     }
 }
 

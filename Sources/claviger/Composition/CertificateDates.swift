@@ -11,6 +11,8 @@ private struct CertificateDates {
     /// How a sentence about it begins.
     let subject: String
     let notBefore: Int64
+    /// When the life began that ends: another one's, where a certificate was signed by an older one.
+    let begin: Int64
     let notAfter: Int64
 
     /// `nil` where nothing is wrong, and nothing will soon be.
@@ -20,7 +22,7 @@ private struct CertificateDates {
             (text, isFatal) = ("ended on \(day(notAfter)): others refuse it", true)
         } else if now < notBefore {
             (text, isFatal) = ("is not valid before \(day(notBefore)): look at this host's clock, or wait", true)
-        } else if CertificateNotice.isDue(notBefore: notBefore, notAfter: notAfter, now: now) {
+        } else if CertificateNotice.isDue(notBefore: begin, notAfter: notAfter, now: now) {
             let days = (notAfter - now) / 86_400
             (text, isFatal) = ("ends in \(days == 1 ? "1 day" : "\(days) days"), on \(day(notAfter))", false)
         } else {
@@ -38,8 +40,7 @@ extension NodeCertificate {
     func flaw(now: Int64) -> CertificateFlaw? {
         CertificateDates(
             setting: "cluster.certificate", subject: "\(file), or a certificate that has signed it,",
-            notBefore: notBefore,
-            notAfter: notAfter
+            notBefore: notBefore, begin: beginOfFirstToEnd, notAfter: notAfter
         ).flaw(now: now)
     }
 }
@@ -48,7 +49,7 @@ extension ServerCertificate {
     func flaw(now: Int64) -> CertificateFlaw? {
         CertificateDates(
             setting: "xks.certificate", subject: "that of \(names.first ?? "this node")", notBefore: notBefore,
-            notAfter: notAfter
+            begin: notBefore, notAfter: notAfter
         ).flaw(now: now)
     }
 }

@@ -60,7 +60,7 @@ struct ClusterView {
             }, unservedKeys: facts.unservedKeys, unservedCount: facts.unservedCount,
             twinAddress: twins[identity.name], forgottenBy: forgottenBy, isAwaited: isAwaited, restored: restored,
             certificates: serials[identity.name] ?? [], unreached: facts.unreached ?? [],
-            conditions: facts.conditions ?? [])
+            conditions: facts.conditions ?? [], certificateEnd: facts.certificateEnd)
     }
 }
 

@@ -30,7 +30,7 @@ extension NodeNeighbours: ClusterDelegate {
             decrypts: totals.decrypts, hsms: pool.status().prefix(NodeFacts.mostHSMs).map(HSMFact.init),
             unserved: pool.unservedKeys(), reads: Self.reads, activatedFormat: formats.activatedFormat,
             room: pool.room, refusedCertificates: cluster.flatMap { ConfigurationDigest.text(ofRefused: $0.refused) },
-            conditions: toldConditions)
+            conditions: toldConditions, certificateEnd: certificateEnd)
     }
 
     /// What peers have activated is in use here, too.

@@ -23,6 +23,7 @@ final class NodeNeighbours: Sendable {
         var refutations = RefutationRhythm()
         /// What this node reports of itself to its peers.
         var conditions: [Condition] = []
+        var certificateEnd: Int64?
         /// What the pool was last given of the cluster.
         var known = ProofCluster()
     }
@@ -88,15 +89,16 @@ final class NodeNeighbours: Sendable {
     }
 
     /// This is what a person should know of this node: peers are sent what does not follow from the rest.
-    func tell(_ conditions: [Condition]) {
+    func tell(_ conditions: [Condition], certificateEnd: Int64?) {
         let told = conditions.filter { $0.known?.origin == .reported }
         let isNews = state.withLock { state in
-            defer { state.conditions = told }
-            return state.conditions != told
+            defer { (state.conditions, state.certificateEnd) = (told, certificateEnd) }
+            return state.conditions != told || state.certificateEnd != certificateEnd
         }
         if isNews { factsChanged() }
     }
 
+    var certificateEnd: Int64? { state.withLock { $0.certificateEnd } }
     var toldConditions: [Condition] { state.withLock { $0.conditions } }
 
     /// Peers are informed at once, not with the next round.

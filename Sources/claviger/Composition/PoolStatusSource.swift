@@ -69,7 +69,7 @@ final class PoolStatusSource: NodeStatusSource {
 
     /// Looks at what is so, and returns what there is to say of it. To be called about once a second.
     func look() -> [ConditionBook.News] {
-        let status = self.status()
+        let (status, certificateEnd) = look(at: known())
         let own = status.conditions
         // The others say themselves what they suffer from; this node says that they are gone, or differ.
         let seen = (clusterHealth(here: status).conditions ?? []).filter { $0.known?.origin == .seen }
@@ -78,22 +78,30 @@ final class PoolStatusSource: NodeStatusSource {
             let news = book.update(own + seen, now: now, unixSeconds: Int64(time(nil)))
             return (news, book.dated(own))
         }
-        neighbours.tell(dated)
+        neighbours.tell(dated, certificateEnd: certificateEnd)
         return news
     }
 
-    func status() -> NodeStatus {
+    func status() -> NodeStatus { look(at: known()).status }
+
+    private func known() -> NodeCircumstances {
+        var known = circumstances.withLock { $0 }?() ?? NodeCircumstances()
+        guard let certificate = certificate.withLock({ $0 }) else { return known }
+        if let flaw = certificate.flaw(now: Int64(time(nil))) { known.certificates.insert(flaw, at: 0) }
+        known.certificateEnd = min(known.certificateEnd ?? .max, certificate.notAfter)
+        return known
+    }
+
+    /// - Returns: the status, judged, and when the first certificate ends.
+    private func look(at circumstances: NodeCircumstances) -> (status: NodeStatus, certificateEnd: Int64?) {
+        var known = circumstances
         let hsms = pool.status().map(\.shown)
         let keys = OfferedKeyStatus(
             rows: pool.keys(), keyStores: keyStores.withLock { $0 }, hsms: hsms, complaints: pool.complaints())
-        var known = circumstances.withLock { $0 }?() ?? NodeCircumstances()
-        if let flaw = certificate.withLock({ $0 })?.flaw(now: Int64(time(nil))) {
-            known.certificates.insert(flaw, at: 0)
-        }
         known.unservedKeys = pool.unservedKeys().map(\.text) + keys.unlisted
         var status = unjudged(hsms, keys.keys).judged(known)
         status.conditions = book.withLock { $0.dated(status.conditions) }
-        return status
+        return (status, known.certificateEnd)
     }
 
     private func unjudged(_ hsms: [HSMStatus], _ keys: [KeyStatus]) -> NodeStatus {
