@@ -12,7 +12,7 @@ FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run cluster release test format check-format bench compare scaling optimum drills \
-    cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak fuzz tsan acceptance conformance clean
+    cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak policy-bench fuzz tsan acceptance conformance clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,6 +125,9 @@ soak: setup-bench ## Whether what a node holds grows under load, faults and relo
 	$(FAULTY)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/soak.py --seconds $(SOAK_S) \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --module "$$($(FAULTY) --show-bin-path)/libFaultyPKCS11.so" $(ARGS)
+
+policy-bench: setup-build ## What a decision of a policy costs with 10, 100 and 1,000 statements (release build).
+	$(SWIFT) run -c release PolicyBench
 
 # Seconds for each target, and which ones: FUZZ="http1 lanes".
 FUZZ_S ?= 600

@@ -68,6 +68,7 @@ let wire: [Target] = [
 /// What is decided: pure. Time and chance come in as arguments.
 let decisions: [Target] = [
     room("Decisions", "AccessControl", ["LaneProtocol", "XKSProtocol"]),
+    room("Decisions", "Policy", ["XKSProtocol"]),
     room("Decisions", "KeyProof", ["Chance", "LaneProtocol", "StatusVocabulary"]),
     room("Decisions", "SecondOpinion", ["LaneProtocol"]),
     room("Decisions", "Routing", ["Chance", "KeyProof", "LaneProtocol", "SecureMemory", "StatusVocabulary"]),
@@ -152,6 +153,11 @@ let seededRandom = Target.target(
     name: "SeededRandom", dependencies: ["Chance"], path: "TestSupport/SeededRandom", swiftSettings: strict)
 let virtualTime = Target.target(name: "VirtualTime", path: "TestSupport/VirtualTime", swiftSettings: strict)
 
+/// Measures what a decision of a policy costs (`make policy-bench`).
+let policyBench = Target.executableTarget(
+    name: "PolicyBench", dependencies: ["Policy", "XKSProtocol"], path: "TestSupport/PolicyBench",
+    swiftSettings: strict)
+
 /// What comes from outside, fed with anything: by libFuzzer (`make fuzz`), and with its corpus by FuzzReplayTests.
 let fuzzTargets = Target.target(
     name: "FuzzTargets",
@@ -181,6 +187,7 @@ let roomTests: [Target] = [
     tests("XKSProtocolTests", ["Chance", "SecureMemory", "SeededRandom", "StatusVocabulary", "XKSProtocol"]),
     tests("SigV4Tests", ["Chance", "SecureMemory", "SeededRandom", "SigV4", "XKSProtocol", crypto]),
     tests("AccessControlTests", ["AccessControl", "Chance", "LaneProtocol", "SeededRandom"]),
+    tests("PolicyTests", ["Chance", "Policy", "SeededRandom", "XKSProtocol"]),
     tests("LaneProtocolTests", ["Chance", "LaneProtocol", "SecureMemory", "SeededRandom", "StatusVocabulary"]),
     tests("KeyProofTests", ["Chance", "KeyProof", "LaneProtocol", "SeededRandom", "StatusVocabulary"]),
     tests("RoutingTests", ["Chance", "LaneProtocol", "Routing", "SeededRandom"]),
@@ -308,5 +315,6 @@ let package = Package(
                 "XKSProtocol", "XKSService", argumentParser, asyncHTTPClient, crypto, logging, nioCore, nioPosix,
             ],
             swiftSettings: strict)
-    ] + [faultyModule, preloadedFaults, seededRandom, virtualTime, fuzzTargets] + fuzzer + roomTests + wholeTests
+    ] + [faultyModule, preloadedFaults, seededRandom, virtualTime, policyBench, fuzzTargets] + fuzzer + roomTests
+        + wholeTests
 )

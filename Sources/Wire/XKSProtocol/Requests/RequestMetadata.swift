@@ -22,6 +22,20 @@ package struct RequestMetadata: Sendable, Equatable {
     package var awsSourceVpce: String?
     /// The AWS service that called on behalf of somebody.
     package var kmsViaService: String?
+    /// Fields that this version does not know, where they were asked for.
+    package var others: [OtherField] = []
+
+    /// A field that this version does not know.
+    package struct OtherField: Sendable, Equatable {
+        package var name: String
+        /// Its text, or its texts where it is a list; numbers and booleans as they are written.
+        package var values: [String]
+
+        package init(name: String, values: [String]) {
+            self.name = name
+            self.values = values
+        }
+    }
 
     package init(
         awsPrincipalArn: String? = nil, kmsKeyArn: String? = nil, kmsOperation: String, kmsRequestId: String,

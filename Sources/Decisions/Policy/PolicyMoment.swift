@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Moments as policies write them: ISO 8601 with a time zone (the profile that W3C's note on dates describes, and IAM
+/// takes), or whole seconds since 1970.
+enum PolicyMoment {
+    /// Seconds since 1970-01-01T00:00:00Z; `nil` for anything else. A date alone is its first second, UTC. Fractions of a
+    /// second are dropped.
+    static func seconds(_ text: String) -> Int64? {
+        if let seconds = Int64(text), String(seconds) == text { return seconds }
+        var reader = Reader(Array(text.utf8))
+        guard let year = reader.number(4), reader.take("-"), let month = reader.number(2), reader.take("-"),
+            let day = reader.number(2), let days = daysSince1970(year: year, month: month, day: day)
+        else { return nil }
+        if reader.isAtEnd { return days * 86_400 }
+        guard reader.take("T"), let hour = reader.number(2), hour < 24, reader.take(":"),
+            let minute = reader.number(2), minute < 60
+        else { return nil }
+        var second: Int64 = 0
+        if reader.take(":") {
+            guard let given = reader.number(2), given < 60 else { return nil }
+            second = given
+            if reader.take(".") {
+                guard reader.skipDigits() else { return nil }
+            }
+        }
+        guard let offset = reader.zone(), reader.isAtEnd else { return nil }
+        return days * 86_400 + hour * 3_600 + minute * 60 + second - offset
+    }
+
+    private static func daysSince1970(year: Int64, month: Int64, day: Int64) -> Int64? {
+        guard (1...12).contains(month), year >= 1 else { return nil }
+        let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+        let lengths: [Int64] = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+        guard (1...lengths[Int(month) - 1]).contains(day) else { return nil }
+        let before = year - 1
+        let years = before * 365 + before / 4 - before / 100 + before / 400
+        return years + lengths.prefix(Int(month) - 1).reduce(0, +) + day - 1 - 719_162
+    }
+
+    private struct Reader {
+        private let bytes: [UInt8]
+        private var position = 0
+
+        init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+        var isAtEnd: Bool { position == bytes.count }
+
+        mutating func take(_ character: Unicode.Scalar) -> Bool {
+            guard position < bytes.count, UInt32(bytes[position]) == character.value else { return false }
+            position += 1
+            return true
+        }
+
+        mutating func number(_ digits: Int) -> Int64? {
+            guard bytes.count - position >= digits else { return nil }
+            var value: Int64 = 0
+            for byte in bytes[position..<(position + digits)] {
+                guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
+                value = value * 10 + Int64(byte - UInt8(ascii: "0"))
+            }
+            position += digits
+            return value
+        }
+
+        mutating func skipDigits() -> Bool {
+            let start = position
+            while position < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[position]) {
+                position += 1
+            }
+            return position > start
+        }
+
+        /// Seconds that the zone is ahead of UTC.
+        mutating func zone() -> Int64? {
+            if take("Z") { return 0 }
+            let isBehind = take("-")
+            guard isBehind || take("+"), let hours = number(2), hours < 24, take(":"), let minutes = number(2),
+                minutes < 60
+            else { return nil }
+            return (hours * 3_600 + minutes * 60) * (isBehind ? -1 : 1)
+        }
+    }
+}
+
+extension PolicyMoment {
+    /// `2026-01-31T08:00:00Z`.
+    static func text(_ seconds: Int64) -> String {
+        let bounded = min(max(seconds, -62_135_596_800), 253_402_300_799)
+        let second = (bounded % 86_400 + 86_400) % 86_400
+        let days = (bounded - second) / 86_400 + 719_468
+        // Days since 0000-03-01, so that the leap day is a year's last (H. Hinnant, "chrono-compatible low-level date
+        // algorithms", civil_from_days).
+        let era = days / 146_097
+        let dayOfEra = days - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let shiftedMonth = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
+        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))T"
+            + "\(padded(second / 3_600, 2)):\(padded(second / 60 % 60, 2)):\(padded(second % 60, 2))Z"
+    }
+
+    private static func padded(_ number: Int64, _ digits: Int) -> String {
+        let text = String(number)
+        return String(repeating: "0", count: max(0, digits - text.count)) + text
+    }
+}
