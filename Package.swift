@@ -103,8 +103,8 @@ let node: [Target] = [
     room(
         "Node", "XKSService",
         [
-            "AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "StatusVocabulary",
-            "XKSProtocol", crypto,
+            "AccessControl", "KeyProof", "LaneProtocol", "Policy", "Routing", "SecureMemory", "SigV4",
+            "StatusVocabulary", "XKSProtocol", crypto,
         ]),
     room("Node", "NodeStore", ["AccessControl", "KeyProof", "PrivateFiles", "StatusVocabulary", grdb]),
     room(
@@ -240,8 +240,8 @@ let roomTests: [Target] = [
     tests(
         "XKSServiceTests",
         [
-            "AccessControl", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "SigV4", "StatusVocabulary",
-            "XKSProtocol", "XKSService",
+            "AccessControl", "KeyProof", "LaneProtocol", "Policy", "Routing", "SecureMemory", "SigV4",
+            "StatusVocabulary", "XKSProtocol", "XKSService",
         ]),
     tests(
         "ObservabilityTests",
@@ -310,7 +310,7 @@ let package = Package(
                 "Conditions", "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker",
                 "HTTPServing",
                 "HostLimits", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore",
-                "Observability", "PKCS11", "PrivateFiles", "ProcessStart",
+                "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
                 "Routing", "SecureMemory", "SigV4", "StatusVocabulary", "TLSFacts", "TLSLinks", "XKSListener",
                 "XKSProtocol", "XKSService", argumentParser, asyncHTTPClient, crypto, logging, nioCore, nioPosix,
             ],

@@ -45,7 +45,7 @@ struct Claviger: AsyncParsableCommand {
             ServeCommand.self, CheckCommand.self, StatusCommand.self, DrainCommand.self, ReloadCommand.self,
             BlockCommand.self, UnblockCommand.self, BlocksCommand.self, ClusterCommand.self, DevCommand.self,
             KeyStoreCommand.self,
-            HSMCommand.self, KeyCommand.self, LogCommand.self, HSMProvisionCommand.self,
+            PolicyCommand.self, HSMCommand.self, KeyCommand.self, LogCommand.self, HSMProvisionCommand.self,
         ])
 }
 

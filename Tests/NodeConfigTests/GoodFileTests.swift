@@ -33,6 +33,7 @@ import Testing
             keyStore.credentials
                 == [.init(accessKeyID: "AAAABBBBCCCCDDDD2222", secret: .environment("XKS_SECRET"))])
         #expect(keyStore.hsms == nil && keyStore.regions == nil && keyStore.aad == .specification)
+        #expect(keyStore.policy == nil)
         #expect(settings.secretVariables == ["XKS_SECRET"])
     }
 
@@ -95,6 +96,7 @@ import Testing
             keys = [{ id = "foo", label = "A label, with ünicode" }]
             hsms = ["b"]
             regions = ["eu-central-1"]
+            policy = "policies/bank.json"
             aad = "digest"
             [[keystore.credentials]]
             access_key_id = "AAAABBBBCCCCDDDD2222"
@@ -137,6 +139,7 @@ import Testing
         #expect(keyStore.keys == [.named(id: "foo", label: "A label, with ünicode")])
         #expect(keyStore.hsms == ["b"] && keyStore.regions == ["eu-central-1"] && keyStore.aad == .digest)
         #expect(keyStore.credentials.map(\.secret) == [.credential("xks")])
+        #expect(keyStore.policy == "/etc/claviger/policies/bank.json")
     }
 
     @Test(arguments: [

@@ -152,7 +152,9 @@ struct Mistake: CustomStringConvertible {
         (keys, "regions = []", "keystore[0].regions", "is empty"),
         (keys, "regions = [\"EU\"]", "keystore[0].regions[0]", "is not a region"),
         (keys, "aad = \"sha\"", "keystore[0].aad", "must be \"spec\" or \"digest\""),
-        (keys, "policy = \"p.json\"", "keystore[0].policy", "is not a known key"),
+        (keys, "policies = \"p.json\"", "keystore[0].policies", "is not a known key"),
+        (keys, "policy = { file = \"p.json\" }", "keystore[0].policy", "must be a string"),
+        (keys, "policy = \"\"", "keystore[0].policy", "is not a path"),
     ].map { Mistake(line: $0.0, wrong: $0.1, isAdded: true, path: $0.2, says: $0.3) }
 
     @Test(arguments: replaced + added)

@@ -89,6 +89,7 @@ import Testing
         hsms = ["hsm-b"]
         regions = ["eu-central-1"]
         aad = "spec"
+        policy = "/policy.json"
         credentials = [{ access_key_id = "AAAABBBBCCCCDDDD2222", secret = { file = "/s" } }]
 
         """
@@ -177,6 +178,7 @@ import Testing
         "keystore.hsms": ("hsms = [\"hsm-b\"]\n", "", .reload),
         "keystore.regions": ("\"eu-central-1\"", "\"us-east-1\"", .reload),
         "keystore.aad": ("\"spec\"", "\"digest\"", .reload),
+        "keystore.policy": ("policy = \"/policy.json\"\n", "", .reload),
         "keystore.credentials": (
             "[{ access_key_id",
             "[{ access_key_id = \"AAAABBBBCCCCDDDD4444\", secret = { file = \"/u\" } }, { access_key_id", .reload

@@ -86,6 +86,34 @@ import XKSProtocol
         #expect(error(of: read(operation, "awsPrincipalArn", "\"AWS Internal\"")) == nil)
     }
 
+    /// The value as JSON, and what is kept of it.
+    @Test(
+        arguments: [
+            (#""a\u0062""#, ["ab"]), ("[]", nil), (#"["a", 1, true, null, ["b"], {"c": "d"}]"#, ["a", "1", "true"]),
+            ("-1.5e3", ["-1.5e3"]), ("false", ["false"]), ("null", nil), (#"{"kmsTier": "a"}"#, nil), (#""""#, [""]),
+        ] as [(String, [String]?)])
+    func anUnknownFieldIsKeptOnlyWhereItIsAskedFor(json: String, values: [String]?) {
+        var limits = XKSLimits.standard
+        for operation in ["a", "b"] {
+            let metadata = Sample.object(Sample.metadataFields + [("kmsTier", json)])
+            let body = Sample.object([("more", "{\"x\": \"y\"}"), ("requestMetadata", metadata), ("other", json)])
+            let found = XKSProtocolTests.value(
+                of: XKSProtocolTests.read(GetKeyMetadataRequest.self, body, limits: limits))
+            let expected = values.map { [RequestMetadata.OtherField(name: "kmsTier", values: $0)] } ?? []
+            #expect(found?.metadata.others == (operation == "a" ? [] : expected))
+            limits.keepsUnknownFields = true
+        }
+    }
+
+    @Test(arguments: [#"["a" "b"]"#, #"["a""#, "[,]", "[1,]", "\"a", "tru", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]"])
+    func anUnknownFieldThatIsNoJSONIsRefusedAllTheSame(json: String) {
+        var limits = XKSLimits.standard
+        limits.keepsUnknownFields = true
+        let metadata = Sample.object(Sample.metadataFields + [("kmsTier", json)])
+        let body = Sample.object([("requestMetadata", metadata)])
+        #expect(error(of: XKSProtocolTests.read(HealthRequest.self, body, limits: limits))?.name == .validation)
+    }
+
     @Test func mustBeAnObject() {
         for json in ["null", "[]", "\"a\"", "1"] {
             let body = Sample.object([("requestMetadata", json)])

@@ -2,6 +2,7 @@
 import AccessControl
 import KeyProof
 import LaneProtocol
+import Policy
 import Routing
 import SecureMemory
 import SigV4
@@ -134,7 +135,8 @@ struct ServiceBench {
         decision: KeyDecision = .usable(), word: CiphertextWord = .invalid, hsms: [FleetHSM] = [],
         foreignForm: AADForm = .specification, blocks: BlockList = BlockList(),
         forwarder: ScriptedForwarder? = nil, formats: any FormatSource = FirstFormat(),
-        unoffered: UnofferedWord = .nowhere, secret: Character = "s", script: @escaping ScriptedPool.Script
+        unoffered: UnofferedWord = .nowhere, secret: Character = "s", policy: String? = nil,
+        script: @escaping ScriptedPool.Script
     ) throws {
         credential = try Credential(
             accessKeyID: "ABCDEFGHIJKLMNOPQRST", secret: SecretBytes(String(repeating: secret, count: 43).utf8))
@@ -142,7 +144,7 @@ struct ServiceBench {
         self.blocks = HeldBlocks(blocks)
         self.foreignForm = foreignForm
         service = try XKSService(
-            settings: Self.settings(["foo", "prod-*"], credential, foreignForm),
+            settings: Self.settings(["foo", "prod-*"], credential, foreignForm, policy: policy),
             pool: pool,
             neighbours: ServiceNeighbours(
                 blocks: self.blocks, forwarder: forwarder, fleet: ScriptedFleet(hsms: hsms), formats: formats,
@@ -152,18 +154,26 @@ struct ServiceBench {
     }
 
     private static func settings(
-        _ keys: [String], _ credential: Credential, _ foreignForm: AADForm
+        _ keys: [String], _ credential: Credential, _ foreignForm: AADForm, policy: String? = nil
     ) throws -> ServiceSettings {
         let store = ServedKeyStore(
             keyStore: try KeyStore(pathPrefix: prefix, keys: try keys.map { try KeyPattern($0) }),
-            verifier: try SigV4Verifier(credentials: [credential]), hsms: [0], foreignForm: foreignForm)
+            verifier: try SigV4Verifier(credentials: [credential]), hsms: [0], foreignForm: foreignForm,
+            policy: try policy.map { try KeyStorePolicy(text: Array($0.utf8)) })
+        var limits = XKSLimits.standard
+        limits.keepsUnknownFields = store.policy?.asksForUnknownFields == true
         return ServiceSettings(
-            keyStores: [store], limits: .standard, deadline: 200_000_000, version: "Claviger test")
+            keyStores: [store], limits: limits, deadline: 200_000_000, version: "Claviger test")
     }
 
     /// As a reload does.
     func replaceKeys(_ keys: [String]) throws {
         try service.replace(settings: Self.settings(keys, credential, foreignForm))
+    }
+
+    /// As a reload does that brings a policy.
+    func replacePolicy(_ policy: String?) throws {
+        try service.replace(settings: Self.settings(["foo", "prod-*"], credential, foreignForm, policy: policy))
     }
 
     /// Sends a signed request and returns what comes back.
@@ -175,12 +185,12 @@ struct ServiceBench {
     ///   - signer: another credential than the key store's.
     func post(
         _ path: String, _ body: String, method: String = "POST", sign: Bool = true, forwardedBy: String? = nil,
-        isSurplus: Bool = false, caller: CallerPresence? = nil, signedBy signer: Credential? = nil
+        isSurplus: Bool = false, caller: CallerPresence? = nil, signedBy signer: Credential? = nil,
+        peer: String = "127.0.0.1:1"
     ) throws -> (Int, String) {
         var request = ProxyRequest(
             method: method, target: path, headers: [HeaderField(name: "Host", value: "localhost")],
-            body: SecretBytes(body.utf8), receivedAt: 999_000_000, peer: "127.0.0.1:1",
-            caller: caller)
+            body: SecretBytes(body.utf8), receivedAt: 999_000_000, peer: peer, caller: caller)
         if sign { request = try signed(request, by: signer ?? credential) }
         let answers = Mutex<[ProxyResponse]>([])
         let reply: @Sendable (ProxyResponse) -> Void = { response in answers.withLock { $0.append(response) } }

@@ -17,11 +17,14 @@ package struct PolicyProblem: Error, Sendable, Equatable {
 }
 
 extension PolicyProblem: CustomStringConvertible {
-    package var description: String {
+    /// Without what mends it.
+    package var statement: String {
         let position = line > 0 ? "line \(line), column \(column): " : ""
         let subject = [place, value].filter { !$0.isEmpty }.joined(separator: ": ")
-        return "\(position)\(subject.isEmpty ? "the policy" : subject) \(message); \(mend)"
+        return "\(position)\(subject.isEmpty ? "the policy" : subject) \(message)"
     }
+
+    package var description: String { "\(statement); \(mend)" }
 }
 
 /// Everything that is wrong with a policy; a policy with one problem is not used at all.

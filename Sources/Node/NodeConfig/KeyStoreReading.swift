@@ -9,7 +9,8 @@ extension TableReader {
             credentials: credentials(resolve: resolve),
             hsms: hsmReferences(hsmNames),
             regions: regions(),
-            aad: aadForm())
+            aad: aadForm(),
+            policy: filePath(KeyStoreKeys.policy, resolve: resolve))
     }
 
     /// The whole path is at most 128 characters (XKS 1.0.3, "URI path"), and `/kms/xks/v1` are 11 of them.

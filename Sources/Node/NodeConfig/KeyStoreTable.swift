@@ -42,10 +42,12 @@ package struct KeyStoreSettings: Sendable, Equatable {
     /// Regions whose signatures are taken; `nil` for any.
     package var regions: [String]?
     package var aad: AADForm
+    /// Absolute path of the policy's file; `nil` where everything is allowed.
+    package var policy: String?
 
     package init(
         pathPrefix: String, keys: [KeySelector], credentials: [Credential], hsms: [String]? = nil,
-        regions: [String]? = nil, aad: AADForm = .specification
+        regions: [String]? = nil, aad: AADForm = .specification, policy: String? = nil
     ) {
         self.pathPrefix = pathPrefix
         self.keys = keys
@@ -53,6 +55,7 @@ package struct KeyStoreSettings: Sendable, Equatable {
         self.hsms = hsms
         self.regions = regions
         self.aad = aad
+        self.policy = policy
     }
 }
 
@@ -78,7 +81,12 @@ enum KeyStoreKeys {
         "aad", "`\"spec\"` or `\"digest\"`", standard: "\"spec\"",
         "How to open ciphertext that Claviger did not make: `spec` for proxies that follow the specification, `digest` "
             + "for the AWS reference proxy. What Claviger makes has the form `spec`, whatever stands here.")
-    static let all = [pathPrefix, keys, credentials, hsms, regions, aad]
+    static let policy = ConfigurationKey(
+        "policy", "path", standard: "none: everything is allowed",
+        "A file with the key store's policy: who may use which key for what, in the language of IAM's policies "
+            + "([policies](policy.md)). Nothing else is allowed then. At most 1 MiB; read again by a reload.",
+        cost: "Less than a microsecond of each request; every node must have the same.")
+    static let all = [pathPrefix, keys, credentials, hsms, regions, aad, policy]
 }
 
 /// The keys of a table in `keystore.keys`.

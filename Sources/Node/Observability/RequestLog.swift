@@ -24,6 +24,7 @@ extension RequestTrace {
         line.add("forwardedTo", forwardedTo)
         line.add("outcome", isUndelivered ? "undelivered" : error?.rawValue ?? "ok")
         line.add("status", status)
+        line.add("policy", policyStatement)
         line.add("peer", peer)
         line.add("reason", reason)
         line.add("accessKeyID", accessKeyID)

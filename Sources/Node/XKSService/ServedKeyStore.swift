@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
 import LaneProtocol
+import Policy
 import Routing
 import SigV4
 import Synchronization
@@ -17,15 +18,19 @@ package struct ServedKeyStore: Sendable {
     package var hsmNames: Set<String>?
     /// How ciphertext without Claviger's mark is opened.
     package var foreignForm: AADForm
+    /// `nil` where everything is allowed.
+    package var policy: KeyStorePolicy?
 
     package init(
-        keyStore: KeyStore, verifier: SigV4Verifier, hsms: HSMSet, hsmNames: Set<String>? = nil, foreignForm: AADForm
+        keyStore: KeyStore, verifier: SigV4Verifier, hsms: HSMSet, hsmNames: Set<String>? = nil, foreignForm: AADForm,
+        policy: KeyStorePolicy? = nil
     ) {
         self.keyStore = keyStore
         self.verifier = verifier
         self.hsms = hsms
         self.hsmNames = hsmNames
         self.foreignForm = foreignForm
+        self.policy = policy
     }
 }
 

@@ -11,6 +11,7 @@ extension XKSService {
             body: exchange.request.body, limits: exchange.setup.settings.limits
         ).metadata
         do throws(Refusal) {
+            try authorize(exchange, store, externalKeyID)
             let label = label(externalKeyID, in: store)
             let (_, decision) = try decision(on: label, of: externalKeyID, exchange, store, for: .metadata)
             let block = blockVerdict(exchange, store, externalKeyID, label: label)

@@ -17,6 +17,9 @@ package struct RequestTrace: Sendable {
     package var region: String?
     /// `nil` when the body could not be read so far.
     package var metadata: RequestMetadata?
+    /// The statement of the key store's policy that decided, by its Sid or its number; `nil` where there is no policy, and
+    /// where no statement is about the request.
+    package var policyStatement: String?
     /// The HSM whose answer decided.
     package var hsm: String?
     /// How many calls of HSMs were made for it.

@@ -18,6 +18,8 @@ package struct XKSLimits: Sendable, Equatable {
     package let dataBytes: Int
     /// Largest additional authenticated data, bytes before Base64.
     package let additionalDataBytes: Int
+    /// Whether fields of requestMetadata that this version does not know are kept, because a policy asks for one.
+    package var keepsUnknownFields = false
 
     /// 8 KiB of data, 16 KiB of additional authenticated data.
     package static let standard = XKSLimits()

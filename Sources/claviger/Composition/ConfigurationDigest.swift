@@ -5,14 +5,17 @@ import TLSFacts
 
 /// What must be the same on all nodes of a cluster, as one short text: nodes compare it and name who differs.
 ///
-/// Key stores with their keys, credentials, regions and AAD form; not what each node has of its own (HSMs, addresses,
+/// Key stores with their keys, credentials, regions, AAD form and policies; not what each node has of its own (HSMs, addresses,
 /// certificates). Secrets are not in it, only the ids of the credentials: the text is sent to peers.
 enum ConfigurationDigest {
     /// 32 lower-case hexadecimal digits.
-    static func text(of settings: NodeSettings) -> String {
+    ///
+    /// - Parameter policies: digests of the policies' files, by the key store's path prefix.
+    static func text(of settings: NodeSettings, policies: [String: String]) -> String {
         var hash = SHA256()
         for store in settings.keyStores.sorted(by: { $0.pathPrefix < $1.pathPrefix }) {
-            for field in fields(of: store) {
+            // Nothing is added for a key store without a policy: nodes of versions that know none agree.
+            for field in fields(of: store) + (policies[store.pathPrefix].map { ["policy:\($0)"] } ?? []) {
                 // With its length before it, no field can pass for another or for two.
                 hash.update(data: Array("\(field.utf8.count):".utf8) + Array(field.utf8))
             }
@@ -27,7 +30,7 @@ enum ConfigurationDigest {
         return text(SHA256.hash(data: Array(lines.utf8)))
     }
 
-    private static func text(_ digest: SHA256.Digest) -> String {
+    static func text(_ digest: SHA256.Digest) -> String {
         digest.prefix(16).map { byte in
             String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
         }.joined()

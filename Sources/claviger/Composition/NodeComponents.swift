@@ -96,7 +96,7 @@ struct NodeComponents: Sendable {
         log.setFormat(plan.settings.node.logFormat)
         status.serve(plan.keyStores, certificate: plan.listener.transport.certificate)
         offered.serve(plan.keyStores.map(\.keyStore))
-        neighbours.configured(plan.settings)
+        neighbours.configured(plan)
     }
 
     /// Logs nothing below this level, one of `NodeIdentitySettings.logLevels`. Returns the one before.

@@ -76,8 +76,8 @@ final class NodeNeighbours: Sendable {
     }
 
     /// The configuration is another; peers compare it with theirs.
-    func configured(_ settings: NodeSettings) {
-        let digest = ConfigurationDigest.text(of: settings)
+    func configured(_ plan: NodePlan) {
+        let digest = ConfigurationDigest.text(of: plan.settings, policies: plan.policies)
         state.withLock { $0.configuration = digest }
         factsChanged()
     }

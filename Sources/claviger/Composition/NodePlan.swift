@@ -28,6 +28,11 @@ struct NodePlan: Sendable {
 
     var settings: NodeSettings { configuration.settings }
 
+    /// Digests of the policies, by the path prefix of their key store.
+    var policies: [String: String] {
+        keyStores.reduce(into: [:]) { $0[$1.keyStore.pathPrefix] = $1.policy?.digest }
+    }
+
     /// Throws `ConfigurationProblems` with all that is wrong. Blocks: secrets may come from commands.
     init(_ configuration: NodeConfiguration, secrets: SecretReader, logger: Logger) throws {
         let (plan, diagnostics) = Self.examine(configuration, secrets: secrets)
@@ -158,13 +163,15 @@ extension NodePlan {
     /// - Parameter hsms: the pool's numbers for names of HSMs; `nil` names all.
     func service(hsms: ([String]?) -> HSMSet) -> ServiceSettings {
         let xks = settings.xks
+        var limits = XKSLimits(dataBytes: xks.maxPlaintextBytes, additionalDataBytes: xks.maxAADBytes) ?? .standard
+        limits.keepsUnknownFields = keyStores.contains { $0.policy?.policy.asksForUnknownFields == true }
         return ServiceSettings(
             keyStores: keyStores.map { store in
                 ServedKeyStore(
                     keyStore: store.keyStore, verifier: store.verifier, hsms: hsms(store.hsms),
-                    hsmNames: store.hsms.map(Set.init), foreignForm: store.foreignForm)
+                    hsmNames: store.hsms.map(Set.init), foreignForm: store.foreignForm, policy: store.policy?.policy)
             },
-            limits: XKSLimits(dataBytes: xks.maxPlaintextBytes, additionalDataBytes: xks.maxAADBytes) ?? .standard,
+            limits: limits,
             deadline: nanoseconds(xks.requestDeadline), version: Product.name)
     }
 }

@@ -180,6 +180,10 @@ final class NodeReloader: Sendable {
             try components.service.replace(settings: new.service(hsms: components.pool.hsmSet))
             components.apply(new)
             var words = ReloadReport.text(hsms: change, old: old.settings, new: new.settings)
+            let policies = new.policies.filter { old.policies[$0.key] != nil && old.policies[$0.key] != $0.value }.keys
+            if !policies.isEmpty {
+                words += " Policies changed: \(policies.sorted().map(ReloadReport.shown).joined(separator: ", "))."
+            }
             if ended > 0 {
                 words +=
                     " client_ca or client_name has changed: \(ended) connections of clients that were let in before are "

@@ -64,6 +64,7 @@ struct PlannedKeyStore: Sendable {
     /// `nil` for all.
     var hsms: [String]?
     var foreignForm: AADForm
+    var policy: PlannedPolicy?
 }
 
 extension [PlannedKeyStore] {
@@ -138,12 +139,17 @@ struct Translation {
                     location, error.description, fix: "make a new one with claviger keystore new-credential")
             }
         }
+        var policy: PlannedPolicy?
+        if let file = settings.policy {
+            policy = self.policy(file, "\(path).policy", &diagnostics)
+            guard policy != nil else { return nil }
+        }
         guard credentials.count == settings.credentials.count else { return nil }
         do {
             return PlannedKeyStore(
                 keyStore: try KeyStore(pathPrefix: settings.pathPrefix, keys: settings.keys.map(pattern)),
                 verifier: try SigV4Verifier(credentials: credentials, allowedRegions: settings.regions),
-                hsms: settings.hsms, foreignForm: settings.aad == .digest ? .digest : .specification)
+                hsms: settings.hsms, foreignForm: settings.aad == .digest ? .digest : .specification, policy: policy)
         } catch {
             diagnostics.report(path, "\(error)", fix: "correct this key store")
             return nil

@@ -24,7 +24,10 @@ package struct JSONReader {
     private(set) var subject: StaticString = "the request body"
     /// Bytes looked at once more than the pass itself does: names compared, strings decoded, hashes sorted.
     var extraVisits = 0
-    private var depth = 0
+    var depth = 0
+    /// The depth of the object whose unknown fields are kept; 0 for none.
+    var keptDepth = 0
+    var kept: [RequestMetadata.OtherField] = []
     /// Hashes of the names of unknown fields, of all objects that are open; each object has a stretch at the end.
     private var unknownNames: [Int] = []
 
@@ -76,7 +79,7 @@ package struct JSONReader {
                 subject = outer
             } else {
                 unknownNames.append(hash(of: name))
-                try skipValue()
+                if depth == keptDepth { try keepValue(name) } else { try skipValue() }
             }
             skipWhitespace()
         } while take(UInt8(ascii: ","))
@@ -140,7 +143,7 @@ package struct JSONReader {
         position = end
     }
 
-    private mutating func descend() throws(XKSError) {
+    mutating func descend() throws(XKSError) {
         depth += 1
         guard depth <= Self.deepest else { throw fault("is nested too deeply") }
     }

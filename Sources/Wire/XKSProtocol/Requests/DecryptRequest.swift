@@ -35,7 +35,7 @@ package struct DecryptRequest: XKSRequest {
         try reader.readDocument(Field.self) { (reader: inout JSONReader, field: Field) throws(XKSError) in
             switch field {
             case .requestMetadata:
-                metadata = try RequestMetadata(from: &reader, for: .decrypt)
+                metadata = try RequestMetadata(from: &reader, for: .decrypt, limits: limits)
             case .ciphertext:
                 ciphertext = try reader.readData(atMost: limits.dataBytes, mayBeEmpty: false)
             case .initializationVector:

@@ -28,7 +28,7 @@ package struct EncryptRequest: XKSRequest {
         try reader.readDocument(Field.self) { (reader: inout JSONReader, field: Field) throws(XKSError) in
             switch field {
             case .requestMetadata:
-                metadata = try RequestMetadata(from: &reader, for: .encrypt)
+                metadata = try RequestMetadata(from: &reader, for: .encrypt, limits: limits)
             case .plaintext:
                 plaintext = try reader.readData(atMost: limits.dataBytes, mayBeEmpty: false)
             case .additionalAuthenticatedData:

@@ -12,7 +12,7 @@ package struct GetKeyMetadataRequest: XKSRequest, Equatable {
     }
 
     package init(from reader: inout JSONReader, limits: XKSLimits) throws(XKSError) {
-        metadata = try RequestMetadata(alone: &reader, for: .metadata)
+        metadata = try RequestMetadata(alone: &reader, for: .metadata, limits: limits)
     }
 }
 
@@ -28,7 +28,7 @@ package struct HealthRequest: XKSRequest, Equatable {
     }
 
     package init(from reader: inout JSONReader, limits: XKSLimits) throws(XKSError) {
-        metadata = try RequestMetadata(alone: &reader, for: .health)
+        metadata = try RequestMetadata(alone: &reader, for: .health, limits: limits)
     }
 }
 
@@ -40,10 +40,12 @@ private enum OnlyField: UInt8, JSONField {
 
 extension RequestMetadata {
     /// Reads a body that has nothing else in it.
-    fileprivate init(alone reader: inout JSONReader, for operation: XKSOperation) throws(XKSError) {
+    fileprivate init(
+        alone reader: inout JSONReader, for operation: XKSOperation, limits: XKSLimits
+    ) throws(XKSError) {
         var metadata: RequestMetadata?
         try reader.readDocument(OnlyField.self) { (reader: inout JSONReader, _) throws(XKSError) in
-            metadata = try RequestMetadata(from: &reader, for: operation)
+            metadata = try RequestMetadata(from: &reader, for: operation, limits: limits)
         }
         self = try required(metadata.take(), OnlyField.requestMetadata)
     }

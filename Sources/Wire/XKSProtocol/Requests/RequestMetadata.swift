@@ -92,8 +92,9 @@ extension RequestMetadata {
     /// Reads the object. A required value is a string that is not empty. An optional value may also be `null`, which
     /// means that it is absent: the specification asks nobody to judge these values, and a sender that writes `null`
     /// for "none" should not be an outage.
-    init(from reader: inout JSONReader, for operation: XKSOperation) throws(XKSError) {
+    init(from reader: inout JSONReader, for operation: XKSOperation, limits: XKSLimits) throws(XKSError) {
         var found = RequestMetadata(kmsOperation: "", kmsRequestId: "")
+        if limits.keepsUnknownFields { reader.keepUnknownFields() }
         try reader.readObject(Field.self) { (reader: inout JSONReader, field: Field) throws(XKSError) in
             guard let value = try Self.value(of: field, from: &reader, for: operation) else { return }
             switch field {
@@ -106,6 +107,7 @@ extension RequestMetadata {
             case .kmsViaService: found.kmsViaService = value
             }
         }
+        if limits.keepsUnknownFields { found.others = reader.takeKeptFields() }
         let isMissing: Field? =
             if found.awsPrincipalArn == nil, Field.awsPrincipalArn.isRequired(for: operation) {
                 .awsPrincipalArn

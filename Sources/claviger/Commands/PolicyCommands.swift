@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminClient
+import ArgumentParser
+import Glibc
+import Policy
+import PrivateFiles
+
+/// `claviger policy …`
+struct PolicyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "policy", abstract: "Look at policies of key stores before a node works by them.",
+        subcommands: [PolicyCheckCommand.self, PolicyExplainCommand.self])
+}
+
+/// `claviger policy check`
+struct PolicyCheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Check a policy: its form, and statements that can never match.",
+        discussion: "Status 0: a node can work by it; what is hardly meant is warned of. Status 2: something is wrong; "
+            + "each line names place, value and what mends it.")
+
+    @Argument(help: "The file.", completion: .file(extensions: ["json"]))
+    var file: String
+
+    func run() throws {
+        let policy = try read(file) { try KeyStorePolicy(text: $0) }
+        for finding in policy.findings { printError("warning: \(file): \(finding)") }
+        printLine(Terminal.shown("\(file): good, \(policy.statementCount) statements"))
+    }
+}
+
+/// `claviger policy explain`
+struct PolicyExplainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "explain",
+        abstract: "Say what a policy decides of a request, and why each of its statements matches or does not.",
+        discussion: "The request is a JSON file: action (xks:Encrypt, xks:Decrypt, xks:GetKeyMetadata), externalKeyId, "
+            + "keyStore (its path_prefix), clientAddress, time (now where it is left out), and requestMetadata as KMS "
+            + "sends it. Status 0: it is allowed. Status 1: it is denied. Status 2: a file is wrong.")
+
+    @Option(help: "The policy's file.", completion: .file(extensions: ["json"]))
+    var policy: String
+
+    @Option(help: "The request's file.", completion: .file(extensions: ["json"]))
+    var request: String
+
+    func run() throws {
+        let policy = try read(self.policy) { try KeyStorePolicy(text: $0) }
+        let request = try read(self.request) { try PolicyRequest.read(text: $0, now: Int64(time(nil))) }
+        let explanation = policy.explain(request)
+        printLine(Terminal.shown(explanation.description))
+        guard explanation.decision.isAllowed else { throw ExitStatus.notDone }
+    }
+}
+
+/// Ends with status 2 where the file cannot be read, or is wrong.
+private func read<Value>(_ file: String, _ parse: ([UInt8]) throws -> Value) throws -> Value {
+    do {
+        return try parse(try PlannedPolicy.text(of: file))
+    } catch let failure as FileReading.Failure {
+        printError("\(file) \(failure.message); \(failure.fix)")
+    } catch let problems as PolicyProblems {
+        for problem in problems.problems { printError("\(file): \(problem)") }
+    }
+    throw ExitStatus.configuration
+}
