@@ -19,7 +19,8 @@ enum BackdatedCertificate {
             guard result.isSuccess else { throw HarnessError("openssl \(arguments): \(result.errors)") }
             return result.output
         }
-        let names = try openssl(["x509", "-in", certificate, "-noout", "-ext", "subjectAltName"])
+        let names =
+            try openssl(["x509", "-in", certificate, "-noout", "-ext", "subjectAltName"])
             .split(separator: "\n").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? ""
         let subject = try openssl(["x509", "-in", certificate, "-noout", "-subject", "-nameopt", "compat"])
             .replacing("subject=", with: "").trimmingCharacters(in: .whitespacesAndNewlines)
