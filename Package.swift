@@ -313,6 +313,7 @@ let package = Package(
                 "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
                 "Routing", "SecureMemory", "SigV4", "StatusVocabulary", "TLSFacts", "TLSLinks", "XKSListener",
                 "XKSProtocol", "XKSService", argumentParser, asyncHTTPClient, crypto, logging, nioCore, nioPosix,
+                nioSSL,
             ],
             swiftSettings: strict)
     ] + [faultyModule, preloadedFaults, seededRandom, virtualTime, policyBench, fuzzTargets] + fuzzer + roomTests

@@ -5,6 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/timex.h>
+
+int64_t claviger_clock_error(void) {
+    struct timex facts = {0};
+    int state = adjtimex(&facts);
+    if (state < 0) return -2;
+    return (facts.status & STA_UNSYNC) || state == TIME_ERROR ? -1 : facts.maxerror;
+}
 
 uint64_t claviger_descriptor_limit(void) {
     struct rlimit limit;

@@ -79,6 +79,11 @@ package enum ConditionCode: String, Sendable, CaseIterable {
         }
     }
 
+    /// What follows from an HSM's state alone, which tables of HSMs show.
+    package static let ofHSMState: Set<ConditionCode> = [
+        .hsmUnavailable, .hsmProbing, .hsmStarting, .hsmDrained, .hsmDegraded,
+    ]
+
     /// Its place among all, the gravest first; what this version does not know comes last.
     package static func rank(of code: String) -> Int { ranks[code] ?? ranks.count }
 

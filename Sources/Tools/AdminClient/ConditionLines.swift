@@ -10,11 +10,12 @@ enum ConditionLines {
         }
         let wrong = conditions.filter { $0.severity != .note }
         let notes = conditions.filter { $0.severity == .note }
-        var lines = wrong.flatMap { condition in
-            item("- ", text(condition)) + (condition.details ?? []).flatMap { item("", $0, margin: 4) }
+        func all(_ mark: String, _ condition: Condition) -> [String] {
+            item(mark, text(condition)) + (condition.details ?? []).flatMap { item("", $0, margin: 4) }
         }
+        var lines = wrong.flatMap { all("- ", $0) }
         if !lines.isEmpty { lines.insert("what is wrong, the gravest first", at: 0) }
-        return lines + notes.flatMap { item("", "note: \(text($0))") }
+        return lines + notes.flatMap { all("note: ", $0) }
     }
 
     private static func text(_ condition: Condition) -> String { "\(condition.text) [\(condition.code)]" }

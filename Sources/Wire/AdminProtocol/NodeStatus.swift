@@ -42,6 +42,8 @@ package struct NodeStatus: Sendable, Equatable {
     package var descriptors: DescriptorStatus?
     /// Who holds connections; `nil` of a node that does not run, or is older than this.
     package var limits: LimitsStatus?
+    /// What others say of its clock; `nil` in a status from the store, and of a node of an earlier version.
+    package var clock: ClockStatus?
     /// What a person should know of, the gravest first: what the verdict is made from. Empty until it has been judged.
     package var conditions: [Condition]
 
@@ -49,7 +51,8 @@ package struct NodeStatus: Sendable, Equatable {
         node: String, version: String, draining: Bool, hsms: [HSMStatus], store: StoreStatus = .ok,
         keys: [KeyStatus] = [], canForward: Bool = false, blocksUnknown: String? = nil, disagreements: [String] = [],
         overload: String? = nil, links: [LinkStatus] = [], refusals: [RefusalStatus]? = nil, log: LogStatus? = nil,
-        descriptors: DescriptorStatus? = nil, limits: LimitsStatus? = nil, conditions: [Condition] = []
+        descriptors: DescriptorStatus? = nil, limits: LimitsStatus? = nil,
+        clock: ClockStatus? = nil, conditions: [Condition] = []
     ) {
         self.conditions = conditions
         self.links = links
@@ -58,6 +61,7 @@ package struct NodeStatus: Sendable, Equatable {
         self.log = log
         self.descriptors = descriptors
         self.limits = limits
+        self.clock = clock
         self.node = node
         self.version = version
         self.draining = draining

@@ -94,10 +94,9 @@ struct HSMCheck {
                 "\(path).sandbox", complaint, isFatal: false, fix: "docs/guides/hsms.md says what is missing")
         }
         let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
-        printLine(
-            Terminal.shown(
-                "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: "
-                    + hsm.labels.map(\.text).joined(separator: ", ")))
+        diagnostics.found.append(
+            "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: "
+                + hsm.labels.map(\.text).joined(separator: ", "))
         let offered = plan.keyStores.offered(by: hsm.name)
         // That a key which is named one by one is none is reported with that name.
         let judged = offered.labels.subtracting(hsm.labels)

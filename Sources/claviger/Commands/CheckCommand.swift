@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminClient
-import AdminProtocol
 import ArgumentParser
-import Glibc
 import HostLimits
-import NIOPosix
 import NodeConfig
 
 /// `claviger check`
@@ -41,55 +38,18 @@ struct CheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try loadConfiguration(config)
-        let diagnostics = offline ? Translation.judge(configuration) : await examine(configuration)
-        try conclude(diagnostics)
-    }
-
-    /// - Returns: what was found.
-    private func examine(_ configuration: NodeConfiguration) async -> Diagnostics {
-        let settings = configuration.settings
+        guard !offline else { return try conclude(Translation.judge(configuration)) }
         HostLimits.raiseDescriptors()
-        var (plan, diagnostics) = NodePlan.examine(
-            configuration, secrets: SecretReader(taking: settings.secretVariables))
-        if let certificate = diagnostics.certificate {
-            printLine(Terminal.shown("certificate: \(certificate.description(now: Int64(time(nil))))"))
-        }
-        await checkPorts(settings, &diagnostics)
-        // What is wrong with who may write to it has been said.
-        if plan != nil {
-            StateDirectoryCheck(directory: settings.node.stateDirectory, isClustered: settings.cluster != nil)
-                .run(now: Int64(time(nil)), &diagnostics)
-        }
-        // Where a PIN could not be read, no login is tried without it.
-        if let plan {
-            let refused = RefusedPINs(stateDirectory: settings.node.stateDirectory, marks: plan.pinMarks)
-            await HSMCheck(plan: plan, refused: refused, triesRefusedPINs: retryRefusedPins).run(&diagnostics)
-        }
-        diagnostics.takeFatalWarnings()
-        return diagnostics
-    }
-
-    private func checkPorts(_ settings: NodeSettings, _ diagnostics: inout Diagnostics) async {
-        let running = try? await AdminClient(stateDirectory: settings.node.stateDirectory, timeout: .seconds(5))
-            .status()
-        let ports = running.map { ($0.status.limits?.listeners ?? []).compactMap(\.port) } ?? []
-        let held: Set<Int>? = running != nil && ports.isEmpty ? nil : Set(ports)
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let failures = await PortCheck(held: held).failures(of: PortCheck.listeners(of: settings), group: group)
-        try? await group.shutdownGracefully()
-        for (listener, failure, mayBeOwn) in failures {
-            let message = "cannot listen on \(listener.address): \(failure.reason)"
-            if mayBeOwn {
-                diagnostics.warn(
-                    listener.setting, "\(message); it may be the running node, whose version does not say",
-                    isFatal: false, fix: failure.mend)
-            } else {
-                diagnostics.report(listener.setting, message, fix: failure.mend)
-            }
-        }
+        let settings = configuration.settings
+        let admin = AdminClient(stateDirectory: settings.node.stateDirectory, timeout: .seconds(5))
+        let check = ConfigurationCheck(
+            configuration: configuration, secrets: SecretReader(taking: settings.secretVariables),
+            triesRefusedPINs: retryRefusedPins)
+        try conclude(await check.run(running: try? await admin.status()))
     }
 
     private func conclude(_ diagnostics: Diagnostics) throws {
+        for line in diagnostics.found { printLine(Terminal.shown(line)) }
         let warnings = diagnostics.warnings
         for warning in warnings { printError(Terminal.shown("warning: \(warning)")) }
         if let error = diagnostics.error {

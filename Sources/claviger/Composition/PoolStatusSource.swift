@@ -99,7 +99,9 @@ final class PoolStatusSource: NodeStatusSource {
         let keys = OfferedKeyStatus(
             rows: pool.keys(), keyStores: keyStores.withLock { $0 }, hsms: hsms, complaints: pool.complaints())
         known.unservedKeys = pool.unservedKeys().map(\.text) + keys.unlisted
-        var status = unjudged(hsms, keys.keys).judged(known)
+        var status = unjudged(hsms, keys.keys)
+        status.clock = ClockStatus(peersMilliseconds: known.clock.peers, kmsSeconds: known.clock.tolerated)
+        status = status.judged(known)
         status.conditions = book.withLock { $0.dated(status.conditions) }
         return (status, known.certificateEnd)
     }

@@ -20,6 +20,8 @@ struct Diagnostics {
     private var reservations: [Reservation] = []
     /// What is no matter of the configuration, and a person should know.
     var notes: [String] = []
+    /// What was found and is as it should be, for people.
+    var found: [String] = []
     /// The one that the listener shows, once it was read.
     var certificate: ServerCertificate?
 
@@ -28,6 +30,9 @@ struct Diagnostics {
         /// Clients, or peers, will not accept it. A node starts all the same, and says so; a check fails.
         var isFatal: Bool
     }
+
+    /// Warnings, each with where it belongs and the mend.
+    var reserved: [ConfigurationProblem] { reservations.map(\.problem) }
 
     var warnings: [String] { reservations.map { "\($0.problem.path): \($0.problem.message)" } }
 

@@ -57,6 +57,10 @@ void *claviger_map_private_pages(size_t length);
 /// How many descriptors this process may have open (the soft RLIMIT_NOFILE); 0 when the system does not say.
 uint64_t claviger_descriptor_limit(void);
 
+/// How far the host's clock may be off by what the kernel has been told, microseconds (adjtimex(2)); -1 where nothing keeps
+/// it right, -2 where the system does not say.
+int64_t claviger_clock_error(void);
+
 /// Sets that limit to `most`, or to the hard limit where that is less. Returns 0 or errno.
 int claviger_set_descriptor_limit(uint64_t most);
 

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminClient
+import AdminProtocol
+import Glibc
+import NIOPosix
+import NodeConfig
+
+/// Does what a node does when it starts, and ends it again: `claviger check`, and a part of `claviger diagnose`.
+struct ConfigurationCheck {
+    let configuration: NodeConfiguration
+    let secrets: SecretReader
+    /// Whether to log in with PINs that were refused before, too.
+    let triesRefusedPINs: Bool
+
+    /// - Parameters:
+    ///   - running: what the running node of this state directory says; `nil` where none runs.
+    ///   - looksAtHSMs: starts a worker for each, and logs in.
+    func run(running: AdminStatus?, looksAtHSMs: Bool = true) async -> Diagnostics {
+        let settings = configuration.settings
+        var (plan, diagnostics) = NodePlan.examine(configuration, secrets: secrets)
+        let now = Int64(time(nil))
+        if let certificate = diagnostics.certificate {
+            diagnostics.found.append("certificate: \(certificate.description(now: now))")
+        }
+        await checkPorts(settings, running, &diagnostics)
+        // Where something is wrong with who may write to the directory, that has been said; where a PIN could not be
+        // read, no login is tried without it.
+        if let plan {
+            StateDirectoryCheck(directory: settings.node.stateDirectory, isClustered: settings.cluster != nil)
+                .run(now: now, &diagnostics)
+            if looksAtHSMs {
+                let refused = RefusedPINs(stateDirectory: settings.node.stateDirectory, marks: plan.pinMarks)
+                await HSMCheck(plan: plan, refused: refused, triesRefusedPINs: triesRefusedPINs).run(&diagnostics)
+            }
+        }
+        diagnostics.takeFatalWarnings()
+        return diagnostics
+    }
+
+    private func checkPorts(
+        _ settings: NodeSettings, _ running: AdminStatus?, _ diagnostics: inout Diagnostics
+    ) async {
+        let ports = running.map { ($0.status.limits?.listeners ?? []).compactMap(\.port) } ?? []
+        let held: Set<Int>? = running != nil && ports.isEmpty ? nil : Set(ports)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let failures = await PortCheck(held: held).failures(of: PortCheck.listeners(of: settings), group: group)
+        try? await group.shutdownGracefully()
+        for (listener, failure, mayBeOwn) in failures {
+            let message = "cannot listen on \(listener.address): \(failure.reason)"
+            if mayBeOwn {
+                diagnostics.warn(
+                    listener.setting, "\(message); it may be the running node, whose version does not say",
+                    isFatal: false, fix: failure.mend)
+            } else {
+                diagnostics.report(listener.setting, message, fix: failure.mend)
+            }
+        }
+    }
+}
+
+extension Diagnostics {
+    /// As findings of a diagnosis.
+    var findings: [Diagnosis.Finding] {
+        func finding(_ problem: ConfigurationProblem, _ state: Diagnosis.State) -> Diagnosis.Finding {
+            Diagnosis.Finding(
+                "configuration", problem.path.isEmpty ? configuration.file : problem.path, state, problem.message,
+                advice: problem.fix)
+        }
+        let wrong = problems.map { finding($0, .failure) } + reserved.map { finding($0, .warning) }
+        let told = notes.map { Diagnosis.Finding("configuration", "note", .ok, $0) }
+        let good =
+            wrong.isEmpty
+            ? [Diagnosis.Finding("configuration", configuration.file, .ok, "a node can serve with it")] : []
+        let seen = found.map { line in
+            let parts = line.split(separator: ": ", maxSplits: 1)
+            return Diagnosis.Finding("configuration", String(parts.first ?? ""), .ok, String(parts.last ?? ""))
+        }
+        return good + wrong + told + seen
+    }
+}
