@@ -163,8 +163,8 @@ let fuzzTargets = Target.target(
     name: "FuzzTargets",
     dependencies: [
         "AccessControl", "AdminProtocol", "Cluster", "ClusterCertificates", "ConnectionLimits", "ControlPlane",
-        "Gossip", "LaneProtocol", "NodeConfig", "SecureMemory", "SigV4", "TLSFacts", "XKSListener", "XKSProtocol",
-        logging, nioCore, nioEmbedded,
+        "Gossip", "LaneProtocol", "NodeConfig", "Policy", "SecureMemory", "SigV4", "TLSFacts", "XKSListener",
+        "XKSProtocol", logging, nioCore, nioEmbedded,
     ],
     path: "TestSupport/FuzzTargets", swiftSettings: strict)
 

@@ -12,6 +12,7 @@ let forms: [(name: String, statement: String)] = [
     ("one key each", #""Principal": "*", "Resource": "key-NNNN""#),
     ("one role each", #""Principal": "arn:aws:iam::111122223333:role/app-NNNN", "Resource": "*""#),
     ("roles with a path each", #""Principal": "arn:aws:iam::111122223333:role/app-NNNN/*", "Resource": "*""#),
+    ("roles of any account", #""Principal": "arn:aws:iam::*:role/app-NNNN*", "Resource": "*""#),
     ("one account each", #""Principal": "11112222NNNN", "Resource": "*""#),
     (
         "role, keys, calls and VPC",
@@ -26,8 +27,9 @@ let forms: [(name: String, statement: String)] = [
     ),
 ]
 
-let unfiled = "wildcards at both ends"
-let unfiledStatement = #""Principal": "*role/app-NNNN*", "Resource": "*""#
+let unfiled = "ignoring case"
+let unfiledStatement =
+    #""Principal": "*", "Resource": "*", "Condition": {"StringEqualsIgnoreCase": {"kmsViaService": "x-NNNN"}}"#
 
 func key(of number: String) -> String {
     "arn:aws:kms:eu-central-1:111122223333:key/\(number)1234-12ab-34cd-56ef-1234567890ab"
@@ -59,7 +61,7 @@ func request(_ form: String, number: Int) -> PolicyRequest {
     let metadata = RequestMetadata(
         awsPrincipalArn: "arn:aws:iam::\(account):role/app-\(number)\(path)", kmsKeyArn: key(of: number),
         kmsOperation: "Decrypt", kmsRequestId: "4112f4d6-db54-4af4-ae30-c55a22a8dfae", awsSourceVpc: "vpc-0a1b2c3d4e5f",
-        awsSourceVpce: "vpce-0a1b2c3d4e5f")
+        awsSourceVpce: "vpce-0a1b2c3d4e5f", kmsViaService: "X-\(number)")
     return PolicyRequest(
         action: .decrypt, externalKeyID: "key-\(number)", keyStore: "/bank", clientAddress: "192.0.2.17:40000",
         time: 1_781_524_800, metadata: metadata)

@@ -80,12 +80,36 @@ struct StatementIndexTests {
         }
     }
 
+    /// Pieces that stand in each other, that share their ends, and that occur again and again in one value.
+    @Test func piecesAreFoundWhereverTheyStand() throws {
+        let pieces = ["a", "ab", "bab", "aba", "abab", "babc", "c", "cab", "bc"]
+        let statements = pieces.map {
+            #"{"Sid": "\#($0)", "Effect": "Allow", "Principal": "*", "Action": "xks:*", "Resource": "*\#($0)*"}"#
+        }
+        let policies = try statements.map { last in
+            let text = (statements.filter { $0 != last } + [last]).joined(separator: ",")
+            return try KeyStorePolicy(text: Array("{\"Statement\": [\(text)]}".utf8))
+        }
+        var random = RandomChoice(seed: 9)
+        for _ in 0..<500 {
+            let id = random.text(of: "abc", length: 1...12)
+            let request = Sample.request(.encrypt, id)
+            for (piece, policy) in zip(pieces, policies) {
+                let statements = policy.explain(request).statements
+                #expect(statements.last?.matches == id.contains(piece))
+                #expect(policy.decide(request).statement == statements.first(where: \.matches)?.name)
+            }
+        }
+    }
+
     /// Statements that differ in one thing only, whichever that is.
     @Test(arguments: [
         #""Principal": "*", "Resource": "key-NNNN""#, #""Principal": "*", "Resource": "key-NNNN-*""#,
         #""Principal": "*", "Resource": "*-key-NNNN""#,
         #""Principal": "arn:aws:iam::111122223333:role/app-NNNN", "Resource": "*""#,
         #""Principal": "arn:aws:iam::*:role/app-NNNN", "Resource": "*""#,
+        #""Principal": "arn:aws:iam::*:role/app-NNNN-*", "Resource": "*""#,
+        #""Principal": ["*app?NNNN?*", "11112222NNNN"], "Resource": "*pay*""#,
         #""Principal": "11112222NNNN", "Resource": "*""#,
         #""Principal": "*", "Resource": "*", "Condition": {"StringEquals": {"kmsViaService": "NNNN"}}"#,
         #""Principal": "*", "Resource": "*", "Condition": {"ArnLike": {"kmsKeyArn": "arn:aws:kms:*:1:key/NNNN"}}"#,
@@ -95,6 +119,7 @@ struct StatementIndexTests {
             return "{\"Effect\": \"Allow\", \"Action\": \"xks:*\", \(parts.joined(separator: String(number)))}"
         }
         let policy = try KeyStorePolicy(text: Array("{\"Statement\": [\(statements.joined(separator: ","))]}".utf8))
-        #expect(policy.candidateCount(Sample.request()) <= 1)
+        // An account has some of the numbers among its digits.
+        #expect(policy.candidateCount(Sample.request()) <= 4)
     }
 }

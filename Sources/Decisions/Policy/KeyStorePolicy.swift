@@ -24,8 +24,9 @@ package enum PolicyDecision: Sendable, Equatable {
 
 /// The policy of a key store: secondary authorization (XKS 1.0.3, "Authorization") in the language of IAM's policies.
 ///
-/// A value that never changes: reading it costs what it costs, and a decision looks only at the statements that can match.
-package struct KeyStorePolicy: Sendable {
+/// It never changes: reading it costs what it costs, and a decision looks only at the statements that can match. A class,
+/// so that a key store without one is copied as cheaply as ever.
+package final class KeyStorePolicy: Sendable {
     let statements: [Statement]
     /// By `PolicyAction.index`.
     private let indices: [StatementIndex]

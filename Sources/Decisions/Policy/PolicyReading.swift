@@ -4,7 +4,7 @@ extension KeyStorePolicy {
     /// Reads a policy as it stands in a file.
     ///
     /// - Throws: everything that is wrong with it, up to ``PolicyProblems/most`` problems.
-    package init(text: [UInt8]) throws(PolicyProblems) {
+    package convenience init(text: [UInt8]) throws(PolicyProblems) {
         let document = try PolicyReader.document(text, subject: "")
         let reader = PolicyReader(text)
         let statements = reader.statements(document)

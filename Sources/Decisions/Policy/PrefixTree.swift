@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Texts with numbers, found by walking once along another text: those that it begins with (or ends with), and those that
-/// it is. A walk takes as many steps as the other text has bytes, at most, however many texts there are.
+/// Texts with numbers, found by walking once along another text: those that it begins with, and those that it is. A walk takes as many steps as the other text has bytes, at most, however many texts there are.
 ///
 /// All nodes lie in a few flat arrays, so that a walk counts no references. A class, so that handing it on is one.
 final class PrefixTree: Sendable {
@@ -17,7 +16,6 @@ final class PrefixTree: Sendable {
         var wholes: Range<Int>
     }
 
-    private let isFromEnd: Bool
     private let nodes: [Node]
     private let labels: [UInt8]
     private let childBytes: [UInt8]
@@ -41,7 +39,6 @@ final class PrefixTree: Sendable {
             entries += node.prefixes + node.wholes
             nodes.append(Node(label: label, children: children, prefixes: prefixes, wholes: wholes))
         }
-        isFromEnd = builder.isFromEnd
         self.nodes = nodes
         self.labels = labels
         self.childBytes = childBytes
@@ -60,12 +57,11 @@ final class PrefixTree: Sendable {
                 for index in node.wholes { body(entries[index]) }
                 return
             }
-            let byte = text[isFromEnd ? count - 1 - position : position]
-            guard let child = child(of: node, by: byte) else { return }
+            guard let child = child(of: node, by: text[position]) else { return }
             node = nodes[child]
             guard node.label.count <= count - position else { return }
             for index in node.label {
-                guard text[isFromEnd ? count - 1 - position : position] == labels[index] else { return }
+                guard text[position] == labels[index] else { return }
                 position += 1
             }
         }
@@ -91,15 +87,11 @@ struct PrefixTreeBuilder {
         var wholes: [Int] = []
     }
 
-    fileprivate let isFromEnd: Bool
     fileprivate var nodes = [Node(label: [])]
 
-    /// - Parameter isFromEnd: texts are read from their ends.
-    init(isFromEnd: Bool) { self.isFromEnd = isFromEnd }
-
-    /// - Parameter whole: it is found only by itself, else by whatever begins (or ends) with it.
+    /// - Parameter whole: it is found only by itself, else by whatever begins with it.
     mutating func insert(_ text: [UInt8], _ entry: Int, whole: Bool) {
-        var rest = (isFromEnd ? text.reversed() : text)[...]
+        var rest = text[...]
         var current = 0
         while let first = rest.first {
             let place = nodes[current].children.firstIndex { $0.first >= first } ?? nodes[current].children.count

@@ -2,10 +2,10 @@
 
 /// Which statements can match a request, without asking each.
 ///
-/// Each statement is filed once, under what it asks for most narrowly: the texts of its resources, of its principals,
-/// or of a condition that wants one of some values. A text without wildcards is filed whole, another by what stands before
-/// its first wildcard or after its last. A request looks for its own values in these files, and finds besides the
-/// statements that can only be found so, those that ask for nothing that can be filed.
+/// Each statement is filed under what it asks for most narrowly: the texts of its resources, of its principals, or of a
+/// condition that wants one of some values. A text without wildcards is filed whole, another by what stands before its
+/// first wildcard or by a piece between two of them. A request looks for its own values in these files, and finds besides
+/// the statements that can only be found so, those that ask for nothing that can be filed.
 struct StatementIndex: Sendable {
     /// What of a request statements are filed by.
     private enum Attribute: Hashable {
@@ -13,28 +13,32 @@ struct StatementIndex: Sendable {
         case principalAccount
     }
 
+    /// What a value has where a pattern fits it.
     private struct Anchor: Hashable {
+        enum Kind: Hashable {
+            case whole, prefix, piece
+        }
+
         let attribute: Attribute
-        let isFromEnd: Bool
-        let isWhole: Bool
+        let kind: Kind
         let bytes: [UInt8]
     }
 
     /// The statements that are filed by one attribute.
     private final class File: Sendable {
         let attribute: Attribute
-        private let fromStart: PrefixTree?
-        private let fromEnd: PrefixTree?
+        private let prefixes: PrefixTree?
+        private let pieces: FragmentAutomaton?
 
-        init(_ attribute: Attribute, _ fromStart: PrefixTreeBuilder?, _ fromEnd: PrefixTreeBuilder?) {
+        init(_ attribute: Attribute, _ prefixes: PrefixTreeBuilder?, _ pieces: FragmentBuilder?) {
             self.attribute = attribute
-            self.fromStart = fromStart.map(PrefixTree.init)
-            self.fromEnd = fromEnd.map(PrefixTree.init)
+            self.prefixes = prefixes.map(PrefixTree.init)
+            self.pieces = pieces.map(FragmentAutomaton.init)
         }
 
         func look(for value: UnsafeBufferPointer<UInt8>, _ body: (Int) -> Void) {
-            fromStart?.forEachEntry(of: value, body)
-            fromEnd?.forEachEntry(of: value, body)
+            prefixes?.forEachEntry(of: value, body)
+            pieces?.forEachEntry(in: value, body)
         }
     }
 
@@ -49,29 +53,29 @@ struct StatementIndex: Sendable {
         let members = statements.indices.filter { statements[$0].actions.contains(action) }
         let choices = members.map { Self.choices(statements[$0]) }
         var uses: [Anchor: Int] = [:]
-        for choice in choices.joined() {
-            for anchor in choice { uses[anchor, default: 0] += 1 }
+        for anchors in choices.joined().joined() {
+            for anchor in anchors { uses[anchor, default: 0] += 1 }
         }
         var always: [Int] = []
-        var forward: [Attribute: PrefixTreeBuilder] = [:]
-        var backward: [Attribute: PrefixTreeBuilder] = [:]
+        var prefixes: [Attribute: PrefixTreeBuilder] = [:]
+        var pieces: [Attribute: FragmentBuilder] = [:]
         for (member, choices) in zip(members, choices) {
-            guard let best = choices.min(by: { Self.cost($0, uses) < Self.cost($1, uses) }) else {
+            let narrowest = choices.map { Self.narrowest($0, uses) }.min { $0.cost < $1.cost }
+            guard let narrowest else {
                 always.append(member)
                 continue
             }
-            for anchor in best {
-                if anchor.isFromEnd {
-                    backward[anchor.attribute, default: PrefixTreeBuilder(isFromEnd: true)]
-                        .insert(anchor.bytes, member, whole: false)
-                } else {
-                    forward[anchor.attribute, default: PrefixTreeBuilder(isFromEnd: false)]
-                        .insert(anchor.bytes, member, whole: anchor.isWhole)
+            for anchor in narrowest.anchors {
+                switch anchor.kind {
+                case .piece: pieces[anchor.attribute, default: FragmentBuilder()].insert(anchor.bytes, member)
+                case .whole, .prefix:
+                    prefixes[anchor.attribute, default: PrefixTreeBuilder()]
+                        .insert(anchor.bytes, member, whole: anchor.kind == .whole)
                 }
             }
         }
         self.always = always
-        files = Set(forward.keys).union(backward.keys).map { File($0, forward[$0], backward[$0]) }
+        files = Set(prefixes.keys).union(pieces.keys).map { File($0, prefixes[$0], pieces[$0]) }
     }
 
     /// Calls `body` with each statement that can match, some of them perhaps several times.
@@ -92,51 +96,54 @@ struct StatementIndex: Sendable {
 
     // MARK: What a statement may be filed under
 
-    /// Each of these is enough: a request that matches the statement is found under one of its anchors.
-    private static func choices(_ statement: Statement) -> [[Anchor]] {
-        var choices = anchors(statement.resources.all, .key(.externalKeyID))
+    /// The ways to file a statement. Each has an element for each of some patterns, of which a request that matches fits
+    /// one: any of the anchors that stand there will do for that pattern.
+    private static func choices(_ statement: Statement) -> [[[Anchor]]] {
+        var choices = [anchors(statement.resources.all, .key(.externalKeyID))]
         let principals = statement.principals
         if !principals.isAnybody {
-            let accounts = anchors(principals.accounts.all, .principalAccount)
-            if principals.accounts.all.isEmpty {
-                choices += anchors(principals.names.all, .key(.awsPrincipalArn))
-            } else if principals.names.all.isEmpty {
-                choices += accounts
-            } else {
-                for names in anchors(principals.names.all, .key(.awsPrincipalArn)) {
-                    choices += accounts.map { names + $0 }
-                }
-            }
+            choices.append(
+                anchors(principals.names.all, .key(.awsPrincipalArn))
+                    + anchors(principals.accounts.all, .principalAccount))
         }
         for condition in statement.conditions {
             guard !condition.test.comparison.isNegated, !condition.test.ifExists, condition.test.quantifier != .all
             else { continue }
             switch condition.operands {
-            case .texts(let patterns): choices += anchors(patterns.all, .key(condition.key))
-            case .arns(let patterns): choices += anchors(patterns.map(\.whole), .key(condition.key))
+            case .texts(let patterns): choices.append(anchors(patterns.all, .key(condition.key)))
+            case .arns(let patterns): choices.append(anchors(patterns.map(\.whole), .key(condition.key)))
             default: break
             }
         }
-        return choices
+        // A pattern that every text may fit cannot be filed, and what is with it cannot, either.
+        return choices.filter { choice in !choice.isEmpty && choice.allSatisfy { !$0.isEmpty } }
     }
 
     private static func anchors(_ patterns: [TextPattern], _ attribute: Attribute) -> [[Anchor]] {
-        guard !patterns.isEmpty else { return [] }
-        let forward = patterns.map { pattern in
-            Anchor(attribute: attribute, isFromEnd: false, isWhole: pattern.isLiteral, bytes: pattern.literalPrefix)
+        patterns.map { pattern in
+            let prefix = pattern.literalPrefix
+            guard !pattern.isLiteral else { return [Anchor(attribute: attribute, kind: .whole, bytes: prefix)] }
+            let pieces = pattern.literalPieces.map { Anchor(attribute: attribute, kind: .piece, bytes: $0) }
+            return prefix.isEmpty ? pieces : [Anchor(attribute: attribute, kind: .prefix, bytes: prefix)] + pieces
         }
-        let backward = patterns.map { pattern in
-            Anchor(attribute: attribute, isFromEnd: true, isWhole: false, bytes: pattern.literalSuffix)
-        }
-        return [forward, backward].filter { $0.allSatisfy { $0.isWhole || !$0.bytes.isEmpty } }
     }
 
-    /// How many statements a request that finds one of the anchors has to ask, as far as the policy itself tells; of two
-    /// that seem alike the longer text is the narrower one.
-    private static func cost(_ anchors: [Anchor], _ uses: [Anchor: Int]) -> Double {
-        anchors.map { anchor in
-            let shared = Double(uses[anchor] ?? 1) * (anchor.isWhole ? 1 : 4)
-            return shared + 1 / Double(2 + anchor.bytes.count)
-        }.max() ?? .infinity
+    /// For each pattern the anchor that fewest statements share, and what finding them costs: as many statements as a request
+    /// then has to ask, as far as the policy itself tells. Of texts that are shared alike the longer one is the narrower.
+    private static func narrowest(
+        _ patterns: [[Anchor]], _ uses: [Anchor: Int]
+    ) -> (anchors: [Anchor], cost: Double) {
+        var anchors: [Anchor] = []
+        var cost = 0.0
+        for alternatives in patterns {
+            let costs = alternatives.map { anchor in
+                let width = anchor.kind == .whole ? 1 : 2 + 16 / Double(1 + anchor.bytes.count)
+                return (anchor, Double(uses[anchor] ?? 1) * width)
+            }
+            guard let best = costs.min(by: { $0.1 < $1.1 }) else { continue }
+            anchors.append(best.0)
+            cost = max(cost, best.1)
+        }
+        return (anchors, cost)
     }
 }

@@ -90,10 +90,11 @@ struct TextPattern: Sendable, Hashable {
     /// What every text that fits begins with; all of it where the pattern is literal.
     var literalPrefix: [UInt8] { Self.bytes(head.prefix { $0 != Self.anyCharacter }) }
 
-    /// What every text that fits ends with.
-    var literalSuffix: [UInt8] {
-        let last = tail ?? head
-        return Self.bytes(last.suffix(last.count - 1 - (last.lastIndex(of: Self.anyCharacter) ?? -1)))
+    /// What stands in every text that fits, in one piece each; empty where there is no such thing.
+    var literalPieces: [[UInt8]] {
+        ([head] + middle.map(\.tokens) + [tail ?? []]).flatMap { tokens in
+            tokens.split(separator: Self.anyCharacter).map(Self.bytes)
+        }
     }
 
     private static func bytes(_ tokens: some Sequence<Token>) -> [UInt8] {

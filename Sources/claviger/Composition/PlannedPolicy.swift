@@ -19,9 +19,9 @@ struct PlannedPolicy: Sendable {
         digest = ConfigurationDigest.text(SHA256.hash(data: text))
     }
 
-    /// At most what a policy may have, and a byte more, so that its reader says what is too long.
+    /// A file of more than a policy may have is not read.
     static func text(of file: String) throws(FileReading.Failure) -> [UInt8] {
-        try FileReading.read(file, as: .plain, atMost: PolicyLimits.fileBytes + 1).withUnsafeBytes(Array.init)
+        try FileReading.read(file, as: .plain, atMost: PolicyLimits.fileBytes).withUnsafeBytes(Array.init)
     }
 }
 
