@@ -47,6 +47,9 @@ package struct Page: Sendable, Equatable {
         return isASCII ? Self.ascii(plain) : plain
     }
 
+    /// A sentence of which nothing moves a cursor, in lines that fit.
+    package func text(_ sentence: String) -> String { finished(paragraph(plain(sentence)).joined(separator: "\n")) }
+
     /// A sentence in lines that fit.
     func paragraph(_ text: String) -> [String] { item(text, margin: 0, indent: 2) }
 

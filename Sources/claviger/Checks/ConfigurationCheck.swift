@@ -5,6 +5,40 @@ import Glibc
 import NIOPosix
 import NodeConfig
 
+/// The node of the same state directory, if one runs.
+enum RunningNode {
+    case none
+    /// It does not say in time how it is, or not to this user.
+    case silent
+    case status(AdminStatus)
+
+    static func of(_ admin: AdminClient) async -> RunningNode {
+        do throws(AdminClientError) {
+            return .status(try await admin.status())
+        } catch {
+            if case .notRunning = error { return .none }
+            return .silent
+        }
+    }
+
+    var status: NodeStatus? { if case .status(let status) = self { status.status } else { nil } }
+    var isThere: Bool { if case .none = self { false } else { true } }
+
+    /// TCP ports that it holds; `nil` where it does not say.
+    fileprivate var ports: Set<Int>? {
+        switch self {
+        case .none: []
+        case .silent: nil
+        // One of an earlier version has listeners and names no port.
+        case .status(let status):
+            status.status.limits.flatMap { limits in
+                let ports = limits.listeners.compactMap(\.port)
+                return ports.isEmpty ? nil : Set(ports)
+            }
+        }
+    }
+}
+
 /// Does what a node does when it starts, and ends it again: `claviger check`, and a part of `claviger diagnose`.
 struct ConfigurationCheck {
     let configuration: NodeConfiguration
@@ -13,9 +47,9 @@ struct ConfigurationCheck {
     let triesRefusedPINs: Bool
 
     /// - Parameters:
-    ///   - running: what the running node of this state directory says; `nil` where none runs.
+    ///   - running: the running node of this state directory.
     ///   - looksAtHSMs: starts a worker for each, and logs in.
-    func run(running: AdminStatus?, looksAtHSMs: Bool = true) async -> Diagnostics {
+    func run(running: RunningNode, looksAtHSMs: Bool = true) async -> Diagnostics {
         let settings = configuration.settings
         var (plan, diagnostics) = NodePlan.examine(configuration, secrets: secrets)
         let now = Int64(time(nil))
@@ -38,18 +72,17 @@ struct ConfigurationCheck {
     }
 
     private func checkPorts(
-        _ settings: NodeSettings, _ running: AdminStatus?, _ diagnostics: inout Diagnostics
+        _ settings: NodeSettings, _ running: RunningNode, _ diagnostics: inout Diagnostics
     ) async {
-        let ports = running.map { ($0.status.limits?.listeners ?? []).compactMap(\.port) } ?? []
-        let held: Set<Int>? = running != nil && ports.isEmpty ? nil : Set(ports)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let failures = await PortCheck(held: held).failures(of: PortCheck.listeners(of: settings), group: group)
+        let failures = await PortCheck(held: running.ports).failures(
+            of: PortCheck.listeners(of: settings), group: group)
         try? await group.shutdownGracefully()
         for (listener, failure, mayBeOwn) in failures {
             let message = "cannot listen on \(listener.address): \(failure.reason)"
             if mayBeOwn {
                 diagnostics.warn(
-                    listener.setting, "\(message); it may be the running node, whose version does not say",
+                    listener.setting, "\(message); it may be the running node, which does not say",
                     isFatal: false, fix: failure.mend)
             } else {
                 diagnostics.report(listener.setting, message, fix: failure.mend)

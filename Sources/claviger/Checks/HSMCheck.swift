@@ -87,6 +87,14 @@ struct HSMCheck {
     /// The problem's renderer ends the sentence itself.
     private static func sentence(_ text: String) -> String { text.hasSuffix(".") ? String(text.dropLast()) : text }
 
+    /// Most labels that are shown of each HSM: `claviger hsm list` shows all.
+    private static let mostLabels = 20
+
+    private static func list(_ labels: [String]) -> String {
+        let shown = labels.prefix(mostLabels).joined(separator: ", ")
+        return labels.count > mostLabels ? "\(shown) and \(labels.count - mostLabels) more" : shown
+    }
+
     private func report(_ hsm: HSMInventory, path: String, _ diagnostics: inout Diagnostics) {
         guard hsm.state.canServe else { return }
         if let complaint = hsm.compartment?.complaint {
@@ -95,8 +103,7 @@ struct HSMCheck {
         }
         let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
         diagnostics.found.append(
-            "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: "
-                + hsm.labels.map(\.text).joined(separator: ", "))
+            "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: \(Self.list(hsm.labels.map(\.text)))")
         let offered = plan.keyStores.offered(by: hsm.name)
         // That a key which is named one by one is none is reported with that name.
         let judged = offered.labels.subtracting(hsm.labels)
@@ -148,6 +155,24 @@ struct HSMCheck {
             let able = serving.filter { store.hsms?.contains($0.name) ?? true }
             guard !able.isEmpty else { continue }
             judgeKeys(of: store, "keystore[\(index)]", able, &diagnostics)
+            judgeCopies(of: store, able, &diagnostics)
+        }
+    }
+
+    /// Keys that patterns offer, and that only some of the HSMs hold.
+    private func judgeCopies(of store: PlannedKeyStore, _ hsms: [HSMInventory], _ diagnostics: inout Diagnostics) {
+        let patterns = store.keyStore.keys.compactMap { key -> Glob? in
+            if case .glob(let glob) = key { glob } else { nil }
+        }
+        let offered = Set(hsms.flatMap(\.labels)).filter { label in patterns.contains { $0.matches(label.text) } }
+        for hsm in hsms {
+            let lacking = offered.subtracting(hsm.labels).sorted().map(\.text)
+            guard !lacking.isEmpty, let position = plan.hsmNames.firstIndex(of: hsm.name) else { continue }
+            diagnostics.warn(
+                "hsm[\(position)]",
+                "lacks \(lacking.count == 1 ? "a key" : "\(lacking.count) keys") that key store "
+                    + "\(store.keyStore.pathPrefix) offers and others hold: \(Self.list(lacking)); replicate the same keys "
+                    + "to it", isFatal: false, fix: "replicate the same keys to it")
         }
     }
 

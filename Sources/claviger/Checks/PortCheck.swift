@@ -26,7 +26,7 @@ struct PortCheck {
 
     /// Binds each address for a moment, as the node would.
     ///
-    /// - Returns: by listener that cannot be had, why; and whether that may be the running node of an earlier version.
+    /// - Returns: by listener that cannot be had, why; and whether that may be the running node, which does not say.
     func failures(
         of listeners: [Listener], group: any EventLoopGroup
     ) async -> [(listener: Listener, failure: ListenFailure, mayBeOwn: Bool)] {

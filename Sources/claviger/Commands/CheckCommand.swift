@@ -41,15 +41,15 @@ struct CheckCommand: AsyncParsableCommand {
         guard !offline else { return try conclude(Translation.judge(configuration)) }
         HostLimits.raiseDescriptors()
         let settings = configuration.settings
-        let admin = AdminClient(stateDirectory: settings.node.stateDirectory, timeout: .seconds(5))
+        let admin = AdminClient(stateDirectory: settings.node.stateDirectory, timeout: .seconds(10))
         let check = ConfigurationCheck(
             configuration: configuration, secrets: SecretReader(taking: settings.secretVariables),
             triesRefusedPINs: retryRefusedPins)
-        try conclude(await check.run(running: try? await admin.status()))
+        try conclude(await check.run(running: await .of(admin)))
     }
 
     private func conclude(_ diagnostics: Diagnostics) throws {
-        for line in diagnostics.found { printLine(Terminal.shown(line)) }
+        for line in diagnostics.found { printLine(Terminals.page.text(line)) }
         let warnings = diagnostics.warnings
         for warning in warnings { printError(Terminal.shown("warning: \(warning)")) }
         if let error = diagnostics.error {

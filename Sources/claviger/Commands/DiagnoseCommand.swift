@@ -46,14 +46,14 @@ struct DiagnoseCommand: AsyncParsableCommand {
         HostLimits.raiseDescriptors()
         let secrets = SecretReader(taking: settings.secretVariables)
         let admin = AdminClient(stateDirectory: settings.node.stateDirectory, timeout: .seconds(10))
-        let running = try? await admin.status()
+        let running = await RunningNode.of(admin)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var diagnosis = Diagnosis(node: settings.node.id, version: Product.version)
         diagnosis.add(HostDiagnosis(settings: settings).findings())
         let check = ConfigurationCheck(configuration: configuration, secrets: secrets, triesRefusedPINs: false)
         // Beside a running node its own word on its HSMs counts, and no session is taken from it.
-        diagnosis.add(await check.run(running: running, looksAtHSMs: running == nil).findings)
-        if let status = running?.status {
+        diagnosis.add(await check.run(running: running, looksAtHSMs: !running.isThere).findings)
+        if let status = running.status {
             let target = XKSTarget(settings, status)
             diagnosis.add(
                 await ListenerDiagnosis(settings: settings, target: target, loop: group.next()).findings())
@@ -66,13 +66,17 @@ struct DiagnoseCommand: AsyncParsableCommand {
         } else {
             diagnosis.add([
                 Diagnosis.Finding(
-                    "requests", "node", .skipped, "no node runs here: TLS and encryption were not tried",
-                    advice: "start it, and call this again")
+                    "requests", "node", running.isThere ? .failure : .skipped,
+                    running.isThere
+                        ? "the node runs, and does not say how it is: TLS and encryption were not tried"
+                        : "no node runs here: TLS and encryption were not tried",
+                    advice: running.isThere
+                        ? "run this as the node's user or root; look at its log" : "start it, and call this again")
             ])
         }
         diagnosis.add(
             await PeerDiagnosis(
-                settings: settings, cluster: try? await admin.clusterHealth(), status: running?.status
+                settings: settings, cluster: try? await admin.clusterHealth(), status: running.status
             ).findings(on: group.next()))
         try? await group.shutdownGracefully()
         printLine(json ? try JSONLine.text(diagnosis) : diagnosis.text(on: Terminals.page))
