@@ -20,6 +20,15 @@ extension EndToEnd {
             }
         }
 
+        /// What later versions compare besides (policies) is in the digest only where it is configured.
+        @Test("a configuration without what the earlier version does not know is the same to both")
+        func sameConfiguration() throws {
+            for (name, other) in [("node-1", "node-2"), ("node-2", "node-1")] {
+                let peer = try #require(try trio.report(name).nodes.first { $0.name == other })
+                #expect(!peer.drift.contains("configuration"), "\(name): \(peer.drift)")
+            }
+        }
+
         @Test("orders that the earlier version does not enforce as they are meant name its nodes, and are given")
         func orders() throws {
             let plain = try trio.op("node-1").call("block", "--key", "foo", "--reason", "test", "--timeout", "10s")
