@@ -13,6 +13,10 @@ let forms: [(name: String, statement: String)] = [
     ("one role each", #""Principal": "arn:aws:iam::111122223333:role/app-NNNN", "Resource": "*""#),
     ("roles with a path each", #""Principal": "arn:aws:iam::111122223333:role/app-NNNN/*", "Resource": "*""#),
     ("roles of any account", #""Principal": "arn:aws:iam::*:role/app-NNNN*", "Resource": "*""#),
+    (
+        "ignoring case",
+        #""Principal": "*", "Resource": "*", "Condition": {"StringEqualsIgnoreCase": {"kmsViaService": "x-NNNN"}}"#
+    ),
     ("one account each", #""Principal": "11112222NNNN", "Resource": "*""#),
     (
         "role, keys, calls and VPC",
@@ -27,9 +31,9 @@ let forms: [(name: String, statement: String)] = [
     ),
 ]
 
-let unfiled = "ignoring case"
+let unfiled = "IfExists alone"
 let unfiledStatement =
-    #""Principal": "*", "Resource": "*", "Condition": {"StringEqualsIgnoreCase": {"kmsViaService": "x-NNNN"}}"#
+    #""Principal": "*", "Resource": "*", "Condition": {"StringEqualsIfExists": {"kmsViaService": "X-NNNN"}}"#
 
 func key(of number: String) -> String {
     "arn:aws:kms:eu-central-1:111122223333:key/\(number)1234-12ab-34cd-56ef-1234567890ab"

@@ -8,7 +8,7 @@ import Testing
 /// each statement.
 struct StatementIndexTests {
     private func word(_ random: inout RandomChoice, wildcards: Bool) -> String {
-        random.text(of: wildcards && random.chance(600) ? "ab*?" : "ab", length: 1...4)
+        random.text(of: wildcards && random.chance(600) ? "aAb*?" : "aAb", length: 1...4)
     }
 
     private func principal(_ random: inout RandomChoice, wildcards: Bool) -> String {
@@ -112,6 +112,7 @@ struct StatementIndexTests {
         #""Principal": ["*app?NNNN?*", "11112222NNNN"], "Resource": "*pay*""#,
         #""Principal": "11112222NNNN", "Resource": "*""#,
         #""Principal": "*", "Resource": "*", "Condition": {"StringEquals": {"kmsViaService": "NNNN"}}"#,
+        #""Principal": "*", "Resource": "*", "Condition": {"StringEqualsIgnoreCase": {"kmsViaService": "A-NNNN"}}"#,
         #""Principal": "*", "Resource": "*", "Condition": {"ArnLike": {"kmsKeyArn": "arn:aws:kms:*:1:key/NNNN"}}"#,
     ]) func aThousandStatementsAreNotAskedOneByOne(form: String) throws {
         let statements = (1_000..<2_000).map { number in

@@ -167,7 +167,7 @@ package enum PolicyReference {
         A decision looks only at statements that can match: each is filed under a resource, a principal, an account or a condition's
         value that it asks for, by the text before the first wildcard or a piece between two of them. Among 1,000 such statements it takes less than
         a microsecond, as among 10 (`make policy-bench`). A statement that asks for nothing that can be filed so (everybody, any key, and
-        conditions that are negated or ignore case) is asked at each request. A pattern takes time linear in
+        conditions that are negated or have `IfExists`) is asked at each request. A pattern takes time linear in
         the text, whatever it is.
 
         """

@@ -10,6 +10,8 @@ struct StatementIndex: Sendable {
     /// What of a request statements are filed by.
     private enum Attribute: Hashable {
         case key(ConditionKey)
+        /// In lower case.
+        case foldedKey(ConditionKey)
         case principalAccount
     }
 
@@ -89,6 +91,13 @@ struct StatementIndex: Sendable {
                 }
             case .key(.other(let name)):
                 for value in request.values(ofOther: name) { value.withBytes { file.look(for: $0, body) } }
+            case .foldedKey(.other(let name)):
+                for value in request.values(ofOther: name) {
+                    Condition.folded(value).withUnsafeBufferPointer { file.look(for: $0, body) }
+                }
+            case .foldedKey(let key):
+                guard let text = request.text(key) else { continue }
+                Condition.folded(text).withUnsafeBufferPointer { file.look(for: $0, body) }
             case .key(let key): request.text(key)?.withBytes { file.look(for: $0, body) }
             }
         }
@@ -111,6 +120,7 @@ struct StatementIndex: Sendable {
             else { continue }
             switch condition.operands {
             case .texts(let patterns): choices.append(anchors(patterns.all, .key(condition.key)))
+            case .foldedTexts(let patterns): choices.append(anchors(patterns.all, .foldedKey(condition.key)))
             case .arns(let patterns): choices.append(anchors(patterns.map(\.whole), .key(condition.key)))
             default: break
             }
