@@ -21,6 +21,7 @@ let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let coreMetrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
@@ -110,6 +111,7 @@ let node: [Target] = [
     room(
         "Node", "NodeConfig",
         ["CPlatform", "ConnectionLimits", "PrivateFiles", "SecureMemory", "TLSFacts", "XKSProtocol", toml]),
+    room("Node", "Monitoring", ["AdminProtocol", "CPlatform", "StatusVocabulary", "XKSProtocol", coreMetrics]),
     room("Node", "Observability", ["CPlatform", "ConnectionLimits", "XKSProtocol", logging]),
     room(
         "Node", "ControlPlane",
@@ -201,6 +203,8 @@ let roomTests: [Target] = [
             "Routing",
             "SecondOpinion", "SecureMemory", "SigV4", "StatusVocabulary", "VirtualTime", "XKSProtocol", "XKSService",
         ]),
+    tests(
+        "MonitoringTests", ["AdminProtocol", "Conditions", "Monitoring", "StatusVocabulary", "XKSProtocol"]),
     tests("NodeStoreTests", ["AccessControl", "Chance", "NodeStore", "SeededRandom", "StatusVocabulary", grdb]),
     tests("GossipTests", ["AccessControl", "Chance", "Gossip", "SeededRandom", "StatusVocabulary"]),
     tests("ClusterSimulationTests", ["AccessControl", "Chance", "Gossip", "SeededRandom", "VirtualTime"]),
@@ -293,6 +297,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
@@ -310,7 +315,7 @@ let package = Package(
                 "Conditions", "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker",
                 "HTTPServing",
                 "HostLimits", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore",
-                "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
+                "Monitoring", "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
                 "Routing", "SecureMemory", "SigV4", "StatusVocabulary", "TLSFacts", "TLSLinks", "XKSListener",
                 "XKSProtocol", "XKSService", argumentParser, asyncHTTPClient, crypto, logging, nioCore, nioPosix,
                 nioSSL,

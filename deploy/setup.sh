@@ -29,6 +29,7 @@ python3-botocore test,bench,cluster                        python3 -c "import bo
 openssl          test,bench,cluster                        command -v openssl
 opensc           test                                      command -v pkcs11-tool
 libnss3          test                                      find /usr/lib -name libsoftokn3.so 2>/dev/null | grep -q .
+prometheus       test                                      command -v promtool && command -v prometheus
 python3-yaml     test                                      python3 -c "import yaml"
 systemd          test                                      command -v systemd-analyze
 curl             test,conformance                          command -v curl

@@ -200,6 +200,14 @@ import Testing
         }
     }
 
+    @Test func prometheusIsAnsweredInItsFormat() async throws {
+        try await withServer(StatusSource([.active])) { server in
+            let (answer, body) = try await ask(server, "/metrics")
+            #expect(answer.statusCode == 200 && body == Data("claviger_ready 1\n".utf8))
+            #expect(answer.value(forHTTPHeaderField: "Content-Type") == "text/plain; version=0.0.4; charset=utf-8")
+        }
+    }
+
     @Test func onlyReadingIsAllowed() async throws {
         try await withServer(StatusSource([.active])) { server in
             for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"] {
@@ -209,7 +217,7 @@ import Testing
             let head = try await ask(server, "/ping", method: "HEAD")
             #expect(head.answer.statusCode == 200 && head.body.isEmpty)
             #expect(head.answer.value(forHTTPHeaderField: "Content-Length") == "5")
-            for path in ["/", "/pin", "/ping/", "/%70ing", "//ping", "/metrics"] {
+            for path in ["/", "/pin", "/ping/", "/%70ing", "//ping", "/metrics/"] {
                 let (answer, _) = try await ask(server, path)
                 #expect(answer.statusCode == 404, "\(path)")
             }

@@ -22,6 +22,8 @@ final class StatusSource: NodeStatusSource {
 
     func clusterHealth() -> ClusterHealth { Scene.health(status()) }
 
+    func metrics() -> String { "claviger_ready 1\n" }
+
     func change(_ body: (inout NodeStatus) -> Void) { current.withLock { body(&$0) } }
 }
 

@@ -49,6 +49,7 @@ import Testing
         tcp_keepalive = { idle = "1s", interval = "1s", count = 1 }
         [control]
         listen = "127.0.0.1:8080"
+        show_keys = false
         [cluster]
         listen = "127.0.0.1:7443"
         advertise = "127.0.0.1:7443"
@@ -141,6 +142,7 @@ import Testing
         ),
         "xks.tcp_keepalive.count": ("count = 1", "count = 2", .restartOfTable("xks.tcp_keepalive")),
         "control.listen": ("\"127.0.0.1:8080\"", "\"127.0.0.1:8081\"", .restart),
+        "control.show_keys": ("show_keys = false", "show_keys = true", .reload),
         "cluster.listen": ("listen = \"127.0.0.1:7443\"", "listen = \"127.0.0.1:7444\"", .restart),
         "cluster.advertise": ("advertise = \"127.0.0.1:7443\"", "advertise = \"127.0.0.1:7444\"", .restart),
         "cluster.seeds": ("[\"a:1\"]", "[\"a:1\", \"b:1\"]", .reload),

@@ -12,16 +12,17 @@ package struct NodeCircumstances: Sendable, Equatable {
     package var seeds: [String: String]
     /// What is wrong with certificates that are in use, or will soon be.
     package var certificates: [CertificateFlaw]
-    /// When the first of them all ends, Unix seconds; `nil` without any.
-    package var certificateEnd: Int64?
+    /// When the certificates end that the node shows, Unix seconds, by the setting that names them.
+    package var certificateEnds: [String: Int64]
     package var clock: ClockFacts
 
     package init(
         unservedKeys: [String] = [], adminSocket: String? = nil,
         seeds: [String: String] = [:],
-        certificates: [CertificateFlaw] = [], certificateEnd: Int64? = nil, clock: ClockFacts = ClockFacts()
+        certificates: [CertificateFlaw] = [], certificateEnds: [String: Int64] = [:],
+        clock: ClockFacts = ClockFacts()
     ) {
-        self.certificateEnd = certificateEnd
+        self.certificateEnds = certificateEnds
         self.clock = clock
         self.unservedKeys = unservedKeys
         self.adminSocket = adminSocket

@@ -18,6 +18,7 @@ struct ControlAnswer: Equatable {
     /// - `/readyz`: 200 when the node can serve, by an HSM of its own or by another node, else 503; a load balancer
     ///   asks this.
     /// - `/health`: the status, with keys only as counts, always 200; people ask this.
+    /// - `/metrics`: counters and gauges; Prometheus asks this.
     /// - `/cluster/health`: every node as this one sees it, always 200; people and monitoring ask this.
     static func make(method: String, path: String, source: some NodeStatusSource) -> ControlAnswer {
         let answer: ControlAnswer
@@ -33,8 +34,12 @@ struct ControlAnswer: Equatable {
             answer = json(200, Health(source.status()))
         case "/cluster/health":
             answer = json(200, source.clusterHealth().withoutNames)
+        case "/metrics":
+            answer = ControlAnswer(
+                status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",
+                body: Array(source.metrics().utf8))
         default:
-            let text = "no such path; there are /ping, /livez, /readyz, /health and /cluster/health"
+            let text = "no such path; there are /ping, /livez, /readyz, /health, /cluster/health and /metrics"
             return json(404, AdminReply(error: text))
         }
         guard method == "GET" || method == "HEAD" else {

@@ -232,6 +232,7 @@ final class Exchange: @unchecked Sendable {
     func note(_ result: OperationResult) {
         trace.hsm = result.hsm ?? trace.hsm
         trace.attempts += result.attempts
+        trace.failovers += max(result.attempts - (result.isHedged ? 2 : 1), 0)
         trace.isHedged = trace.isHedged || result.isHedged
         trace.hsmMicroseconds += UInt64(result.hsmMicroseconds)
         trace.waitedMicroseconds += result.waitedMicroseconds

@@ -135,4 +135,6 @@ package protocol NodeStatusSource: Sendable {
     func status() -> NodeStatus
     /// The cluster as this node sees it; without a cluster, this node alone.
     func clusterHealth() -> ClusterHealth
+    /// Counters and gauges in the text format of Prometheus.
+    func metrics() -> String
 }

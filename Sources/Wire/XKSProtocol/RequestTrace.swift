@@ -26,6 +26,8 @@ package struct RequestTrace: Sendable {
     package var attempts = 0
     /// One of them was made beside another that was slower than usual.
     package var isHedged = false
+    /// How many of them were made because another had failed, or its patience was over.
+    package var failovers = 0
     /// From the first byte of the request to its answer, microseconds.
     package var totalMicroseconds: UInt64 = 0
     /// Time in the deciding HSM's library, microseconds.

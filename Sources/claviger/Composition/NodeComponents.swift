@@ -5,6 +5,7 @@ import ConnectionLimits
 import Glibc
 import HSMPool
 import Logging
+import Monitoring
 import NIOCore
 import NIOPosix
 import NodeConfig
@@ -12,6 +13,7 @@ import NodeStore
 import Observability
 import Routing
 import Synchronization
+import XKSProtocol
 import XKSService
 
 /// What a node consists of behind its listeners.
@@ -58,13 +60,14 @@ struct NodeComponents: Sendable {
             pool: pool, store: store, blocks: blocks, formats: formats, node: settings.node, incarnation: incarnation,
             isForwarding: isForwarding,
             isSeeking: settings.cluster.map { !$0.seeds.isEmpty || !store.peers().isEmpty } ?? false, logger: logger)
+        let metrics = RequestMetrics(MetricRegistry())
         let service = try XKSService(
             settings: plan.service(hsms: pool.hsmSet),
             pool: pool,
             neighbours: ServiceNeighbours(
                 blocks: blocks, forwarder: isForwarding ? neighbours : nil, fleet: neighbours, formats: formats,
                 offers: neighbours),
-            observer: log.requests, clocks: .system)
+            observer: RequestObservers(log.requests, metrics), clocks: .system)
         neighbours.serve(with: service)
         self.store = store
         self.pool = pool
@@ -78,7 +81,8 @@ struct NodeComponents: Sendable {
         self.incarnation = incarnation
         status = PoolStatusSource(
             node: settings.node, pool: pool, store: store, neighbours: neighbours, blocks: blocks,
-            keyStores: plan.keyStores, log: log, descriptors: plan.descriptors)
+            keyStores: plan.keyStores, log: log, descriptors: plan.descriptors, metrics: metrics)
+        status.count { [weak service] in service?.requestsInFlight ?? 0 }
         self.log = log
         trail = RefusalTrail(log.refusals, log.repeated, logger: logger)
         conditions = ConditionTrail(status, bell: bell, logger: logger)
@@ -94,7 +98,9 @@ struct NodeComponents: Sendable {
     func apply(_ plan: NodePlan) {
         setLogLevel(plan.settings.node.logLevel)
         log.setFormat(plan.settings.node.logFormat)
-        status.serve(plan.keyStores, certificate: plan.listener.transport.certificate)
+        status.serve(
+            plan.keyStores, certificate: plan.listener.transport.certificate,
+            showsKeys: plan.settings.control.showsKeys)
         offered.serve(plan.keyStores.map(\.keyStore))
         neighbours.configured(plan)
     }
@@ -168,5 +174,21 @@ final class BlockScopes: Sendable {
 
     func scope(of target: BlockTarget) -> BlockScope {
         BlockScope(of: target, keyStores: keyStores.withLock { $0 }, labels: pool.keys().map(\.label.text))
+    }
+}
+
+/// Informed one after the other.
+private struct RequestObservers: RequestObserver {
+    private let log: RequestLog
+    private let metrics: RequestMetrics
+
+    init(_ log: RequestLog, _ metrics: RequestMetrics) {
+        self.log = log
+        self.metrics = metrics
+    }
+
+    func answered(_ trace: RequestTrace) {
+        metrics.answered(trace)
+        log.answered(trace)
     }
 }

@@ -132,7 +132,7 @@ final class NodeRuntime: Sendable {
             return NodeCircumstances(
                 adminSocket: admin.problem, seeds: cluster?.seedTroubles ?? [:],
                 certificates: [cluster?.certificate?.flaw(now: Int64(time(nil)))].compactMap(\.self),
-                certificateEnd: cluster?.certificate?.notAfter,
+                certificateEnds: cluster?.certificate.map { ["cluster.certificate": $0.notAfter] } ?? [:],
                 clock: ClockFacts(
                     peers: cluster?.clockOffsets ?? [:], tolerated: signed.tolerated, beyond: signed.beyond))
         }

@@ -7,6 +7,7 @@ import ControlPlane
 import Glibc
 import HSMPool
 import HostLimits
+import Monitoring
 import NodeConfig
 import NodeStore
 import Routing
@@ -24,6 +25,9 @@ final class PoolStatusSource: NodeStatusSource {
     private let blocks: BlockBook
     private let keyStores: Mutex<[PlannedKeyStore]>
     private let log: NodeLog
+    private let requestMetrics: RequestMetrics
+    private let showsKeys = Atomic(false)
+    private let requestsInFlight = Mutex<(@Sendable () -> Int)?>(nil)
     private let descriptors: DescriptorStatus
     private let startedAt = Int64(time(nil))
     private let isDraining = Atomic(false)
@@ -35,8 +39,9 @@ final class PoolStatusSource: NodeStatusSource {
 
     init(
         node: NodeIdentitySettings, pool: HSMPool, store: NodeStore, neighbours: NodeNeighbours, blocks: BlockBook,
-        keyStores: [PlannedKeyStore], log: NodeLog, descriptors: DescriptorPlan
+        keyStores: [PlannedKeyStore], log: NodeLog, descriptors: DescriptorPlan, metrics: RequestMetrics
     ) {
+        requestMetrics = metrics
         self.descriptors = DescriptorStatus(descriptors)
         self.log = log
         self.node = node
@@ -55,11 +60,16 @@ final class PoolStatusSource: NodeStatusSource {
         links.withLock { $0 = { LinkStatus.all(of: listener, cluster) } }
     }
 
-    /// From now on these are the key stores, and this is what KMS sees of the node's certificate, where it has one.
-    func serve(_ new: [PlannedKeyStore], certificate shown: ServerCertificate?) {
+    /// From now on these are the key stores, this is what KMS sees of the node's certificate, where it has one, and metrics
+    /// name keys or not.
+    func serve(_ new: [PlannedKeyStore], certificate shown: ServerCertificate?, showsKeys: Bool) {
+        self.showsKeys.store(showsKeys, ordering: .relaxed)
         keyStores.withLock { $0 = new }
         certificate.withLock { $0 = shown }
     }
+
+    /// From now on these are the requests that have not been answered.
+    func count(requestsInFlight count: @escaping @Sendable () -> Int) { requestsInFlight.withLock { $0 = count } }
 
     /// From now on the connections of these listeners are shown.
     func show(_ shown: [ShownListener]) { listeners.withLock { $0 = shown } }
@@ -69,7 +79,8 @@ final class PoolStatusSource: NodeStatusSource {
 
     /// Looks at what is so, and returns what there is to say of it. To be called about once a second.
     func look() -> [ConditionBook.News] {
-        let (status, certificateEnd) = look(at: known())
+        let known = known()
+        let status = status(known)
         let own = status.conditions
         // The others say themselves what they suffer from; this node says that they are gone, or differ.
         let seen = (clusterHealth(here: status).conditions ?? []).filter { $0.known?.origin == .seen }
@@ -78,22 +89,37 @@ final class PoolStatusSource: NodeStatusSource {
             let news = book.update(own + seen, now: now, unixSeconds: Int64(time(nil)))
             return (news, book.dated(own))
         }
-        neighbours.tell(dated, certificateEnd: certificateEnd)
+        neighbours.tell(dated, certificateEnd: known.certificateEnds.values.min())
         return news
     }
 
-    func status() -> NodeStatus { look(at: known()).status }
+    func status() -> NodeStatus { status(known()) }
+
+    func metrics() -> String {
+        let known = known()
+        let status = status(known)
+        var page = MetricPage()
+        requestMetrics.write(to: &page)
+        page.add(.requestsInFlight, [], Double(requestsInFlight.withLock { $0 }?() ?? 0))
+        StatusMetrics(
+            status: status, cluster: clusterHealth(here: status), showsKeys: showsKeys.load(ordering: .relaxed)
+        ).write(to: &page)
+        for (setting, end) in known.certificateEnds.sorted(by: { $0.key < $1.key }) {
+            page.add(.certificateEnd, [setting], Double(end))
+        }
+        ProcessMetrics.write(startedAt: startedAt, to: &page)
+        return page.text
+    }
 
     private func known() -> NodeCircumstances {
         var known = circumstances.withLock { $0 }?() ?? NodeCircumstances()
         guard let certificate = certificate.withLock({ $0 }) else { return known }
         if let flaw = certificate.flaw(now: Int64(time(nil))) { known.certificates.insert(flaw, at: 0) }
-        known.certificateEnd = min(known.certificateEnd ?? .max, certificate.notAfter)
+        known.certificateEnds["xks.certificate"] = certificate.notAfter
         return known
     }
 
-    /// - Returns: the status, judged, and when the first certificate ends.
-    private func look(at circumstances: NodeCircumstances) -> (status: NodeStatus, certificateEnd: Int64?) {
+    private func status(_ circumstances: NodeCircumstances) -> NodeStatus {
         var known = circumstances
         let hsms = pool.status().map(\.shown)
         let keys = OfferedKeyStatus(
@@ -103,7 +129,7 @@ final class PoolStatusSource: NodeStatusSource {
         status.clock = ClockStatus(peersMilliseconds: known.clock.peers, kmsSeconds: known.clock.tolerated)
         status = status.judged(known)
         status.conditions = book.withLock { $0.dated(status.conditions) }
-        return (status, known.certificateEnd)
+        return status
     }
 
     private func unjudged(_ hsms: [HSMStatus], _ keys: [KeyStatus]) -> NodeStatus {

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Every metric that a node has, by the conventions of Prometheus: base units, counters that end in `_total`. A new one is a
+/// case here; the compiler then asks for its kind, its labels and its meaning, and docs/reference/metrics.md is made from
+/// them.
+package enum NodeMetric: String, Sendable, CaseIterable {
+    case requests = "claviger_requests_total"
+    case requestDuration = "claviger_request_duration_seconds"
+    case requestsReliable = "claviger_requests_reliability_total"
+    case requestsLate = "claviger_requests_late_total"
+    case requestsInFlight = "claviger_requests_in_flight"
+    case requestsForwarded = "claviger_requests_forwarded_total"
+    case requestWait = "claviger_request_wait_seconds_total"
+    case hsmCalls = "claviger_hsm_calls_total"
+    case hsmSecondCalls = "claviger_hsm_second_calls_total"
+    case hsmDuration = "claviger_hsm_duration_seconds"
+    case hsmServes = "claviger_hsm_serves"
+    case hsmState = "claviger_hsm_state"
+    case hsmLanes = "claviger_hsm_lanes"
+    case hsmCapacity = "claviger_hsm_capacity_calls_per_second"
+    case hsmThrownAway = "claviger_hsm_calls_thrown_away_total"
+    case hsmLongestWait = "claviger_hsm_longest_wait_seconds"
+    case keysServed = "claviger_keys_served"
+    case keysExcluded = "claviger_keys_excluded"
+    case keySpareHSMs = "claviger_key_spare_hsms"
+    case keyEncryptions = "claviger_key_encryptions"
+    case ready = "claviger_ready"
+    case condition = "claviger_condition"
+    case nodes = "claviger_nodes"
+    case spareNodes = "claviger_spare_nodes"
+    case nodeRoundTrip = "claviger_node_round_trip_seconds"
+    case clockOffset = "claviger_clock_offset_seconds"
+    case kmsClockOffset = "claviger_kms_clock_offset_seconds"
+    case certificateEnd = "claviger_certificate_expiry_timestamp_seconds"
+    case blocksInForce = "claviger_blocks_in_force"
+    case blocksKnown = "claviger_blocks_known"
+    case storeWrites = "claviger_store_writable"
+    case connections = "claviger_connections"
+    case connectionsMost = "claviger_connections_limit"
+    case connectionsUnauthenticated = "claviger_connections_unauthenticated"
+    case connectionsEvicted = "claviger_connections_evicted_total"
+    case connectionsRefused = "claviger_connections_refused_total"
+    case refusals = "claviger_refusals_total"
+    case logDropped = "claviger_log_lines_dropped_total"
+    case buildInfo = "claviger_build_info"
+    case residentMemory = "process_resident_memory_bytes"
+    case openDescriptors = "process_open_fds"
+    case mostDescriptors = "process_max_fds"
+    case processorTime = "process_cpu_seconds_total"
+    case startTime = "process_start_time_seconds"
+
+    package enum Kind: String, Sendable { case counter, gauge, histogram }
+
+    package var kind: Kind {
+        switch self {
+        case .requestDuration, .hsmDuration: .histogram
+        case _ where rawValue.hasSuffix("_total"): .counter
+        default: .gauge
+        }
+    }
+
+    /// Upper edges of a histogram's buckets, seconds: KMS waits for 250 ms, and has its retry at about 500 (AWS KMS developer
+    /// guide, "Monitoring external key stores").
+    package static let edges: [Double] = [
+        0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2.5,
+    ]
+
+    /// Names of its labels, in order.
+    package var labels: [String] {
+        switch self {
+        case .requests: ["operation", "keystore", "outcome", "exception"]
+        case .requestDuration: ["operation", "keystore"]
+        case .requestsReliable: ["keystore", "reliable"]
+        case .requestsLate: ["keystore"]
+        case .requestsForwarded: ["direction"]
+        case .hsmCalls: ["keystore"]
+        case .hsmSecondCalls: ["reason"]
+        case .hsmDuration, .hsmServes, .hsmCapacity, .hsmThrownAway, .hsmLongestWait: ["hsm"]
+        case .hsmState: ["hsm", "state"]
+        case .hsmLanes: ["hsm", "lanes"]
+        case .keySpareHSMs, .keyEncryptions: ["key"]
+        case .condition: ["code", "severity", "subject"]
+        case .nodes: ["liveness"]
+        case .nodeRoundTrip, .clockOffset: ["node"]
+        case .certificateEnd: ["certificate"]
+        case .connections, .connectionsMost, .connectionsUnauthenticated, .connectionsEvicted, .connectionsRefused:
+            ["listener"]
+        case .refusals: ["listener", "kind"]
+        case .logDropped: ["lines"]
+        case .buildInfo: ["version"]
+        default: []
+        }
+    }
+
+    /// What it says, for its HELP line and the reference.
+    package var meaning: String {
+        switch self {
+        case .requests:
+            "Requests that were answered: by operation of the API, path prefix of the key store (empty where nobody has "
+                + "proven who asks), outcome (`ok`, `error`, `undelivered`: the client had gone), and the exception's name."
+        case .requestDuration: "From the first byte of a request to its answer, as the node sees it."
+        case .requestsReliable:
+            "Answers by AWS's own rule for the reliability of an external key store: InternalException, "
+                + "DependencyTimeoutException and ThrottlingException, and what came after 250 ms, are unreliable."
+        case .requestsLate:
+            "Answers that came after 250 ms, when KMS had given up: they failed there, whatever they said."
+        case .requestsInFlight: "Requests that have not been answered yet."
+        case .requestsForwarded: "Requests passed on to a peer (`out`), and taken over from one (`in`)."
+        case .requestWait: "Time that requests waited for an HSM's lane to become free."
+        case .hsmCalls: "Calls of HSMs that were made for requests; more than requests where second ones were made."
+        case .hsmSecondCalls:
+            "Calls beyond a request's first: after a failure or a patience that was over (`failover`), and beside a slow "
+                + "one (`hedge`)."
+        case .hsmDuration: "Time in the HSM's library of the calls that decided."
+        case .hsmServes: "1 where the HSM is given requests."
+        case .hsmState: "1 for the state that the HSM is in (docs/reference/hsm-states.md); `drained` beside it."
+        case .hsmLanes:
+            "Sessions with the token: `open`, of these `in_use` and `overdue`, and what waits behind them (`queued`)."
+        case .hsmCapacity: "Calls a second that it can do by its recent ones."
+        case .hsmThrownAway: "Calls that returned when nobody waited for them any more."
+        case .hsmLongestWait: "For how long the oldest request waits that it could do."
+        case .keysServed: "Keys that at least one HSM of the node serves."
+        case .keysExcluded: "Keys that an HSM is kept from, that are disputed, or about which something is odd."
+        case .keySpareHSMs:
+            "How many HSMs of the node may still be lost before the key is served by none; of the key that is worst off, "
+                + "or with `control.show_keys` of each (500 at most)."
+        case .keyEncryptions:
+            "How often this host's processes have encrypted under the key, ever; of the most used key, or with "
+                + "`control.show_keys` of each. With random IVs a key is to be used less than 2^32 times (SP 800-38D, 8.3), "
+                + "over all nodes."
+        case .ready: "1 where `/readyz` answers 200."
+        case .condition:
+            "1 for each condition of this node, and of others as it sees them (docs/reference/conditions.md)."
+        case .nodes: "Nodes of the cluster as this one sees them."
+        case .spareNodes: "How many nodes may still be lost: live ones that serve all their keys, less one."
+        case .nodeRoundTrip: "Of a probe to a peer and its answer, smoothed."
+        case .clockOffset: "A live peer's clock minus this node's."
+        case .kmsClockOffset:
+            "This node's clock minus KMS's, by the last valid signature; absent without one in the last minute."
+        case .certificateEnd: "When the first certificate of its chain ends, Unix time."
+        case .blocksInForce: "Blocks in force."
+        case .blocksKnown: "0 where the node does not know what is blocked, and refuses everything."
+        case .storeWrites: "0 where the node's database cannot be written."
+        case .connections: "Open connections."
+        case .connectionsMost: "Most connections at a time."
+        case .connectionsUnauthenticated: "Open connections of which no request was authenticated."
+        case .connectionsEvicted: "Unauthenticated connections that were closed to make room."
+        case .connectionsRefused: "Newcomers that were turned away for want of room."
+        case .refusals: "Whom the listeners have turned away, by reason (docs/reference/log.md)."
+        case .logDropped: "Lines that the log could not say: its reader did not keep up, or `withheld`, of strangers."
+        case .buildInfo: "1, with the version."
+        case .residentMemory: "Memory of the node's process; workers have their own."
+        case .openDescriptors: "Descriptors that the process has open."
+        case .mostDescriptors: "Descriptors that it may have open."
+        case .processorTime: "Processor time that the process has used, of the user and of the system."
+        case .startTime: "When the process began, Unix time."
+        }
+    }
+}
