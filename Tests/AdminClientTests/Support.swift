@@ -44,6 +44,7 @@ final class ScriptedNode: NodeAdministration {
 
     func blocks() -> BlockListing { Example.blocks }
 
+    func logTail() -> [String] { ["first", "second"] }
     func clusterHealth() -> ClusterHealth { Example.cluster }
 
     func forget(node: String, user: String) async -> AdminAnswer { note("forget \(node) by \(user)") }

@@ -163,7 +163,7 @@ import Testing
             ("GET /hsm/a/drain", "405"), ("PUT /hsm/a/drain", "405"), ("GET /key/a/trust?hsm=a", "405"),
             ("GET /key/a/forget", "405"), ("POST /key//forget", "400"),
             ("POST /status", "405"), ("DELETE /status", "405"), ("GET /reload", "405"), ("GET /drain", "405"),
-            ("GET /log/level/debug", "405"),
+            ("GET /log/level/debug", "405"), ("POST /log/tail", "405"),
             ("POST /cluster", "405"), ("PUT /blocks", "405"), ("GET /blocks/lift", "405"),
             ("POST /blocks/orders/7", "405"), ("POST /reload/now", "404"), ("GET /blocks/7", "404"),
             ("GET /blocks/orders", "404"), ("GET /cluster/health", "404"), ("GET /blocks/orders/x", "400"),

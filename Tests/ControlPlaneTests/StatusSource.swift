@@ -77,6 +77,8 @@ final class ScriptedNode: NodeAdministration {
 
     func clusterHealth() -> ClusterHealth { Scene.health(status().status) }
 
+    func logTail() -> [String] { ["first", "second"] }
+
     func forget(node: String, user: String) async -> AdminAnswer { note("forget \(node) by \(user)") }
 
     func reload(isForced: Bool) async -> AdminAnswer { note(isForced ? "reload by force" : "reload") }

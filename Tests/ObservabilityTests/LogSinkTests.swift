@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Glibc
 import Observability
 import Testing
 
@@ -14,6 +15,28 @@ import Testing
         for number in 0..<1000 { append("line \(number)\n", to: sink) }
         #expect(pipe.lines(1000) == (0..<1000).map { "line \($0)" })
         #expect(sink.close() && sink.droppedLines.sum == 0)
+    }
+
+    @Test func theLastLinesAreKeptWhole() throws {
+        let null = open("/dev/null", O_WRONLY | O_CLOEXEC)
+        defer { close(null) }
+        let sink = LogSink(descriptor: null)
+        #expect(sink.tail.isEmpty)
+        append("first\n", to: sink)
+        #expect(sink.flush() && sink.tail == ["first"])
+        // Far more than is kept, in many batches.
+        for number in 0..<40 {
+            for line in 0..<500 {
+                append("line \(number * 500 + line) \(String(repeating: "x", count: 90))\n", to: sink)
+            }
+            #expect(sink.flush())
+        }
+        let tail = sink.tail
+        let numbers = tail.compactMap { Int($0.split(separator: " ").dropFirst().first ?? "") }
+        #expect(tail.allSatisfy { $0.hasPrefix("line ") && $0.hasSuffix("x") })
+        #expect(numbers.last == 19_999 && numbers == Array((20_000 - numbers.count)..<20_000))
+        #expect((4_000...12_000).contains(numbers.count), "\(numbers.count)")
+        sink.close()
     }
 
     @Test func flushWaitsUntilAllIsWritten() throws {

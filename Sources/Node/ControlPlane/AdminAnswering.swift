@@ -23,7 +23,7 @@ extension ControlAnswer {
             case .noSuchPath:
                 let text =
                     "no such path; there are /status, /cluster, /cluster/bootstrap, /blocks, /blocks/lift, "
-                    + "/blocks/orders/NUMBER, /reload, /reload/force, /drain, /log/level/LEVEL, /hsm/NAME/drain, "
+                    + "/blocks/orders/NUMBER, /reload, /reload/force, /drain, /log/level/LEVEL, /log/tail, /hsm/NAME/drain, "
                     + "/hsm/NAME/undrain, "
                     + "/key/LABEL/trust?hsm=NAME, /key/LABEL/forget and /cluster/NODE/forget?user=NAME"
                 return (json(404, AdminReply(error: text)), "")
@@ -67,6 +67,7 @@ extension ControlAnswer {
         case .bootstrap(let order): reply(await administration.bootstrap(user: order.user))
         case .reload(let isForced): reply(await administration.reload(isForced: isForced))
         case .logLevel(let level): reply(await administration.setLogLevel(level))
+        case .logTail: json(200, LogTail(lines: administration.logTail()))
         case .drainNode: reply(await administration.drainNode())
         case .drain(let hsm): reply(await administration.drain(hsm))
         case .undrain(let hsm): reply(await administration.undrain(hsm))

@@ -18,6 +18,7 @@ enum AdminRequest: Equatable {
     case bootstrap(BootstrapOrder)
     case reload(isForced: Bool)
     case logLevel(String)
+    case logTail
     case drainNode
 
     /// Why a request is none of these.
@@ -54,6 +55,9 @@ enum AdminRequest: Equatable {
         case 2 where segments[0] == "reload" && segments[1] == "force":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .reload(isForced: true)
+        case 2 where segments[0] == "log" && segments[1] == "tail":
+            guard method == "GET" || method == "HEAD" else { throw .methodNotAllowed(allowed: "GET, HEAD") }
+            return .logTail
         case 3: return try parse(method, segments, query: query ?? "")
         default: throw .noSuchPath
         }

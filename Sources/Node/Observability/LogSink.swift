@@ -30,6 +30,11 @@ package final class LogSink: @unchecked Sendable {
     private var isWriterAsleep = false
     private var isClosing = false
     private var hasEnded = false
+    /// What was written last, whole lines but for the first.
+    private var written: [UInt8] = []
+
+    /// So much of what was written last is kept, bytes.
+    private static let tailLength = 512 * 1024
 
     /// - Parameters:
     ///   - descriptor: where the lines go; it is not closed. Standard error by default.
@@ -65,6 +70,15 @@ package final class LogSink: @unchecked Sendable {
 
     /// Bytes that wait to be written.
     package var waitingBytes: Int { locked { pending.count + inWriting } }
+
+    /// The last lines that were written, the oldest first, some hundred KiB of them.
+    package var tail: [String] {
+        let bytes = locked { written }
+        var lines = bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+        // Where older ones were let go, the first may be a part of one.
+        if bytes.count >= Self.tailLength, !lines.isEmpty { lines.removeFirst() }
+        return lines
+    }
 
     /// Appends one line, which ends with a line feed. Never waits for input or output.
     package func append(_ line: UnsafeRawBufferPointer, in room: LogRoom = .orders) {
@@ -162,6 +176,7 @@ package final class LogSink: @unchecked Sendable {
         while takeBatch(&batch) {
             writeAll(batch)
             locked {
+                keep(batch)
                 inWriting = 0
                 isWriting = false
                 pthread_cond_broadcast(changed)
@@ -172,6 +187,13 @@ package final class LogSink: @unchecked Sendable {
             hasEnded = true
             pthread_cond_broadcast(changed)
         }
+    }
+
+    /// Twice as much is let grow before the older half goes: moving it each time would cost more than it holds.
+    private func keep(_ batch: [UInt8]) {
+        written.append(contentsOf: batch.suffix(Self.tailLength))
+        guard written.count > 2 * Self.tailLength else { return }
+        written.removeFirst(written.count - Self.tailLength)
     }
 
     /// Waits for lines and takes all there are; false when there will be no more.

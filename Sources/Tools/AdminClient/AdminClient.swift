@@ -112,6 +112,12 @@ package struct AdminClient: Sendable {
         try await perform("/log/level/\(Self.encoded(level))")
     }
 
+    /// The last lines of the node's log, the oldest first.
+    package func logTail() async throws(AdminClientError) -> [String] {
+        let tail: LogTail = try await get("/log/tail")
+        return tail.lines
+    }
+
     /// Has the node end as on SIGTERM; returns before it has.
     package func drainNode() async throws(AdminClientError) -> String {
         try await perform("/drain")

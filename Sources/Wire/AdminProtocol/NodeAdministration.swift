@@ -67,6 +67,8 @@ package protocol NodeAdministration: Sendable {
     func reload(isForced: Bool) async -> AdminAnswer
     /// Logs nothing below this level until the next reload or restart. Refused where that would hide orders.
     func setLogLevel(_ level: String) async -> AdminAnswer
+    /// The last lines of the log, the oldest first.
+    func logTail() -> [String]
     /// Ends the node as SIGTERM does. Answers before it has ended.
     func drainNode() async -> AdminAnswer
 }
@@ -78,6 +80,14 @@ package enum AdminResult<Value: Sendable>: Sendable {
     case malformed(String)
     /// What it names does not exist.
     case unknown(String)
+}
+
+/// The last lines of a node's log.
+package struct LogTail: Sendable, Equatable, Codable {
+    /// The oldest first.
+    package var lines: [String]
+
+    package init(lines: [String]) { self.lines = lines }
 }
 
 /// The body of an answer to a command: exactly one of `message` and `error`.

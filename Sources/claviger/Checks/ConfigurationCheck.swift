@@ -21,6 +21,7 @@ enum RunningNode {
         }
     }
 
+    var report: AdminStatus? { if case .status(let status) = self { status } else { nil } }
     var status: NodeStatus? { if case .status(let status) = self { status.status } else { nil } }
     var isThere: Bool { if case .none = self { false } else { true } }
 

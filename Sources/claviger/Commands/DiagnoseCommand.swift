@@ -42,8 +42,18 @@ struct DiagnoseCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try loadConfiguration(config)
-        let settings = configuration.settings
         HostLimits.raiseDescriptors()
+        let diagnosis = await Self.diagnose(
+            configuration, client: clientCert.flatMap { certificate in clientKey.map { (certificate, $0) } })
+        printLine(json ? try JSONLine.text(diagnosis) : diagnosis.text(on: Terminals.page))
+        if diagnosis.state == .failure { throw ExitStatus.notDone }
+    }
+
+    /// - Parameter client: PEM files of certificate and key with which to meet `xks.client_ca`.
+    static func diagnose(
+        _ configuration: NodeConfiguration, client: (certificate: String, key: String)?
+    ) async -> Diagnosis {
+        let settings = configuration.settings
         let secrets = SecretReader(taking: settings.secretVariables)
         let admin = AdminClient(stateDirectory: settings.node.stateDirectory, timeout: .seconds(10))
         let running = await RunningNode.of(admin)
@@ -57,11 +67,11 @@ struct DiagnoseCommand: AsyncParsableCommand {
             let target = XKSTarget(settings, status)
             diagnosis.add(
                 await ListenerDiagnosis(settings: settings, target: target, loop: group.next()).findings())
-            diagnosis.add(Self.findings(of: status))
+            diagnosis.add(findings(of: status))
             diagnosis.add(
                 await EncryptionDiagnosis(
                     settings: settings, secrets: secrets, status: status, target: target,
-                    client: clientCert.flatMap { certificate in clientKey.map { (certificate, $0) } }
+                    client: client
                 ).findings())
         } else {
             diagnosis.add([
@@ -79,8 +89,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
                 settings: settings, cluster: try? await admin.clusterHealth(), status: running.status
             ).findings(on: group.next()))
         try? await group.shutdownGracefully()
-        printLine(json ? try JSONLine.text(diagnosis) : diagnosis.text(on: Terminals.page))
-        if diagnosis.state == .failure { throw ExitStatus.notDone }
+        return diagnosis
     }
 
     /// What the running node says of its HSMs and of itself.

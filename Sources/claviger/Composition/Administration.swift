@@ -27,6 +27,8 @@ struct Administration: NodeAdministration {
 
     func clusterHealth() -> ClusterHealth { components.status.clusterHealth() }
 
+    func logTail() -> [String] { components.logTail }
+
     func forget(node: String, user: String) async -> AdminAnswer {
         guard let cluster = components.neighbours.cluster else {
             return .refused("this node is no part of a cluster: [cluster] is not configured")

@@ -113,6 +113,9 @@ struct NodeComponents: Sendable {
         return before.rawValue
     }
 
+    /// The last lines of the log, the oldest first.
+    var logTail: [String] { log.tail }
+
     /// Ends the workers, closes the store, and ends the event loops: last of all.
     func stop() async {
         blocks.stop()

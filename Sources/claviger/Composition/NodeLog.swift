@@ -47,6 +47,9 @@ struct NodeLog: Sendable {
     /// Writes out what is left, for the end of the process.
     func flush() { sink.close() }
 
+    /// The last lines that were written, the oldest first.
+    var tail: [String] { sink.tail }
+
     /// For `claviger status --json`.
     var status: LogStatus {
         let dropped = sink.droppedLines
