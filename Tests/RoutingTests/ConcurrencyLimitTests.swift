@@ -46,26 +46,53 @@ struct ConcurrencyLimitTests {
         }
     }
 
-    /// Others fill it: the calls of this node take as long with two of its own as with sixteen.
-    @Test("while calls take too long for anybody's time, few are made, whether they depend on each other or not")
+    /// Always as many calls as it is let, so that nothing says whether they depend on each other.
+    private func fill(
+        _ limit: inout ConcurrencyLimit, from start: UInt64, calls: Int, duration: (Int) -> Double
+    ) -> UInt64 {
+        var now = start
+        for _ in 0..<calls {
+            let inFlight = min(7, Int(min(limit.limit, 7)))
+            let takes = duration(inFlight)
+            now += UInt64(takes) / UInt64(inFlight)
+            limit.record(takes, inFlight: inFlight, sentAt: now - UInt64(takes), lanes: 7, tooLong: 120e6, now: now)
+        }
+        return now
+    }
+
+    /// Several nodes, which all see the same, fill an HSM that makes one call at a time.
+    @Test("while calls take too long for anybody's time, and less with fewer of them, few are made")
     func tooLong() {
         var limit = ConcurrencyLimit()
-        var now: UInt64 = 1_000_000_000
-        for _ in 0..<200 {
-            now += 20_000_000
-            limit.record(380e6, inFlight: 7, sentAt: now - 380_000_000, lanes: 7, tooLong: 120e6, now: now)
-        }
-        #expect(limit.limit == 2 && limit.hasYielded)
-        for _ in 0..<200 {
-            now += 20_000_000
-            limit.record(100e6, inFlight: 2, sentAt: now - 100_000_000, lanes: 7, tooLong: 120e6, now: now)
-        }
-        #expect((4...6).contains(limit.limit), "one a second: \(limit.limit)")
-        for _ in 0..<200 {
-            now += 20_000_000
-            limit.record(11e6, inFlight: 4, sentAt: now - 11_000_000, lanes: 7, tooLong: 120e6, now: now)
-        }
+        var now = fill(&limit, from: 1_000_000_000, calls: 200) { 55e6 * Double($0) }
+        #expect(limit.limit <= 3 && limit.hasYielded, "\(limit.limit)")
+        now = fill(&limit, from: now, calls: 300) { _ in 100e6 }
+        #expect(limit.limit >= 4, "one a second: \(limit.limit)")
+        _ = fill(&limit, from: now, calls: 200) { _ in 11e6 }
         #expect(limit.limit == .infinity)
+    }
+
+    /// Such an HSM was left two calls of seven for as long as it was slow, and for some seconds more.
+    @Test("an HSM whose calls take too long, and no less with fewer of them, has all but for a trial now and then")
+    func slowAndApart() {
+        var limit = ConcurrencyLimit()
+        var (now, limited) = (UInt64(1_000_000_000), 0)
+        for _ in 0..<400 {
+            now = fill(&limit, from: now, calls: 1) { _ in 150e6 }
+            limited += limit.limit < 7 ? 1 : 0
+        }
+        #expect(limited > 0 && limited < 100, "\(limited) of 400")
+    }
+
+    @Test("one whose calls are known to run side by side has all of them in a slow spell, without a trial")
+    func slowSpell() {
+        var limit = ConcurrencyLimit()
+        let now = drive(&limit, from: 1_000_000_000, calls: 400) { _ in 20e6 }
+        var end = now
+        for _ in 0..<400 {
+            end = fill(&limit, from: end, calls: 1) { _ in 150e6 }
+            #expect(limit.limit == .infinity)
+        }
     }
 
     /// Two calls of a node at a time on an HSM that is at others' calls between them, and then at fewer of them. None is too

@@ -38,6 +38,54 @@ struct PoolMachineSilenceTests {
         #expect(bench.machine.lanes(of: 0).overdue > 0)
     }
 
+    /// Of calls that all stand in one line each was sent to a second HSM, where it stood in the next line: a fifth of what
+    /// HSMs did was for nothing, just when they had more to do than they could.
+    @Test("a call is in a line, not silent, while those before it come back one by one and none after it has")
+    func inLine() throws {
+        var bench = Bench(hsms: 2, lanes: 8)
+        try bench.teach(0, answers: 20, milliseconds: 10)
+        var sent: [Dispatch] = []
+        for _ in 0..<8 {
+            sent.append(try bench.send([0], deadlineIn: 500))
+            bench.now += millisecond
+        }
+        // One each 20 ms: the last one after 160, twice as long as an attempt may be silent.
+        for call in sent.dropLast() {
+            #expect(bench.tick(after: 20).dispatches.isEmpty)
+            _ = bench.answer(call, .done)
+        }
+        #expect(bench.machine.lanes(of: 0).overdue == 0 && bench.machine.counters.retries == 0)
+        // And then nothing comes back any more.
+        _ = bench.tick(after: 100)
+        #expect(bench.machine.lanes(of: 0).overdue == 1)
+    }
+
+    @Test("a call that others have overtaken is silent when its patience ends, however many come back")
+    func overtaken() throws {
+        var bench = Bench(hsms: 1, lanes: 8)
+        try bench.teach(0, answers: 20, milliseconds: 10)
+        let lost = try bench.send([0], deadlineIn: 500)
+        for _ in 0..<8 {
+            let other = try bench.send([0], deadlineIn: 500)
+            _ = bench.tick(after: 10)
+            _ = bench.answer(other, .done)
+        }
+        _ = bench.tick(after: 1)
+        #expect(bench.machine.lanes(of: 0).overdue == 1, "\(lost)")
+    }
+
+    /// It was left after 80 ms for each of its first hundred answers.
+    @Test("an HSM of which little is known is waited for twice as long as its calls take")
+    func littleKnown() throws {
+        var bench = Bench(hsms: 2, lanes: 2)
+        try bench.teach(0, answers: 20, milliseconds: 100)
+        _ = try bench.send([0], deadlineIn: 500)
+        _ = bench.tick(after: 180)
+        #expect(bench.machine.lanes(of: 0).overdue == 0)
+        _ = bench.tick(after: 40)
+        #expect(bench.machine.lanes(of: 0).overdue == 1)
+    }
+
     /// With a tail of five per cent the condition came and went twenty times a second.
     @Test("an HSM is said to have silent calls until three seconds after the last of them")
     func silentCalls() throws {

@@ -51,6 +51,48 @@ struct ServiceEstimateTests {
         #expect(estimate.centre < 4_000_000)
     }
 
+    /// With a moving average alone it took a second, in which requests were sent to it that it could not answer in time.
+    @Test("an HSM that is five times as slow, or as fast, is known for it after seven, or sixteen, calls in a row")
+    func levels() throws {
+        var estimate = tailed(every: 5_000)
+        for call in 1...7 as ClosedRange<UInt64> {
+            estimate.record(10_000_000 + call, now: 20 * second + call * second / 100)
+        }
+        #expect(abs(estimate.centre - 10_000_000) < 10)
+        #expect(try #require(estimate.mean) > 9_000_000)
+        for call in 1...16 as ClosedRange<UInt64> {
+            estimate.record(2_000_000 - call, now: 21 * second + call * second / 100)
+        }
+        #expect(abs(estimate.centre - 2_000_000) < 10)
+        #expect(try #require(estimate.mean) < 2_100_000)
+    }
+
+    /// Of an HSM that makes one call at a time: those behind a slow one all wait for it.
+    @Test("calls that have waited for one slow call are no sign that the HSM has become slow")
+    func clump() {
+        var estimate = tailed(every: 5_000)
+        for call in 0..<10 as Range<UInt64> {
+            estimate.record(100_000_000 - call * 8_000_000, now: 20 * second + call * 2_000_000)
+        }
+        #expect(estimate.centre < 3_000_000, "\(estimate.centre)")
+    }
+
+    /// HSMs that are alike are to look alike: where each call counted with a 64th it was 0.09.
+    @Test("what calls of exponential time are expected to take varies little")
+    func steady() {
+        var random = RandomChoice(seed: 3)
+        var (estimate, latency, sum, squares) = (ServiceEstimate(), LatencyTracker(), 0.0, 0.0)
+        for call in 1...20_000 as ClosedRange<UInt64> {
+            let duration = UInt64(-10_000_000 * log(1 - random.fraction()))
+            latency.record(duration, now: call * second / 500)
+            estimate.record(duration, usual: latency.usual ?? 0, now: call * second / 500)
+            if call > 1_000 { (sum, squares) = (sum + estimate.centre, squares + estimate.centre * estimate.centre) }
+        }
+        let mean = sum / 19_000
+        let deviation = (squares / 19_000 / mean / mean - 1).squareRoot()
+        #expect(deviation < 0.075, "\(deviation)")
+    }
+
     @Test("one that nobody asks is hoped to have become faster, until it is asked")
     func hope() {
         var estimate = ServiceEstimate()

@@ -123,6 +123,10 @@ struct LoadScenario {
         loads = [KeyStoreLoad(perSecond: perSecond)]
     }
 
+    /// For each HSM the dice from which its calls' times are drawn, one after the other. What an HSM's first call takes, its
+    /// second one and so on is the same with every dispatcher, so that none is better because of a tail that it did not meet.
+    var callDice: [RandomChoice] { hsms.indices.map { RandomChoice(seed: seed &* 31 &+ 78 &+ UInt64($0)) } }
+
     /// Those that a node has.
     func all(of node: Int) -> HSMSet { HSMSet(hsms.indices.filter { hsms[$0].node.map { $0 == node } ?? true }) }
 
@@ -133,6 +137,24 @@ struct LoadScenario {
 
     /// Calls a second that all HSMs together can do.
     var capacity: Double { hsms.indices.reduce(0) { $0 + Double(servers(of: $1)) * 1_000 / hsms[$1].law.mean } }
+
+    /// The same for so long that an HSM's share of the calls can be looked at after ten seconds, and with nothing that
+    /// changes.
+    var steady: LoadScenario {
+        var result = self
+        for hsm in hsms.indices { result.hsms[hsm].spells = [] }
+        for load in loads.indices { result.loads[load].spells = [] }
+        result.length = 14_000 * millisecond
+        return result
+    }
+
+    /// Calls that all HSMs together can do from one time to another between which nothing changes.
+    func possible(from: UInt64, until: UInt64) -> Double {
+        let perSecond = hsms.indices.reduce(0) {
+            $0 + Double(servers(of: $1)) * 1_000 / (hsms[$1].law.mean * hsms[$1].spells.factor(at: from))
+        }
+        return perSecond * Double(until - from) / 1e9
+    }
 
     /// When, after the warm-up, what is asked for or what the HSMs can do changes, in the order of time.
     var changes: [UInt64] {
@@ -167,6 +189,8 @@ struct LoadResult {
         var length: UInt64
         var asked: [Int]
         var done: [Int]
+        /// What the HSMs can do in it.
+        var possible: Double
     }
 
     private let warmUp: UInt64
@@ -189,7 +213,9 @@ struct LoadResult {
         (warmUp, changes) = (scenario.warmUp, scenario.changes)
         let none = Array(repeating: 0, count: scenario.loads.count)
         let bounds = [warmUp] + changes + [scenario.length]
-        periods = zip(bounds, bounds.dropFirst()).map { Period(length: $1 - $0, asked: none, done: none) }
+        periods = zip(bounds, bounds.dropFirst()).map {
+            Period(length: $1 - $0, asked: none, done: none, possible: scenario.possible(from: $0, until: $1))
+        }
         latencies = Array(repeating: [], count: scenario.loads.count)
         failures = Array(repeating: [:], count: scenario.loads.count)
         let seconds = Int(scenario.length / (1_000 * millisecond)) + 2
@@ -200,6 +226,7 @@ struct LoadResult {
     mutating func add(_ other: LoadResult) {
         for load in latencies.indices {
             for period in periods.indices {
+                if load == 0 { periods[period].possible += other.periods[period].possible }
                 periods[period].asked[load] += other.periods[period].asked[load]
                 periods[period].done[load] += other.periods[period].done[load]
             }
@@ -260,14 +287,21 @@ struct LoadResult {
     }
 
     /// The largest change of an HSM's share from one whole second to the next, from a second on.
-    func largestSwing(from second: Int, until end: Int) -> Double {
+    ///
+    /// - Parameter deviations: so many standard deviations of what chance alone makes of the numbers of calls in the two
+    ///   seconds are no change: had each call gone to the HSM with the same chance in both, its shares of `n` and `m` calls
+    ///   would differ by p (1 − p) (1/n + 1/m) in the square.
+    func largestSwing(from second: Int, until end: Int, beyond deviations: Double = 0) -> Double {
         var largest = 0.0
         guard end > second + 1 else { return 0 }
         for at in (second + 1)..<end {
             let (before, after) = (perSecond[at - 1], perSecond[at])
             let (sum, next) = (Double(max(before.reduce(0, +), 1)), Double(max(after.reduce(0, +), 1)))
             for hsm in before.indices {
-                largest = max(largest, abs(Double(after[hsm]) / next - Double(before[hsm]) / sum))
+                let share = Double(before[hsm] + after[hsm]) / (sum + next)
+                let chance = (share * (1 - share) * (1 / sum + 1 / next)).squareRoot()
+                let change = abs(Double(after[hsm]) / next - Double(before[hsm]) / sum)
+                largest = max(largest, change - deviations * chance)
             }
         }
         return largest

@@ -41,6 +41,8 @@ struct LoadSimulation {
 
     private let scenario: LoadScenario
     private var dice: RandomChoice
+    /// Of each HSM, for what its next call takes.
+    private var callDice: [RandomChoice]
     private var queue = EventQueue<Event>()
     private(set) var machines: [PoolMachine] = []
     private var requests: [Request] = []
@@ -63,6 +65,7 @@ struct LoadSimulation {
     init(_ scenario: LoadScenario) {
         self.scenario = scenario
         dice = RandomChoice(seed: scenario.seed &+ 33)
+        callDice = scenario.callDice
         operations = Array(repeating: [:], count: scenario.nodes)
         busyUntil = scenario.hsms.map { _ in 0 }
         lastTick = Array(repeating: 0, count: scenario.nodes)
@@ -134,7 +137,8 @@ struct LoadSimulation {
         case .probe(let node, let hsm):
             guard !postpone(event, of: node, now: now) else { return }
             queue.add(event, at: now + UInt64(dice.between(4_000, 6_000)) * millisecond)
-            let takes = UInt64(2 * draw(hsm, at: now) * 1e6)
+            let call = scenario.hsms[hsm].law.draw(&dice) * scenario.hsms[hsm].spells.factor(at: now)
+            let takes = UInt64(2 * call * 1e6)
             perform(machines[node].probed(hsm, passed: true, latency: takes, now: clock), node: node, now: now)
         }
     }
@@ -192,8 +196,9 @@ struct LoadSimulation {
         return false
     }
 
+    /// What the next call of an HSM takes, milliseconds.
     private mutating func draw(_ hsm: Int, at time: UInt64) -> Double {
-        scenario.hsms[hsm].law.draw(&dice) * scenario.hsms[hsm].spells.factor(at: time)
+        scenario.hsms[hsm].law.draw(&callDice[hsm]) * scenario.hsms[hsm].spells.factor(at: time)
     }
 
     private mutating func perform(_ actions: PoolActions, node: Int, now: UInt64) {

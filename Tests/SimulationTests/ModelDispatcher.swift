@@ -28,7 +28,7 @@ struct ModelDispatcher {
     private let scenario: LoadScenario
     private let isHedging: Bool
     private let isPerNode: Bool
-    private var dice: RandomChoice
+    private var callDice: [RandomChoice]
     /// Several nodes are not to choose the same one of equal HSMs.
     private var ties: RandomChoice
     private var queue = EventQueue<Event>()
@@ -45,7 +45,7 @@ struct ModelDispatcher {
         self.isHedging = isHedging
         self.isPerNode = isPerNode
         ties = RandomChoice(seed: scenario.seed &+ 55)
-        dice = RandomChoice(seed: scenario.seed &+ 77)
+        callDice = scenario.callDice
         let dispatchers = isPerNode ? scenario.nodes : 1
         busy = Array(repeating: scenario.hsms.map { _ in 0 }, count: dispatchers)
         lines = Array(repeating: scenario.hsms.map { _ in [] }, count: dispatchers)
@@ -116,7 +116,7 @@ struct ModelDispatcher {
         result.noteCall(hsm: hsm, at: now, isCounted: requests[request].arrival.at >= scenario.warmUp)
         let begins = scenario.hsms[hsm].isSerial ? max(now, busyUntil[hsm]) : now
         let factor = scenario.hsms[hsm].spells.factor(at: begins)
-        let ends = begins + UInt64(scenario.hsms[hsm].law.draw(&dice) * factor * 1e6)
+        let ends = begins + UInt64(scenario.hsms[hsm].law.draw(&callDice[hsm]) * factor * 1e6)
         busyUntil[hsm] = ends
         queue.add(.returned(hsm: hsm, request), at: ends)
         let usual = UInt64(scenario.hsms[hsm].law.body * factor * 1.1e6)

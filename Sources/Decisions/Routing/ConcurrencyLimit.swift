@@ -16,9 +16,13 @@
 ///    slower by itself does not pass it.
 ///
 /// Where several nodes share such an HSM, none sees much of the queue depend on its own calls, and together they fill it
-/// until no answer comes in time, whoever asks: work that is for nothing. So without a trial, too, the limit comes down
-/// while calls take more than a good half of the time that a request has, until they do not (additive increase,
-/// multiplicative decrease): the nodes find a share each, and answers are in time.
+/// until no answer comes in time, whoever asks: work that is for nothing. So without dependence, too, the limit is halved
+/// on trial while calls take more than a good half of the time that a request has: the nodes see that at the same time, so
+/// that the trial shows them what they all together gain, and each finds a share.
+///
+/// Where calls are known to run *side by side*, more of them cost nothing however long they take, and no limit comes of
+/// that: their number has varied and their time has not followed it. An HSM in a slow spell would otherwise do a part of
+/// what it could. Of one whose calls have always been as many the trial shows it.
 ///
 /// Their calls show such an HSM by another sign: calls that run side by side take different times and overtake each other;
 /// calls that take different times and never overtake each other stand in *one line*, whoever sent what is between them.
@@ -40,23 +44,31 @@ package struct ConcurrencyLimit: Sendable {
     private static let order = 64, unevenness = 0.1
     /// Part of `tooLong` that is too long for calls in one line, and the fewest calls then.
     private static let lineShare = 0.35, lowestInLine = 1.0
-    /// What a trial leaves of the limit, and by how much calls must then be faster.
-    private static let step = 0.75, gain = 0.88
-    /// Answers to calls of the trial that decide it.
-    private static let trialAnswers = 32
+    /// What a trial leaves of the limit, and by how much calls must then be faster; where calls take too long, a trial
+    /// leaves less, because it must show among what other nodes do.
+    private static let step = 0.75, longStep = 0.5, gain = 0.88
+    /// Answers to calls of the trial that decide it. Where calls take too long there are few.
+    private static let trialAnswers = 32, longTrialAnswers = 16
+    /// From this dependence down calls run side by side, as long as it is not above the second one again.
+    private static let apart = 0.2, together = 0.3
+    /// So many answers must have come for that.
+    private static let apartAfter = 64
     private static let raiseEvery: UInt64 = 1_000_000_000
     private static let decideEvery: UInt64 = 100_000_000
+    private static let longestPause: UInt64 = 30_000_000_000
 
     private struct Trial {
         let since: UInt64
         let limitBefore: Double
         let durationBefore: Double
+        /// Answers that decide it.
+        let enough: Int
         var answers = 0
         var sum = 0.0
     }
 
     /// When the latest call was sent of those that have returned, and how many have returned since one was overtaken.
-    private var latestSent: UInt64 = 0
+    private(set) var latestSent: UInt64 = 0
     private var inOrder = 0
     /// By which part of its time a call differs from the one that returned before it.
     private var unevenness = 0.0
@@ -70,6 +82,10 @@ package struct ConcurrencyLimit: Sendable {
     private var decidedAt: UInt64 = 0
     private var raisedAt: UInt64 = 0
     private var notBefore: UInt64 = 0
+    /// How long no trial is made after one for calls that take too long has come to nothing: twice as long each time.
+    private var pause = Self.raiseEvery
+    /// The number of calls has varied, and what they took has not followed it.
+    private var isApart = false
     private var yieldsAt: UInt64 = 0
     /// What lowered the limit last was that calls took too long.
     package private(set) var hasYielded = false
@@ -85,6 +101,9 @@ package struct ConcurrencyLimit: Sendable {
 
     /// Its calls stand in one line, with those of others perhaps.
     package var isLine: Bool { inOrder >= Self.order && unevenness > Self.unevenness }
+
+    /// How long after an answer the next one comes, usually, while there are calls to be answered, nanoseconds.
+    var usualGap: Double { durationNow / max(inFlightNow, 1) }
 
     /// True when one call more than so many is of use.
     package func allows(_ inFlight: Int) -> Bool { Double(inFlight) < limit }
@@ -117,9 +136,22 @@ package struct ConcurrencyLimit: Sendable {
             trial?.answers += 1
             trial?.sum += duration
         }
+        noteApart()
         let tooLong = isLine ? Self.lineShare * tooLong : tooLong
-        if durationNow > tooLong { return yield(lanes: lanes, tooLong: tooLong, now: now) }
-        decide(lanes: lanes, mayHurry: durationNow < tooLong / 2, now: now)
+        if durationNow <= tooLong {
+            if durationNow < 0.8 * tooLong { pause = Self.raiseEvery }
+        } else if isLine {
+            return yield(lanes: lanes, tooLong: tooLong, now: now)
+        } else if !isApart {
+            return tryFewer(lanes: lanes, now: now)
+        }
+        decide(lanes: lanes, mayHurry: durationNow < tooLong / 2 || isApart && !isLine, now: now)
+    }
+
+    /// What is known of it once holds until the opposite is: while an HSM has as many calls as it may, nothing is learned.
+    private mutating func noteApart() {
+        guard variance > Self.doubt, samples >= Self.apartAfter else { return }
+        if dependence < Self.apart { isApart = true } else if dependence > Self.together { isApart = false }
     }
 
     /// A call alone overtakes none, and says nothing.
@@ -142,32 +174,54 @@ package struct ConcurrencyLimit: Sendable {
         raisedAt = now
     }
 
+    /// Calls take too long, and it is not known whether they wait for each other: makes half of them, and leaves it at that
+    /// only if they then take less time. Where so few are answered that nothing is learned, it stays so.
+    private mutating func tryFewer(lanes: Int, now: UInt64) {
+        if let current = trial {
+            if now > current.since &+ UInt64(min(4 * durationNow, 1e10)), current.answers == 0 { trial = nil }
+            if endTrial(pause: pause, now: now) == false { pause = min(2 &* pause, Self.longestPause) }
+            return
+        }
+        guard now >= notBefore, now >= yieldsAt else { return }
+        yieldsAt = now &+ UInt64(min(max(durationNow, Double(Self.decideEvery)), 1e10))
+        let used = min(limit, max(inFlightNow, 1), Double(lanes))
+        trial = Trial(since: now, limitBefore: limit, durationBefore: durationNow, enough: Self.longTrialAnswers)
+        limit = max((used * Self.longStep).rounded(.down), Self.lowest)
+        hasYielded = true
+        raisedAt = now
+    }
+
     private static func bounded(_ value: Double) -> Double { min(max(value, -1), 1) }
 
-    private mutating func decide(lanes: Int, mayHurry: Bool, now: UInt64) {
-        if let current = trial {
-            guard current.answers >= Self.trialAnswers else { return }
-            let isFaster = current.sum / Double(current.answers) < Self.gain * current.durationBefore
-            if !isFaster {
-                limit = current.limitBefore
-                notBefore = now &+ Self.raiseEvery
-            }
-            trial = nil
+    /// Ends a trial of which enough answers have come. Where calls have not become faster, the limit is what it was, and no
+    /// trial is made for so long. Returns whether they have; `nil` while there is none, or it goes on.
+    private mutating func endTrial(pause: UInt64, now: UInt64) -> Bool? {
+        guard let current = trial, current.answers >= current.enough else { return nil }
+        trial = nil
+        let isFaster = current.sum / Double(current.answers) < Self.gain * current.durationBefore
+        if !isFaster {
+            limit = current.limitBefore
+            notBefore = now &+ pause
         }
+        return isFaster
+    }
+
+    private mutating func decide(lanes: Int, mayHurry: Bool, now: UInt64) {
+        if trial != nil, endTrial(pause: Self.raiseEvery, now: now) == nil { return }
         guard now >= decidedAt &+ Self.decideEvery else { return }
         decidedAt = now
         let isKnown = variance > Self.doubt && samples >= 128
         let floor = max(Self.lowest, Self.leastWork * usualInFlight / max(durationNow, 1))
         let used = min(limit, inFlightNow + 1, Double(lanes))
         if isKnown, dependence > 0.6, now >= notBefore, inFlightNow > 1.5, used > floor {
-            trial = Trial(since: now, limitBefore: limit, durationBefore: durationNow)
+            trial = Trial(since: now, limitBefore: limit, durationBefore: durationNow, enough: Self.trialAnswers)
             limit = max(floor, (used * Self.step).rounded())
             hasYielded = false
             raisedAt = now
         } else if limit < Double(lanes) {
-            let isApart = (isKnown || hasYielded) && dependence < 0.3 && mayHurry
-            guard isApart && !isLine || now >= raisedAt &+ Self.raiseEvery else { return }
-            limit += isApart ? max(limit / 4, 1) : 1
+            let mayHurry = mayHurry && !isLine && (isApart || (isKnown || hasYielded) && dependence < Self.together)
+            guard mayHurry || now >= raisedAt &+ Self.raiseEvery else { return }
+            limit += mayHurry ? max(limit / 4, 1) : 1
             raisedAt = now
         }
         if limit >= Double(lanes) { limit = .infinity }

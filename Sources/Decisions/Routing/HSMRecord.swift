@@ -81,6 +81,18 @@ struct HSMRecord: Sendable {
     /// too: the HSM is at them all the same.
     private var allowsOneMore: Bool { limit.allows(limit.hasYielded ? lanes.busy + lanes.queued : inFlight) }
 
+    /// True of a call that stands in a line inside the HSM: those that were sent before it come back one after the other, and
+    /// none that was sent after it has. It is its turn soon, and to ask once more is to stand in line twice. Of calls that run
+    /// side by side, one that is lost is overtaken; of an HSM that has stopped, nothing comes back.
+    func isInLine(_ work: LaneWork, now: UInt64) -> Bool {
+        let last = service.lastAt
+        guard last > work.sentAt, limit.latestSent < work.sentAt, now >= last else { return false }
+        return Double(now - last) < Self.longestGap * limit.usualGap
+    }
+
+    /// How many times the usual time from one answer to the next may pass before an HSM has stopped.
+    private static let longestGap = 2.0
+
     /// How much may be on a lane at a time.
     var depth: Int { lanes.open > allowed ? 1 : traits.depth }
 

@@ -13,18 +13,20 @@ struct Patience: Sendable, Equatable {
 
     init(_ latency: LatencyTracker, centre: Double, limits: PoolLimits, isOverloaded: Bool) {
         guard let known = latency.known, let usually = latency.usual else {
-            (silentAfter, hedgeAfter) = (limits.longestAttempt, .max)
+            (silentAfter, hedgeAfter) = (max(limits.longestAttempt, Self.twice(centre)), .max)
             return
         }
         let usual = min(max(3 &* known.p99, limits.shortestAttempt), limits.longestAttempt)
         let nearlyAll = isOverloaded ? known.p99 &+ known.p99 / 4 : 0
-        silentAfter = max(usual, nearlyAll, min(known.p90 &+ known.p90 / 8, UInt64(min(2 * centre, Self.longest))))
+        silentAfter = max(usual, nearlyAll, min(known.p90 &+ known.p90 / 8, Self.twice(centre)))
         hedgeAfter = max(usually, limits.shortestHedge)
     }
 
     /// When another HSM is asked beside a call that begins at `start`; `.max` where that would be when it counts as silent
     /// anyhow.
     func hedgeAt(from start: UInt64) -> UInt64 { hedgeAfter < silentAfter ? start &+ hedgeAfter : .max }
+
+    private static func twice(_ centre: Double) -> UInt64 { UInt64(min(2 * centre, Self.longest)) }
 
     /// No request lives as long.
     private static let longest = 3_600_000_000_000.0

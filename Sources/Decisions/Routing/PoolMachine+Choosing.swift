@@ -97,7 +97,7 @@ extension PoolMachine {
         let wait = Double(ahead + 1) / pace.perNanosecond
         let left = Double(operation.deadline - now)
         if operation.terms.isSurplus, waiting.isStanding || wait > left / 8 { return false }
-        if waiting.isStanding, wait > standingWait(of: left, pace.service) { return false }
+        if waiting.isStanding(operation.terms.share), wait > standingWait(of: left, pace.service) { return false }
         return wait + pace.service * Double(operation.terms.calls) <= left
     }
 
@@ -123,8 +123,22 @@ extension PoolMachine {
         let age = now > entry.since ? now - entry.since : 0
         let time = operation.deadline > entry.since ? Double(operation.deadline - entry.since) : 0
         let bound = 1.25 * standingWait(of: time, pace.service)
-        return left < pace.service * Double(operation.terms.calls) && age > 0
-            || waiting.isStanding && Double(age) > bound && !isReinforced(operation, now: now)
+        // While more is asked than can be done, somebody else has the lane for whom it is of use: what would be late if its
+        // call took a little longer than usual is let go.
+        let needed = waiting.isStanding ? max(leastTime(of: operation.willing), pace.service) : pace.service
+        return left < needed * Double(operation.terms.calls) && age > 0
+            || waiting.isStanding(operation.terms.share) && Double(age) > bound
+                && !isReinforced(operation, now: now)
+    }
+
+    /// What nearly all calls take at most on the one of these HSMs where that is least.
+    private func leastTime(of set: HSMSet) -> Double {
+        var least = Double.infinity
+        set.forEach { hsm in
+            guard hsms.indices.contains(hsm), hsms[hsm].isServing, hsms[hsm].lively > 0 else { return }
+            least = min(least, hsms[hsm].service.mostly ?? 0)
+        }
+        return least
     }
 
     /// Whom to ask next: those that have not been asked; when none of these serves, those that failed as well. Never
@@ -233,8 +247,8 @@ extension PoolMachine {
                 // What has waited as long as a line should hold it takes what comes.
                 let isOld = now > entry.since &+ WaitingLine.target
                 if !isOld, isWorthMore(operation, than: hsm, ahead: ahead, now: now) { return .cannot }
-                if let mean = hsms[hsm].service.mean,
-                    Double(operation.deadline - now) < mean * Double(operation.terms.calls)
+                if let time = hsms[hsm].service.mostly,
+                    Double(operation.deadline - now) < time * Double(operation.terms.calls)
                 {
                     return .cannot
                 }

@@ -203,7 +203,9 @@ extension PoolMachine {
             finish(id, .timedOut(shortage), hsm: lane.hsm, now: now, into: &actions)
         }
         if work.asksAgainAt <= now { askAgain(lane, at: position, now: now, into: &actions) }
-        if !work.isOverdue, work.patienceEnds <= now { becomeOverdue(lane, at: position, now: now, into: &actions) }
+        if !work.isOverdue, work.patienceEnds <= now, !hsms[lane.hsm].isInLine(work, now: now) {
+            becomeOverdue(lane, at: position, now: now, into: &actions)
+        }
         if work.hedgeAt <= now { hedge(lane, at: position, now: now, into: &actions) }
     }
 

@@ -4,6 +4,7 @@
 /// HSM that has become slower or faster is known for it within a second, whatever its load. Times are nanoseconds.
 ///
 /// - `mean`: of its recent calls, rare slow ones included, because the rate at which lanes become free follows from it.
+/// - `mostly`: that, and one and a half times by how much calls differ from it: what nearly all of them take at most.
 /// - `centre`: what the next call can be expected to take. A call counts with twice the centre at most, or with what calls
 ///   take usually, tails apart, so that one of 150 ms among a dozen of 2 ms prices nothing. A moving average that goes with
 ///   the peak (as Finagle's) gives such an HSM up for another that is ten times as slow. With twice the centre alone, one
@@ -15,12 +16,18 @@ package struct ServiceEstimate: Sendable {
     /// In which time the weight of a call in the mean halves.
     private static let halfLife = 250_000_000.0
     /// A call counts in the centre with the time since the last one over this and that time together, …
-    private static let memory = 1_000_000_000.0
+    private static let memory = 4_000_000_000.0
     /// … and with this at least.
-    private static let leastShare = 1.0 / 64
+    private static let leastShare = 1.0 / 128
     private static let outlier = 2.0
-    /// So many calls in a row beyond that are no outliers any more.
+    /// So many calls in a row beyond that, and one more, are no outliers: the HSM has become slower. Not if they have come
+    /// within less than half of the time of the slowest: they may all have waited for that one.
     private static let outliersInARow = 6
+    /// So many calls in a row that take less than half of the centre: it has become faster. Half of the calls of an HSM whose
+    /// calls vary much may be as quick.
+    private static let quickInARow = 16
+    /// By how many times their usual difference from the mean nearly all calls are longer than that at most.
+    private static let differences = 1.5
     /// An HSM that nobody asks is expected to be as it was for so long, …
     private static let staleAfter: UInt64 = 2_000_000_000
     /// … and then to have become twice as fast in each such time, until it is asked again: once, for the next request
@@ -33,16 +40,28 @@ package struct ServiceEstimate: Sendable {
 
     private var sum = 0.0
     private var weight = 0.0
-    private var lastAt: UInt64 = 0
+    /// How much the calls differ from the mean, all together.
+    private var differing = 0.0
+    /// When the last call has returned.
+    private(set) var lastAt: UInt64 = 0
     /// 0 before the first answer.
     package private(set) var centre = 0.0
     private var samples = 0
+    /// Calls in a row that are outliers, since when, the quickest and the slowest of them; those that are quick, and the
+    /// slowest of them.
     private var outliers = 0
+    private var outliersSince: UInt64 = 0
+    private var quickestOutlier = 0.0
+    private var slowestOutlier = 0.0
+    private var quick = 0
+    private var slowestQuick = 0.0
     /// What a probe says that a call may take; 0 before the first.
     private(set) var guess = 0.0
     private var centreAt: UInt64 = 0
     /// When it was last asked, or answered.
     private var touchedAt: UInt64 = 0
+    /// When it had last been asked before a try.
+    private var touchedBeforeTry: UInt64?
     private var unanswered = 0
 
     package init() {}
@@ -54,8 +73,10 @@ package struct ServiceEstimate: Sendable {
             let keep = Self.half(of: min(Double(now - lastAt) / Self.halfLife, 60))
             sum *= keep
             weight *= keep
+            differing *= keep
             lastAt = now
         }
+        differing += abs(Double(duration) - (mean ?? Double(duration)))
         sum += Double(duration)
         weight += 1
         unanswered = 0
@@ -69,7 +90,10 @@ package struct ServiceEstimate: Sendable {
     }
 
     /// It is given a call.
-    package mutating func asked(now: UInt64) { touchedAt = now }
+    package mutating func asked(now: UInt64) {
+        touchedBeforeTry = isTry(now: now) ? touchedAt : nil
+        touchedAt = now
+    }
 
     /// A call that began at `calledAt` has outlasted its patience. It is no silence where the HSM has answered others
     /// meanwhile.
@@ -78,14 +102,37 @@ package struct ServiceEstimate: Sendable {
     private mutating func move(to value: Double, usual: Double, now: UInt64) {
         let elapsed = now > centreAt ? Double(now - centreAt) : 0
         (centreAt, touchedAt) = (now, now)
+        // A try that comes back quickly gives hope: the next one need not wait.
+        if let before = touchedBeforeTry, value < centre / 2 { touchedAt = before }
+        touchedBeforeTry = nil
         samples += 1
         // Also the first one may be an outlier.
         guard samples > 1 else { return centre = guess > 0 ? min(value, Self.outlier * guess) : value }
-        let share = max(elapsed / (elapsed + Self.memory), samples < 64 ? 1 / Double(samples) : Self.leastShare)
-        outliers = value > Self.outlier * centre ? outliers + 1 : 0
-        let counted = outliers > Self.outliersInARow ? value : min(value, max(Self.outlier * centre, usual))
+        let share = max(elapsed / (elapsed + Self.memory), 1 / Double(samples), Self.leastShare)
+        if let level = newLevel(value, now: now) {
+            centre = level
+            (sum, differing) = (level * weight, 0)
+            (outliers, quick) = (0, 0)
+            return
+        }
+        let counted = min(value, max(Self.outlier * centre, usual))
         centre += share * (counted - centre)
     }
+
+    /// What calls take from now on, when so many in a row have shown it; the least change of those that they show.
+    private mutating func newLevel(_ value: Double, now: UInt64) -> Double? {
+        outliers = value > Self.outlier * centre ? outliers + 1 : 0
+        if outliers == 1 { (outliersSince, quickestOutlier, slowestOutlier) = (now, value, value) }
+        (quickestOutlier, slowestOutlier) = (min(quickestOutlier, value), max(slowestOutlier, value))
+        quick = value < centre / 2 ? quick + 1 : 0
+        slowestQuick = quick == 1 ? value : max(slowestQuick, value)
+        let span = now > outliersSince ? Double(now - outliersSince) : 0
+        if outliers > Self.outliersInARow, span >= slowestOutlier / 2 { return quickestOutlier }
+        return quick >= Self.quickInARow ? slowestQuick : nil
+    }
+
+    /// What nearly all calls take at most; `nil` before the first one.
+    var mostly: Double? { weight > 0 ? (sum + Self.differences * differing) / weight : nil }
 
     /// `nil` before the first call.
     package var mean: Double? { weight > 0 ? sum / weight : nil }

@@ -14,7 +14,8 @@ import LaneProtocol
 ///
 /// A line that does not become empty is judged by its age, not by its length (Nichols and Jacobson, "Controlling Queue
 /// Delay", 2012): it *stands* once its oldest operation has been older than `target` for a whole `interval`, until it
-/// has been empty. While it stands, waiting only makes every answer later, so that less is let into it.
+/// has been empty. While it stands, waiting only makes every answer later, so that less is let into it. Each key store's
+/// line is judged by itself (FQ-CoDel, RFC 8290): one that asks for its part waits through its own unevenness alone.
 struct WaitingLine: Sendable {
     /// Of how many that could use a lane one is chosen.
     static let choice = 8
@@ -23,8 +24,8 @@ struct WaitingLine: Sendable {
     /// What an operation may wait while the line stands, nanoseconds: enough to keep every lane busy through the
     /// unevenness of arrivals, a quarter of the time that a request has.
     static let target: UInt64 = 50_000_000
-    /// How long the oldest must have been older than that, nanoseconds.
-    static let interval: UInt64 = 100_000_000
+    /// How long the oldest must have been older than that, nanoseconds: a burst that is over by then has all of its time.
+    static let interval: UInt64 = 400_000_000
 
     /// What an operation in the line says to a free lane.
     enum Fit {
@@ -56,8 +57,20 @@ struct WaitingLine: Sendable {
         var entries: [Entry] = []
         /// Calls that it has had beyond its turns.
         var debt = 0
+        /// Since when its oldest has been older than `target`.
+        var olderSince: UInt64?
+        var isStanding = false
         /// How many calls each set of holders stands for: few sets, and perhaps many entries.
         var calls: [HSMSet: Int] = [:]
+
+        /// Looks at its age.
+        mutating func observe(now: UInt64) {
+            guard let oldest = entries.first?.since, now > oldest, now - oldest > WaitingLine.target else {
+                return olderSince = nil
+            }
+            olderSince = olderSince ?? now
+            if let olderSince, now - olderSince >= WaitingLine.interval { isStanding = true }
+        }
 
         func calls(sharing hsms: HSMSet) -> Int {
             calls.reduce(0) { $0 + ($1.key.intersection(hsms).isEmpty ? 0 : $1.value) }
@@ -82,8 +95,6 @@ struct WaitingLine: Sendable {
     /// Those of key stores of which something waits, the one whose turn it is first.
     private var shares: [Share] = []
     private var passedOver = 0
-    private var olderSince: UInt64?
-    private(set) var isStanding = false
     private(set) var count = 0
 
     var isEmpty: Bool { count == 0 }
@@ -212,29 +223,20 @@ struct WaitingLine: Sendable {
         return nil
     }
 
-    /// Looks at the age of the line. Call it whenever time has passed.
+    /// The line of one of the key stores stands: more is asked than can be done.
+    var isStanding: Bool { shares.contains { $0.isStanding } }
+
+    /// The line of this key store stands.
+    func isStanding(_ share: Int) -> Bool { shares.first { $0.number == share }?.isStanding ?? false }
+
+    /// Looks at the age of the lines. Call it whenever time has passed.
     mutating func observe(now: UInt64) {
-        // The front of each has the oldest, but for those that were put before all others.
-        var oldest = UInt64.max
-        for entry in front.entries.prefix(Self.choice) { oldest = min(oldest, entry.since) }
-        for share in shares { oldest = min(oldest, share.entries.first?.since ?? .max) }
-        guard oldest < .max else {
-            olderSince = nil
-            isStanding = false
-            return
-        }
-        guard now > oldest, now - oldest > Self.target else {
-            olderSince = nil
-            return
-        }
-        let since = olderSince ?? now
-        olderSince = since
-        if now - since >= Self.interval { isStanding = true }
+        for share in shares.indices { shares[share].observe(now: now) }
     }
 
     /// The whole node stood still: what waited has waited so much less.
     mutating func stoodStill(for time: UInt64) {
-        olderSince = nil
+        for share in shares.indices { shares[share].olderSince = nil }
         for entry in front.entries.indices { front.entries[entry].since &+= time }
         for share in shares.indices {
             for entry in shares[share].entries.indices { shares[share].entries[entry].since &+= time }
