@@ -70,6 +70,7 @@ let wire: [Target] = [
 let decisions: [Target] = [
     room("Decisions", "AccessControl", ["LaneProtocol", "XKSProtocol"]),
     room("Decisions", "Policy", ["XKSProtocol"]),
+    room("Decisions", "Quota"),
     room("Decisions", "KeyProof", ["Chance", "LaneProtocol", "StatusVocabulary"]),
     room("Decisions", "SecondOpinion", ["LaneProtocol"]),
     room("Decisions", "Routing", ["Chance", "KeyProof", "LaneProtocol", "SecureMemory", "StatusVocabulary"]),
@@ -104,7 +105,7 @@ let node: [Target] = [
     room(
         "Node", "XKSService",
         [
-            "AccessControl", "KeyProof", "LaneProtocol", "Policy", "Routing", "SecureMemory", "SigV4",
+            "AccessControl", "KeyProof", "LaneProtocol", "Policy", "Quota", "Routing", "SecureMemory", "SigV4",
             "StatusVocabulary", "XKSProtocol", crypto,
         ]),
     room("Node", "NodeStore", ["AccessControl", "KeyProof", "PrivateFiles", "StatusVocabulary", grdb]),
@@ -190,6 +191,7 @@ let roomTests: [Target] = [
     tests("SigV4Tests", ["Chance", "SecureMemory", "SeededRandom", "SigV4", "XKSProtocol", crypto]),
     tests("AccessControlTests", ["AccessControl", "Chance", "LaneProtocol", "SeededRandom"]),
     tests("PolicyTests", ["Chance", "Policy", "SeededRandom", "XKSProtocol"]),
+    tests("QuotaTests", ["Chance", "Quota", "SeededRandom"]),
     tests("LaneProtocolTests", ["Chance", "LaneProtocol", "SecureMemory", "SeededRandom", "StatusVocabulary"]),
     tests("KeyProofTests", ["Chance", "KeyProof", "LaneProtocol", "SeededRandom", "StatusVocabulary"]),
     tests("RoutingTests", ["Chance", "LaneProtocol", "Routing", "SeededRandom"]),
@@ -244,7 +246,7 @@ let roomTests: [Target] = [
     tests(
         "XKSServiceTests",
         [
-            "AccessControl", "KeyProof", "LaneProtocol", "Policy", "Routing", "SecureMemory", "SigV4",
+            "AccessControl", "KeyProof", "LaneProtocol", "Policy", "Quota", "Routing", "SecureMemory", "SigV4",
             "StatusVocabulary", "XKSProtocol", "XKSService",
         ]),
     tests(
@@ -316,6 +318,7 @@ let package = Package(
                 "HTTPServing",
                 "HostLimits", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore",
                 "Monitoring", "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
+                "Quota",
                 "Routing", "SecureMemory", "SigV4", "StatusVocabulary", "TLSFacts", "TLSLinks", "XKSListener",
                 "XKSProtocol", "XKSService", argumentParser, asyncHTTPClient, crypto, logging, nioCore, nioPosix,
                 nioSSL,
