@@ -2,6 +2,7 @@
 import AdminClient
 import AdminProtocol
 import Conditions
+import Foundation
 import StatusVocabulary
 import Testing
 
@@ -143,6 +144,29 @@ import Testing
         #expect(text.hasSuffix("\n  and 1 more: `claviger status --json`"))
         #expect(!text.contains("192.0.2.10:"))
         #expect(text.split(separator: "\n").allSatisfy { $0.count <= 100 })
+    }
+
+    @Test func whatQuotasRefusedIsShown() throws {
+        let bank = QuotaStatus(
+            keyStore: "/bank", nodes: 3, refusedByStore: 12, refusedByPrincipal: 4, principals: 7, principalsRefused: 1,
+            shared: 0)
+        let calm = QuotaStatus(
+            keyStore: "/calm", nodes: 3, refusedByStore: 0, refusedByPrincipal: 0, principals: 7, principalsRefused: 0,
+            shared: 0)
+        let shown = text { $0.status.quotas = [bank, calm] }
+        let words = shown.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        #expect(
+            words.contains(
+                "requests over a quota /bank: 12 over requests_per_second, 4 over principal_requests_per_second; in the "
+                    + "last minute of 1 principal"), "\(shown)")
+        #expect(!words.contains("/calm"))
+        #expect(!text { $0.status.quotas = [calm] }.contains("quota"))
+        var status = Example.status
+        status.status.quotas = [bank]
+        let read = try JSONDecoder().decode(AdminStatus.self, from: try JSONEncoder().encode(status))
+        #expect(read.status.quotas == [bank])
+        let none = try JSONEncoder().encode(Example.status)
+        #expect(!String(decoding: none, as: UTF8.self).contains("quotas"))
     }
 
     @Test func whatTheLogCouldNotSayIsSaid() {

@@ -33,7 +33,7 @@ import Testing
             keyStore.credentials
                 == [.init(accessKeyID: "AAAABBBBCCCCDDDD2222", secret: .environment("XKS_SECRET"))])
         #expect(keyStore.hsms == nil && keyStore.regions == nil && keyStore.aad == .specification)
-        #expect(keyStore.policy == nil)
+        #expect(keyStore.policy == nil && keyStore.rate == nil && keyStore.principalRate == nil)
         #expect(settings.secretVariables == ["XKS_SECRET"])
     }
 
@@ -97,6 +97,9 @@ import Testing
             hsms = ["b"]
             regions = ["eu-central-1"]
             policy = "policies/bank.json"
+            requests_per_second = 1800
+            principal_requests_per_second = 1
+            principal_burst = 1000000
             aad = "digest"
             [[keystore.credentials]]
             access_key_id = "AAAABBBBCCCCDDDD2222"
@@ -140,6 +143,8 @@ import Testing
         #expect(keyStore.hsms == ["b"] && keyStore.regions == ["eu-central-1"] && keyStore.aad == .digest)
         #expect(keyStore.credentials.map(\.secret) == [.credential("xks")])
         #expect(keyStore.policy == "/etc/claviger/policies/bank.json")
+        #expect(keyStore.rate == .init(perSecond: 1_800, burst: 1_800))
+        #expect(keyStore.principalRate == .init(perSecond: 1, burst: 1_000_000))
     }
 
     @Test(arguments: [

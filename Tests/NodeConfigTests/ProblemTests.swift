@@ -155,6 +155,11 @@ struct Mistake: CustomStringConvertible {
         (keys, "policies = \"p.json\"", "keystore[0].policies", "is not a known key"),
         (keys, "policy = { file = \"p.json\" }", "keystore[0].policy", "must be a string"),
         (keys, "policy = \"\"", "keystore[0].policy", "is not a path"),
+        (keys, "requests_per_second = 0", "keystore[0].requests_per_second", "must be between 1 and 1000000"),
+        (keys, "requests_per_second = \"9/s\"", "keystore[0].requests_per_second", "must be an integer"),
+        (keys, "burst = 9", "keystore[0].burst", "is the burst of no limit; write requests_per_second = …"),
+        (keys, "principal_requests_per_second = 1000001", "keystore[0].principal_requests_per_second", "between"),
+        (keys, "principal_burst = 9", "keystore[0].principal_burst", "is the burst of no limit"),
     ].map { Mistake(line: $0.0, wrong: $0.1, isAdded: true, path: $0.2, says: $0.3) }
 
     @Test(arguments: replaced + added)

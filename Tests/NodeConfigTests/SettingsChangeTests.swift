@@ -91,6 +91,10 @@ import Testing
         regions = ["eu-central-1"]
         aad = "spec"
         policy = "/policy.json"
+        requests_per_second = 11
+        burst = 12
+        principal_requests_per_second = 13
+        principal_burst = 14
         credentials = [{ access_key_id = "AAAABBBBCCCCDDDD2222", secret = { file = "/s" } }]
 
         """
@@ -180,6 +184,10 @@ import Testing
         "keystore.hsms": ("hsms = [\"hsm-b\"]\n", "", .reload),
         "keystore.regions": ("\"eu-central-1\"", "\"us-east-1\"", .reload),
         "keystore.aad": ("\"spec\"", "\"digest\"", .reload),
+        "keystore.requests_per_second": ("requests_per_second = 11", "requests_per_second = 21", .reload),
+        "keystore.burst": ("burst = 12", "burst = 22", .reload),
+        "keystore.principal_requests_per_second": ("_second = 13", "_second = 23", .reload),
+        "keystore.principal_burst": ("burst = 14", "burst = 24", .reload),
         "keystore.policy": ("policy = \"/policy.json\"\n", "", .reload),
         "keystore.credentials": (
             "[{ access_key_id",

@@ -3,6 +3,7 @@ import AccessControl
 import KeyProof
 import LaneProtocol
 import Policy
+import Quota
 import Routing
 import SecureMemory
 import SigV4
@@ -136,7 +137,7 @@ struct ServiceBench {
         foreignForm: AADForm = .specification, blocks: BlockList = BlockList(),
         forwarder: ScriptedForwarder? = nil, formats: any FormatSource = FirstFormat(),
         unoffered: UnofferedWord = .nowhere, secret: Character = "s", policy: String? = nil,
-        script: @escaping ScriptedPool.Script
+        quota: QuotaLimits? = nil, nodes: any NodeCountSource = SingleNode(), script: @escaping ScriptedPool.Script
     ) throws {
         credential = try Credential(
             accessKeyID: "ABCDEFGHIJKLMNOPQRST", secret: SecretBytes(String(repeating: secret, count: 43).utf8))
@@ -144,22 +145,23 @@ struct ServiceBench {
         self.blocks = HeldBlocks(blocks)
         self.foreignForm = foreignForm
         service = try XKSService(
-            settings: Self.settings(["foo", "prod-*"], credential, foreignForm, policy: policy),
+            settings: Self.settings(["foo", "prod-*"], credential, foreignForm, policy: policy, quota: quota),
             pool: pool,
             neighbours: ServiceNeighbours(
                 blocks: self.blocks, forwarder: forwarder, fleet: ScriptedFleet(hsms: hsms), formats: formats,
-                offers: ScriptedOffers(word: unoffered)),
+                offers: ScriptedOffers(word: unoffered), nodes: nodes),
             observer: observer,
             clocks: ServiceClocks(monotonic: { 1_000_000_000 }, wall: { Self.now }))
     }
 
     private static func settings(
-        _ keys: [String], _ credential: Credential, _ foreignForm: AADForm, policy: String? = nil
+        _ keys: [String], _ credential: Credential, _ foreignForm: AADForm, policy: String? = nil,
+        quota: QuotaLimits? = nil
     ) throws -> ServiceSettings {
         let store = ServedKeyStore(
             keyStore: try KeyStore(pathPrefix: prefix, keys: try keys.map { try KeyPattern($0) }),
             verifier: try SigV4Verifier(credentials: [credential]), hsms: [0], foreignForm: foreignForm,
-            policy: try policy.map { try KeyStorePolicy(text: Array($0.utf8)) })
+            policy: try policy.map { try KeyStorePolicy(text: Array($0.utf8)) }, quota: quota)
         var limits = XKSLimits.standard
         limits.keepsUnknownFields = store.policy?.asksForUnknownFields == true
         return ServiceSettings(
@@ -174,6 +176,11 @@ struct ServiceBench {
     /// As a reload does that brings a policy.
     func replacePolicy(_ policy: String?) throws {
         try service.replace(settings: Self.settings(["foo", "prod-*"], credential, foreignForm, policy: policy))
+    }
+
+    /// As a reload does that brings a quota.
+    func replaceQuota(_ quota: QuotaLimits?) throws {
+        try service.replace(settings: Self.settings(["foo", "prod-*"], credential, foreignForm, quota: quota))
     }
 
     /// Sends a signed request and returns what comes back.

@@ -10,7 +10,9 @@ extension TableReader {
             hsms: hsmReferences(hsmNames),
             regions: regions(),
             aad: aadForm(),
-            policy: filePath(KeyStoreKeys.policy, resolve: resolve))
+            policy: filePath(KeyStoreKeys.policy, resolve: resolve),
+            rate: rate(KeyStoreKeys.requestsPerSecond, burst: KeyStoreKeys.burst),
+            principalRate: rate(KeyStoreKeys.principalRequestsPerSecond, burst: KeyStoreKeys.principalBurst))
     }
 
     /// The whole path is at most 128 characters (XKS 1.0.3, "URI path"), and `/kms/xks/v1` are 11 of them.
@@ -162,6 +164,19 @@ extension TableReader {
             }
         }
         return regions.map(\.text)
+    }
+
+    // MARK: - How much
+
+    private func rate(_ key: ConfigurationKey, burst burstKey: ConfigurationKey) -> KeyStoreSettings.Rate? {
+        let burst = integer(burstKey, range: KeyStoreKeys.rates)
+        guard let perSecond = integer(key, range: KeyStoreKeys.rates) else {
+            if has(burstKey), !has(key) {
+                report(burstKey, "is the burst of no limit", fix: "write \(key.name) = …, or remove it")
+            }
+            return nil
+        }
+        return KeyStoreSettings.Rate(perSecond: perSecond, burst: burst ?? perSecond)
     }
 
     private func aadForm() -> KeyStoreSettings.AADForm {

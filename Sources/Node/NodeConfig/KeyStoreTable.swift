@@ -31,6 +31,19 @@ package struct KeyStoreSettings: Sendable, Equatable {
         case digest
     }
 
+    /// A limit of requests, of all nodes of a cluster together.
+    package struct Rate: Sendable, Equatable {
+        /// Requests a second; 1 to 1,000,000.
+        package var perSecond: Int
+        /// Requests at once; 1 to 1,000,000.
+        package var burst: Int
+
+        package init(perSecond: Int, burst: Int) {
+            self.perSecond = perSecond
+            self.burst = burst
+        }
+    }
+
     /// Empty, or `/…` without a slash at the end; what stands before `/kms/xks/v1`.
     package var pathPrefix: String
     /// At least one.
@@ -44,10 +57,15 @@ package struct KeyStoreSettings: Sendable, Equatable {
     package var aad: AADForm
     /// Absolute path of the policy's file; `nil` where everything is allowed.
     package var policy: String?
+    /// Of all requests; `nil` for no limit.
+    package var rate: Rate?
+    /// Of each principal's requests; `nil` for no limit.
+    package var principalRate: Rate?
 
     package init(
         pathPrefix: String, keys: [KeySelector], credentials: [Credential], hsms: [String]? = nil,
-        regions: [String]? = nil, aad: AADForm = .specification, policy: String? = nil
+        regions: [String]? = nil, aad: AADForm = .specification, policy: String? = nil, rate: Rate? = nil,
+        principalRate: Rate? = nil
     ) {
         self.pathPrefix = pathPrefix
         self.keys = keys
@@ -56,6 +74,8 @@ package struct KeyStoreSettings: Sendable, Equatable {
         self.regions = regions
         self.aad = aad
         self.policy = policy
+        self.rate = rate
+        self.principalRate = principalRate
     }
 }
 
@@ -86,7 +106,32 @@ enum KeyStoreKeys {
         "A file with the key store's policy: who may use which key for what, in the language of IAM's policies "
             + "([policies](policy.md)). Nothing else is allowed then. At most 1 MiB; read again by a reload.",
         cost: "Less than a microsecond of each request; every node must have the same.")
-    static let all = [pathPrefix, keys, credentials, hsms, regions, aad, policy]
+
+    static let rates = 1...1_000_000
+    private static let rateType = "integer, \(rates.lowerBound) to \(rates.upperBound)"
+    static let requestsPerSecond = ConfigurationKey(
+        "requests_per_second", rateType, standard: "none: no limit",
+        "How many requests a second the key store answers, at all nodes of a cluster together; GetHealthStatus does not "
+            + "count. What is over it is refused with ThrottlingException, fairly among the principals "
+            + "([quotas](../guides/quotas.md)). KMS itself asks at most 1800 times a second for one key store unless AWS "
+            + "has raised that.",
+        cost: "Half a microsecond of each request; every node must have the same.")
+    static let burst = ConfigurationKey(
+        "burst", rateType, standard: "requests_per_second",
+        "How many requests may come at once after a pause.",
+        cost: "The HSMs must be able to take as many at once.")
+    static let principalRequestsPerSecond = ConfigurationKey(
+        "principal_requests_per_second", rateType, standard: "none: no limit",
+        "The same for each principal (`awsPrincipalArn`) of the key store. 10000 principals are told apart; those beyond "
+            + "share one limit.",
+        cost: "Half a microsecond of each request; every node must have the same.")
+    static let principalBurst = ConfigurationKey(
+        "principal_burst", rateType, standard: "principal_requests_per_second",
+        "How many requests of one principal may come at once after a pause.")
+    static let all = [
+        pathPrefix, keys, credentials, hsms, regions, aad, policy, requestsPerSecond, burst, principalRequestsPerSecond,
+        principalBurst,
+    ]
 }
 
 /// The keys of a table in `keystore.keys`.

@@ -17,8 +17,8 @@ struct AdmittedKey {
 extension XKSService {
     /// The key that is meant, for an operation that uses it.
     ///
-    /// Blocks come first, and then the policy: they hold for keys that are not there, too, and before anything else is
-    /// said about a key.
+    /// Blocks come first, then the policy, then the quota: they hold for keys that are not there, too, and before anything
+    /// else is said about a key.
     func admit(
         _ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?, for purpose: KeyPurpose
     ) throws(Refusal) -> AdmittedKey {
@@ -28,6 +28,7 @@ extension XKSService {
             throw .everywhere(.invalidState, verdict.clientMessage)
         }
         try authorize(exchange, store, externalKeyID)
+        try charge(exchange)
         let (found, decision) = try decision(on: label, of: externalKeyID, exchange, store, for: purpose)
         let terms = try terms(decision, for: purpose)
         // Dates forbid new encryptions, never to open what was made before (NIST SP 800-57 part 1, section 7).

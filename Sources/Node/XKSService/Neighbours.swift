@@ -14,15 +14,18 @@ package struct ServiceNeighbours: Sendable {
     package var fleet: any FleetSource
     package var formats: any FormatSource
     package var offers: any OfferSource
+    package var nodes: any NodeCountSource
 
     package init(
         blocks: any BlockSource, forwarder: (any RequestForwarder)?, fleet: any FleetSource,
-        formats: any FormatSource = FirstFormat(), offers: any OfferSource = NoOtherOffers()
+        formats: any FormatSource = FirstFormat(), offers: any OfferSource = NoOtherOffers(),
+        nodes: any NodeCountSource = SingleNode()
     ) {
         self.blocks = blocks
         self.forwarder = forwarder
         self.fleet = fleet
         self.formats = formats
+        self.nodes = nodes
         self.offers = offers
     }
 }
@@ -98,6 +101,18 @@ package protocol BlockSource: Sendable {
 package protocol FleetSource: Sendable {
     /// - Parameter names: the HSMs of this node that a key store has; `nil` for all.
     func fleet(of names: Set<String>?) -> Fleet
+}
+
+/// How many nodes share the requests, for quotas.
+package protocol NodeCountSource: Sendable {
+    /// Nodes that live, and nodes that belong to the cluster, both with this one. Asked a few times a second; never waits.
+    func nodeCounts() -> (live: Int, members: Int)
+}
+
+/// Where no other node is.
+package struct SingleNode: NodeCountSource {
+    package init() {}
+    package func nodeCounts() -> (live: Int, members: Int) { (1, 1) }
 }
 
 package struct Fleet: Sendable, Equatable {

@@ -2,6 +2,7 @@
 import AccessControl
 import LaneProtocol
 import Policy
+import Quota
 import Routing
 import SigV4
 import Synchronization
@@ -20,10 +21,12 @@ package struct ServedKeyStore: Sendable {
     package var foreignForm: AADForm
     /// `nil` where everything is allowed.
     package var policy: KeyStorePolicy?
+    /// `nil` where nothing is limited.
+    package var quota: QuotaLimits?
 
     package init(
         keyStore: KeyStore, verifier: SigV4Verifier, hsms: HSMSet, hsmNames: Set<String>? = nil, foreignForm: AADForm,
-        policy: KeyStorePolicy? = nil
+        policy: KeyStorePolicy? = nil, quota: QuotaLimits? = nil
     ) {
         self.keyStore = keyStore
         self.verifier = verifier
@@ -31,6 +34,7 @@ package struct ServedKeyStore: Sendable {
         self.hsmNames = hsmNames
         self.foreignForm = foreignForm
         self.policy = policy
+        self.quota = quota
     }
 }
 
@@ -57,13 +61,22 @@ final class ServiceSetup: Sendable {
     let directory: KeyStoreDirectory
     /// When each key store was last used, in the order of the settings.
     let uses: [KeyStoreUse]
+    /// What enforces each key store's quota, in the order of the settings; `nil` where it has none.
+    let quotas: [QuotaGate?]
 
-    /// - Parameter old: what came before: a key store that stays keeps when it was last used.
+    /// - Parameter old: what came before: a key store that stays keeps when it was last used, and what is owed of its
+    ///   quota.
     init(_ settings: ServiceSettings, after old: ServiceSetup? = nil) throws(AccessControlError) {
         self.settings = settings
         directory = try KeyStoreDirectory(settings.keyStores.map(\.keyStore))
         uses = settings.keyStores.map { store in
             old?.uses.first { $0.prefix == store.keyStore.pathPrefix } ?? KeyStoreUse(store.keyStore.pathPrefix)
+        }
+        quotas = settings.keyStores.map { store in
+            store.quota.map { limits in
+                let before = old?.quotas.lazy.compactMap { $0 }.first { $0.keyStore == store.keyStore.pathPrefix }
+                return QuotaGate(store.keyStore.pathPrefix, limits, buckets: before?.buckets ?? QuotaGate.Buckets())
+            }
         }
     }
 }

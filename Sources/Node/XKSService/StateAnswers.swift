@@ -12,6 +12,7 @@ extension XKSService {
         ).metadata
         do throws(Refusal) {
             try authorize(exchange, store, externalKeyID)
+            try charge(exchange)
             let label = label(externalKeyID, in: store)
             let (_, decision) = try decision(on: label, of: externalKeyID, exchange, store, for: .metadata)
             let block = blockVerdict(exchange, store, externalKeyID, label: label)

@@ -20,6 +20,7 @@ package final class XKSService: ProxyRequestHandler {
     private let inFlight = Atomic<Int>(0)
     /// What signatures say of this node's clock.
     package let signedClock = SignedClock()
+    let nodeShare = NodeShare()
 
     package init(
         settings: ServiceSettings, pool: any KeyOperationPool, neighbours: ServiceNeighbours,
@@ -43,6 +44,8 @@ package final class XKSService: ProxyRequestHandler {
     package func keyStoresUsed(since moment: UInt64) -> [String] {
         setup.withLock { $0 }.uses.filter { $0.last.load(ordering: .relaxed) > moment }.map(\.prefix)
     }
+
+    var currentSetup: ServiceSetup { setup.withLock { $0 } }
 
     /// Requests that have not been answered.
     package var requestsInFlight: Int { inFlight.load(ordering: .relaxed) }

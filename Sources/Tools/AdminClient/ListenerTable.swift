@@ -23,6 +23,20 @@ enum ListenerTable {
         return table.lines(on: page)
     }
 
+    /// Nothing where no quota has refused anything.
+    static func quotas(_ quotas: [QuotaStatus]?, on page: Page) -> [String] {
+        let refusing = (quotas ?? []).filter { $0.refusedByStore > 0 || $0.refusedByPrincipal > 0 }
+        guard !refusing.isEmpty else { return [] }
+        return refusing.reduce(into: ["requests over a quota"]) { lines, quota in
+            let name = quota.keyStore.isEmpty ? "the key store without path_prefix" : page.plain(quota.keyStore)
+            let last = quota.principalsRefused == 1 ? "1 principal" : "\(quota.principalsRefused) principals"
+            lines += page.item(
+                "\(name): \(quota.refusedByStore) over requests_per_second, \(quota.refusedByPrincipal) over "
+                    + "principal_requests_per_second; in the last minute of \(last)",
+                margin: 2, indent: 4)
+        }
+    }
+
     /// Nothing where nobody was turned away.
     static func refusals(_ refusals: [RefusalStatus]?, nowUnixSeconds: Int64, on page: Page) -> [String] {
         guard let refusals, !refusals.isEmpty else { return [] }

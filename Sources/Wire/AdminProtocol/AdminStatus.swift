@@ -52,7 +52,7 @@ package struct AdminStatus: Sendable, Equatable {
 extension AdminStatus: Codable {
     private enum CodingKeys: String, CodingKey {
         case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements, overload, links,
-            refusals, log, descriptors, limits, clock, conditions
+            refusals, log, descriptors, limits, clock, quotas, conditions
         case transitions, running, asOfUnixSeconds, verdict
     }
 
@@ -76,6 +76,7 @@ extension AdminStatus: Codable {
             descriptors: try container.decodeIfPresent(DescriptorStatus.self, forKey: .descriptors),
             limits: try container.decodeIfPresent(LimitsStatus.self, forKey: .limits),
             clock: try container.decodeIfPresent(ClockStatus.self, forKey: .clock),
+            quotas: try container.decodeIfPresent([QuotaStatus].self, forKey: .quotas),
             conditions: try container.decodeIfPresent([Condition].self, forKey: .conditions)
                 ?? (running ? Self.unnamed(try container.decode(NodeStatus.Verdict.self, forKey: .verdict)) : []))
         self.init(
@@ -112,6 +113,7 @@ extension AdminStatus: Codable {
         try container.encodeIfPresent(status.descriptors, forKey: .descriptors)
         try container.encodeIfPresent(status.limits, forKey: .limits)
         try container.encodeIfPresent(status.clock, forKey: .clock)
+        try container.encodeIfPresent(status.quotas, forKey: .quotas)
         try container.encode(status.conditions, forKey: .conditions)
         try container.encode(transitions, forKey: .transitions)
         try container.encode(running, forKey: .running)

@@ -44,6 +44,8 @@ package struct NodeStatus: Sendable, Equatable {
     package var limits: LimitsStatus?
     /// What others say of its clock; `nil` in a status from the store, and of a node of an earlier version.
     package var clock: ClockStatus?
+    /// Of the key stores that have a quota; `nil` where none has, and in a status from the store.
+    package var quotas: [QuotaStatus]?
     /// What a person should know of, the gravest first: what the verdict is made from. Empty until it has been judged.
     package var conditions: [Condition]
 
@@ -52,9 +54,10 @@ package struct NodeStatus: Sendable, Equatable {
         keys: [KeyStatus] = [], canForward: Bool = false, blocksUnknown: String? = nil, disagreements: [String] = [],
         overload: String? = nil, links: [LinkStatus] = [], refusals: [RefusalStatus]? = nil, log: LogStatus? = nil,
         descriptors: DescriptorStatus? = nil, limits: LimitsStatus? = nil,
-        clock: ClockStatus? = nil, conditions: [Condition] = []
+        clock: ClockStatus? = nil, quotas: [QuotaStatus]? = nil, conditions: [Condition] = []
     ) {
         self.conditions = conditions
+        self.quotas = quotas
         self.links = links
         self.overload = overload
         self.refusals = refusals

@@ -50,3 +50,10 @@ extension NodeNeighbours: FleetSource {
         return ClusterFleet.merge([(node.id, facts())] + others, names: names)
     }
 }
+
+extension NodeNeighbours: NodeCountSource {
+    func nodeCounts() -> (live: Int, members: Int) {
+        let members = members.filter(\.isAwaited)
+        return (1 + members.count { $0.isLive && $0.hasSpoken }, 1 + members.count)
+    }
+}

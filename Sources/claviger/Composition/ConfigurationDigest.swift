@@ -5,8 +5,8 @@ import TLSFacts
 
 /// What must be the same on all nodes of a cluster, as one short text: nodes compare it and name who differs.
 ///
-/// Key stores with their keys, credentials, regions, AAD form and policies; not what each node has of its own (HSMs, addresses,
-/// certificates). Secrets are not in it, only the ids of the credentials: the text is sent to peers.
+/// Key stores with their keys, credentials, regions, AAD form, policies and quotas; not what each node has of its own (HSMs,
+/// addresses, certificates). Secrets are not in it, only the ids of the credentials: the text is sent to peers.
 enum ConfigurationDigest {
     /// 32 lower-case hexadecimal digits.
     ///
@@ -14,8 +14,9 @@ enum ConfigurationDigest {
     static func text(of settings: NodeSettings, policies: [String: String]) -> String {
         var hash = SHA256()
         for store in settings.keyStores.sorted(by: { $0.pathPrefix < $1.pathPrefix }) {
-            // Nothing is added for a key store without a policy: nodes of versions that know none agree.
-            for field in fields(of: store) + (policies[store.pathPrefix].map { ["policy:\($0)"] } ?? []) {
+            // Nothing is added for a key store without policy and quota: nodes of versions that know none agree.
+            let policy = policies[store.pathPrefix].map { ["policy:\($0)"] } ?? []
+            for field in fields(of: store) + policy + quota(of: store) {
                 // With its length before it, no field can pass for another or for two.
                 hash.update(data: Array("\(field.utf8.count):".utf8) + Array(field.utf8))
             }
@@ -41,6 +42,12 @@ enum ConfigurationDigest {
             + store.keys.map(text).sorted()
             + ["credentials"] + store.credentials.map(\.accessKeyID).sorted()
             + ["regions"] + (store.regions?.sorted() ?? ["any"])
+    }
+
+    private static func quota(of store: KeyStoreSettings) -> [String] {
+        [("quota", store.rate), ("principal quota", store.principalRate)].compactMap { name, rate in
+            rate.map { "\(name):\($0.perSecond):\($0.burst)" }
+        }
     }
 
     private static func text(of key: KeyStoreSettings.KeySelector) -> String {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import AdminProtocol
 import CPlatform
 import ConnectionLimits
 import Glibc
@@ -66,7 +67,7 @@ struct NodeComponents: Sendable {
             pool: pool,
             neighbours: ServiceNeighbours(
                 blocks: blocks, forwarder: isForwarding ? neighbours : nil, fleet: neighbours, formats: formats,
-                offers: neighbours),
+                offers: neighbours, nodes: neighbours),
             observer: RequestObservers(log.requests, metrics), clocks: .system)
         neighbours.serve(with: service)
         self.store = store
@@ -82,7 +83,8 @@ struct NodeComponents: Sendable {
         status = PoolStatusSource(
             node: settings.node, pool: pool, store: store, neighbours: neighbours, blocks: blocks,
             keyStores: plan.keyStores, log: log, descriptors: plan.descriptors, metrics: metrics)
-        status.count { [weak service] in service?.requestsInFlight ?? 0 }
+        status.count(requestsInFlight: { [weak service] in service?.requestsInFlight ?? 0 })
+        status.count(quotas: { [weak service] in service?.quotaCounts().map { QuotaStatus($0) } ?? [] })
         self.log = log
         trail = RefusalTrail(log.refusals, log.repeated, logger: logger)
         conditions = ConditionTrail(status, bell: bell, logger: logger)

@@ -169,7 +169,8 @@ extension NodePlan {
             keyStores: keyStores.map { store in
                 ServedKeyStore(
                     keyStore: store.keyStore, verifier: store.verifier, hsms: hsms(store.hsms),
-                    hsmNames: store.hsms.map(Set.init), foreignForm: store.foreignForm, policy: store.policy?.policy)
+                    hsmNames: store.hsms.map(Set.init), foreignForm: store.foreignForm, policy: store.policy?.policy,
+                    quota: store.quota)
             },
             limits: limits,
             deadline: nanoseconds(xks.requestDeadline), version: Product.name)

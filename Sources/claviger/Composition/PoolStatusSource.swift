@@ -15,6 +15,7 @@ import StatusVocabulary
 import Synchronization
 import TLSFacts
 import XKSListener
+import XKSService
 
 /// Informs listeners what the pool, the store and the other nodes say.
 final class PoolStatusSource: NodeStatusSource {
@@ -28,6 +29,7 @@ final class PoolStatusSource: NodeStatusSource {
     private let requestMetrics: RequestMetrics
     private let showsKeys = Atomic(false)
     private let requestsInFlight = Mutex<(@Sendable () -> Int)?>(nil)
+    private let quotas = Mutex<(@Sendable () -> [QuotaStatus])?>(nil)
     private let descriptors: DescriptorStatus
     private let startedAt = Int64(time(nil))
     private let isDraining = Atomic(false)
@@ -70,6 +72,9 @@ final class PoolStatusSource: NodeStatusSource {
 
     /// From now on these are the requests that have not been answered.
     func count(requestsInFlight count: @escaping @Sendable () -> Int) { requestsInFlight.withLock { $0 = count } }
+
+    /// From now on this is what quotas have refused.
+    func count(quotas count: @escaping @Sendable () -> [QuotaStatus]) { quotas.withLock { $0 = count } }
 
     /// From now on the connections of these listeners are shown.
     func show(_ shown: [ShownListener]) { listeners.withLock { $0 = shown } }
@@ -127,6 +132,7 @@ final class PoolStatusSource: NodeStatusSource {
         known.unservedKeys = pool.unservedKeys().map(\.text) + keys.unlisted
         var status = unjudged(hsms, keys.keys)
         status.clock = ClockStatus(peersMilliseconds: known.clock.peers, kmsSeconds: known.clock.tolerated)
+        if let quotas = quotas.withLock({ $0 })?(), !quotas.isEmpty { status.quotas = quotas }
         status = status.judged(known)
         status.conditions = book.withLock { $0.dated(status.conditions) }
         return status
@@ -181,6 +187,16 @@ extension LinkStatus {
             LinkStatus(
                 link: link, version: $0.key.version, group: $0.key.group, suite: $0.key.suite, connections: $0.value)
         }.sorted { ($1.connections, $0.version, $0.group, $0.suite) < ($0.connections, $1.version, $1.group, $1.suite) }
+    }
+}
+
+extension QuotaStatus {
+    init(_ quota: KeyStoreQuotaCounts) {
+        let counts = quota.counts
+        self.init(
+            keyStore: quota.keyStore, nodes: quota.nodes, refusedByStore: Int(clamping: counts.refusedByStore),
+            refusedByPrincipal: Int(clamping: counts.refusedByPrincipal), principals: counts.principals,
+            principalsRefused: counts.principalsRefused, shared: Int(clamping: counts.shared))
     }
 }
 

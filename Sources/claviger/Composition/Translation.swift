@@ -3,6 +3,7 @@ import AccessControl
 import HSMPool
 import LaneProtocol
 import NodeConfig
+import Quota
 import Routing
 import SecureMemory
 import SigV4
@@ -70,6 +71,8 @@ struct PlannedKeyStore: Sendable {
     var hsms: [String]?
     var foreignForm: AADForm
     var policy: PlannedPolicy?
+    /// `nil` for none.
+    var quota: QuotaLimits?
 }
 
 extension [PlannedKeyStore] {
@@ -154,11 +157,26 @@ struct Translation {
             return PlannedKeyStore(
                 keyStore: try KeyStore(pathPrefix: settings.pathPrefix, keys: settings.keys.map(pattern)),
                 verifier: try SigV4Verifier(credentials: credentials, allowedRegions: settings.regions),
-                hsms: settings.hsms, foreignForm: settings.aad == .digest ? .digest : .specification, policy: policy)
+                hsms: settings.hsms, foreignForm: settings.aad == .digest ? .digest : .specification, policy: policy,
+                quota: quota(settings, path, &diagnostics))
         } catch {
             diagnostics.report(path, "\(error)", fix: "correct this key store")
             return nil
         }
+    }
+
+    private func quota(
+        _ settings: KeyStoreSettings, _ path: String, _ diagnostics: inout Diagnostics
+    ) -> QuotaLimits? {
+        let rate = { (rate: KeyStoreSettings.Rate) in QuotaRate(perSecond: rate.perSecond, burst: rate.burst) }
+        let limits = QuotaLimits(store: settings.rate.map(rate), principal: settings.principalRate.map(rate))
+        if let all = settings.rate, let each = settings.principalRate, each.perSecond > all.perSecond {
+            diagnostics.warn(
+                "\(path).principal_requests_per_second",
+                "\(each.perSecond) for each principal is more than requests_per_second = \(all.perSecond) for all",
+                isFatal: false, fix: "lower it, or remove it")
+        }
+        return limits.isNone ? nil : limits
     }
 
     private func pattern(_ key: KeyStoreSettings.KeySelector) throws(AccessControlError) -> KeyPattern {
