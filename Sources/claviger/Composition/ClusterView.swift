@@ -16,11 +16,15 @@ struct ClusterView {
 
     /// This node first, then the others by name.
     func nodes(_ others: [Member]) -> [ClusterNode] {
-        [here] + others.sorted { $0.identity.name < $1.identity.name }.map(view)
+        let others = others.sorted { $0.identity.name < $1.identity.name }
+        return [here(others)] + others.map(view)
     }
 
-    private var here: ClusterNode {
-        node(identity, own, liveness: .alive, since: startedAt, roundTrip: nil, drift: [])
+    private func here(_ others: [Member]) -> ClusterNode {
+        var facts = own
+        // Peers are sent it by gossip itself.
+        facts.unreached = others.filter { $0.unreachedSince != nil }.map(\.identity.name)
+        return node(identity, facts, liveness: .alive, since: startedAt, roundTrip: nil, drift: [])
     }
 
     private func view(_ member: Member) -> ClusterNode {
