@@ -3,7 +3,7 @@ import StatusVocabulary
 
 /// Every state that a person should know of, the gravest first: what stops requests, what might harm keys, what takes away
 /// the spare, what differs, what is only to be known. A new one is a case here; the compiler then asks for its meaning and
-/// its mend, and docs/reference/conditions.md is made from them.
+/// its mend, from which docs/reference/conditions.md is made, and for the test that brings it about.
 package enum ConditionCode: String, Sendable, CaseIterable {
     case noNodeServes = "no-node-serves"
     case blocksUnknown = "blocks-unknown"
@@ -56,7 +56,7 @@ package enum ConditionCode: String, Sendable, CaseIterable {
     package enum Origin: Sendable {
         /// Peers are sent it by its name.
         case reported
-        /// It follows from what peers are sent anyway (HSMs, keys), or is of interest on its node only.
+        /// It follows from what peers are sent anyway (HSMs, keys).
         case evident
         /// What a node sees of the others.
         case seen
@@ -66,11 +66,9 @@ package enum ConditionCode: String, Sendable, CaseIterable {
         switch self {
         case .blocksUnknown, .overloaded, .keyDisputed, .keyContested, .keyDifferent, .keyAbsent, .keyOdd,
             .hsmTwice, .hsmSettingsRefused, .clockOff, .certificateInvalid, .certificateEnding, .seedUnreachable,
-            .adminSocketClosed,
-            .storeFailing:
+            .adminSocketClosed, .storeFailing, .libraryNotConfined:
             .reported
-        case .noHSMServes, .keyUnserved, .hsmUnavailable, .hsmProbing, .hsmStarting, .hsmDrained, .hsmDegraded,
-            .libraryNotConfined:
+        case .noHSMServes, .keyUnserved, .hsmUnavailable, .hsmProbing, .hsmStarting, .hsmDrained, .hsmDegraded:
             .evident
         case .noNodeServes, .nodeNameUsedTwice, .nodeDead, .nodeRestored, .nodeSuspect, .nodeUnreachable,
             .nodeUnconfirmed, .configurationDiffers, .blocksDiffer, .refusedCertificatesDiffer, .nodeEnding,
