@@ -45,7 +45,7 @@ final class ConditionTrail: Sendable {
     private func say(_ news: ConditionBook.News) {
         switch news {
         case .began(let condition):
-            var metadata = Self.metadata(condition)
+            var metadata = metadata(condition)
             metadata["severity"] = "\(condition.severity.rawValue)"
             if let details = condition.details { metadata["details"] = "\(details.joined(separator: "; "))" }
             if let mend = condition.known?.mend { metadata["mend"] = "\(mend)" }
@@ -55,7 +55,7 @@ final class ConditionTrail: Sendable {
             case .note: logger.info("condition began", metadata: metadata)
             }
         case .ended(let condition, let seconds, let times):
-            var metadata = Self.metadata(condition)
+            var metadata = metadata(condition)
             metadata["lasted_s"] = "\(seconds)"
             metadata["count"] = "\(times)"
             if condition.severity == .note {
@@ -66,8 +66,9 @@ final class ConditionTrail: Sendable {
         }
     }
 
-    private static func metadata(_ condition: Condition) -> Logger.Metadata {
+    private func metadata(_ condition: Condition) -> Logger.Metadata {
         var metadata: Logger.Metadata = ["code": "\(condition.code)", "reason": "\(condition.text)"]
+        if condition.node != source.name { metadata["node"] = "\(condition.node)" }
         if !condition.subject.isEmpty { metadata["subject"] = "\(condition.subject)" }
         return metadata
     }

@@ -36,6 +36,8 @@ final class PoolStatusSource: NodeStatusSource {
     private let links = Mutex<(@Sendable () -> [LinkStatus])?>(nil)
     private let listeners = Mutex<[ShownListener]>([])
     private let book = Mutex(ConditionBook())
+    /// Since when this node knows what others say themselves: they log it.
+    private let elsewhere = Mutex(ConditionBook())
     private let certificate = Mutex<ServerCertificate?>(nil)
     private let circumstances = Mutex<(@Sendable () -> NodeCircumstances)?>(nil)
 
@@ -53,6 +55,9 @@ final class PoolStatusSource: NodeStatusSource {
         self.blocks = blocks
         self.keyStores = Mutex(keyStores)
     }
+
+    /// The node's name.
+    var name: String { node.id }
 
     /// From now on load balancers are sent elsewhere.
     func drain() { isDraining.store(true, ordering: .relaxed) }
@@ -88,12 +93,15 @@ final class PoolStatusSource: NodeStatusSource {
         let status = status(known)
         let own = status.conditions
         // The others say themselves what they suffer from; this node says that they are gone, or differ.
-        let seen = (clusterHealth(here: status).conditions ?? []).filter { $0.known?.origin == .seen }
+        let all = clusterHealth(here: status).conditions ?? []
+        let seen = all.filter { $0.known?.origin == .seen }
         let now = Int64(clamping: claviger_monotonic_nanoseconds() / 1_000_000_000)
+        let unixSeconds = Int64(time(nil))
         let (news, dated) = book.withLock { book in
-            let news = book.update(own + seen, now: now, unixSeconds: Int64(time(nil)))
+            let news = book.update(own + seen, now: now, unixSeconds: unixSeconds)
             return (news, book.dated(own))
         }
+        elsewhere.withLock { _ = $0.update(all, now: now, unixSeconds: unixSeconds) }
         neighbours.tell(dated, certificateEnd: known.certificateEnds.values.min())
         return news
     }
@@ -159,7 +167,10 @@ final class PoolStatusSource: NodeStatusSource {
         var health = ClusterHealth(
             here: status, isClustered: neighbours.isClustered, nodes: view.nodes(neighbours.members),
             blocks: blocks.listing(), dropped: neighbours.dropped, asOfUnixSeconds: Int64(time(nil)))
-        health.conditions = health.conditions.map { conditions in book.withLock { $0.dated(conditions) } }
+        health.conditions = health.conditions.map { conditions in
+            let dated = book.withLock { $0.dated(conditions) }
+            return elsewhere.withLock { $0.dated(dated) }
+        }
         return health
     }
 
