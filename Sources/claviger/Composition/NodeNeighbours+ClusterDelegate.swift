@@ -28,7 +28,7 @@ extension NodeNeighbours: ClusterDelegate {
             canaries: canaries, blocks: book.current().digest, blockChanges: store.blockChanges,
             inFlight: UInt32(clamping: service?.requestsInFlight ?? 0), encrypts: totals.encrypts,
             decrypts: totals.decrypts, hsms: pool.status().prefix(NodeFacts.mostHSMs).map(HSMFact.init),
-            unserved: pool.unservedKeys(), reads: Self.reads, activatedFormat: formats.activatedFormat,
+            unserved: unservedKeys, reads: Self.reads, activatedFormat: formats.activatedFormat,
             room: pool.room, refusedCertificates: cluster.flatMap { ConfigurationDigest.text(ofRefused: $0.refused) },
             conditions: toldConditions, certificateEnd: certificateEnd)
     }

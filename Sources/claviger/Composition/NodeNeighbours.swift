@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import AccessControl
 import Cluster
 import Conditions
 import Gossip
 import HSMPool
 import KeyProof
+import LaneProtocol
 import Logging
 import NodeConfig
 import NodeStore
@@ -18,6 +20,9 @@ final class NodeNeighbours: Sendable {
         var cluster: ClusterService?
         var service: XKSService?
         var configuration = ""
+        var keyStores: [KeyStore] = []
+        /// Labels that a key store names and that no HSM has ever listed as a key that can serve.
+        var unlisted: [KeyLabel] = []
         /// By name: the life of the peer with which all keys were exchanged, and the version that was sent in it.
         var exchanged: [String: (incarnation: UInt64, version: UInt64)] = [:]
         var refutations = RefutationRhythm()
@@ -78,7 +83,10 @@ final class NodeNeighbours: Sendable {
     /// The configuration is another; peers compare it with theirs.
     func configured(_ plan: NodePlan) {
         let digest = ConfigurationDigest.text(of: plan.settings, policies: plan.policies)
-        state.withLock { $0.configuration = digest }
+        state.withLock { state in
+            state.configuration = digest
+            state.keyStores = plan.keyStores.map(\.keyStore)
+        }
         factsChanged()
     }
 
@@ -96,6 +104,23 @@ final class NodeNeighbours: Sendable {
             return state.conditions != told || state.certificateEnd != certificateEnd
         }
         if isNews { factsChanged() }
+    }
+
+    /// These are the labels that a key store names and that no HSM has ever listed as a key that can serve.
+    func know(unlisted: [KeyLabel]) {
+        let isNews = state.withLock { state in
+            defer { state.unlisted = unlisted }
+            return state.unlisted != unlisted
+        }
+        if isNews { factsChanged() }
+    }
+
+    /// Labels of keys that key stores offer and that no HSM serves at the moment, in order. The pool knows of keys besides
+    /// that other nodes offer, or that this one has offered before.
+    var unservedKeys: [KeyLabel] {
+        let (keyStores, unlisted) = state.withLock { ($0.keyStores, $0.unlisted) }
+        let known = pool.unservedKeys().filter { label in keyStores.contains { $0.offers(label: label.text) } }
+        return unlisted.isEmpty ? known : Set(known).union(unlisted).sorted()
     }
 
     var certificateEnd: Int64? { state.withLock { $0.certificateEnd } }

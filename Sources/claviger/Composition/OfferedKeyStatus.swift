@@ -11,7 +11,7 @@ struct OfferedKeyStatus {
     /// By label.
     let keys: [KeyStatus]
     /// Labels that a key store names and that no HSM has ever listed as a key that can serve.
-    let unlisted: [String]
+    let unlisted: [KeyLabel]
 
     /// - Parameter complaints: why objects cannot serve, by label.
     init(
@@ -31,7 +31,7 @@ struct OfferedKeyStatus {
                 cells: Dictionary(cells) { first, _ in first })
         }
         keys = (listed + rest).sorted { $0.label.utf8.lexicographicallyPrecedes($1.label.utf8) }
-        unlisted = rest.map(\.label)
+        unlisted = named
     }
 
     /// `nil` where no key store offers it. HSMs that are not to serve it are left out.

@@ -137,7 +137,8 @@ final class PoolStatusSource: NodeStatusSource {
         let hsms = pool.status().map(\.shown)
         let keys = OfferedKeyStatus(
             rows: pool.keys(), keyStores: keyStores.withLock { $0 }, hsms: hsms, complaints: pool.complaints())
-        known.unservedKeys = pool.unservedKeys().map(\.text) + keys.unlisted
+        neighbours.know(unlisted: keys.unlisted)
+        known.unservedKeys = neighbours.unservedKeys.map(\.text)
         var status = unjudged(hsms, keys.keys)
         status.clock = ClockStatus(peersMilliseconds: known.clock.peers, kmsSeconds: known.clock.tolerated)
         if let quotas = quotas.withLock({ $0 })?(), !quotas.isEmpty { status.quotas = quotas }
