@@ -282,7 +282,9 @@ let wholeTests: [Target] = [
         "ModuleTests",
         ["CPlatform", "HSMWorker", "LaneProtocol", "PKCS11", "SecureMemory", "StatusVocabulary", crypto]),
     tests("FaultyModuleTests", ["LaneProtocol", "PKCS11", "SecureMemory"]),
-    tests("EndToEndTests", ["SecureMemory", "SigV4", "XKSProtocol", "claviger", crypto]),
+    tests(
+        "EndToEndTests",
+        ["Conditions", "SecureMemory", "SigV4", "StatusVocabulary", "XKSProtocol", "claviger", crypto]),
 ]
 
 let package = Package(

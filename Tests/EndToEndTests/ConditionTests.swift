@@ -14,60 +14,6 @@ extension EndToEnd {
             try trio.report(name).conditions?.first { $0.code == code && $0.node == node }
         }
 
-        // 16631be: node-3 said DEGRADED, node-1 and node-2 went on saying ACTIVE.
-        @Test(
-            "what one node suffers from every node says, and takes back; the log says it once when it begins and ends")
-        func spread() throws {
-            for name in Trio.names {
-                try eventually("\(name) is whole", within: 30) { try trio.report(name).verdict == "ACTIVE" }
-            }
-            let held = try HeldDatabase(trio.configuration("node-3").database)
-            for name in Trio.names {
-                let condition = try eventually("\(name) says so", within: 30, every: 0.05) {
-                    try told("store-failing", of: "node-3", by: name)
-                }
-                #expect(condition.severity == "warning" && condition.sinceUnixSeconds != nil)
-                #expect(try trio.report(name).verdict == "DEGRADED")
-                #expect(try trio.op(name).call("cluster", "status").output.contains("[store-failing]"))
-            }
-            // It is the node's own: the others serve, and are whole.
-            #expect(try trio.op("node-3").status().verdict == "DEGRADED")
-            #expect(try trio.op("node-1").status().verdict == "ACTIVE")
-            try held.release()
-            for name in Trio.names {
-                try eventually("\(name) takes it back", within: 30, every: 0.05) {
-                    try trio.report(name).verdict == "ACTIVE"
-                }
-            }
-            _ = try trio.node("node-3").logEntry("its end", within: 30) {
-                $0.message == "condition ended" && $0["code"] == "store-failing"
-            }
-            let began = trio.node("node-3").log.filter {
-                $0.message == "condition began" && $0["code"] == "store-failing"
-            }
-            #expect(began.count == 1 && began[0]["mend"] != nil)
-            #expect(!trio.node("node-1").log.contains { $0["code"] == "store-failing" }, "each logs what is its own")
-        }
-
-        @Test("a drained HSM and a dead node have their codes, in the log of who sees them")
-        func drainedAndDead() throws {
-            #expect(try trio.op("node-2").call("hsm", "drain", "hsm-1").isSuccess)
-            _ = try trio.node("node-2").logEntry("drained") {
-                $0.message == "condition began" && $0["code"] == "hsm-drained" && $0["subject"] == "hsm hsm-1"
-            }
-            try eventually("node-1 says so") {
-                try trio.report("node-1").conditions?.contains { $0.code == "hsm-drained" } == true
-            }
-            trio.node("node-3").process.kill(SIGKILL)
-            _ = try trio.node("node-3").process.end(within: 10)
-            for name in ["node-1", "node-2"] {
-                _ = try trio.node(name).logEntry("dead", within: 30) {
-                    $0.message == "condition began" && $0["code"] == "node-dead"
-                }
-                #expect(try told("node-dead", of: "node-3", by: name)?.severity == "warning")
-            }
-        }
-
         // 16631be: nothing was said; a certificate of another CA was taken by a reload, and the peers called each other dead.
         @Test("a certificate that ends soon is said by every node, and one of another CA is not taken")
         func certificates() throws {
@@ -161,11 +107,8 @@ extension EndToEnd {
         func off() throws {
             let trio = try Trio(
                 from: try sharedNode(), environments: ["node-3": PreloadedFaults.clock(ahead: 3_600)])
-            for name in Trio.names {
-                try eventually("\(name) says that node-3's clock is off", within: 30, every: 0.05) {
-                    try trio.report(name).conditions?.contains { $0.code == "clock-off" && $0.node == "node-3" } == true
-                }
-            }
+            let others = ["node-1", "node-2"]
+            try trio.begins(Trouble(.clockOff, of: "node-3", severity: .warning, by: others))
             // It refuses nothing yet that anybody has sent: it stays ready.
             #expect(try trio.node("node-3").control("/readyz").status == 200)
             let client = try XKSClient(trio.node("node-3"))
@@ -173,6 +116,7 @@ extension EndToEnd {
                 #expect(try client.encrypt([1]).status == 401)
                 return try trio.node("node-3").control("/readyz").status == 503
             }
+            try trio.begins(Trouble(.clockOff, of: "node-3", severity: .critical, by: others))
             #expect(try trio.node("node-1").control("/readyz").status == 200)
             #expect(try XKSClient(trio.node("node-1")).encrypt([1]).status == 200)
         }

@@ -38,17 +38,7 @@ extension EndToEnd {
             for setting in ["listen", "advertise"] { configuration.set(setting, "\"\(address)\"", in: "[cluster]") }
             let twin = try Node.serve(configuration, activeHSMs: 2)
             defer { twin.process.kill(SIGKILL) }
-            do {
-                for name in Trio.names {
-                    try eventually("\(name) tells of the twins", within: 15, every: 0.05) {
-                        let report = try trio.report(name)
-                        return report.verdict == "DEGRADED"
-                            && report.reasons.contains { $0.hasPrefix("two nodes bear the name node-3") }
-                    }
-                }
-            } catch {
-                Issue.record("\(error)")
-            }
+            try trio.begins(Trouble(.nodeNameUsedTwice, of: "node-3", by: Trio.names))
             let block = try trio.op("node-1").call("block", "--key", "foo", "--reason", "drill", "--timeout", "2s")
             #expect(block.end == .exited(6), "\(block)")
             let unblock = try trio.op("node-1").call("unblock", "--key", "foo", "--timeout", "2s")

@@ -24,6 +24,9 @@ final class ChildProcess: Sendable {
     ///   - arguments: the program's path, then its arguments.
     ///   - environment: added to this process's own.
     init(_ arguments: [String], environment: [String: String] = [:]) throws {
+        // No other process may get an end of these pipes, which would then stay open as long as that.
+        Self.starting.lock()
+        defer { Self.starting.unlock() }
         let output = try Self.makePipe()
         let errors = try Self.makePipe()
         defer {
@@ -147,6 +150,8 @@ final class ChildProcess: Sendable {
     }
 
     // MARK: Start
+
+    private static let starting = NSLock()
 
     private static func makePipe() throws -> (read: Int32, write: Int32) {
         var ends: [Int32] = [-1, -1]

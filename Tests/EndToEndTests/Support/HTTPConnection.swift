@@ -38,9 +38,7 @@ final class HTTPConnection {
             return connect(descriptor, pointer, socklen_t(MemoryLayout<sockaddr_in>.size))
         }
         guard connected == 0 else {
-            let reason = String(cString: strerror(errno))
-            close(descriptor)
-            throw HarnessError("cannot connect to \(host): \(reason)")
+            throw HarnessError("cannot connect to \(host): \(String(cString: strerror(errno)))")
         }
     }
 

@@ -51,6 +51,8 @@ struct StatusReport: Decodable {
     var keys: [Key]
     var store: Store
     var transitions: [Transition]
+    /// Earlier versions do not report them.
+    var conditions: [ClusterReport.Condition]?
 
     func hsm(_ name: String) -> HSM? { hsms.first { $0.name == name } }
     func key(_ label: String) -> Key? { keys.first { $0.label == label } }

@@ -16,7 +16,10 @@ final class Pair {
     /// - Parameters:
     ///   - configurations: one for each node, without `[cluster]`.
     ///   - hsms: how many HSMs each node has.
-    init(_ configurations: [ServeConfiguration], hsms: Int) throws {
+    ///   - alone: what each node does before it is one of two, with the state directory that it keeps.
+    init(
+        _ configurations: [ServeConfiguration], hsms: Int, alone: (ServeConfiguration) throws -> Void = { _ in }
+    ) throws {
         scratch = try Scratch()
         self.configurations = configurations
         let ca = scratch.file("ca")
@@ -28,6 +31,7 @@ final class Pair {
             self.configurations[index].set("drain_delay", "\"0s\"", in: "[node]")
             self.configurations[index].stateDirectory = scratch.file("state-" + name)
             self.configurations[index].set("request_deadline", "\"2s\"", in: "[xks]")
+            try alone(self.configurations[index])
             self.configurations[index].append(
                 """
                 [cluster]
@@ -53,6 +57,14 @@ final class Pair {
 
     func node(_ name: String) -> Node { nodes[index(name)] }
     func op(_ name: String) -> Operator { Operator(configurations[index(name)]) }
+
+    /// What shows peers that they speak with a node, and the cluster's CA with its key.
+    func identity(_ name: String) -> (certificate: String, key: String, ca: (certificate: String, key: String)) {
+        (
+            scratch.file(name + ".pem"), scratch.file(name + "-key.pem"),
+            (scratch.file("ca/ca.pem"), scratch.file("ca/ca-key.pem"))
+        )
+    }
 
     func report(_ name: String) throws -> ClusterReport {
         try JSONDecoder().decode(ClusterReport.self, from: Data(try node(name).control("/cluster/health").body))

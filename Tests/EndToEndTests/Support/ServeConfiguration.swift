@@ -73,11 +73,13 @@ struct ServeConfiguration {
     /// Adds tables at the end.
     mutating func append(_ text: String) { lines += text.split(separator: "\n").map(String.init) }
 
-    /// Takes out the table of this header with this number, header and all.
-    mutating func removeTable(_ header: String, number: Int) {
+    /// Takes out the table of this header with this number, header and all, and returns it.
+    @discardableResult
+    mutating func removeTable(_ header: String, number: Int) -> [String] {
         let (start, end) = table(header, number)
-        guard start > 0, start <= end, lines[start - 1] == header else { return }
-        lines.removeSubrange((start - 1)..<end)
+        guard start > 0, start <= end, lines[start - 1] == header else { return [] }
+        defer { lines.removeSubrange((start - 1)..<end) }
+        return Array(lines[(start - 1)..<end])
     }
 
     /// Everything anew, but for the addresses: a running node keeps them.
@@ -138,6 +140,9 @@ struct ServeConfiguration {
         }
         throw HarnessError("no port that was not given before")
     }
+
+    /// The loopback address with such a port.
+    static func freeAddress() throws -> String { "127.0.0.1:\(try freePort())" }
 
     private static let givenPorts = Observed<Set<Int>>([])
 

@@ -22,7 +22,9 @@ struct ClusterReport: Decodable {
     struct Condition: Decodable {
         var code: String
         var node: String
+        var subject: String
         var severity: String
+        var text: String
         var sinceUnixSeconds: Int?
     }
 
@@ -50,10 +52,11 @@ final class Trio {
     ///
     /// - Parameters:
     ///   - environments: by the node's name, added to this process's own.
+    ///   - isBegun: without it nobody has said yet that nothing is blocked, and each node refuses everything.
     ///   - change: what is particular to a node.
     init(
-        from origin: Node, hsms: Int = 2, environments: [String: [String: String]] = [:],
-        change: (String, inout ServeConfiguration) -> Void = { _, _ in }
+        from origin: Node, hsms: Int = 2, environments: [String: [String: String]] = [:], isBegun: Bool = true,
+        change: (String, inout ServeConfiguration) throws -> Void = { _, _ in }
     ) throws {
         scratch = try Scratch()
         self.environments = environments
@@ -79,13 +82,18 @@ final class Trio {
                 certificate = "\(scratch.file(name + ".pem"))"
                 key = "\(scratch.file(name + "-key.pem"))"
                 """)
-            change(name, &configuration)
+            try change(name, &configuration)
             configurations.append(configuration)
         }
         self.hsms = hsms
         nodes = try zip(Self.names, configurations).map {
             try Node.serve($1, activeHSMs: hsms, environment: environments[$0, default: [:]])
         }
+        if isBegun { try begin() }
+    }
+
+    /// Says that nothing is blocked, and waits until all three serve.
+    func begin() throws {
         let begun = try op("node-1").call("cluster", "bootstrap")
         // A version that has no such order serves without it.
         guard begun.isSuccess || begun.end == .exited(64) else { throw HarnessError("bootstrap: \(begun)") }
