@@ -62,6 +62,10 @@ extension EndToEnd {
                     atPath: configuration.stateDirectory, withIntermediateDirectories: true)
                 chmod(configuration.stateDirectory, 0o777)
             },
+            Row("a state directory of too long a name", check: 2, says: "too many for the admin socket") {
+                configuration, scratch in
+                configuration.stateDirectory = scratch.file(String(repeating: "n", count: 100))
+            },
             // 16631be: check 0, this and the next two.
             Row(
                 "an address of another host", check: 2, says: "xks.listen: cannot listen on 203.0.113.9:",

@@ -143,7 +143,7 @@ extension EndToEnd {
         func refusedPIN() throws {
             var configuration = try configuration()
             configuration.stateDirectory = configuration.scratch.file("node")
-            #expect(mkdir(configuration.stateDirectory, 0o700) == 0)
+            // It is yet to be made, as before a first start.
             let good = try text(ofFile: "\(try sharedNode().state)/hsm-1/pin")
             let pin = try configuration.scratch.write("not-the-pin", to: "pin")
             configuration.set("pin", "{ file = \"\(pin)\" }", in: "[[hsm]]")
@@ -151,15 +151,27 @@ extension EndToEnd {
             #expect(first.end == .exited(0) && first.errors.contains("refused the PIN (C_Login returned"), "\(first)")
             let second = try check(configuration)
             #expect(second.end == .exited(0) && second.errors.contains("no login was tried"), "\(second)")
+            // Under another name of the HSM it is the same PIN.
+            let name = try configuration.value(of: "name", in: "[[hsm]]")
+            configuration.set("name", "\"renamed\"", in: "[[hsm]]")
+            #expect(try check(configuration).errors.contains("no login was tried"))
+            configuration.set("name", name, in: "[[hsm]]")
+            // What others put there in place of the file keeps nobody waiting.
+            let kept = configuration.stateDirectory + "/refused-pins.json"
+            let record = try text(ofFile: kept)
+            unlink(kept)
+            #expect(mkfifo(kept, 0o600) == 0)
+            let beside = try ClavigerBinary.run(["check", "--config", try configuration.write()], within: 30)
+            #expect(beside.end == .exited(0) && beside.errors.contains("C_Login returned"), "\(beside)")
+            try record.write(toFile: kept, atomically: true, encoding: .utf8)
             let retried = try ClavigerBinary.run(
                 ["check", "--retry-refused-pins", "--config", try configuration.write()])
             #expect(retried.errors.contains("C_Login returned"), "\(retried)")
             _ = try configuration.scratch.write(good, to: "pin")
             #expect(try check(configuration).errors.isEmpty)
             // The name of the source, and when it was refused, is all that is kept.
-            let kept = try FileManager.default.contentsOfDirectory(atPath: configuration.stateDirectory)
-            #expect(kept == ["refused-pins.json"])
-            #expect(try text(ofFile: configuration.stateDirectory + "/refused-pins.json") == "{}")
+            let files = try FileManager.default.contentsOfDirectory(atPath: configuration.stateDirectory)
+            #expect(files == ["refused-pins.json"])
         }
 
         @Test("what the running node holds counts as free, and what another process holds does not")

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostLimits
 import NIOCore
 import TLSLinks
 
@@ -32,8 +33,13 @@ extension ClusterService {
             }.get()
             return .success(PeerReach(peer: name, nanoseconds: monotonicNanoseconds() &- begin))
         } catch {
-            return .failure(PeerTrouble("\(error)"))
+            return .failure(PeerTrouble(words(error)))
         }
+    }
+
+    private static func words(_ error: any Error) -> String {
+        if error is SocketAddressError.UnknownHost { return "its name has no address" }
+        return error is IOError ? ListenFailure.words(error) : "\(error)"
     }
 }
 

@@ -38,14 +38,14 @@ package enum AdminSocketError: Error, Sendable, Equatable, CustomStringConvertib
 /// The socket is bound in a directory that only its owner can enter, gets its mode there, and is then moved to its
 /// place: at no moment can anybody else open it, and a socket that a dead process left behind is replaced in one step.
 /// Whoever does this holds a lock (`admin.lock`), so that of two nodes that start together one sees the other.
-struct AdminSocket {
+package struct AdminSocket {
     static let name = "admin.sock"
     private static let lockName = "admin.lock"
     private static let stagingPrefix = ".admin-"
     /// SwiftNIO takes 103 bytes, what fits into a sockaddr_un everywhere; Linux alone has room for 107.
     private static let longestPath = 103
     /// Room for the longest path below it, `/.admin-XXXXXX/s`.
-    static let longestDirectory = longestPath - 16
+    package static let longestDirectory = longestPath - 16
 
     let path: String
     /// Where the server binds; in a directory of its own.

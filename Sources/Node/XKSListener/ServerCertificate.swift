@@ -46,7 +46,7 @@ extension ServerCertificate {
         if facts.isSelfIssued {
             flaws.append("is self-signed: KMS takes only certificates of the public authorities in \(authorities)")
         }
-        if names.isEmpty {
+        if !names.contains(where: isDNSName) {
             flaws.append("has no DNS name: KMS asks for the name of the XKS proxy URI endpoint, and takes no address")
         }
         if !facts.isForServers {
@@ -62,5 +62,26 @@ extension ServerCertificate {
         case .rsa, .p256, .p384, .p521: break
         }
         return flaws
+    }
+
+    /// Of at least two labels, as KMS asks for (RFC 1123, 2.1); a wildcard may be the first.
+    private static func isDNSName(_ name: String) -> Bool {
+        let labels = name.split(separator: ".", omittingEmptySubsequences: false)
+        return labels.count > 1
+            && labels.enumerated().allSatisfy { index, label in
+                (index == 0 && label == "*")
+                    || !label.isEmpty && label.utf8.allSatisfy { $0.isLetterOrDigit || $0 == UInt8(ascii: "-") }
+            } && !(labels.last ?? "").allSatisfy(\.isNumber)
+    }
+}
+
+extension UInt8 {
+    fileprivate var isLetterOrDigit: Bool {
+        switch self {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "a")...UInt8(ascii: "z"):
+            true
+        default: false
+        }
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HostLimits
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -54,6 +55,8 @@ package struct ServerView: Sendable {
 
     private static func words(_ error: any Error) -> String {
         let text = "\(error)"
+        if error is IOError { return ListenFailure.words(error) }
+        if text.contains("WRONG_VERSION_NUMBER") { return "what answers there does not speak TLS" }
         return text.contains("CERTIFICATE_VERIFY_FAILED")
             ? "none of them has signed it, or an intermediate certificate is missing, or it has ended" : text
     }

@@ -12,12 +12,14 @@ enum RunningNode {
     case silent
     case status(AdminStatus)
 
-    static func of(_ admin: AdminClient) async -> RunningNode {
+    static func of(_ admin: AdminClient, settings: NodeSettings) async -> RunningNode {
         do throws(AdminClientError) {
             return .status(try await admin.status())
         } catch {
-            if case .notRunning = error { return .none }
-            return .silent
+            guard case .notRunning = error else { return .silent }
+            // One whose admin socket is closed has left its process in the store.
+            let stored = try? StoredStatus.read(stateDirectory: settings.node.stateDirectory, settings: settings)
+            return stored?.livingProcess == nil ? .none : .silent
         }
     }
 
@@ -83,8 +85,8 @@ struct ConfigurationCheck {
             let message = "cannot listen on \(listener.address): \(failure.reason)"
             if mayBeOwn {
                 diagnostics.warn(
-                    listener.setting, "\(message); it may be the running node, which does not say",
-                    isFatal: false, fix: failure.mend)
+                    listener.setting, "\(message); it may be the running node, which does not say", isFatal: false,
+                    fix: "look at `claviger status`")
             } else {
                 diagnostics.report(listener.setting, message, fix: failure.mend)
             }

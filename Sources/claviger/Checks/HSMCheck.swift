@@ -25,13 +25,18 @@ struct HSMCheck {
             // All keys are shown; those that are named are found however many there are.
             settings.members[index].offered = settings.members[index].offered.union(.all)
         }
-        var refusals: [String: Int64] = [:]
+        var refusals: [String: (unixSeconds: Int64, showsChanges: Bool)] = [:]
         if !triesRefusedPINs {
             for member in settings.members { refusals[member.name] = refused.refused(member.name) }
             settings.members.removeAll { refusals[$0.name] != nil }
         }
         let inventory = settings.members.isEmpty ? [] : await look(settings)
-        refused.flush()
+        if let trouble = refused.flush() {
+            diagnostics.warn(
+                "node.state_dir",
+                "that a PIN was refused could not be kept (\(trouble)): the next check tries it again, and a "
+                    + "few more tries would lock the token", isFatal: false, fix: "mend the state directory first")
+        }
         let names = plan.settings.hsms.map(\.name)
         var troubles: [String: Trouble] = refusals.mapValues(Self.trouble)
         for hsm in inventory {
@@ -75,13 +80,18 @@ struct HSMCheck {
         return Trouble(message: sentence(hsm.reason), fix: fix)
     }
 
-    private static func trouble(refusedAt seconds: Int64) -> Trouble {
-        let date = Date(timeIntervalSince1970: TimeInterval(seconds)).formatted(.iso8601)
+    private static func trouble(_ refusal: (unixSeconds: Int64, showsChanges: Bool)) -> Trouble {
+        let date = Date(timeIntervalSince1970: TimeInterval(refusal.unixSeconds)).formatted(.iso8601)
+        let change =
+            refusal.showsChanges
+            ? "its file has not changed since" : "whether what its source gives has changed since cannot be seen"
         return Trouble(
             message:
-                "its token refused this PIN on \(date), and its source has not changed since: no login was tried, as "
-                + "a few more would lock the token",
-            fix: "correct the PIN; if it was changed on the token instead, claviger check --retry-refused-pins")
+                "its token refused this PIN on \(date), and \(change): no login was tried, as a few more would lock the "
+                + "token",
+            fix: refusal.showsChanges
+                ? "correct the PIN; if it was changed on the token instead, claviger check --retry-refused-pins"
+                : "when it is corrected, claviger check --retry-refused-pins")
     }
 
     /// The problem's renderer ends the sentence itself.

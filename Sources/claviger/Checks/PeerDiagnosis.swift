@@ -16,10 +16,15 @@ struct PeerDiagnosis {
         guard let table = settings.cluster else { return [] }
         let files = ClusterTLSFiles(table)
         var findings: [Diagnosis.Finding] = []
-        for address in addresses(table) {
-            let result = await ClusterService.reach(address, by: files, node: settings.node.id, on: loop)
-            findings.append(finding(address, result))
+        let (node, addresses) = (settings.node.id, addresses(table))
+        // Side by side: each that does not answer takes its seconds.
+        let results = await withTaskGroup(of: (String, Result<PeerReach, PeerTrouble>).self) { group in
+            for address in addresses {
+                group.addTask { (address, await ClusterService.reach(address, by: files, node: node, on: loop)) }
+            }
+            return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
         }
+        for address in addresses { if let result = results[address] { findings.append(finding(address, result)) } }
         if findings.isEmpty {
             findings.append(
                 Diagnosis.Finding(

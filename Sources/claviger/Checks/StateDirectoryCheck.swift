@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import AdminClient
 import AdminProtocol
+import ControlPlane
 import Glibc
 import NodeConfig
 import NodeStore
@@ -12,6 +14,7 @@ struct StateDirectoryCheck {
 
     /// - Parameter now: Unix seconds.
     func run(now: Int64, _ diagnostics: inout Diagnostics) {
+        checkSocket(&diagnostics)
         let flaw = writeFlaw
         let knowledge = StoreReader.outlook(onBlocksIn: directory, isClustered: isClustered, now: now)
         if let flaw, knowledge.doubt == nil, isThere {
@@ -38,6 +41,20 @@ struct StateDirectoryCheck {
         }
     }
 
+    /// Without it no order reaches the node: nothing could be blocked.
+    private func checkSocket(_ diagnostics: inout Diagnostics) {
+        let socket = "\(directory)/\(AdminClient.socketName)"
+        if directory.utf8.count > AdminSocket.longestDirectory {
+            diagnostics.report(
+                "node.state_dir", "has \(directory.utf8.count) bytes, too many for the admin socket in it",
+                fix: "choose one of at most \(AdminSocket.longestDirectory) bytes")
+        }
+        var facts = stat()
+        if lstat(socket, &facts) == 0, facts.st_mode & S_IFMT != S_IFSOCK {
+            diagnostics.report("node.state_dir", "\(socket) is no socket, and in its place", fix: "remove it")
+        }
+    }
+
     private var isThere: Bool { access(directory, F_OK) == 0 }
 
     /// Why nothing can be written there. It is tried: who may write where is more than modes say.
@@ -52,8 +69,15 @@ struct StateDirectoryCheck {
             bytes.baseAddress.map { mkstemp($0) } ?? -1
         }
         guard descriptor >= 0 else { return "\(directory) cannot be written: \(reason())" }
-        template.withUnsafeBufferPointer { bytes in _ = bytes.baseAddress.map { unlink($0) } }
-        close(descriptor)
+        defer {
+            template.withUnsafeBufferPointer { bytes in _ = bytes.baseAddress.map { unlink($0) } }
+            close(descriptor)
+        }
+        // On a full disk an empty file can be made.
+        let block = [UInt8](repeating: 0, count: 256 * 1024)
+        guard write(descriptor, block, block.count) == block.count, fsync(descriptor) == 0 else {
+            return "\(directory) cannot be written: \(reason())"
+        }
         return nil
     }
 

@@ -45,18 +45,18 @@ struct CheckCommand: AsyncParsableCommand {
         let check = ConfigurationCheck(
             configuration: configuration, secrets: SecretReader(taking: settings.secretVariables),
             triesRefusedPINs: retryRefusedPins)
-        try conclude(await check.run(running: await .of(admin)))
+        try conclude(await check.run(running: await .of(admin, settings: settings)))
     }
 
     private func conclude(_ diagnostics: Diagnostics) throws {
         for line in diagnostics.found { printLine(Terminals.page.text(line)) }
         let warnings = diagnostics.warnings
-        for warning in warnings { printError(Terminal.shown("warning: \(warning)")) }
+        for warning in warnings { printError(Terminal.plain("warning: \(warning)")) }
         if let error = diagnostics.error {
-            printError(error.description)
+            printError(lines(error))
             throw ExitStatus.configuration
         }
-        for note in diagnostics.notes { printError(Terminal.shown("note: \(note)")) }
+        for note in diagnostics.notes { printError(Terminal.plain("note: \(note)")) }
         guard !strict || warnings.isEmpty else {
             let count = warnings.count == 1 ? "1 warning" : "\(warnings.count) warnings"
             throw failure("\(config): \(count), and --strict", status: ExitStatus.configuration)

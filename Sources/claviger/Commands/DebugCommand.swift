@@ -53,7 +53,7 @@ struct DebugCommand: AsyncParsableCommand {
         }
         HostLimits.raiseDescriptors()
         let admin = AdminClient(stateDirectory: settings.node.stateDirectory, timeout: .seconds(10))
-        let status = await RunningNode.of(admin)
+        let status = await RunningNode.of(admin, settings: settings)
         let bundle = SupportBundle(
             config: config, settings: settings,
             diagnosis: await DiagnoseCommand.diagnose(configuration, client: nil),

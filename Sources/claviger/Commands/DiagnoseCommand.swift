@@ -56,7 +56,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
         let settings = configuration.settings
         let secrets = SecretReader(taking: settings.secretVariables)
         let admin = AdminClient(stateDirectory: settings.node.stateDirectory, timeout: .seconds(10))
-        let running = await RunningNode.of(admin)
+        let running = await RunningNode.of(admin, settings: settings)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var diagnosis = Diagnosis(node: settings.node.id, version: Product.version)
         diagnosis.add(HostDiagnosis(settings: settings).findings())
@@ -99,10 +99,16 @@ struct DiagnoseCommand: AsyncParsableCommand {
             let text =
                 "\(hsm.state.rawValue)\(hsm.drained ? ", drained" : "")\(learned)"
                 + (hsm.reason.map { ": \($0)" } ?? "")
-            let state: Diagnosis.State = hsm.state == .active && !hsm.drained ? .ok : hsm.canServe ? .warning : .failure
+            // A drained one was taken out by somebody.
+            let isWarned = hsm.drained || hsm.canServe
+            let state: Diagnosis.State = hsm.state == .active && !hsm.drained ? .ok : isWarned ? .warning : .failure
             return Diagnosis.Finding(
                 "HSMs", "hsm \(hsm.name)", state, text,
-                advice: state == .ok ? nil : "docs/reference/hsm-states.md has what to do for each reason")
+                advice: state == .ok
+                    ? nil
+                    : hsm.drained
+                        ? "claviger hsm undrain \(hsm.name) when the maintenance is over"
+                        : "docs/reference/hsm-states.md has what to do for each reason")
         }
         let others = status.conditions.filter { condition in
             condition.known.map { !ConditionCode.ofHSMState.contains($0) } ?? true

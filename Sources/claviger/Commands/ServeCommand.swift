@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AdminClient
 import ArgumentParser
 import HostLimits
 import NodeConfig
@@ -44,7 +45,7 @@ func loadConfiguration(_ file: String) throws -> NodeConfiguration {
     do throws(ConfigurationProblems) {
         return try NodeConfiguration.load(file: file)
     } catch {
-        printError(error.description)
+        printError(lines(error))
         throw ExitStatus.configuration
     }
 }
@@ -64,10 +65,15 @@ func startNode(
         return nil
     } catch let problems as ConfigurationProblems {
         log.flush()
-        printError(problems.description)
+        printError(lines(problems))
         throw ExitStatus.configuration
     } catch {
         log.flush()
         throw failure("\(error)", status: ExitStatus.start)
     }
+}
+
+/// Each problem on a line of its own, whatever its values hold.
+func lines(_ problems: ConfigurationProblems) -> String {
+    problems.problems.map { Terminal.plain($0.rendered(file: problems.file)) }.joined(separator: "\n")
 }

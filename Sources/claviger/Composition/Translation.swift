@@ -87,6 +87,8 @@ struct Translation {
     let secrets: SecretBatch
     /// Unix seconds, for the validity of certificates.
     let now: Int64
+    /// Nothing that the file names is opened.
+    var isOffline = false
 
     // MARK: HSMs
 
@@ -148,7 +150,7 @@ struct Translation {
             }
         }
         var policy: PlannedPolicy?
-        if let file = settings.policy {
+        if let file = settings.policy, !isOffline {
             policy = self.policy(file, "\(path).policy", &diagnostics)
             guard policy != nil else { return nil }
         }
