@@ -214,6 +214,8 @@ package final class ClusterService: Sendable {
     /// This node has something new to say of itself: peers are informed at once. May be called as often as anything
     /// changes: changes in a row are reported together.
     package func factsChanged() {
+        // Workers end after the cluster has been left, and each is a change: its event loop is gone by then.
+        guard !isStopped.load(ordering: .relaxed) else { return }
         let wait = factsLook.withLock { look -> UInt64? in
             guard !look.isArranged else { return nil }
             look.isArranged = true
@@ -295,7 +297,7 @@ package final class ClusterService: Sendable {
         try tls.replace(with: files)
         seeds.withLock { $0 = new }
         renewConnections()
-        loop.execute { self.findSeeds() }
+        if !isStopped.load(ordering: .relaxed) { loop.execute { self.findSeeds() } }
     }
 
     /// Says goodbye, as the last thing after the last request: orders no longer wait for this node then. Returns when
