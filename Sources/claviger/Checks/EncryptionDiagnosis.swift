@@ -14,7 +14,7 @@ struct EncryptionDiagnosis {
     let settings: NodeSettings
     let secrets: SecretReader
     let status: NodeStatus
-    let target: XKSTarget
+    let target: NodeConfig.ListenAddress
     /// PEM files with which to meet `xks.client_ca`.
     let client: (certificate: String, key: String)?
 

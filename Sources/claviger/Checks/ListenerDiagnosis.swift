@@ -6,31 +6,11 @@ import NIOCore
 import NodeConfig
 import XKSListener
 
-/// Where a client on this host reaches the XKS listener of the running node.
-struct XKSTarget: Sendable {
-    let host: String
-    let port: Int
-
-    init(_ settings: NodeSettings, _ status: NodeStatus) {
-        let listen = settings.xks.listen
-        switch listen.host {
-        case "0.0.0.0": host = "127.0.0.1"
-        case "::": host = "::1"
-        default: host = listen.host
-        }
-        // Port 0 is one that the system chose.
-        let bound = status.limits?.listeners.first { $0.listener == "xks" }?.port
-        port = bound ?? listen.port
-    }
-
-    var address: NodeConfig.ListenAddress { NodeConfig.ListenAddress(host: host, port: port) }
-}
-
 /// What a client meets at the XKS listener of the running node: how long connecting takes, which certificates it is shown,
 /// and whether this host's own CAs vouch for them.
 struct ListenerDiagnosis {
     let settings: NodeSettings
-    let target: XKSTarget
+    let target: NodeConfig.ListenAddress
     let loop: any EventLoop
 
     func findings() async -> [Diagnosis.Finding] {
@@ -43,12 +23,12 @@ struct ListenerDiagnosis {
         case .failure(let trouble):
             return [
                 finding(
-                    "TLS", .failure, "no handshake with \(target.address): \(trouble.message)",
+                    "TLS", .failure, "no handshake with \(target): \(trouble.message)",
                     advice: "the node's log says whom it turned away, and why")
             ]
         }
         let time = tenths(Double(view.nanoseconds) / 1e6)
-        var findings = [finding("TLS", .ok, "connected with \(target.address) in \(time) ms")]
+        var findings = [finding("TLS", .ok, "connected with \(target) in \(time) ms")]
         let now = Int64(time_t(Glibc.time(nil)))
         for (index, certificate) in view.chain.enumerated() {
             let flaw = certificate.flaw(now: now)

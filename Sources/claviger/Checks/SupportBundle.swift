@@ -70,7 +70,7 @@ struct SupportBundle {
 
     private func digest(_ path: String, size: Int) -> String? {
         guard size <= Self.longestLibrary, let content = FileManager.default.contents(atPath: path) else { return nil }
-        return SHA256.hash(data: content).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        return SHA256.hash(data: content).hexadecimal
     }
 
     private var host: String {

@@ -5,6 +5,7 @@ import Foundation
 import Glibc
 import NIOCore
 import NIOSSL
+import NodeConfig
 import SecureMemory
 import SigV4
 import XKSProtocol
@@ -23,7 +24,7 @@ struct XKSCall {
     }
 
     let http: HTTPClient
-    let target: XKSTarget
+    let target: NodeConfig.ListenAddress
     let isTLS: Bool
     let region: String
     let patience: TimeAmount
@@ -32,7 +33,8 @@ struct XKSCall {
     let requestID = "diagnose-\(UUID().uuidString.lowercased())"
 
     init(
-        http: HTTPClient, target: XKSTarget, isTLS: Bool, credential: Credential, region: String, patience: TimeAmount
+        http: HTTPClient, target: NodeConfig.ListenAddress, isTLS: Bool, credential: Credential, region: String,
+        patience: TimeAmount
     ) {
         self.http = http
         self.target = target
@@ -52,7 +54,7 @@ struct XKSCall {
         var body = body
         body.requestMetadata = Metadata(kmsOperation: body.operation, kmsRequestId: requestID, region: region)
         let bytes = try JSONEncoder().encode(body)
-        let host = "\(target.address)"
+        let host = "\(target)"
         let headers = try signer.sign(
             method: "POST", target: path, headers: [HeaderField(name: "host", value: host)],
             body: SecretBytes(Array(bytes)), now: Int64(time(nil)))

@@ -73,10 +73,7 @@ struct DebugCommand: AsyncParsableCommand {
 
     private func metrics(_ settings: NodeSettings, _ status: NodeStatus?) async -> [String] {
         guard let status else { return [] }
-        let listen = settings.control.listen
-        let host = ["0.0.0.0": "127.0.0.1", "::": "::1"][listen.host] ?? listen.host
-        let port = status.limits?.listeners.first { $0.listener == "control" }?.port ?? listen.port
-        let url = "http://\(NodeConfig.ListenAddress(host: host, port: port))/metrics"
+        let url = "http://\(settings.control.listen.reached("control", status))/metrics"
         guard let first = await page(url) else { return [] }
         try? await Task.sleep(for: .seconds(seconds))
         return [first, await page(url)].compactMap(\.self)

@@ -64,7 +64,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
         // Beside a running node its own word on its HSMs counts, and no session is taken from it.
         diagnosis.add(await check.run(running: running, looksAtHSMs: !running.isThere).findings)
         if let status = running.status {
-            let target = XKSTarget(settings, status)
+            let target = settings.xks.listen.reached("xks", status)
             diagnosis.add(
                 await ListenerDiagnosis(settings: settings, target: target, loop: group.next()).findings())
             diagnosis.add(findings(of: status))

@@ -31,11 +31,7 @@ enum ConfigurationDigest {
         return text(SHA256.hash(data: Array(lines.utf8)))
     }
 
-    static func text(_ digest: SHA256.Digest) -> String {
-        digest.prefix(16).map { byte in
-            String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-        }.joined()
-    }
+    static func text(_ digest: SHA256.Digest) -> String { digest.prefix(16).hexadecimal }
 
     private static func fields(of store: KeyStoreSettings) -> [String] {
         ["keystore", store.pathPrefix, store.aad.rawValue]

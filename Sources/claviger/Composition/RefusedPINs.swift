@@ -25,7 +25,7 @@ struct PINMark: Sendable, Hashable {
         }
         if case .file = source { showsChanges = true } else { showsChanges = false }
         let bytes = fields.flatMap { Array("\($0.utf8.count):".utf8) + Array($0.utf8) }
-        text = SHA256.hash(data: bytes).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        text = SHA256.hash(data: bytes).hexadecimal
     }
 
     private static func state(ofFile path: String) -> [String] {
