@@ -35,6 +35,13 @@ import Testing
         }
     }
 
+    @Test func whatANodeIsAtComesAsItWasTold() async throws {
+        try await withNode(ScriptedNode()) { client in
+            let requests = try await client.requests()
+            #expect(requests == Example.requests)
+        }
+    }
+
     @Test func aLargeStatusComesWhole() async throws {
         var large = Example.status
         let cells = Dictionary(uniqueKeysWithValues: (0..<64).map { ("hsm-\($0)", KeyState.proven) })

@@ -22,6 +22,8 @@ final class ScriptedNode: NodeAdministration {
 
     func status() -> AdminStatus { shown }
 
+    func requests() -> RequestsReport { Example.requests }
+
     func drain(_ hsm: String) async -> AdminAnswer { note("drain \(hsm)") }
 
     func undrain(_ hsm: String) async -> AdminAnswer { note("undrain \(hsm)") }
@@ -119,6 +121,36 @@ final class StateDirectory: Sendable {
 
 /// A node with one of everything.
 enum Example {
+    static let requests = RequestsReport(
+        node: "fra-1", inFlight: 3,
+        underWay: [
+            underWay("Encrypt", "/bank", id: "id-1", microseconds: 81_500, .hsm, hsms: ["nshield-a", "luna"]),
+            underWay("Decrypt", "/bank", id: "id-2", microseconds: 1_500, .waiting),
+            underWay("Decrypt", "", id: nil, microseconds: 900, .peer, peer: "iad-1"),
+        ],
+        slowest: [
+            RequestsReport.Slow(
+                kmsRequestId: "id-3", operation: "Decrypt", keyStore: "/bank", key: "foo",
+                endedMicrosecondsAgo: 4_900_000, totalMicroseconds: 90_000, waitedMicroseconds: 10_000,
+                hsmMicroseconds: 60_000, peerMicroseconds: 0, hsm: "nshield-a", attempts: 2, hedged: true,
+                forwardedTo: nil, forwardedBy: nil, outcome: "ok"),
+            RequestsReport.Slow(
+                kmsRequestId: "id-4", operation: "Encrypt", keyStore: "/bank", key: "foo",
+                endedMicrosecondsAgo: 12_000_000, totalMicroseconds: 80_000, waitedMicroseconds: 0, hsmMicroseconds: 0,
+                peerMicroseconds: 75_000, hsm: nil, attempts: 0, hedged: false, forwardedTo: "iad-1",
+                forwardedBy: nil, outcome: "ok"),
+        ])
+
+    private static func underWay(
+        _ operation: String, _ keyStore: String, id: String?, microseconds: UInt64,
+        _ place: RequestsReport.UnderWay.Place, hsms: [String] = [], peer: String? = nil
+    ) -> RequestsReport.UnderWay {
+        RequestsReport.UnderWay(
+            kmsRequestId: id, operation: operation, keyStore: keyStore, key: "foo",
+            sinceUnixMilliseconds: now * 1_000, ageMicroseconds: microseconds, place: place, hsms: hsms, peer: peer,
+            attempts: hsms.count)
+    }
+
     static let now: Int64 = 1_763_949_600
 
     static let status = AdminStatus(

@@ -51,6 +51,8 @@ final class ScriptedNode: NodeAdministration {
             transitions: [], asOfUnixSeconds: 1_700_000_000)
     }
 
+    func requests() -> RequestsReport { Scene.requests }
+
     func drain(_ hsm: String) async -> AdminAnswer { note("drain \(hsm)") }
 
     func undrain(_ hsm: String) async -> AdminAnswer { note("undrain \(hsm)") }
@@ -104,6 +106,20 @@ final class ScriptedNode: NodeAdministration {
 /// A cluster of two nodes, with a block and a key that is not served.
 enum Scene {
     static let now: Int64 = 1_700_000_000
+
+    static let requests = RequestsReport(
+        node: "fra-1", inFlight: 2,
+        underWay: [
+            .init(
+                kmsRequestId: "id-1", operation: "Encrypt", keyStore: "/a", key: "foo",
+                sinceUnixMilliseconds: now * 1_000, ageMicroseconds: 1_500, place: .hsm, hsms: ["hsm-a"], attempts: 1)
+        ],
+        slowest: [
+            .init(
+                kmsRequestId: "id-2", operation: "Decrypt", keyStore: "/a", key: "foo", endedMicrosecondsAgo: 4_000_000,
+                totalMicroseconds: 90_000, waitedMicroseconds: 10_000, hsmMicroseconds: 60_000, peerMicroseconds: 0,
+                hsm: "hsm-a", attempts: 2, hedged: true, forwardedTo: nil, forwardedBy: nil, outcome: "ok")
+        ])
 
     static let blocks = BlockListing(
         blocks: [

@@ -43,6 +43,7 @@ extension SimulatedNode: RequestForwarder {
 
     func forward(
         _ request: ProxyRequest, label: KeyLabel, needs: ForwardingNeeds, deadline: UInt64,
+        asking: @escaping @Sendable (String) -> Void,
         completion: @escaping @Sendable (ForwardOutcome) -> Void
     ) {
         guard !needs.isSurplus else { return forwardSurplus(request, label, needs, deadline, completion) }

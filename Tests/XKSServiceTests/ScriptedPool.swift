@@ -95,7 +95,7 @@ final class ScriptedForwarder: RequestForwarder {
 
     func forward(
         _ request: ProxyRequest, label: KeyLabel, needs: ForwardingNeeds, deadline: UInt64,
-        completion: @escaping @Sendable (ForwardOutcome) -> Void
+        asking: @escaping @Sendable (String) -> Void, completion: @escaping @Sendable (ForwardOutcome) -> Void
     ) {
         seen.withLock { $0.append(label) }
         needed.withLock { $0.append(needs) }
@@ -135,7 +135,7 @@ struct ServiceBench {
     init(
         decision: KeyDecision = .usable(), word: CiphertextWord = .invalid, hsms: [FleetHSM] = [],
         foreignForm: AADForm = .specification, blocks: BlockList = BlockList(),
-        forwarder: ScriptedForwarder? = nil, formats: any FormatSource = FirstFormat(),
+        forwarder: (any RequestForwarder)? = nil, formats: any FormatSource = FirstFormat(),
         unoffered: UnofferedWord = .nowhere, secret: Character = "s", policy: String? = nil,
         quota: QuotaLimits? = nil, nodes: any NodeCountSource = SingleNode(), script: @escaping ScriptedPool.Script
     ) throws {

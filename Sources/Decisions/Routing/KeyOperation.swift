@@ -3,7 +3,7 @@ import KeyProof
 import LaneProtocol
 import SecureMemory
 
-/// Who waits for the result of an operation.
+/// Who waits for the result of an operation: the request that it is a part of.
 package protocol OperationCaller: AnyObject, Sendable {
     /// Nobody does any more.
     var isGone: Bool { get }
@@ -46,6 +46,27 @@ package struct KeyOperationOutput: Sendable {
     package init(initializationVector: SecretBytes, data: SecretBytes) {
         self.initializationVector = initializationVector
         self.data = data
+    }
+}
+
+/// An operation that is not finished, and what it is at.
+package struct OperationUnderWay: Sendable {
+    package var caller: (any OperationCaller)?
+    /// Names of the HSMs that are at it: none, one, or a few at once.
+    package var hsms: [String]
+    /// It waits for a lane of an HSM.
+    package var isWaiting: Bool
+    /// Its ciphertext has been refused, and that is being looked into.
+    package var isChecked: Bool
+    /// How many calls have been made for it.
+    package var attempts: Int
+
+    package init(caller: (any OperationCaller)?, hsms: [String], isWaiting: Bool, isChecked: Bool, attempts: Int) {
+        self.caller = caller
+        self.hsms = hsms
+        self.isWaiting = isWaiting
+        self.isChecked = isChecked
+        self.attempts = attempts
     }
 }
 

@@ -14,6 +14,14 @@ extension PoolMachine {
     /// Refused ciphertexts that are being looked into, or wait for that.
     package var checksOpen: Int { checks.count }
 
+    /// What an operation is at: the HSMs whose lanes have it, whether it stands in the line, whether its ciphertext is
+    /// being looked into, and how many calls were made. `nil` where it is finished.
+    package func whereabouts(
+        of id: OperationID
+    ) -> (hsms: HSMSet, isWaiting: Bool, isChecked: Bool, attempts: Int)? {
+        operations[id].map { ($0.flights.hsms, $0.isWaiting, $0.check != nil, $0.attempts) }
+    }
+
     /// True while a tick has something to decide that cannot wait for the next half second.
     package var needsTicks: Bool { !operations.isEmpty || hsms.contains { $0.lanes.busy > 0 || $0.lanes.moving > 0 } }
 

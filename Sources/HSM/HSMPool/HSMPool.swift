@@ -164,6 +164,11 @@ package final class HSMPool: KeyOperationPool {
         }
     }
 
+    /// The operations that are not finished, the oldest first, at most `limit`.
+    package func operationsUnderWay(limit: Int) -> [OperationUnderWay] {
+        state.withLock { $0.operationsUnderWay(limit: limit) }
+    }
+
     // MARK: Driving the machine
 
     func perform(_ effects: [PoolEffect]) {

@@ -191,6 +191,17 @@ extension PoolState {
         shown.map { status(of: $0, now: now, unixSeconds: unixSeconds) }
     }
 
+    /// The operations that are not finished, the oldest first, at most `limit`.
+    package func operationsUnderWay(limit: Int) -> [OperationUnderWay] {
+        operations.keys.sorted { $0.number < $1.number }.prefix(limit).compactMap { id in
+            guard let pending = operations[id], let place = machine.whereabouts(of: id) else { return nil }
+            let names = hsms.indices.filter { place.hsms.contains($0) }.map { hsms[$0].settings.name }
+            return OperationUnderWay(
+                caller: pending.operation.caller, hsms: names, isWaiting: place.isWaiting, isChecked: place.isChecked,
+                attempts: place.attempts)
+        }
+    }
+
     /// What peers are told of the keys as a whole. `HSMPool` works it out without its lock, and keeps it for a while.
     package func keySummary(now: UInt64) -> KeySummary { KeySummary(proof, usable: usable, now: now) }
 

@@ -268,11 +268,14 @@ package final class ClusterService: Sendable {
     /// - Parameters:
     ///   - needs: which peers may be asked.
     ///   - deadline: CLOCK_MONOTONIC, nanoseconds.
+    ///   - asking: called with a peer's name when that one is sent the request.
     package func forward(
         _ request: ProxyRequest, label: String, needs: ForwardingNeeds = .none, deadline: UInt64,
+        asking: @escaping @Sendable (String) -> Void = { _ in },
         completion: @escaping @Sendable (ForwardResult) -> Void
     ) {
-        forwarder.forward(request, label: label, needs: needs, deadline: deadline, completion: completion)
+        forwarder.forward(
+            request, label: label, needs: needs, deadline: deadline, asking: asking, completion: completion)
     }
 
     /// Gives this node's block list to every node that orders wait for, and says what comes of each, in steps.

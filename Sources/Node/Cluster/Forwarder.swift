@@ -36,18 +36,22 @@ final class Forwarder: Sendable {
         return !gossip.choice.roomy(for: label) { needs.allow(node: $0, reading: $1) }.isEmpty
     }
 
+    /// - Parameter asking: called with the name of each peer that the request is sent to.
     func forward(
         _ request: ProxyRequest, label: String, needs: ForwardingNeeds, deadline: UInt64,
+        asking: @escaping @Sendable (String) -> Void,
         completion: @escaping @Sendable (ForwardResult) -> Void
     ) {
         guard !needs.isSurplus else {
-            return forwardSurplus(request, label: label, needs: needs, deadline: deadline, completion: completion)
+            return forwardSurplus(
+                request, label: label, needs: needs, deadline: deadline, asking: asking, completion: completion)
         }
         let peers = gossip.choice.members(for: label) { needs.allow(node: $0, reading: $1) }.prefix(Self.mostPeers)
         guard let body = ForwardWire.encode(request, isSurplus: false) else {
             return completion(.failed("its head is too long"))
         }
-        attempt(body, peers[...], needs, deadline, last: .failed("no peer can serve the key")) { result in
+        let last = ForwardResult.failed("no peer can serve the key")
+        attempt(body, peers[...], needs, deadline, last: last, asking: asking) { result in
             self.counters.note { counts in
                 if case .answered = result { counts.forwardsOut += 1 } else { counts.forwardsFailed += 1 }
             }
@@ -59,6 +63,7 @@ final class Forwarder: Sendable {
     /// it.
     private func forwardSurplus(
         _ request: ProxyRequest, label: String, needs: ForwardingNeeds, deadline: UInt64,
+        asking: @escaping @Sendable (String) -> Void,
         completion: @escaping @Sendable (ForwardResult) -> Void
     ) {
         let roomy = gossip.choice.roomy(for: label) { needs.allow(node: $0, reading: $1) }
@@ -80,6 +85,7 @@ final class Forwarder: Sendable {
             shares.withLock { $0.answered(name, isRefusal: false, now: now) }
             return completion(.failed("its head is too long"))
         }
+        asking(name)
         ask(chosen.peer, body, chosen.time) { result in
             var isRefusal = true
             if case .answered(let response, _) = result, needs.isHandedOn(response.status) { isRefusal = false }
@@ -94,7 +100,7 @@ final class Forwarder: Sendable {
     /// The next peer from which an answer can come in time, as long as there is one.
     private func attempt(
         _ body: SecretBytes, _ peers: ArraySlice<Member>, _ needs: ForwardingNeeds, _ deadline: UInt64,
-        last: ForwardResult,
+        last: ForwardResult, asking: @escaping @Sendable (String) -> Void,
         completion: @escaping @Sendable (ForwardResult) -> Void
     ) {
         guard let member = peers.first else { return completion(last) }
@@ -105,15 +111,16 @@ final class Forwarder: Sendable {
         guard let time else {
             var reason = last
             if case .failed = last { reason = .failed("\(peer.name): too little time is left") }
-            return attempt(body, rest, needs, deadline, last: reason, completion: completion)
+            return attempt(body, rest, needs, deadline, last: reason, asking: asking, completion: completion)
         }
+        asking(peer.name)
         ask(peer, body, time) { mine in
             if case .answered(let response, _) = mine, needs.isDecided(by: response.status) { return completion(mine) }
             // An answer, whichever, says more than none.
             if case .answered = last, case .failed = mine {
-                self.attempt(body, rest, needs, deadline, last: last, completion: completion)
+                self.attempt(body, rest, needs, deadline, last: last, asking: asking, completion: completion)
             } else {
-                self.attempt(body, rest, needs, deadline, last: mine, completion: completion)
+                self.attempt(body, rest, needs, deadline, last: mine, asking: asking, completion: completion)
             }
         }
     }

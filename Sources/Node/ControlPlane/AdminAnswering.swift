@@ -22,7 +22,7 @@ extension ControlAnswer {
             switch error {
             case .noSuchPath:
                 let text =
-                    "no such path; there are /status, /cluster, /cluster/bootstrap, /blocks, /blocks/lift, "
+                    "no such path; there are /status, /requests, /cluster, /cluster/bootstrap, /blocks, /blocks/lift, "
                     + "/blocks/orders/NUMBER, /reload, /reload/force, /drain, /log/level/LEVEL, /log/tail, /hsm/NAME/drain, "
                     + "/hsm/NAME/undrain, "
                     + "/key/LABEL/trust?hsm=NAME, /key/LABEL/forget and /cluster/NODE/forget?user=NAME"
@@ -58,6 +58,7 @@ extension ControlAnswer {
     ) async -> ControlAnswer {
         switch request {
         case .status: json(200, administration.status())
+        case .requests: json(200, administration.requests())
         case .cluster: json(200, administration.clusterHealth())
         case .blocks: json(200, administration.blocks())
         case .progress(let order): progress(order, administration)

@@ -4,6 +4,7 @@ import AdminProtocol
 /// What is asked of the admin socket, as values.
 enum AdminRequest: Equatable {
     case status
+    case requests
     case cluster
     case drain(hsm: String)
     case undrain(hsm: String)
@@ -67,9 +68,9 @@ enum AdminRequest: Equatable {
     private static func parse(_ method: String, _ segment: Substring, body: [UInt8]) throws(Refusal) -> AdminRequest {
         let isGet = method == "GET" || method == "HEAD"
         switch segment {
-        case "status", "cluster":
+        case "status", "cluster", "requests":
             guard isGet else { throw .methodNotAllowed(allowed: "GET, HEAD") }
-            return segment == "status" ? .status : .cluster
+            return segment == "status" ? .status : segment == "cluster" ? .cluster : .requests
         case "blocks":
             if isGet { return .blocks }
             guard method == "POST" else { throw .methodNotAllowed(allowed: "GET, HEAD, POST") }

@@ -9,7 +9,7 @@ extension XKSService {
     /// Decrypt (XKS 1.0.3, "Decrypt").
     func decrypt(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
         let request = try DecryptRequest(body: exchange.request.body, limits: exchange.setup.settings.limits)
-        exchange.trace.metadata = request.metadata
+        exchange.read(request.metadata)
         do throws(Refusal) {
             let key = try admit(exchange, store, externalKeyID, for: .decrypt)
             submit(try operation(request, key, store, of: exchange), exchange, store) { self.decrypted(exchange, $0) }
@@ -32,7 +32,7 @@ extension XKSService {
                     sha256: { SHA256.hash(data: $0) }),
                 initializationVector: SecretBytes(request.initializationVector),
                 data: ciphertextAndTag(request.ciphertext, request.authenticationTag),
-                caller: exchange.request.caller)
+                caller: exchange)
         } catch {
             // A node of a later version reads it; one that does not is not asked.
             guard let format = metadata.formatOfOthers(activated: activated) else {

@@ -9,7 +9,7 @@ extension XKSService {
     /// Encrypt (XKS 1.0.3, "Encrypt").
     func encrypt(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
         let request = try EncryptRequest(body: exchange.request.body, limits: exchange.setup.settings.limits)
-        exchange.trace.metadata = request.metadata
+        exchange.read(request.metadata)
         do throws(Refusal) {
             let key = try admit(exchange, store, externalKeyID, for: .encrypt)
             guard !request.wantsIntegrityValue || key.usage.contains(.decrypt) else {
@@ -36,7 +36,7 @@ extension XKSService {
                 kind: .encrypt, label: key.label,
                 additionalData: try HSMAdditionalData.specification(
                     aad: request.additionalAuthenticatedData, metadata: CiphertextMetadata.current),
-                initializationVector: SecretBytes(), data: request.plaintext, caller: exchange.request.caller)
+                initializationVector: SecretBytes(), data: request.plaintext, caller: exchange)
         } catch {
             throw Refusal(error: error, isOnlyHere: false)
         }
@@ -72,7 +72,7 @@ extension XKSService {
                 aad: encryption.request.additionalAuthenticatedData, metadata: fields.ciphertextMetadata),
             initializationVector: SecretBytes(fields.initializationVector),
             data: ciphertextAndTag(fields.ciphertext, fields.authenticationTag),
-            caller: encryption.exchange.request.caller)
+            caller: encryption.exchange)
         submit(operation, encryption.exchange, encryption.store, isContinuation: true) {
             self.proved(encryption, body: body, $0)
         }

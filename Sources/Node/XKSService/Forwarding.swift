@@ -76,9 +76,15 @@ extension XKSService {
             return finish(exchange, refusing: refusal.error)
         }
         exchange.trace.reason = refusal.error.message
+        let began = clocks.monotonic()
+        passedOn.add(exchange)
         forwarder.forward(
-            exchange.request, label: label, needs: refusal.needs, deadline: exchange.deadline
+            exchange.request, label: label, needs: refusal.needs, deadline: exchange.deadline,
+            asking: { self.passedOn.note(exchange, askedOf: $0) }
         ) { outcome in
+            self.passedOn.remove(exchange)
+            let now = self.clocks.monotonic()
+            exchange.trace.passedOnMicroseconds += (now > began ? now - began : 0) / 1_000
             switch outcome {
             case .answered(let response, let node) where !refusal.needs.isHandedOn(response.status):
                 let reason = "\(node) answers \(response.status)"

@@ -40,8 +40,10 @@ package protocol RequestForwarder: Sendable {
     ///   - needs: which peers may be asked.
     ///   - deadline: CLOCK_MONOTONIC, nanoseconds. However little time is left: peers from which no answer can come in it
     ///     are not asked.
+    ///   - asking: called with a peer's name when that one is sent the request, before `completion`.
     func forward(
         _ request: ProxyRequest, label: KeyLabel, needs: ForwardingNeeds, deadline: UInt64,
+        asking: @escaping @Sendable (String) -> Void,
         completion: @escaping @Sendable (ForwardOutcome) -> Void)
 
     /// Whether a peer could be asked at the moment.

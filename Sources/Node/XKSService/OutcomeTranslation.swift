@@ -3,9 +3,6 @@ import LaneProtocol
 import Routing
 import XKSProtocol
 
-/// The pool asks whether the client of a request is still there.
-extension CallerPresence: OperationCaller {}
-
 extension XKSError {
     /// The one place where what happened in the pool gets a name of the API. `nil` when it was done.
     ///

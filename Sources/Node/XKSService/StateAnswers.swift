@@ -7,9 +7,8 @@ extension XKSService {
     /// GetKeyMetadata (XKS 1.0.3, "GetKeyMetadata"). A key that is blocked, or outside its dates, is DISABLED: KMS then
     /// makes no key of it, and says so to people.
     func keyMetadata(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
-        exchange.trace.metadata = try GetKeyMetadataRequest(
-            body: exchange.request.body, limits: exchange.setup.settings.limits
-        ).metadata
+        exchange.read(
+            try GetKeyMetadataRequest(body: exchange.request.body, limits: exchange.setup.settings.limits).metadata)
         do throws(Refusal) {
             try authorize(exchange, store, externalKeyID)
             try charge(exchange)

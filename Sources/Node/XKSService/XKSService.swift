@@ -18,6 +18,7 @@ package final class XKSService: ProxyRequestHandler {
     private let setup: Mutex<ServiceSetup>
     private let observer: any RequestObserver
     private let inFlight = Atomic<Int>(0)
+    let passedOn = PassedOnRequests()
     /// What signatures say of this node's clock.
     package let signedClock = SignedClock()
     let nodeShare = NodeShare()
@@ -203,6 +204,9 @@ final class Exchange: @unchecked Sendable {
     /// Of the key that is meant; empty until it is known.
     var label: KeyLabel = ""
     var trace = RequestTrace()
+    /// As in the trace. Written before the pool or a peer is asked and never after, so that whoever looks at what is
+    /// under way may read it.
+    private(set) var requestID: String?
     var isAuthenticated = false
     /// Of the key store among those of the configuration.
     var position = 0
@@ -223,6 +227,13 @@ final class Exchange: @unchecked Sendable {
         self.deadline = deadline
         self.reply = reply
         trace.peer = request.peer
+        trace.receivedAt = request.receivedAt
+    }
+
+    /// Takes in what the body says of the request.
+    func read(_ metadata: RequestMetadata) {
+        requestID = metadata.kmsRequestId
+        trace.metadata = metadata
     }
 
     /// The caller has closed the connection: the answer will not be written.

@@ -45,6 +45,11 @@ package struct AdminClient: Sendable {
         try await get("/status")
     }
 
+    /// What the node is at, and what took longest lately.
+    package func requests() async throws(AdminClientError) -> RequestsReport {
+        try await get("/requests")
+    }
+
     /// What the node says about it, for people.
     package func drain(_ hsm: String) async throws(AdminClientError) -> String {
         try await perform("/hsm/\(Self.encoded(hsm))/drain")

@@ -35,6 +35,8 @@ package struct ReloadFailure: Error, Sendable, Equatable {
 package protocol NodeAdministration: Sendable {
     /// What is known at the moment. Never asks an HSM, and never waits.
     func status() -> AdminStatus
+    /// What the node is at for KMS at the moment. Never waits.
+    func requests() -> RequestsReport
     /// Takes an HSM out of service. Requests that it is at work on end in the ordinary way.
     func drain(_ hsm: String) async -> AdminAnswer
     /// Puts a drained HSM back.

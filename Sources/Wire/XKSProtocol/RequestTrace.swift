@@ -28,12 +28,16 @@ package struct RequestTrace: Sendable {
     package var isHedged = false
     /// How many of them were made because another had failed, or its patience was over.
     package var failovers = 0
+    /// When its first byte was seen, CLOCK_MONOTONIC, nanoseconds.
+    package var receivedAt: UInt64 = 0
     /// From the first byte of the request to its answer, microseconds.
     package var totalMicroseconds: UInt64 = 0
     /// Time in the deciding HSM's library, microseconds.
     package var hsmMicroseconds: UInt64 = 0
     /// How long it waited for an HSM's lane to become free, microseconds.
     package var waitedMicroseconds: UInt64 = 0
+    /// How long peers that it was passed on to had it, microseconds.
+    package var passedOnMicroseconds: UInt64 = 0
     /// The node that passed the request on to this one, and the node that answered it for this one.
     package var forwardedBy: String?
     package var forwardedTo: String?

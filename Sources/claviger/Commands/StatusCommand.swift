@@ -12,13 +12,19 @@ struct StatusCommand: AsyncParsableCommand {
         commandName: "status",
         abstract: "Show a node's HSMs, their last changes, and which HSM has proven to hold which key.",
         discussion: "Asks the running node of this host; when none runs, shows what its store remembers, and says so. "
-            + "Status 0: the node serves. Status 1: it does not run, or no HSM can serve. Status 2: the configuration "
+            + "With --requests only a running node has anything to show. Status 0: the node serves. Status 1: it does not run, or no HSM can serve. Status 2: the configuration "
             + "is wrong, or there is nothing to be shown.")
 
     @OptionGroup var node: AdminOptions
 
     @Flag(help: "Print JSON, on one line (docs/reference/http-api.md).")
     var json = false
+
+    @Flag(
+        help: ArgumentHelp(
+            "Show which requests are in flight, since when and at which HSM, and the slowest of the last minute with "
+                + "where their time went."))
+    var requests = false
 
     @Option(
         defaultAsFlag: 2, help: ArgumentHelp("Show it again every so many seconds (1 to 3600).", valueName: "seconds"))
@@ -29,6 +35,7 @@ struct StatusCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if requests { return try await showRequests() }
         _ = try node.client()
         let settings = try node.settings()
         let origin = StatusOrigin(directory: node.stateDirectory(settings), settings: settings)
@@ -50,6 +57,24 @@ struct StatusCommand: AsyncParsableCommand {
                 json ? printError("claviger: \(message)") : Picture.show(message, isForPrograms: false)
             }
         } while try await waitToShow(again: watch)
+    }
+
+    /// Only a running node has any.
+    private func showRequests() async throws {
+        let client = try node.client()
+        repeat {
+            do throws(AdminClientError) {
+                let report = try await client.requests()
+                let shown = json ? try? JSONLine.text(report) : RequestTable.text(report, on: Terminals.page)
+                if watch == nil { printLine(shown ?? "") } else { Picture.show(shown ?? "", isForPrograms: json) }
+            } catch {
+                let message = AdminOptions.message(error)
+                guard watch != nil else { throw failure(message, status: ExitStatus.notDone) }
+                json ? printError("claviger: \(message)") : Picture.show(message, isForPrograms: false)
+            }
+            guard let watch else { return }
+            guard try await waitToShow(again: watch) else { return }
+        } while true
     }
 
     private func text(_ status: AdminStatus) throws -> String {

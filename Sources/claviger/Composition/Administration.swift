@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import CPlatform
 import Glibc
 import HSMPool
 import LaneProtocol
 import NodeConfig
 import NodeStore
 import Routing
+import XKSService
 
 /// Does what an operator asks for on the admin socket.
 struct Administration: NodeAdministration {
@@ -23,6 +25,16 @@ struct Administration: NodeAdministration {
             HSMTransition.init)
         return AdminStatus(
             status: components.status.status(), transitions: transitions, asOfUnixSeconds: Int64(time(nil)))
+    }
+
+    func requests() -> RequestsReport {
+        let (now, milliseconds) = (claviger_monotonic_nanoseconds(), Int64(UnixTime.milliseconds()))
+        let operations = components.pool.operationsUnderWay(limit: RequestsReport.mostUnderWay)
+        let underWay = components.service.requestsUnderWay(operations).prefix(RequestsReport.mostUnderWay)
+        return RequestsReport(
+            node: components.status.name, inFlight: components.service.requestsInFlight,
+            underWay: underWay.map { .init($0, now: now, unixMilliseconds: milliseconds) },
+            slowest: components.slowest.slowest(now: now))
     }
 
     func clusterHealth() -> ClusterHealth { components.status.clusterHealth() }
@@ -158,5 +170,23 @@ struct Administration: NodeAdministration {
     func drainNode() async -> AdminAnswer {
         signals.send(.stop)
         return .done("The node leaves, finishes what is in flight, and ends.")
+    }
+}
+
+extension RequestsReport.UnderWay {
+    fileprivate init(_ request: RequestUnderWay, now: UInt64, unixMilliseconds: Int64) {
+        let age = now > request.receivedAt ? now - request.receivedAt : 0
+        let (place, hsms, peer): (Place, [String], String?) =
+            switch request.place {
+            case .hsms(let names): (.hsm, names, nil)
+            case .line: (.waiting, [], nil)
+            case .check(let names): (.checking, names, nil)
+            case .peer(let name): (.peer, [], name)
+            }
+        self.init(
+            kmsRequestId: request.requestID, operation: request.operation?.rawValue, keyStore: request.keyStore,
+            key: request.externalKeyID, sinceUnixMilliseconds: unixMilliseconds - Int64(clamping: age / 1_000_000),
+            ageMicroseconds: age / 1_000, place: place, hsms: hsms, peer: peer, attempts: request.attempts,
+            forwardedBy: request.forwardedBy)
     }
 }

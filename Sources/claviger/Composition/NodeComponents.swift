@@ -26,6 +26,7 @@ struct NodeComponents: Sendable {
     private let offered: BlockScopes
     let neighbours: NodeNeighbours
     let status: PoolStatusSource
+    let slowest: SlowestRequests
     let group: MultiThreadedEventLoopGroup
     let logger: Logger
     /// Whom the listeners have turned away.
@@ -62,18 +63,20 @@ struct NodeComponents: Sendable {
             isForwarding: isForwarding,
             isSeeking: settings.cluster.map { !$0.seeds.isEmpty || !store.peers().isEmpty } ?? false, logger: logger)
         let metrics = RequestMetrics(MetricRegistry())
+        let slowest = SlowestRequests()
         let service = try XKSService(
             settings: plan.service(hsms: pool.hsmSet),
             pool: pool,
             neighbours: ServiceNeighbours(
                 blocks: blocks, forwarder: isForwarding ? neighbours : nil, fleet: neighbours, formats: formats,
                 offers: neighbours, nodes: neighbours),
-            observer: RequestObservers(log.requests, metrics), clocks: .system)
+            observer: RequestObservers(log.requests, metrics, slowest), clocks: .system)
         neighbours.serve(with: service)
         self.store = store
         self.pool = pool
         self.refusedPINs = refusedPINs
         self.service = service
+        self.slowest = slowest
         self.blocks = blocks
         self.offered = offered
         self.neighbours = neighbours
@@ -186,14 +189,17 @@ final class BlockScopes: Sendable {
 private struct RequestObservers: RequestObserver {
     private let log: RequestLog
     private let metrics: RequestMetrics
+    private let slowest: SlowestRequests
 
-    init(_ log: RequestLog, _ metrics: RequestMetrics) {
+    init(_ log: RequestLog, _ metrics: RequestMetrics, _ slowest: SlowestRequests) {
         self.log = log
         self.metrics = metrics
+        self.slowest = slowest
     }
 
     func answered(_ trace: RequestTrace) {
         metrics.answered(trace)
+        slowest.answered(trace)
         log.answered(trace)
     }
 }

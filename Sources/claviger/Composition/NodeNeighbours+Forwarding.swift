@@ -16,10 +16,13 @@ extension NodeNeighbours: RequestForwarder {
 
     func forward(
         _ request: ProxyRequest, label: KeyLabel, needs: ForwardingNeeds, deadline: UInt64,
+        asking: @escaping @Sendable (String) -> Void,
         completion: @escaping @Sendable (ForwardOutcome) -> Void
     ) {
         guard let cluster else { return completion(.failed("there is no cluster")) }
-        cluster.forward(request, label: label.text, needs: needs, deadline: deadline) { result in
+        cluster.forward(
+            request, label: label.text, needs: needs, deadline: deadline, asking: asking
+        ) { result in
             switch result {
             case .answered(let response, let node): completion(.answered(response, by: node))
             case .failed(let reason): completion(.failed(reason))
