@@ -20,6 +20,7 @@ struct VersionTests {
         own.reads = FormatVersions(gossip: 1, blocks: 2, canaries: 2, ciphertext: 3)
         own.activatedFormat = 2
         own.twinAddress = "x:1"
+        own.credentials = [AccessKeyUse(id: "AAAABBBBCCCCDDDD2222", minute: 30_000_000)]
         return message(
             .exchange, from: identity("b"), to: "a", sequence: 1, facts: own,
             updates: [
@@ -45,6 +46,7 @@ struct VersionTests {
             own["hsms"] = hsms + [["serial": 5]]
             own["reads"] = "everything"
             own["activatedFormat"] = 70_000
+            own["credentials"] = [["id": "AAAABBBBCCCCDDDD2222", "minute": "noon"]]
             own["unservedFilter"] = ["bits": 4]
             object["facts"] = own
             var updates = object["updates"] as? [[String: Any]] ?? []
@@ -56,6 +58,7 @@ struct VersionTests {
         #expect(message.facts.hsms.map(\.state) == [.init(word: "hibernating"), .init(.degraded)])
         #expect(!message.facts.hsms[0].canServe && message.facts.canServe)
         #expect(message.facts.reads == .first && message.facts.activatedFormat == 1)
+        #expect(message.facts.credentials == nil)
         #expect(message.facts.unservedFilter == nil && message.facts.unservedKeys == ["k"])
         #expect(message.updates.map(\.identity.name) == ["c", "e"] && message.updates[1].forgotten == nil)
         var own = machine(identity("a"))
@@ -72,7 +75,7 @@ struct VersionTests {
     @Test("a message without the later fields is read as of a node that reads the first form of everything")
     func earlier() throws {
         let later = [
-            "unservedCount", "unservedFilter", "reads", "activatedFormat", "twinAddress",
+            "unservedCount", "unservedFilter", "reads", "activatedFormat", "twinAddress", "credentials",
         ]
         let message = try read(full) { object in
             var own = object["facts"] as? [String: Any] ?? [:]
@@ -81,7 +84,24 @@ struct VersionTests {
             object["isReplay"] = nil
         }
         #expect(message.facts.reads == .first && message.facts.unservedCount == 1 && !message.isReplay)
-        #expect(message.facts.activatedFormat == 1)
+        #expect(message.facts.activatedFormat == 1 && message.facts.credentials == nil)
+    }
+
+    @Test("uses of access keys are bounded, and are told with whatever else there is to be told")
+    func accessKeys() throws {
+        func refuses(_ uses: [AccessKeyUse]) -> Bool {
+            var own = machine(identity("a"))
+            var told = facts()
+            told.credentials = uses
+            let message = GossipTests.message(.exchange, from: identity("b"), to: "a", sequence: 1, facts: told)
+            return (try? own.received(message, from: "b", ticket: 1, now: start).get()) == nil
+        }
+        let use = AccessKeyUse(id: "AAAABBBBCCCCDDDD2222", minute: .max)
+        #expect(!refuses(Array(repeating: use, count: NodeFacts.mostCredentials)))
+        #expect(refuses(Array(repeating: use, count: NodeFacts.mostCredentials + 1)))
+        for id in ["", "AAAABBBBCCCCDDDD222", "AAAABBBBCCCCDDDD222a", "AAAABBBBCCCCDDDD222\u{1B}"] {
+            #expect(refuses([AccessKeyUse(id: id, minute: 1)]), "\(id)")
+        }
     }
 
     /// What 16631be sent and read: a field that is missing there, or one with another meaning, would refuse the message.

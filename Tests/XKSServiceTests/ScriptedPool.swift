@@ -156,11 +156,11 @@ struct ServiceBench {
 
     private static func settings(
         _ keys: [String], _ credential: Credential, _ foreignForm: AADForm, policy: String? = nil,
-        quota: QuotaLimits? = nil
+        quota: QuotaLimits? = nil, others: [Credential]? = nil
     ) throws -> ServiceSettings {
         let store = ServedKeyStore(
             keyStore: try KeyStore(pathPrefix: prefix, keys: try keys.map { try KeyPattern($0) }),
-            verifier: try SigV4Verifier(credentials: [credential]), hsms: [0], foreignForm: foreignForm,
+            verifier: try SigV4Verifier(credentials: others ?? [credential]), hsms: [0], foreignForm: foreignForm,
             policy: try policy.map { try KeyStorePolicy(text: Array($0.utf8)) }, quota: quota)
         var limits = XKSLimits.standard
         limits.keepsUnknownFields = store.policy?.asksForUnknownFields == true
@@ -171,6 +171,11 @@ struct ServiceBench {
     /// As a reload does.
     func replaceKeys(_ keys: [String]) throws {
         try service.replace(settings: Self.settings(keys, credential, foreignForm))
+    }
+
+    /// As a reload does that brings other credentials.
+    func replaceCredentials(_ credentials: [Credential]) throws {
+        try service.replace(settings: Self.settings(["foo"], credential, foreignForm, others: credentials))
     }
 
     /// As a reload does that brings a policy.

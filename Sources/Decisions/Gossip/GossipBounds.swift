@@ -66,6 +66,11 @@ package enum GossipBounds {
         }
     }
 
+    /// 20 to 30 of `A-Z 2-7` (XKS 1.0.3, "Authentication").
+    static func isAccessKeyID(_ id: String) -> Bool {
+        (20...30).contains(id.utf8.count) && all(id) { (0x41...0x5A).contains($0) || (0x32...0x37).contains($0) }
+    }
+
     /// Short, and nothing that moves a terminal's cursor.
     static func isText(_ text: String, _ longest: Int) -> Bool {
         text.utf8.count <= longest && all(text) { $0 >= 0x20 && $0 != 0x7F }
@@ -103,6 +108,9 @@ extension NodeFacts {
             && unreached.map { $0.count <= Self.mostUnreached && $0.allSatisfy(GossipBounds.isName) } ?? true
             && hsms.allSatisfy(\.isWithinBounds)
             && certificateEnd.map(GossipBounds.times.contains) ?? true
+            && credentials.map {
+                $0.count <= Self.mostCredentials && $0.allSatisfy { GossipBounds.isAccessKeyID($0.id) }
+            } ?? true
             && conditions.map { $0.count <= Self.mostConditions && $0.allSatisfy(\.isWithinBounds) } ?? true
             && unservedKeys.allSatisfy { GossipBounds.isText($0, GossipBounds.longestLabel) }
     }
@@ -122,6 +130,9 @@ extension NodeFacts {
         facts.unreached = unreached.map { Array($0.filter(GossipBounds.isName).prefix(Self.mostUnreached)) }
         facts.conditions = conditions.map { $0.prefix(Self.mostConditions).map(\.bounded) }
         facts.certificateEnd = certificateEnd.flatMap { GossipBounds.times.contains($0) ? $0 : nil }
+        facts.credentials = credentials.map { uses in
+            Array(uses.filter { GossipBounds.isAccessKeyID($0.id) }.prefix(Self.mostCredentials))
+        }
         facts.hsms = hsms.prefix(Self.mostHSMs).map(\.bounded)
         facts.unservedKeys = unservedKeys.prefix(Self.mostUnservedKeys).map {
             GossipBounds.text($0, GossipBounds.longestLabel)
@@ -139,6 +150,7 @@ extension NodeFacts {
         same.decrypts = decrypts
         same.room = room
         same.conditions = conditions
+        same.credentials = credentials
         return same != self || !Self.areAlike(old.conditions ?? [], conditions ?? [])
     }
 
@@ -152,7 +164,7 @@ extension NodeFacts {
 
     /// About how many bytes it takes in a message.
     var weight: Int {
-        (conditions ?? []).reduce(0) { $0 + $1.weight }
+        (conditions ?? []).reduce((credentials ?? []).count * 64) { $0 + $1.weight }
             + hsms.reduce(unservedKeys.reduce(450 + (unservedFilter?.weight ?? 0)) { $0 + $1.utf8.count + 3 }) {
                 sum, hsm in
                 sum + 120 + hsm.name.utf8.count + hsm.serial.utf8.count + hsm.manufacturer.utf8.count

@@ -13,6 +13,8 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     /// Most conditions that are reported, the gravest first, and most lines of details of one.
     package static let mostConditions = 16
     package static let mostDetails = 3
+    /// Most access keys of which it is told when they were used, those that were used last.
+    package static let mostCredentials = 64
 
     /// Grows with each change within one incarnation: of two facts of a node the one with the greater
     /// (incarnation, revision) holds.
@@ -63,6 +65,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     /// When the first of the certificates that it shows to KMS and to its peers ends, Unix seconds. `nil` from a node that
     /// shows none, and from a version that does not say.
     package var certificateEnd: Int64?
+    /// When the node itself last took a request that an access key signed, since it started; the `mostCredentials` that
+    /// were used last. `nil` where none was, and from a version that does not say.
+    package var credentials: [AccessKeyUse]?
 
     package init(
         revision: UInt64 = 0, isDraining: Bool = false, version: String = "", configuration: String = "",
@@ -71,8 +76,10 @@ package struct NodeFacts: Sendable, Equatable, Codable {
         unservedCount: UInt32? = nil,
         unservedFilter: LabelFilter? = nil, reads: FormatVersions = .first, activatedFormat: UInt8 = 1,
         room: NodeRoom? = nil, twinAddress: String = "", refusedCertificates: String? = nil,
-        unreached: [String]? = nil, conditions: [Condition]? = nil, certificateEnd: Int64? = nil
+        unreached: [String]? = nil, conditions: [Condition]? = nil, certificateEnd: Int64? = nil,
+        credentials: [AccessKeyUse]? = nil
     ) {
+        self.credentials = credentials
         self.certificateEnd = certificateEnd
         self.conditions = conditions
         self.unreached = unreached
@@ -122,7 +129,8 @@ package struct NodeFacts: Sendable, Equatable, Codable {
             refusedCertificates: values.readable(String.self, ifPresent: .refusedCertificates),
             unreached: values.readable([String].self, ifPresent: .unreached),
             conditions: values.readable([Condition].self, ifPresent: .conditions),
-            certificateEnd: values.readable(Int64.self, ifPresent: .certificateEnd))
+            certificateEnd: values.readable(Int64.self, ifPresent: .certificateEnd),
+            credentials: values.readable([AccessKeyUse].self, ifPresent: .credentials))
     }
 
     /// Whether requests may be given to it.
@@ -150,6 +158,19 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     package func service(of label: String) -> KeyService {
         if unservedKeys.contains(where: { $0.utf8.elementsEqual(label.utf8) }) { return .doesNot }
         return unservedFilter?.mayHold(label.utf8) == true ? .hardly : .serves
+    }
+}
+
+/// When an access key was last used at a node.
+package struct AccessKeyUse: Sendable, Equatable, Codable {
+    /// The access key id.
+    package var id: String
+    /// Minutes since 1970, rounded down.
+    package var minute: UInt32
+
+    package init(id: String, minute: UInt32) {
+        self.id = id
+        self.minute = minute
     }
 }
 

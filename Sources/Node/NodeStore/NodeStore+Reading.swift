@@ -22,6 +22,11 @@ extension NodeStore {
         known().keyUses.totals.values.sorted { $0.label.utf8.lexicographicallyPrecedes($1.label.utf8) }
     }
 
+    /// What is known of access keys, by their ids.
+    package func accessKeys() -> [StoredAccessKey] {
+        known().accessKeys.values.values.sorted { $0.accessKeyID < $1.accessKeyID }
+    }
+
     package func nodes() -> [StoredNode] {
         known().nodes.values.values.sorted { $0.id < $1.id }
     }

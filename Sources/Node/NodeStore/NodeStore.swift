@@ -97,6 +97,11 @@ package final class NodeStore: @unchecked Sendable {
         remember(urgently: false) { $0.add(keyUses) }
     }
 
+    /// Written within a second. The file keeps the earliest first sight and the latest use.
+    package func record(accessKeys: [StoredAccessKey]) {
+        remember(urgently: false) { memory in accessKeys.forEach { memory.record($0) } }
+    }
+
     /// Written within a second.
     package func record(node: StoredNode) {
         remember(urgently: false) { $0.record(node) }

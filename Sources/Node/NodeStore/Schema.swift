@@ -19,6 +19,7 @@ enum Schema {
         migrator.registerMigration("4 durations and changes of blocks", foreignKeyChecks: .immediate, migrate: fourth)
         migrator.registerMigration("5 uses of keys", foreignKeyChecks: .immediate, migrate: keyUses)
         migrator.registerMigration("6 forgotten nodes", foreignKeyChecks: .immediate, migrate: peerTables)
+        migrator.registerMigration("7 uses of access keys", foreignKeyChecks: .immediate, migrate: accessKeys)
         return migrator
     }
 
@@ -161,7 +162,8 @@ enum Schema {
             runningSeconds: try RunningTime.seconds(db),
             keyUses: try StoredKeyUses.fetchAll(db, sql: "SELECT * FROM key_use"),
             peerChanges: try StoredPeerChanges.fetchAll(db, sql: "SELECT * FROM peer_change"),
-            nodeForgets: try StoredNodeForget.fetchAll(db, sql: "SELECT * FROM node_forget"))
+            nodeForgets: try StoredNodeForget.fetchAll(db, sql: "SELECT * FROM node_forget"),
+            accessKeys: try StoredAccessKey.fetchAll(db, sql: "SELECT * FROM access_key"))
     }
 }
 
@@ -187,4 +189,5 @@ struct StoreRows: Sendable {
     var keyUses: [StoredKeyUses]
     var peerChanges: [StoredPeerChanges]
     var nodeForgets: [StoredNodeForget]
+    var accessKeys: [StoredAccessKey]
 }

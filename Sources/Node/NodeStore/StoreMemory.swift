@@ -103,6 +103,7 @@ struct StoreBatch: Sendable {
     var peerChanges: [StoredPeerChanges] = []
     var nodeForgets: [StoredNodeForget] = []
     var removedNodeForgets: [String] = []
+    var accessKeys: [StoredAccessKey] = []
     /// To be added to what the file has.
     var keyUses: [StoredKeyUses] = []
 
@@ -113,7 +114,8 @@ struct StoreBatch: Sendable {
 
     var isEmpty: Bool {
         hsms.isEmpty && transitions.isEmpty && keys.isEmpty && nodes.isEmpty && peers.isEmpty
-            && removedPeers.isEmpty && peerChanges.isEmpty && proof.isEmpty && keyUses.isEmpty && !mustLast
+            && removedPeers.isEmpty && peerChanges.isEmpty && proof.isEmpty && keyUses.isEmpty && accessKeys.isEmpty
+            && !mustLast
     }
 
     fileprivate var hsmNames: Set<String> = []
@@ -124,6 +126,7 @@ struct StoreBatch: Sendable {
     fileprivate var peerNames: Set<String> = []
     fileprivate var forgottenNames: Set<String> = []
     fileprivate var countedNames: Set<String> = []
+    fileprivate var accessKeyIDs: Set<String> = []
 }
 
 /// What the store knows besides the block list (`BlockRegister`), whether or not the file can take it: bounded, and
@@ -138,6 +141,7 @@ struct StoreMemory: Sendable {
     private(set) var peerChanges = LatestValues<String, StoredPeerChanges>()
     private(set) var nodeForgets = LatestValues<String, StoredNodeForget>()
     private(set) var keyUses = KeyUseMemory()
+    private(set) var accessKeys = LatestValues<String, StoredAccessKey>()
     private(set) var transitions: TransitionLog
     private let keysLimit: Int
     /// The file that these values come from and go to.
@@ -201,6 +205,8 @@ struct StoreMemory: Sendable {
         keys.set(key, for: cell)
     }
 
+    mutating func record(_ accessKey: StoredAccessKey) { accessKeys.set(accessKey, for: accessKey.accessKeyID) }
+
     mutating func add(_ uses: [StoredKeyUses]) { keyUses.add(uses) }
 
     mutating func setDrained(_ hsm: String, _ isDrained: Bool, nowUnixSeconds: Int) {
@@ -225,6 +231,7 @@ struct StoreMemory: Sendable {
         (batch.peerChanges, _, batch.countedNames) = peerChanges.take()
         (batch.nodeForgets, batch.removedNodeForgets, batch.forgottenNames) = nodeForgets.take()
         batch.keyUses = keyUses.take()
+        (batch.accessKeys, _, batch.accessKeyIDs) = accessKeys.take()
         return batch
     }
 
@@ -244,6 +251,7 @@ struct StoreMemory: Sendable {
         peerChanges.giveBack(batch.countedNames)
         nodeForgets.giveBack(batch.forgottenNames)
         keyUses.giveBack(batch.keyUses)
+        accessKeys.giveBack(batch.accessKeyIDs)
     }
 
     /// Takes over what a file says. From another file than the last, what it lacks is to be written again.
@@ -264,6 +272,7 @@ struct StoreMemory: Sendable {
         peerChanges.adopt(Dictionary(contents.peerChanges, by: \.name), restoring: restoring)
         nodeForgets.adopt(Dictionary(contents.nodeForgets, by: \.name), restoring: restoring)
         keyUses.adopt(contents.keyUses, restoring: restoring)
+        accessKeys.adopt(Dictionary(contents.accessKeys, by: \.accessKeyID), restoring: restoring)
     }
 }
 

@@ -85,6 +85,7 @@ extension StoreBatch {
             try db.execute(sql: "DELETE FROM drained WHERE hsm = ?", arguments: [hsm])
         }
         for uses in keyUses { try uses.add(to: db) }
+        for accessKey in accessKeys { try accessKey.note(in: db) }
         for peer in peers { try peer.insert(db) }
         for name in removedPeers {
             try db.execute(sql: "DELETE FROM peer WHERE name = ?", arguments: [name])

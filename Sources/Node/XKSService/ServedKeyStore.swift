@@ -59,7 +59,7 @@ package struct ServiceSettings: Sendable {
 final class ServiceSetup: Sendable {
     let settings: ServiceSettings
     let directory: KeyStoreDirectory
-    /// When each key store was last used, in the order of the settings.
+    /// When each key store and its credentials were last used, in the order of the settings.
     let uses: [KeyStoreUse]
     /// What enforces each key store's quota, in the order of the settings; `nil` where it has none.
     let quotas: [QuotaGate?]
@@ -70,7 +70,9 @@ final class ServiceSetup: Sendable {
         self.settings = settings
         directory = try KeyStoreDirectory(settings.keyStores.map(\.keyStore))
         uses = settings.keyStores.map { store in
-            old?.uses.first { $0.prefix == store.keyStore.pathPrefix } ?? KeyStoreUse(store.keyStore.pathPrefix)
+            KeyStoreUse(
+                store.keyStore.pathPrefix, store.verifier.accessKeyIDs,
+                after: old?.uses.first { $0.prefix == store.keyStore.pathPrefix })
         }
         quotas = settings.keyStores.map { store in
             store.quota.map { limits in
@@ -81,13 +83,34 @@ final class ServiceSetup: Sendable {
     }
 }
 
-/// When an authenticated request for a key store last came.
+/// When authenticated requests for a key store last came.
 final class KeyStoreUse: Sendable {
     let prefix: String
+    /// In the order of the verifier.
+    let credentials: [CredentialUse]
+    /// By credentials that it does not have any more: CLOCK_MONOTONIC, nanoseconds; 0 for never.
+    private let before: UInt64
+
+    /// - Parameter old: the same key store as it was: a credential that stays keeps when it was last used.
+    init(_ prefix: String, _ accessKeyIDs: [String], after old: KeyStoreUse?) {
+        self.prefix = prefix
+        credentials = accessKeyIDs.map { id in
+            old?.credentials.first { $0.accessKeyID == id } ?? CredentialUse(id)
+        }
+        before = old?.last ?? 0
+    }
+
+    /// CLOCK_MONOTONIC, nanoseconds; 0 for never.
+    var last: UInt64 { credentials.reduce(before) { max($0, $1.last.load(ordering: .relaxed)) } }
+}
+
+/// When a request that a credential signed last came.
+final class CredentialUse: Sendable {
+    let accessKeyID: String
     /// CLOCK_MONOTONIC, nanoseconds; 0 for never.
     let last = Atomic<UInt64>(0)
 
-    init(_ prefix: String) { self.prefix = prefix }
+    init(_ accessKeyID: String) { self.accessKeyID = accessKeyID }
 }
 
 /// The clocks, so that tests can hold them.

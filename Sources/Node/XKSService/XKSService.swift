@@ -43,7 +43,16 @@ package final class XKSService: ProxyRequestHandler {
     /// Path prefixes of the key stores for which an authenticated request has come since that moment (CLOCK_MONOTONIC,
     /// nanoseconds).
     package func keyStoresUsed(since moment: UInt64) -> [String] {
-        setup.withLock { $0 }.uses.filter { $0.last.load(ordering: .relaxed) > moment }.map(\.prefix)
+        setup.withLock { $0 }.uses.filter { $0.last > moment }.map(\.prefix)
+    }
+
+    /// When each access key was last used since this process has it (CLOCK_MONOTONIC, nanoseconds), without those that
+    /// were not.
+    package func credentialUses() -> [String: UInt64] {
+        setup.withLock { $0 }.uses.flatMap(\.credentials).reduce(into: [:]) { uses, credential in
+            let last = credential.last.load(ordering: .relaxed)
+            if last > 0 { uses[credential.accessKeyID] = max(uses[credential.accessKeyID] ?? 0, last) }
+        }
     }
 
     var currentSetup: ServiceSetup { setup.withLock { $0 } }
@@ -131,7 +140,8 @@ package final class XKSService: ProxyRequestHandler {
             signedClock.note(skew: now &- identity.signedAt, at: exchange.request.receivedAt)
             exchange.trace.accessKeyID = identity.accessKeyID
             exchange.trace.region = identity.region
-            exchange.setup.uses[exchange.position].last.store(exchange.request.receivedAt, ordering: .relaxed)
+            exchange.setup.uses[exchange.position].credentials[identity.position].last.store(
+                exchange.request.receivedAt, ordering: .relaxed)
             exchange.isAuthenticated = true
         } catch {
             if case .clockSkew = error {

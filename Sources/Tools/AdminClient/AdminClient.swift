@@ -107,7 +107,7 @@ package struct AdminClient: Sendable {
 
     /// What has changed, for people.
     ///
-    /// - Parameter isForced: also where the file has lost a key store that has just been used.
+    /// - Parameter isForced: also where the file has lost a key store or a credential that has just been used.
     package func reload(isForced: Bool = false) async throws(AdminClientError) -> String {
         try await perform(isForced ? "/reload/force" : "/reload")
     }

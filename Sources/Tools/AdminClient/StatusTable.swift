@@ -18,6 +18,7 @@ package enum StatusTable {
             HSMWorkTable.lines(hsms, on: page),
             ListenerTable.connections(node.limits, on: page), transitionLines(status.transitions, page),
             KeyMatrix.lines(node.keys, hsms: hsms.map(\.name), on: page),
+            CredentialTable.several(node.credentials, nowUnixSeconds: nowUnixSeconds, on: page),
             ListenerTable.quotas(node.quotas, on: page),
             ListenerTable.refusals(node.refusals, nowUnixSeconds: nowUnixSeconds, on: page),
         ]

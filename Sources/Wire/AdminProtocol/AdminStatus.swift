@@ -52,7 +52,7 @@ package struct AdminStatus: Sendable, Equatable {
 extension AdminStatus: Codable {
     private enum CodingKeys: String, CodingKey {
         case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements, overload, links,
-            refusals, log, descriptors, limits, clock, quotas, conditions
+            refusals, log, descriptors, limits, clock, quotas, credentials, conditions
         case transitions, running, asOfUnixSeconds, verdict
     }
 
@@ -78,7 +78,8 @@ extension AdminStatus: Codable {
             clock: try container.decodeIfPresent(ClockStatus.self, forKey: .clock),
             quotas: try container.decodeIfPresent([QuotaStatus].self, forKey: .quotas),
             conditions: try container.decodeIfPresent([Condition].self, forKey: .conditions)
-                ?? (running ? Self.unnamed(try container.decode(NodeStatus.Verdict.self, forKey: .verdict)) : []))
+                ?? (running ? Self.unnamed(try container.decode(NodeStatus.Verdict.self, forKey: .verdict)) : []),
+            credentials: try container.decodeIfPresent([CredentialStatus].self, forKey: .credentials))
         self.init(
             status: status, transitions: try container.decode([HSMTransition].self, forKey: .transitions),
             running: running,
@@ -114,6 +115,7 @@ extension AdminStatus: Codable {
         try container.encodeIfPresent(status.limits, forKey: .limits)
         try container.encodeIfPresent(status.clock, forKey: .clock)
         try container.encodeIfPresent(status.quotas, forKey: .quotas)
+        try container.encodeIfPresent(status.credentials, forKey: .credentials)
         try container.encode(status.conditions, forKey: .conditions)
         try container.encode(transitions, forKey: .transitions)
         try container.encode(running, forKey: .running)

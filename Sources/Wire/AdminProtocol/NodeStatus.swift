@@ -46,6 +46,9 @@ package struct NodeStatus: Sendable, Equatable {
     package var clock: ClockStatus?
     /// Of the key stores that have a quota; `nil` where none has, and in a status from the store.
     package var quotas: [QuotaStatus]?
+    /// The credentials of the key stores, in the order of the configuration; `nil` in a status from the store, and of a
+    /// node of an earlier version.
+    package var credentials: [CredentialStatus]?
     /// What a person should know of, the gravest first: what the verdict is made from. Empty until it has been judged.
     package var conditions: [Condition]
 
@@ -54,8 +57,10 @@ package struct NodeStatus: Sendable, Equatable {
         keys: [KeyStatus] = [], canForward: Bool = false, blocksUnknown: String? = nil, disagreements: [String] = [],
         overload: String? = nil, links: [LinkStatus] = [], refusals: [RefusalStatus]? = nil, log: LogStatus? = nil,
         descriptors: DescriptorStatus? = nil, limits: LimitsStatus? = nil,
-        clock: ClockStatus? = nil, quotas: [QuotaStatus]? = nil, conditions: [Condition] = []
+        clock: ClockStatus? = nil, quotas: [QuotaStatus]? = nil, conditions: [Condition] = [],
+        credentials: [CredentialStatus]? = nil
     ) {
+        self.credentials = credentials
         self.conditions = conditions
         self.quotas = quotas
         self.links = links

@@ -7,6 +7,8 @@ import XKSProtocol
 package struct VerifiedIdentity: Equatable, Sendable {
     /// The access key id of the credential that signed.
     package let accessKeyID: String
+    /// Of that credential among those of the verifier, from 0.
+    package let position: Int
     /// The region of the credential scope: where KMS called from.
     package let region: String
     /// What the request's `x-amz-date` says, Unix seconds.
@@ -104,8 +106,12 @@ package final class SigV4Verifier: Sendable {
         guard matches else { throw .signatureMismatch(accessKeyID: credentials[known].accessKeyID) }
         if cached == nil, now != nil { remember(key, of: owner, timestamp, region) }
         return VerifiedIdentity(
-            accessKeyID: credentials[known].accessKeyID, region: region, signedAt: timestamp.unixSeconds)
+            accessKeyID: credentials[known].accessKeyID, position: known, region: region,
+            signedAt: timestamp.unixSeconds)
     }
+
+    /// Of the credentials, in their order.
+    package var accessKeyIDs: [String] { credentials.map(\.accessKeyID) }
 
     /// How many signing keys are held, for tests.
     package var cachedKeyCount: Int { cache.count }

@@ -10,7 +10,9 @@ import SigV4
 struct KeyStoreCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "keystore", abstract: "Credentials and console files of key stores.",
-        subcommands: [NewCredentialCommand.self, ConsoleFileCommand.self])
+        subcommands: [
+            KeyStoreListCommand.self, KeyStoreRotateCommand.self, NewCredentialCommand.self, ConsoleFileCommand.self,
+        ])
 }
 
 /// `claviger keystore new-credential`
@@ -74,13 +76,21 @@ struct ConsoleFileCommand: ParsableCommand {
 }
 
 /// Writes a file that only its owner can read, and never over another.
-private func writeNew(_ content: SecretBytes, to path: String) throws {
+///
+/// - Parameter model: a file whose owner, group and mode it gets, where there is one: who may read that may read this.
+func writeNew(_ content: SecretBytes, to path: String, like model: String? = nil) throws {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else {
         let reason = errno == EEXIST ? "it exists already; choose another name" : String(cString: strerror(errno))
         throw failure("cannot write \(path): \(reason)", status: ExitStatus.start)
     }
     defer { close(descriptor) }
+    var status = stat()
+    if let model, stat(model, &status) == 0 {
+        // Only root can give a file away; whoever else runs this is told by the node that it cannot read the file.
+        _ = fchown(descriptor, status.st_uid, status.st_gid)
+        _ = fchmod(descriptor, status.st_mode & 0o640)
+    }
     let isWritten = content.withUnsafeBytes { bytes -> Bool in
         var rest = bytes
         while !rest.isEmpty {

@@ -59,7 +59,8 @@ struct ReloadCommand: AsyncParsableCommand {
         abstract: "Have the running node read its configuration anew, as SIGHUP does.",
         discussion: "Certificates, credentials, key stores, keys and HSMs, without a dropped connection. A file with a "
             + "mistake changes nothing, and neither does one that changes what needs a restart, or that has lost a key store "
-            + "that was used in the last minute (--force takes it). Status 0: done; it is "
+            + "that was used in the last minute or a credential that KMS has signed with in the last hour at any node "
+            + "(--force takes it). Status 0: done; it is "
             + "said what has changed. Status 1: no node runs, nothing or only a part has changed, or an HSM was not "
             + "taken in, and why. Status 2: --config itself is wrong.")
 
@@ -68,7 +69,10 @@ struct ReloadCommand: AsyncParsableCommand {
 
     @OptionGroup var node: AdminOptions
 
-    @Flag(help: "Also where key stores go that were used in the last minute.")
+    @Flag(
+        help: ArgumentHelp(
+            "Also where key stores go that were used in the last minute, and credentials that were used in the last "
+                + "hour."))
     var force = false
 
     func run() async throws {

@@ -27,6 +27,7 @@ struct NodeComponents: Sendable {
     let neighbours: NodeNeighbours
     let status: PoolStatusSource
     let slowest: SlowestRequests
+    let credentials: CredentialBook
     let group: MultiThreadedEventLoopGroup
     let logger: Logger
     /// Whom the listeners have turned away.
@@ -58,9 +59,10 @@ struct NodeComponents: Sendable {
         let incarnation = store.beginIncarnation(of: settings.node.id)
         let isForwarding = settings.cluster?.forwarding == true
         let formats = ActivatedFormat(stateDirectory: settings.node.stateDirectory, logger: logger)
+        let credentials = CredentialBook(store: store, node: settings.node.id)
         let neighbours = NodeNeighbours(
-            pool: pool, store: store, blocks: blocks, formats: formats, node: settings.node, incarnation: incarnation,
-            isForwarding: isForwarding,
+            pool: pool, store: store, blocks: blocks, formats: formats, credentials: credentials, node: settings.node,
+            incarnation: incarnation, isForwarding: isForwarding,
             isSeeking: settings.cluster.map { !$0.seeds.isEmpty || !store.peers().isEmpty } ?? false, logger: logger)
         let metrics = RequestMetrics(MetricRegistry())
         let slowest = SlowestRequests()
@@ -77,6 +79,7 @@ struct NodeComponents: Sendable {
         self.refusedPINs = refusedPINs
         self.service = service
         self.slowest = slowest
+        self.credentials = credentials
         self.blocks = blocks
         self.offered = offered
         self.neighbours = neighbours
@@ -85,9 +88,17 @@ struct NodeComponents: Sendable {
         self.incarnation = incarnation
         status = PoolStatusSource(
             node: settings.node, pool: pool, store: store, neighbours: neighbours, blocks: blocks,
-            keyStores: plan.keyStores, log: log, descriptors: plan.descriptors, metrics: metrics)
+            keyStores: plan.keyStores, log: log, descriptors: plan.descriptors, metrics: metrics,
+            credentials: credentials)
         status.count(requestsInFlight: { [weak service] in service?.requestsInFlight ?? 0 })
         status.count(quotas: { [weak service] in service?.quotaCounts().map { QuotaStatus($0) } ?? [] })
+        credentials.observe(
+            uses: { [weak service] in service?.credentialUses() ?? [:] },
+            peers: { [weak neighbours] in
+                neighbours?.members.compactMap { member in
+                    member.facts?.credentials.map { (member.identity.name, $0) }
+                } ?? []
+            })
         self.log = log
         trail = RefusalTrail(log.refusals, log.repeated, logger: logger)
         conditions = ConditionTrail(status, bell: bell, logger: logger)
@@ -107,6 +118,7 @@ struct NodeComponents: Sendable {
             plan.keyStores, certificate: plan.listener.transport.certificate,
             showsKeys: plan.settings.control.showsKeys)
         offered.serve(plan.keyStores.map(\.keyStore))
+        credentials.serve(plan.settings.keyStores)
         neighbours.configured(plan)
     }
 

@@ -30,7 +30,7 @@ extension NodeNeighbours: ClusterDelegate {
             decrypts: totals.decrypts, hsms: pool.status().prefix(NodeFacts.mostHSMs).map(HSMFact.init),
             unserved: unservedKeys, reads: Self.reads, activatedFormat: formats.activatedFormat,
             room: pool.room, refusedCertificates: cluster.flatMap { ConfigurationDigest.text(ofRefused: $0.refused) },
-            conditions: toldConditions, certificateEnd: certificateEnd)
+            conditions: toldConditions, certificateEnd: certificateEnd, credentials: credentials.told)
     }
 
     /// What peers have activated is in use here, too.

@@ -42,6 +42,7 @@ final class NodeNeighbours: Sendable {
     let store: NodeStore
     let book: BlockBook
     let formats: ActivatedFormat
+    let credentials: CredentialBook
     let logger: Logger
     let isDraining = Atomic(false)
     let state = Mutex(State())
@@ -51,10 +52,12 @@ final class NodeNeighbours: Sendable {
     ///   - isForwarding: whether this node passes requests on.
     ///   - isSeeking: whether the configuration or the store names other nodes of a cluster.
     init(
-        pool: HSMPool, store: NodeStore, blocks: BlockBook, formats: ActivatedFormat, node: NodeIdentitySettings,
-        incarnation: UInt64, isForwarding: Bool, isSeeking: Bool, logger: Logger
+        pool: HSMPool, store: NodeStore, blocks: BlockBook, formats: ActivatedFormat,
+        credentials: CredentialBook, node: NodeIdentitySettings, incarnation: UInt64, isForwarding: Bool,
+        isSeeking: Bool, logger: Logger
     ) {
         self.formats = formats
+        self.credentials = credentials
         self.incarnation = incarnation
         self.isForwarding = isForwarding
         self.isSeeking = isSeeking

@@ -59,7 +59,7 @@ final class NodeReloader: Sendable {
 
     /// Says in the log, too, what came of it. One at a time.
     ///
-    /// - Parameter isForced: also where the file has lost a key store that has just been used.
+    /// - Parameter isForced: also where the file has lost a key store or a credential that has just been used.
     func reload(isForced: Bool = false) async -> AdminAnswer {
         let now = claviger_monotonic_nanoseconds()
         let (old, since) = state.withLock { state -> (NodePlan?, UInt64) in
@@ -143,6 +143,8 @@ final class NodeReloader: Sendable {
         guard fixed.isEmpty else { throw ReloadRefusal.needsRestart(keys: fixed) }
         let lost = lostKeyStores(old.settings, configuration.settings)
         guard lost.isEmpty || isForced else { throw ReloadRefusal.losesKeyStores(prefixes: lost) }
+        let missed = components.credentials.lost(from: old.settings.keyStores, to: configuration.settings.keyStores)
+        guard missed.isEmpty || isForced else { throw ReloadRefusal.losesCredentials(missed) }
         let plan = try NodePlan(configuration, secrets: secrets, logger: components.logger)
         if let cluster, let table = configuration.settings.cluster {
             try cluster.checkCertificates(ClusterTLSFiles(table))
@@ -199,6 +201,7 @@ final class NodeReloader: Sendable {
 enum ReloadRefusal: Error, CustomStringConvertible {
     case needsRestart(keys: [String])
     case losesKeyStores(prefixes: [String])
+    case losesCredentials([LostCredential])
 
     var description: String {
         switch self {
@@ -208,6 +211,11 @@ enum ReloadRefusal: Error, CustomStringConvertible {
             "the file has lost key stores that were used in the last minute: "
                 + prefixes.map(ReloadReport.shown).joined(separator: ", ")
                 + "; give it whole, or, if they shall go, claviger reload --force"
+        case .losesCredentials(let credentials):
+            "the file has lost credentials that KMS has signed with in the last hour: "
+                + credentials.map(\.description).joined(separator: ", ")
+                + "; give them back until KMS signs with another (claviger keystore rotate leads through it), or, if they "
+                + "shall go, claviger reload --force"
         }
     }
 }

@@ -24,6 +24,7 @@ final class PoolStatusSource: NodeStatusSource {
     private let store: NodeStore
     private let neighbours: NodeNeighbours
     private let blocks: BlockBook
+    private let credentials: CredentialBook
     private let keyStores: Mutex<[PlannedKeyStore]>
     private let log: NodeLog
     private let requestMetrics: RequestMetrics
@@ -43,8 +44,10 @@ final class PoolStatusSource: NodeStatusSource {
 
     init(
         node: NodeIdentitySettings, pool: HSMPool, store: NodeStore, neighbours: NodeNeighbours, blocks: BlockBook,
-        keyStores: [PlannedKeyStore], log: NodeLog, descriptors: DescriptorPlan, metrics: RequestMetrics
+        keyStores: [PlannedKeyStore], log: NodeLog, descriptors: DescriptorPlan, metrics: RequestMetrics,
+        credentials: CredentialBook
     ) {
+        self.credentials = credentials
         requestMetrics = metrics
         self.descriptors = DescriptorStatus(descriptors)
         self.log = log
@@ -89,6 +92,7 @@ final class PoolStatusSource: NodeStatusSource {
 
     /// Looks at what is so, and returns what there is to say of it. To be called about once a second.
     func look() -> [ConditionBook.News] {
+        credentials.collect()
         let known = known()
         let status = status(known)
         let own = status.conditions
@@ -142,6 +146,7 @@ final class PoolStatusSource: NodeStatusSource {
         var status = unjudged(hsms, keys.keys)
         status.clock = ClockStatus(peersMilliseconds: known.clock.peers, kmsSeconds: known.clock.tolerated)
         if let quotas = quotas.withLock({ $0 })?(), !quotas.isEmpty { status.quotas = quotas }
+        status.credentials = credentials.statuses()
         status = status.judged(known)
         status.conditions = book.withLock { $0.dated(status.conditions) }
         return status

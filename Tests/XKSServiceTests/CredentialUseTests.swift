@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import SecureMemory
+import SigV4
+import Testing
+import XKSService
+
+@Suite struct CredentialUseTests {
+    private let health = #"{"requestMetadata":{"kmsRequestId":"1","kmsOperation":"KmsHealthCheck"}}"#
+    private let path = "/example/kms/xks/v1/health"
+
+    private func bench() throws -> ServiceBench {
+        try ServiceBench(hsms: [FleetHSM(id: "a", manufacturer: nil, model: nil, health: .active)]) { _ in .done([]) }
+    }
+
+    @Test func theCredentialThatSignedCountsAsUsed() throws {
+        let bench = try bench()
+        #expect(bench.service.credentialUses() == [:] && bench.service.keyStoresUsed(since: 0) == [])
+        let stranger = try Credential(
+            accessKeyID: bench.credential.accessKeyID, secret: SecretBytes(String(repeating: "x", count: 43).utf8))
+        #expect(try bench.post(path, health, signedBy: stranger).0 == 401)
+        #expect(bench.service.credentialUses() == [:])
+        #expect(try bench.post(path, health).0 == 200)
+        #expect(bench.service.credentialUses() == [bench.credential.accessKeyID: 999_000_000])
+        #expect(bench.service.keyStoresUsed(since: 0) == ["/example"])
+        #expect(bench.service.keyStoresUsed(since: 999_000_000) == [])
+        // A reload that leaves it leaves that.
+        try bench.replaceKeys(["foo"])
+        #expect(bench.service.credentialUses() == [bench.credential.accessKeyID: 999_000_000])
+    }
+
+    /// The key store has been used, whatever has become of the credential.
+    @Test func aCredentialThatHasGoneLeavesItsKeyStoresUse() throws {
+        let bench = try bench()
+        #expect(try bench.post(path, health).0 == 200)
+        let other = try Credential(
+            accessKeyID: "BBBBBBBBBBBBBBBBBBBB", secret: SecretBytes(String(repeating: "o", count: 43).utf8))
+        try bench.replaceCredentials([other])
+        #expect(bench.service.credentialUses() == [:])
+        #expect(bench.service.keyStoresUsed(since: 0) == ["/example"])
+        try bench.replaceCredentials([other, bench.credential])
+        #expect(try bench.post(path, health, signedBy: bench.credential).0 == 200)
+        #expect(Array(bench.service.credentialUses().keys) == [bench.credential.accessKeyID])
+    }
+}
