@@ -72,6 +72,20 @@ import Testing
         #expect(result.notes.last == "40 more nodes were forgotten")
     }
 
+    @Test func aClusterOfNodesWithoutKeysServesNothing() {
+        func lacking(_ node: inout ClusterNode) {
+            node.unservedKeys = ["k"]
+            node.conditions = [Condition(.noKeyServed, of: node.name, "", "no HSM serves the key", severity: .critical)]
+        }
+        let own = status { $0.keys = [] }.judged(NodeCircumstances(unservedKeys: ["k"]))
+        let one = judge { lacking(&$0[1]) }
+        #expect(one.verdict == .degraded && one.conditions.map(\.code) == ["no-key-served"])
+        #expect(one.conditions.map(\.node) == ["fra-2"] && one.conditions.map(\.severity) == [.warning])
+        let all = judge(here: own) { nodes in for index in nodes.indices { lacking(&nodes[index]) } }
+        #expect(all.verdict == .unavailable)
+        #expect(all.conditions.map(\.code) == ["no-node-serves"] + Array(repeating: "no-key-served", count: 3))
+    }
+
     @Test func oneThatHasLeftIsNotMissed() {
         let result = judge { nodes in
             nodes[1].liveness = .left

@@ -100,6 +100,20 @@ import Testing
         #expect(node { _ in }.judged(NodeCircumstances(unservedKeys: ["k"])).conditions.map(\.code) == ["key-unserved"])
     }
 
+    // It was DEGRADED and ready, and every request failed.
+    @Test func aNodeThatServesNoneOfItsKeysServesNothing() {
+        let unserved = NodeCircumstances(unservedKeys: ["a", "k"])
+        let alone = node { $0.keys.append(key(["x": .absent, "y": .absent])) }.judged(unserved)
+        #expect(alone.conditions.first?.code == "no-key-served" && alone.conditions.first?.details == ["a", "k"])
+        #expect(alone.verdict == .unavailable && !alone.isReady)
+        let passing = node { $0.canForward = true }.judged(unserved)
+        #expect(passing.conditions.map(\.code) == ["no-key-served"] && passing.verdict == .degraded && passing.isReady)
+        // Without an HSM that serves there is no second thing to say.
+        let none = node { for index in 0...1 { $0.hsms[index].drained = true } }.judged(unserved)
+        #expect(!none.conditions.contains { $0.code == "no-key-served" })
+        #expect(Condition.codesThatStop == [ConditionCode.blocksUnknown.rawValue, ConditionCode.noKeyServed.rawValue])
+    }
+
     @Test func whatANodeKnowsBesidesIsSaid() {
         func codes(_ circumstances: NodeCircumstances) -> [String] {
             node { _ in }.judged(circumstances).conditions.map { "\($0.code) \($0.subject)" }

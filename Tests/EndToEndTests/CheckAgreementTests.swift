@@ -117,6 +117,10 @@ extension EndToEnd {
             Row("a key that is nowhere", check: 2, says: "no AES-256 key of label \"nowhere\" on hsm-1 and hsm-2") {
                 configuration, _ in configuration.set("keys", "[\"foo\", \"nowhere\"]", in: "[[keystore]]")
             },
+            Row(
+                "no key but one that is nowhere", check: 2, says: "no AES-256 key of label \"nowhere\"",
+                served: .no(condition: "no-key-served")
+            ) { configuration, _ in configuration.set("keys", "[\"nowhere\"]", in: "[[keystore]]") },
             Row("a PIN that is not there", check: 2, says: "/nowhere/pin", served: .ends(2)) { configuration, _ in
                 configuration.set("pin", "{ file = \"/nowhere/pin\" }", in: "[[hsm]]", number: 1)
             },
@@ -174,6 +178,7 @@ extension EndToEnd {
                         $0["message"] == "condition began" && $0["code"] == code
                     }
                     #expect(try XKSClient(node).encrypt([1]).status != 200, "\(node.process.errors)")
+                    #expect(try node.control("/readyz").status == 503)
                 } else {
                     // Its worker has to begin.
                     try eventually("foo is encrypted", within: 20) { try XKSClient(node).encrypt([1]).status == 200 }

@@ -46,7 +46,7 @@ struct KeyTroubles {
     private func begins(_ troubles: [Trouble]) throws { for trouble in troubles { try pair.begins(trouble) } }
 
     func run() throws {
-        try pair.end(try contested() + offered())
+        try pair.end(try contested() + offered() + unserved())
         try pair.whole(Pair.names)
     }
 
@@ -96,6 +96,29 @@ struct KeyTroubles {
         }
         for name in Pair.names { try offer(name) }
         return [disputed, different] + others + differs
+    }
+
+    /// node-1 offers one key only, which is nowhere: it is ready while node-2 can answer for it.
+    private func unserved() throws -> [Trouble] {
+        let unserved = Trouble(.noKeyServed, of: "node-1", severity: .warning, by: ["node-2"])
+        var configuration = pair.configurations[0]
+        configuration.set("keys", "[\"nowhere\"]", in: "[[keystore]]")
+        _ = try configuration.write()
+        try pair.op("node-1").done("reload")
+        try pair.begins(unserved)
+        #expect(try pair.node("node-1").control("/readyz").status == 200)
+        configuration = pair.configurations[1]
+        configuration.set("keys", "[\"nowhere\"]", in: "[[keystore]]")
+        _ = try configuration.write()
+        try pair.op("node-2").done("reload")
+        for name in Pair.names {
+            try eventually("\(name) is not ready, as nobody serves a key", within: 20, every: 0.1) {
+                let answer = try pair.node(name).control("/readyz")
+                return try answer.status == 503 && pair.report(name).verdict == "UNAVAILABLE"
+            }
+        }
+        for name in Pair.names { try offer(name) }
+        return [unserved, Trouble(.noKeyServed, of: "node-2", by: [])]
     }
 
     private func tool(_ node: String, _ hsm: String) -> TokenTool { TokenTool(facts: pair.node(node).facts, hsm: hsm) }

@@ -46,6 +46,21 @@ struct ForwardingChoiceTests {
         #expect(!choice.canServe("k") && choice.canServe("other") && choice.canServeAny)
     }
 
+    @Test("a node is ready for others' sake only where another one can answer something")
+    func stopped() {
+        func choice(_ codes: [String]) -> ForwardingChoice {
+            let peer = member("b") { facts in
+                facts.conditions = codes.map { Condition(code: $0, severity: .critical, node: "b", text: "") }
+            }
+            return ForwardingChoice(members: [peer], node: "a", site: "here", configuration: "same")
+        }
+        #expect(choice(["store-failing"]).canServeAny)
+        for code in Condition.codesThatStop {
+            // What it reports may be a second old.
+            #expect(!choice([code]).canServeAny && choice([code]).canServe("k"))
+        }
+    }
+
     @Test("what a node cannot do goes to those that report room, are alike, serve the key, and are not suspected")
     func roomy() {
         func room(_ perSecond: UInt32, _ milliseconds: UInt32 = 5) -> NodeRoom {

@@ -12,9 +12,9 @@ struct ClusterConditions {
 
     private var live: [ClusterNode] { nodes.filter(\.isLive) }
 
-    /// Whether it is given requests, or would be: a node that does not know what is blocked refuses them all.
+    /// Whether it is given requests, or would be, and can answer some.
     private func canServe(_ node: ClusterNode) -> Bool {
-        node.hasUsableHSM && !node.draining && !told(node).contains { $0.known == .blocksUnknown }
+        node.hasUsableHSM && !node.draining && !told(node).contains(where: \.stopsItsNode)
     }
 
     var canAnyServe: Bool { live.contains(where: canServe) }
@@ -117,8 +117,10 @@ struct ClusterConditions {
     }
 
     private var unservedKeys: [Condition] {
-        // Where no HSM can serve, no key can be.
-        live.filter { $0.hasUsableHSM && $0.keysUnserved > 0 }.map { node in
+        // Where no HSM can serve, no key can be; that none of them is served, the node says itself.
+        live.filter { node in
+            node.hasUsableHSM && node.keysUnserved > 0 && !told(node).contains { $0.known == .noKeyServed }
+        }.map { node in
             found(
                 .keyUnserved, node,
                 "\(NodeConditions.count(node.keysUnserved)) offered by \(title(node)) and not served by its HSMs",

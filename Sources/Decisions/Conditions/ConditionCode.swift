@@ -8,6 +8,7 @@ package enum ConditionCode: String, Sendable, CaseIterable {
     case noNodeServes = "no-node-serves"
     case blocksUnknown = "blocks-unknown"
     case noHSMServes = "no-hsm-serves"
+    case noKeyServed = "no-key-served"
     case overloaded
     case nodeNameUsedTwice = "node-name-used-twice"
     case nodeDead = "node-dead"
@@ -47,7 +48,7 @@ package enum ConditionCode: String, Sendable, CaseIterable {
     /// How grave it is as a rule. What makes requests fail depends on whether others can do them.
     package var severity: Condition.Severity {
         switch self {
-        case .noNodeServes, .blocksUnknown, .noHSMServes: .critical
+        case .noNodeServes, .blocksUnknown, .noHSMServes, .noKeyServed: .critical
         case .libraryNotConfined, .nodeEnding, .nodeForgotten, .versionsDiffer, .canariesDiffer, .blocksInForce: .note
         default: .warning
         }
@@ -64,7 +65,7 @@ package enum ConditionCode: String, Sendable, CaseIterable {
 
     package var origin: Origin {
         switch self {
-        case .blocksUnknown, .overloaded, .keyDisputed, .keyContested, .keyDifferent, .keyAbsent, .keyOdd,
+        case .blocksUnknown, .noKeyServed, .overloaded, .keyDisputed, .keyContested, .keyDifferent, .keyAbsent, .keyOdd,
             .hsmTwice, .hsmSettingsRefused, .clockOff, .certificateInvalid, .certificateEnding, .seedUnreachable,
             .adminSocketClosed, .storeFailing, .libraryNotConfined:
             .reported
@@ -91,11 +92,14 @@ package enum ConditionCode: String, Sendable, CaseIterable {
     /// What is so.
     package var meaning: String {
         switch self {
-        case .noNodeServes: "No live node of the cluster has an HSM that serves: every request fails."
+        case .noNodeServes: "No live node of the cluster has an HSM that serves, and a key to serve: every request fails."
         case .blocksUnknown:
             "The node does not know what is blocked: its list was lost, or it has none yet. It refuses every request."
         case .noHSMServes:
             "No HSM of the node can serve. It is critical where nothing can be passed on to another node."
+        case .noKeyServed:
+            "HSMs of the node are well, and serve none of the keys that it offers. It is critical where nothing can be passed "
+                + "on to another node."
         case .overloaded: "More is asked of the node's HSMs than they can do: what cannot be done in time gets 429."
         case .nodeNameUsedTwice: "Two processes bear one node's name: an order reaches one of them only."
         case .nodeDead: "A node does not answer any more, and did not say goodbye."
@@ -103,7 +107,7 @@ package enum ConditionCode: String, Sendable, CaseIterable {
             "HSMs hold different keys under one label, and nothing says which is right: the key is refused."
         case .keyContested: "Nodes hold different keys under one label. One side encrypts; nothing is called invalid."
         case .nodeRestored: "The state directory of a node was put back to an earlier state."
-        case .keyUnserved: "Keys that a node offers are served by none of its HSMs, though some serve."
+        case .keyUnserved: "Some of the keys that a node offers are served by none of its HSMs."
         case .nodeSuspect: "A node does not answer at the moment, and is given time to say that it lives."
         case .nodeUnreachable: "A node reaches another one, which does not reach it: the network lets one way through."
         case .nodeUnconfirmed: "Other nodes report a node that this one cannot reach."
@@ -146,11 +150,15 @@ package enum ConditionCode: String, Sendable, CaseIterable {
     /// What to do.
     package var mend: String {
         switch self {
-        case .noNodeServes: "Look at each node's HSMs: `claviger status` there says why each is out."
+        case .noNodeServes:
+            "Look at each node's HSMs and keys: `claviger status` there says why each is out, or not served."
         case .blocksUnknown:
             "It merges with the first peer that has a list. Where no node has one: `claviger cluster bootstrap` for a new "
                 + "cluster, `claviger unblock --confirm-unknown` where a list was lost (docs/guides/break-glass.md)."
         case .noHSMServes: "`claviger status` says why each HSM is out; hsm-states.md says what to do for each reason."
+        case .noKeyServed:
+            "`claviger status` shows for each key and HSM why it is not served: no key of that label, another one than "
+                + "before, a dispute."
         case .overloaded:
             "Add sessions or HSMs, or lower what is asked; a slow HSM is shown with what it can do in `claviger status`."
         case .nodeNameUsedTwice: "Give each node a `node.id` and a certificate of its own."

@@ -165,11 +165,22 @@ struct NodeConditions {
         let labels = circumstances.unservedKeys
         // Where no HSM can serve, no key can be.
         guard !labels.isEmpty, status.hasUsableHSM else { return [] }
+        guard !Set(status.keys.map(\.label)).isSubset(of: labels) else { return [noKeyServed(labels)] }
         return [
             Condition(
                 .keyUnserved, of: node, "",
                 "\(Self.count(labels.count)) offered by node \(node) and not served by its HSMs", details: labels)
         ]
+    }
+
+    /// It is as if no HSM served: a load balancer should send requests elsewhere.
+    private func noKeyServed(_ labels: [String]) -> Condition {
+        let keys = labels.count == 1 ? "the key" : "any of the \(labels.count) keys"
+        return Condition(
+            .noKeyServed, of: node, "",
+            "no HSM of node \(node) serves \(keys) that it offers; it passes "
+                + (status.canForward ? "requests on to others" : "none on to others"), details: labels,
+            severity: status.canForward ? .warning : .critical)
     }
 
     /// By HSM: a token that is not replicated lacks a thousand keys, and is one thing to mend.

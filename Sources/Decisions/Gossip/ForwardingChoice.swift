@@ -82,8 +82,9 @@ package struct ForwardingChoice: Sendable, Equatable {
     /// The peers that can be asked for some key, the best first, at most so many.
     package func first(_ count: Int) -> [Member] { candidates.prefix(max(count, 0)).map(\.member) }
 
-    /// Whether there is a peer that can be asked at all.
-    package var canServeAny: Bool { !candidates.isEmpty }
+    /// Whether there is a peer that can be asked at all. What peers report of themselves may be a second old: it decides
+    /// about readiness, and never whom a request is passed on to.
+    package var canServeAny: Bool { candidates.contains { !$0.facts.isStopped } }
 
     /// Whether there is one.
     package func canServe(

@@ -136,6 +136,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     /// Whether requests may be given to it.
     package var canServe: Bool { !isDraining && hsms.contains { $0.canServe } }
 
+    /// Whether it reports that it can answer nothing, though its HSMs serve.
+    package var isStopped: Bool { conditions?.contains(where: \.stopsItsNode) ?? false }
+
     /// Whether the node can serve a key that it offers.
     package enum KeyService: Sendable, Equatable {
         case serves

@@ -53,6 +53,12 @@ package struct Condition: Sendable, Equatable, Codable {
             sinceUnixSeconds: try values.decodeIfPresent(Int64.self, forKey: .sinceUnixSeconds))
     }
 
+    /// Whether its node can answer no request for a key while it is so.
+    package var stopsItsNode: Bool { Self.codesThatStop.contains(code) }
+
+    /// Of those that nodes report of themselves; that no HSM serves, everybody sees.
+    package static let codesThatStop: Set<String> = ["blocks-unknown", "no-key-served"]
+
     /// Without what names keys.
     package var withoutNames: Condition {
         var condition = self
