@@ -322,8 +322,8 @@ let package = Package(
                 "Monitoring", "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
                 "Quota",
                 "Routing", "SecureMemory", "SigV4", "StatusVocabulary", "TLSFacts", "TLSLinks", "XKSListener",
-                "XKSProtocol", "XKSService", argumentParser, asyncHTTPClient, crypto, logging, nioCore, nioPosix,
-                nioSSL,
+                "XKSProtocol", "XKSService", argumentParser, asn1, asyncHTTPClient, crypto, logging, nioCore, nioPosix,
+                nioSSL, x509,
             ],
             swiftSettings: strict)
     ] + [faultyModule, preloadedFaults, seededRandom, virtualTime, policyBench, fuzzTargets] + fuzzer + roomTests

@@ -119,6 +119,7 @@ import Testing
             node { _ in }.judged(circumstances).conditions.map { "\($0.code) \($0.subject)" }
         }
         #expect(codes(NodeCircumstances(adminSocket: "it was removed")) == ["admin-socket-closed "])
+        #expect(codes(NodeCircumstances(adminGroup: "there is none")) == ["admin-socket-closed admin_group"])
         #expect(
             codes(NodeCircumstances(seeds: ["a:1": "x", "b:1": "y"])) == [
                 "seed-unreachable seed a:1", "seed-unreachable seed b:1",

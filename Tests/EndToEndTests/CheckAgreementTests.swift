@@ -50,9 +50,7 @@ extension EndToEnd {
                 "a list of blocks that is lost", check: 2, says: "it does not know what is blocked",
                 served: .no(condition: "blocks-unknown")
             ) { configuration, _ in
-                try FileManager.default.createDirectory(
-                    atPath: configuration.stateDirectory, withIntermediateDirectories: true)
-                chmod(configuration.stateDirectory, 0o700)
+                try makeStateDirectory(configuration)
                 try "there was one\n".write(
                     toFile: configuration.database + ".made", atomically: false, encoding: .utf8)
             },
@@ -77,7 +75,7 @@ extension EndToEnd {
                 configuration, _ in
                 configuration.set("listen", "\"127.0.0.1:\(try TakenPort.shared.get().port)\"", in: "[control]")
             },
-            Row("one token by its label and by its serial number", says: "is the token of hsm \"hsm-1\"") {
+            Row("one token by its label and by its serial number", says: "hsm-2 is the token of hsm \"hsm-1\"") {
                 configuration, _ in
                 try configuration.nameTokenOfFirstHSMAgain()
             },
@@ -101,7 +99,8 @@ extension EndToEnd {
                 let pin = try scratch.write("not-the-pin\n", to: "pin")
                 configuration.set("pin", "{ file = \"\(pin)\" }", in: "[[hsm]]", number: 1)
             },
-            Row("a key of 128 bits that no key store offers", says: "note: hsm[0]: key \"short\"") { configuration, _ in
+            Row("a key of 128 bits that no key store offers", says: "note: hsm[0]: hsm-1: key \"short\"") {
+                configuration, _ in
                 try TokenTool(facts: configuration.facts, hsm: "hsm-1").makeKey("short", bytes: 16)
             },
             Row(
@@ -121,6 +120,36 @@ extension EndToEnd {
                 "no key but one that is nowhere", check: 2, says: "no AES-256 key of label \"nowhere\"",
                 served: .no(condition: "no-key-served")
             ) { configuration, _ in configuration.set("keys", "[\"nowhere\"]", in: "[[keystore]]") },
+            Row("a group of operators that is not there", says: "node.admin_group: there is no group nobodies: ") {
+                configuration, _ in configuration.set("admin_group", "\"nobodies\"", in: "[node]")
+            },
+            Row("a file of the ciphertext's format that holds none", says: "it does not hold a number") {
+                configuration, _ in
+                try makeStateDirectory(configuration)
+                try "x".write(
+                    toFile: configuration.stateDirectory + "/ciphertext-format", atomically: false, encoding: .utf8)
+            },
+            Row(
+                "a link that leads nowhere", check: 2, says: "is a symbolic link to nowhere; remove it",
+                served: .no(condition: "blocks-unknown")
+            ) { configuration, scratch in
+                configuration.stateDirectory = scratch.file("link")
+                try FileManager.default.createSymbolicLink(
+                    atPath: configuration.stateDirectory, withDestinationPath: scratch.file("nowhere"))
+            },
+            Row(
+                "HSMs that are all drained", check: 2, says: "hsm-1: it was taken out of use by `claviger hsm drain`",
+                served: .no(condition: "no-node-serves")
+            ) { configuration, _ in
+                let node = try Node.serve(configuration, activeHSMs: nil)
+                for hsm in ["hsm-1", "hsm-2"] { try Operator(configuration).done("hsm", "drain", hsm) }
+                #expect(try node.stop() == .exited(0))
+            },
+            Row("one HSM of two that is drained", says: "hsm-2: it was taken out of use") { configuration, _ in
+                let node = try Node.serve(configuration, activeHSMs: nil)
+                try Operator(configuration).done("hsm", "drain", "hsm-2")
+                #expect(try node.stop() == .exited(0))
+            },
             Row("a PIN that is not there", check: 2, says: "/nowhere/pin", served: .ends(2)) { configuration, _ in
                 configuration.set("pin", "{ file = \"/nowhere/pin\" }", in: "[[hsm]]", number: 1)
             },
@@ -141,6 +170,12 @@ extension EndToEnd {
                     in: "[[keystore]]")
             },
         ]
+
+        private static func makeStateDirectory(_ configuration: ServeConfiguration) throws {
+            try FileManager.default.createDirectory(
+                atPath: configuration.stateDirectory, withIntermediateDirectories: true)
+            chmod(configuration.stateDirectory, 0o700)
+        }
 
         @Test(arguments: rows)
         func row(_ row: Row) throws {

@@ -4,11 +4,13 @@ import Glibc
 import Testing
 
 extension EndToEnd {
-    /// Its node has made the state that is checked; that it still runs does not matter.
+    /// Its node has made the tokens; that it still runs does not matter.
     @Suite("claviger check", .devNode("--hsms", "2"))
     struct CheckCommand {
         private func configuration() throws -> ServeConfiguration {
-            try ServeConfiguration(from: sharedNode(), plaintext: false)
+            var configuration = try ServeConfiguration(from: sharedNode(), plaintext: false)
+            configuration.stateDirectory = configuration.scratch.file("node")
+            return configuration
         }
 
         private func check(_ configuration: ServeConfiguration) throws -> CommandResult {
@@ -28,7 +30,8 @@ extension EndToEnd {
             #expect(lines.last?.hasSuffix("claviger.toml: good") == true)
             for hsm in ["hsm-1", "hsm-2"] {
                 let line = lines.first { $0.hasPrefix("hsm \(hsm): ") } ?? ""
-                #expect(line.contains("SoftHSM v2") && line.contains("5 keys: bar, decrypt_only_key"))
+                #expect(line.contains("SoftHSM v2") && line.contains("5 keys: bar, decrypt_only_key (may not encrypt)"))
+                #expect(line.contains("(may neither encrypt nor decrypt)"))
             }
         }
 
@@ -61,7 +64,7 @@ extension EndToEnd {
             configuration.set("key", "\"\(try sharedNode().state)/tls/client-key.pem\"", in: "[xks]")
             let result = try check(configuration)
             #expect(result.end == .exited(2))
-            #expect(result.errors.contains("xks.certificate"))
+            #expect(result.errors.contains("claviger.toml:\(configuration.lineNumber(of: "key")): xks.key: "))
             #expect(result.errors.split(separator: "\n").count == 1)
         }
 
@@ -91,7 +94,7 @@ extension EndToEnd {
                 "is self-signed: KMS takes only", "has no DNS name", "may not be used by a TLS server",
                 "has an RSA key of 1024 bits",
             ] {
-                let warning = "warning: xks.certificate: \(certificate): the certificate \(flaw)"
+                let warning = ": xks.certificate: \(certificate): the certificate \(flaw)"
                 #expect(seen.errors.contains(warning), "\(seen.errors)")
             }
             #expect(seen.errors.contains("aws-kms-xksproxy-api-spec/blob/main/TrustedCertificateAuthorities"))
@@ -99,7 +102,7 @@ extension EndToEnd {
             configuration.set("request_deadline", "\"231ms\"", in: "[xks]")
             let behind = try check(configuration)
             #expect(behind.end == .exited(0) && !behind.errors.contains("xks.certificate"), "\(behind.errors)")
-            #expect(behind.errors.contains("warning: xks.request_deadline: 231ms is more than KMS waits for"))
+            #expect(behind.errors.contains("xks.request_deadline: 231ms is more than KMS waits for"))
         }
 
         @Test("a key that some HSM lacks is named, with the HSM")
@@ -111,7 +114,10 @@ extension EndToEnd {
             let lacking = "keystore[0].keys[1]: there is no AES-256 key of label \"on-one-only\" on hsm-2"
             // A node serves it by the other.
             let result = try check(configuration)
-            #expect(result.end == .exited(0) && result.errors.contains("warning: \(lacking)"), "\(result)")
+            #expect(
+                result.end == .exited(0)
+                    && result.errors.contains("claviger.toml:\(configuration.lineNumber(of: "keys")): \(lacking)"),
+                "\(result)")
             let strict = try ClavigerBinary.run(["check", "--strict", "--config", try configuration.write()])
             #expect(strict.end == .exited(2) && strict.errors.contains("1 warning, and --strict"), "\(strict)")
             // With the HSMs named that hold it, the file is good.
@@ -132,7 +138,9 @@ extension EndToEnd {
             configuration.set("keys", "[\"foo\", \"app*\", \"b*\"]", in: "[[keystore]]")
             let result = try check(configuration)
             let warning = result.errors.split(separator: "\n").first { $0.contains("\"app one\"") } ?? ""
-            #expect(warning.hasPrefix("warning: hsm[0]: ") && warning.contains("label = \"app one\" }]"), "\(result)")
+            #expect(
+                warning.hasPrefix("warning: ") && warning.contains(": hsm[0]: hsm-1: ")
+                    && warning.contains("label = \"app one\" }]"), "\(result)")
             configuration.set(
                 "keys", "[\"foo\", \"app*\", \"b*\", { id = \"one\", label = \"app one\" }]", in: "[[keystore]]")
             #expect(try !check(configuration).errors.contains("can be no external key id"))
@@ -142,7 +150,6 @@ extension EndToEnd {
         @Test("a PIN that its token has refused is not tried again, until it changes or somebody says so")
         func refusedPIN() throws {
             var configuration = try configuration()
-            configuration.stateDirectory = configuration.scratch.file("node")
             // It is yet to be made, as before a first start.
             let good = try text(ofFile: "\(try sharedNode().state)/hsm-1/pin")
             let pin = try configuration.scratch.write("not-the-pin", to: "pin")
@@ -181,6 +188,16 @@ extension EndToEnd {
             let node = try Node.serve(configuration, activeHSMs: 2)
             let same = try check(configuration)
             #expect(same.end == .exited(0) && same.errors.isEmpty, "\(same)")
+            // With 16631be it was good, and status told of the node that runs there.
+            var stranger = configuration
+            stranger.set("id", "\"stranger\"", in: "[node]")
+            let beside = try check(stranger)
+            #expect(beside.end == .exited(2), "\(beside)")
+            #expect(beside.errors.contains("runs in \(configuration.stateDirectory), and this is another one; give"))
+            var later = configuration
+            try later.chooseAddresses()
+            let second = try check(later)
+            #expect(second.end == .exited(0) && second.errors.hasPrefix("note: the node that runs in"), "\(second)")
             var other = configuration
             other.stateDirectory = configuration.scratch.file("another")
             let taken = try check(other)
@@ -189,6 +206,38 @@ extension EndToEnd {
                 #expect(taken.errors.contains("\(setting): cannot listen on 127.0.0.1:"), "\(taken)")
             }
             #expect(try node.stop() == .exited(0))
+        }
+
+        @Test("names of the cluster that have no address are told: a node starts with them")
+        func names() throws {
+            var configuration = try configuration()
+            let ca = configuration.scratch.file("ca")
+            for command in [
+                ["new-ca", ca], ["issue", "a", "--ca", ca, "--host", "a.invalid", "--out", configuration.scratch.path],
+            ] {
+                let made = try ClavigerBinary.run(["cluster"] + command)
+                #expect(made.isSuccess, "\(made.errors)")
+            }
+            configuration.set("id", "\"a\"", in: "[node]")
+            configuration.append(
+                """
+                [cluster]
+                listen = "127.0.0.1:\(try ServeConfiguration.freePort())"
+                advertise = "a.invalid:7443"
+                seeds = ["127.0.0.1:7443", "b.invalid:7443"]
+                ca = "\(ca)/ca.pem"
+                certificate = "\(configuration.scratch.file("a.pem"))"
+                key = "\(configuration.scratch.file("a-key.pem"))"
+                """)
+            let result = try check(configuration)
+            #expect(result.end == .exited(0), "\(result)")
+            for setting in ["cluster.advertise", "cluster.seeds[1]"] {
+                #expect(result.errors.contains(": \(setting): cannot be resolved: "), "\(result)")
+            }
+            #expect(!result.errors.contains("cluster.seeds[0]"))
+            configuration.set("key", "\"/nowhere/key.pem\"", in: "[cluster]")
+            let keyless = try check(configuration)
+            #expect(keyless.errors.contains(": cluster.key: /nowhere/key.pem does not exist; check"), "\(keyless)")
         }
 
         @Test("all that is wrong is reported at once")

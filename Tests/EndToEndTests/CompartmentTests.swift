@@ -132,7 +132,7 @@ extension EndToEnd {
             #expect(lines.count == 1, "said once, though its worker was started twice")
             #expect(try node.stop() == .exited(0))
             let check = try op.call("check")
-            #expect(check.isSuccess && check.errors.contains("warning: hsm[0].sandbox: its library can reach all"))
+            #expect(check.isSuccess && check.errors.contains(": hsm[0].sandbox: hsm-1: its library can reach all"))
         }
     }
 }

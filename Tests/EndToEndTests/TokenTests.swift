@@ -160,7 +160,7 @@ extension EndToEnd {
             let check = try ClavigerBinary.run(["check", "--config", try configuration.write()])
             #expect(check.end == .exited(0), "the others serve")
             // The node's try has been kept: a check is none more.
-            #expect(check.errors.contains("warning: hsm[1]: its token refused this PIN on "), "\(check)")
+            #expect(check.errors.contains(": hsm[1]: hsm-2: its token refused this PIN on "), "\(check)")
             #expect(check.errors.contains("no login was tried"), "\(check)")
             #expect(!check.errors.contains("not-the-pin"))
         }

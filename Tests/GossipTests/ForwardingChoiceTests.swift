@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Gossip
+import StatusVocabulary
 import Testing
 
 @Suite("Gossip: which peer a request is passed on to")

@@ -44,13 +44,13 @@ import XKSListener
             error { try authority.material(key: "cut.key") }
                 == .malformedText(
                     file: authority.path("cut.key"), line: 1,
-                    reason: "what begins there has no line -----END PRIVATE KEY-----; copy the file again, whole"))
+                    reason: "what begins there has no line -----END PRIVATE KEY-----"))
         try authority.write("cut.pem", String(authority.read("server.pem").prefix(300)))
         #expect(
             error { try authority.material("cut", key: "server.key") }
                 == .malformedText(
                     file: authority.path("cut.pem"), line: 1,
-                    reason: "what begins there has no line -----END CERTIFICATE-----; copy the file again, whole"))
+                    reason: "what begins there has no line -----END CERTIFICATE-----"))
         try authority.openssl(["x509", "-in", "server.pem", "-outform", "der", "-out", "der.pem"])
         #expect(
             error { try authority.material("der", key: "server.key") }

@@ -86,7 +86,11 @@ enum SecretFileRule {
         guard owner == 0 || owner == geteuid() else {
             return FileReading.Failure(
                 message: "belongs to \(UserName.shown(owner)), who could read and replace it",
-                fix: "run chown root \(path), or chown it to the user of this process (\(UserName.shown(geteuid())))")
+                // Root that looks after a service's files is no fault of the files.
+                fix: geteuid() == 0
+                    ? "if \(UserName.plain(owner)) is the node's own user, run this command as that user; else run chown "
+                        + "root \(path)"
+                    : "run chown root \(path), or chown it to the user of this process (\(UserName.shown(geteuid())))")
         }
         let mode = status.st_mode
         if mode & (S_IROTH | S_IWOTH) != 0 {

@@ -35,7 +35,7 @@ package struct PEMText {
     /// - Throws: `Flaw` where the text is UTF-16, or a block has no end.
     package init(_ bytes: [UInt8]) throws(Flaw) {
         if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
-            throw Flaw(line: 1, message: "the file is UTF-16; save it as plain text (ASCII or UTF-8)")
+            throw Flaw(line: 1, message: "the file is UTF-16")
         }
         var blocks: [Block] = []
         var open: (label: String, line: Int, start: Int)?
@@ -68,7 +68,7 @@ package struct PEMText {
     package var privateKey: Block? { blocks.first { $0.label.hasSuffix("PRIVATE KEY") } }
 
     private static func unended(_ line: Int, label: String) -> Flaw {
-        Flaw(line: line, message: "what begins there has no line -----END \(label)-----; copy the file again, whole")
+        Flaw(line: line, message: "what begins there has no line -----END \(label)-----")
     }
 
     private static func label(of line: ArraySlice<UInt8>, after mark: [UInt8]) -> String? {

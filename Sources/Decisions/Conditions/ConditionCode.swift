@@ -92,7 +92,8 @@ package enum ConditionCode: String, Sendable, CaseIterable {
     /// What is so.
     package var meaning: String {
         switch self {
-        case .noNodeServes: "No live node of the cluster has an HSM that serves, and a key to serve: every request fails."
+        case .noNodeServes:
+            "No live node of the cluster has an HSM that serves, and a key to serve: every request fails."
         case .blocksUnknown:
             "The node does not know what is blocked: its list was lost, or it has none yet. It refuses every request."
         case .noHSMServes:
@@ -136,7 +137,9 @@ package enum ConditionCode: String, Sendable, CaseIterable {
         case .configurationDiffers: "Nodes differ in what all must share: key stores, keys, credentials, regions."
         case .blocksDiffer: "Nodes have different lists of blocks. They merge within seconds as a rule."
         case .refusedCertificatesDiffer: "Nodes refuse different certificates of nodes."
-        case .adminSocketClosed: "The node's admin socket is not served: no command reaches it."
+        case .adminSocketClosed:
+            "The node's admin socket is not served, and no command reaches it; or it cannot be given to `node.admin_group`, and "
+                + "those in it reach it not."
         case .storeFailing: "The node's database cannot be written. It serves without it, and forgets at a restart."
         case .libraryNotConfined: "The kernel lacks a part of what keeps an HSM's library in its compartment."
         case .nodeEnding: "A node was asked to end, and finishes what it has."
@@ -194,7 +197,8 @@ package enum ConditionCode: String, Sendable, CaseIterable {
         case .blocksDiffer: "Nothing, if it lasts seconds. If it stays: look at the network between the nodes."
         case .refusedCertificatesDiffer: "Bring `[cluster] refused` of the nodes into line, and `claviger reload`."
         case .adminSocketClosed:
-            "The text says why. The node tries again each second; another node in the same `state_dir` must end."
+            "The text says why. The node tries again each second; another node in the same `state_dir` must end. For a group: "
+                + "make it, or have the node's user in it, and start the node again."
         case .storeFailing: "The text says what the disk answers: free space, remount it, or mend its owner and mode."
         case .libraryNotConfined: "docs/guides/hsms.md says which kernel has what; `sandbox = \"off\"` accepts it."
         case .nodeEnding, .versionsDiffer, .canariesDiffer: "Nothing."

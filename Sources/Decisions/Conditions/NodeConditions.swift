@@ -8,6 +8,8 @@ package struct NodeCircumstances: Sendable, Equatable {
     package var unservedKeys: [String]
     /// Why the admin socket is not served; `nil` while it is.
     package var adminSocket: String?
+    /// Why the group that may give orders, too, reaches it not; `nil` where it does, or there is none.
+    package var adminGroup: String?
     /// What is wrong with seeds of the cluster, by seed as configured.
     package var seeds: [String: String]
     /// What is wrong with certificates that are in use, or will soon be.
@@ -17,7 +19,7 @@ package struct NodeCircumstances: Sendable, Equatable {
     package var clock: ClockFacts
 
     package init(
-        unservedKeys: [String] = [], adminSocket: String? = nil,
+        unservedKeys: [String] = [], adminSocket: String? = nil, adminGroup: String? = nil,
         seeds: [String: String] = [:],
         certificates: [CertificateFlaw] = [], certificateEnds: [String: Int64] = [:],
         clock: ClockFacts = ClockFacts()
@@ -26,6 +28,7 @@ package struct NodeCircumstances: Sendable, Equatable {
         self.clock = clock
         self.unservedKeys = unservedKeys
         self.adminSocket = adminSocket
+        self.adminGroup = adminGroup
         self.seeds = seeds
         self.certificates = certificates
     }
@@ -253,8 +256,15 @@ struct NodeConditions {
     }
 
     private var adminSocket: [Condition] {
-        circumstances.adminSocket.map {
-            [Condition(.adminSocketClosed, of: node, "", "no order reaches node \(node): \($0)")]
+        if let problem = circumstances.adminSocket {
+            return [Condition(.adminSocketClosed, of: node, "", "no order reaches node \(node): \(problem)")]
+        }
+        return circumstances.adminGroup.map {
+            [
+                Condition(
+                    .adminSocketClosed, of: node, "admin_group",
+                    "no order of those in admin_group reaches node \(node): \($0)")
+            ]
         } ?? []
     }
 

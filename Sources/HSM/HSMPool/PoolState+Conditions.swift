@@ -150,6 +150,8 @@ package struct HSMInventory: Sendable {
     package let identity: TokenIdentity?
     /// Labels of the keys that can serve, sorted.
     package let labels: [KeyLabel]
+    /// What they may do, by label.
+    package let usages: [KeyLabel: KeyUsage]
     /// Key objects that cannot.
     package let complaints: [CatalogueComplaint]
     /// What its library is kept from; `nil` where no worker could be started.
@@ -159,10 +161,12 @@ package struct HSMInventory: Sendable {
 extension PoolState {
     func inventory(of hsm: Int, now: UInt64) -> HSMInventory {
         let (state, reason) = state(of: hsm, now: now)
+        let labels = proof.labels(hsm: hsm)
+        let usages = labels.map { ($0, proof.usage(of: $0, hsm: hsm)) }
         return HSMInventory(
             name: hsms[hsm].settings.name, module: hsms[hsm].settings.worker.module, state: state,
             reason: reason, failure: hsms[hsm].failure?.kind, identity: hsms[hsm].identity,
-            labels: proof.labels(hsm: hsm), complaints: hsms[hsm].complaints,
+            labels: labels, usages: Dictionary(usages) { first, _ in first }, complaints: hsms[hsm].complaints,
             compartment: hsms[hsm].compartment)
     }
 }

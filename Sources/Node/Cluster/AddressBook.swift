@@ -68,6 +68,18 @@ final class AddressBook: Sendable {
         }
     }
 
+    /// Why a host has no address at the moment; `nil` where it has one. Blocks for as long as the resolver of the system
+    /// pleases.
+    static func flaw(ofHost host: String) -> String? {
+        guard !isNumeric(host) else { return nil }
+        do {
+            _ = try lookUp(host)
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+
     // MARK: getaddrinfo
 
     static func isNumeric(_ host: String) -> Bool {

@@ -192,6 +192,10 @@ package final class ClusterService: Sendable {
     /// What this node shows its peers; `nil` where only the TLS library can read it.
     package var certificate: NodeCertificate? { tls.certificate }
 
+    /// Why a host of `advertise` or of a seed has no address at the moment; `nil` where it has one. Blocks for as long as the
+    /// resolver of the system pleases.
+    package static func flaw(ofHost host: String) -> String? { AddressBook.flaw(ofHost: host) }
+
     /// What is wrong with seeds, by seed as configured; also those that have not answered for seconds.
     package var seedTroubles: [String: String] {
         let known = gossip.members.filter(\.hasSpoken).map(\.identity.address) + [gossip.identity.address]

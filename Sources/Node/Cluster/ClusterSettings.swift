@@ -89,7 +89,8 @@ extension ClusterError {
     package var mend: String {
         switch self {
         case .unusableFile(_, _, let mend): mend
-        case .noCertificate, .badKey, .badText: "give a PEM file of the kind that `claviger cluster issue` writes"
+        case .badText: "copy the file again, whole, as plain text (ASCII or UTF-8)"
+        case .noCertificate, .badKey: "give a PEM file of the kind that `claviger cluster issue` writes"
         case .mismatch: "give the key of this certificate"
         case .unnamed(_, let node), .otherNode(_, _, let node), .foreign(_, _, let node), .wrongUse(_, let node):
             "`claviger cluster issue \(node)` makes one"
@@ -101,13 +102,26 @@ extension ClusterError {
     }
 }
 
+extension ClusterError {
+    /// The file in which it is wrong; `nil` where it is in none.
+    package var file: String? {
+        switch self {
+        case .unusableFile(let file, _, _), .badText(let file, _, _), .noCertificate(let file), .badKey(let file),
+            .mismatch(_, let file), .unnamed(let file, _), .otherNode(let file, _, _),
+            .refusedItself(let file, _, _), .foreign(let file, _, _), .wrongUse(let file, _):
+            file
+        case .badAddress, .cannotListen: nil
+        }
+    }
+}
+
 extension ClusterError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .unusableFile(let file, let problem, _): "\(file) \(problem)."
         case .badText(let file, let line, let reason): "\(file), line \(line): \(reason)."
         case .noCertificate(let file):
-            "\(file) holds no certificate in PEM form; `claviger cluster issue` makes one."
+            "\(file) holds no certificate in PEM form."
         case .badKey(let file):
             "\(file) holds no usable private key in PEM form, without a password."
         case .mismatch(let certificate, let key):

@@ -19,7 +19,9 @@ extension ClusterService {
     package static func reach(
         _ address: String, by files: ClusterTLSFiles, node: String, on loop: any EventLoop
     ) async -> Result<PeerReach, PeerTrouble> {
-        guard let target = HostAndPort(address) else { return .failure(PeerTrouble("\"\(address)\" is no address")) }
+        guard let target = HostAndPort(address) else {
+            return .failure(PeerTrouble(message: "\"\(address)\" is no address", advice: "write HOST:PORT"))
+        }
         do {
             let tls = try ClusterTLS(files, node: node)
             let resolved = try SocketAddress.makeAddressResolvingHost(target.host, port: target.port)
@@ -33,19 +35,38 @@ extension ClusterService {
             }.get()
             return .success(PeerReach(peer: name, nanoseconds: monotonicNanoseconds() &- begin))
         } catch {
-            return .failure(PeerTrouble(words(error)))
+            return .failure(PeerTrouble(error))
         }
-    }
-
-    private static func words(_ error: any Error) -> String {
-        if error is SocketAddressError.UnknownHost { return "its name has no address" }
-        return error is IOError ? ListenFailure.words(error) : "\(error)"
     }
 }
 
 /// Why a peer was not reached.
 package struct PeerTrouble: Error, Sendable, Equatable {
     package var message: String
+    /// What to look at.
+    package var advice: String
 
-    init(_ message: String) { self.message = message }
+    init(message: String, advice: String) {
+        self.message = message
+        self.advice = advice
+    }
+
+    init(_ error: any Error) {
+        switch error {
+        case is SocketAddressError.UnknownHost:
+            self.init(message: "its name has no address", advice: "correct the name, or the name server")
+        case let error as ClusterError:
+            self.init(message: error.description, advice: error.mend)
+        case PeerFailure.handshake, PeerFailure.revoked:
+            self.init(
+                message: "\(error)", advice: "look at the certificates of both, and at cluster.ca and cluster.refused")
+        case PeerFailure.foreign:
+            self.init(message: "\(error)", advice: "correct the address, or the certificate there")
+        default:
+            self.init(
+                message: error is IOError ? ListenFailure.words(error) : "\(error)",
+                advice: "look whether the node runs there, at its cluster port, and at firewalls between the two; "
+                    + "`claviger cluster forget NODE` if it is gone for good")
+        }
+    }
 }

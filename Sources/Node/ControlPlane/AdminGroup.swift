@@ -3,7 +3,24 @@ import Foundation
 import Glibc
 
 /// The group whose members may give orders.
-enum AdminGroup {
+package enum AdminGroup {
+    /// Why this process could not give the admin socket to a group; `nil` where it could.
+    package static func flaw(of name: String) -> (message: String, mend: String)? {
+        guard let group = number(of: name) else {
+            return ("there is no group \(name)", "make it (groupadd --system \(name)), or correct node.admin_group")
+        }
+        // chown(2): others than root give files to groups that they are in.
+        var groups = [gid_t](repeating: 0, count: Int(max(getgroups(0, nil), 0)))
+        let count = getgroups(Int32(clamping: groups.count), &groups)
+        guard geteuid() == 0 || group == getegid() || groups.prefix(Int(max(count, 0))).contains(group) else {
+            return (
+                "this user is not in the group \(name), and may give it no file",
+                "add the node's user to it (SupplementaryGroups=\(name) in the unit)"
+            )
+        }
+        return nil
+    }
+
     /// Gives the group a socket in a directory of its own below the state directory, and lets it go through the state
     /// directory, which it cannot read. Returns why not, where that fails; the socket is not the group's then.
     static func admit(_ name: String, to socket: String) -> String? {

@@ -29,8 +29,12 @@ package final class AdminServer: Sendable {
     /// Whether new connections reach it: its socket is still where it was put.
     package var isReachable: Bool { socket.isInPlace }
 
-    private init(socket: AdminSocket, application: RunningApplication) {
+    /// Why those of the group can give no order; `nil` where they can, or there is none.
+    package let groupProblem: String?
+
+    private init(socket: AdminSocket, application: RunningApplication, groupProblem: String?) {
         path = socket.path
+        self.groupProblem = groupProblem
         self.socket = socket
         self.application = application
     }
@@ -75,12 +79,12 @@ package final class AdminServer: Sendable {
             if let problem {
                 logger.error("admin_group is not given the admin socket", metadata: ["reason": "\(problem)"])
             }
+            return AdminServer(socket: socket, application: application, groupProblem: problem)
         } catch {
             await application.stop()
             socket.abandon()
             throw error
         }
-        return AdminServer(socket: socket, application: application)
     }
 
     /// Takes the socket away, lets requests in flight end (at most two seconds), and returns when all is closed.

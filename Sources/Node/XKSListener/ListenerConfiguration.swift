@@ -8,9 +8,9 @@ package enum ListenerTransport: Sendable {
     /// Plain HTTP. Only for use behind a TLS terminator on the same host.
     case plaintext
 
-    /// What clients see of the node's own certificate; `nil` without TLS.
-    package var certificate: ServerCertificate? {
-        if case .tls(let material) = self { material.server } else { nil }
+    /// The certificates that clients are shown, the node's own first; none without TLS.
+    package var certificates: [ServerCertificate] {
+        if case .tls(let material) = self { material.shown } else { [] }
     }
 }
 

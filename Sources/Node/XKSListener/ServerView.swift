@@ -10,6 +10,8 @@ import Synchronization
 package struct ServerView: Sendable {
     /// The certificates that it was shown, the server's own first.
     package var chain: [ServerCertificate]
+    /// The same in DER.
+    package var encodedChain: [[UInt8]]
     /// For connection and handshake, nanoseconds.
     package var nanoseconds: UInt64
 
@@ -18,24 +20,21 @@ package struct ServerView: Sendable {
         package var message: String
     }
 
-    /// Connects, shakes hands and closes; shows no certificate of its own.
-    ///
-    /// - Parameter name: has the CAs of this host vouch for the chain, and for this name; `nil` takes any chain.
-    package static func of(
-        host: String, port: Int, verifying name: String? = nil, on loop: any EventLoop
-    ) async -> Result<ServerView, Trouble> {
+    /// Connects, shakes hands and closes; shows no certificate of its own, and takes any chain: a handshake that is broken off
+    /// would stand in the listener's log.
+    package static func of(host: String, port: Int, on loop: any EventLoop) async -> Result<ServerView, Trouble> {
         let shown = Shown()
         let done = loop.makePromise(of: Void.self)
         let begin = monotonicNanoseconds()
         do {
             var configuration = TLSConfiguration.makeClientConfiguration()
-            configuration.certificateVerification = name == nil ? .noHostnameVerification : .fullVerification
+            configuration.certificateVerification = .noHostnameVerification
             let context = try NIOSSLContext(configuration: configuration)
             let channel = try await ClientBootstrap(group: loop).connectTimeout(.seconds(3))
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         let handlers = channel.pipeline.syncOperations
-                        try handlers.addHandler(handler(context, name, shown))
+                        try handlers.addHandler(handler(context, shown))
                         try handlers.addHandler(HandshakeEnd(done))
                     }
                 }.connect(host: host, port: port).get()
@@ -45,7 +44,12 @@ package struct ServerView: Sendable {
                 channel.close(promise: nil)
             }
             try await done.futureResult.get()
-            return .success(ServerView(chain: shown.all, nanoseconds: monotonicNanoseconds() &- begin))
+            let chain = shown.all
+            return .success(
+                ServerView(
+                    chain: chain.compactMap { ServerCertificate($0) },
+                    encodedChain: try chain.map { try $0.toDERBytes() },
+                    nanoseconds: monotonicNanoseconds() &- begin))
         } catch {
             // Nothing waits for it where there was no connection.
             done.fail(error)
@@ -56,27 +60,22 @@ package struct ServerView: Sendable {
     private static func words(_ error: any Error) -> String {
         let text = "\(error)"
         if error is IOError { return ListenFailure.words(error) }
-        if text.contains("WRONG_VERSION_NUMBER") { return "what answers there does not speak TLS" }
-        return text.contains("CERTIFICATE_VERIFY_FAILED")
-            ? "none of them has signed it, or an intermediate certificate is missing, or it has ended" : text
+        return text.contains("WRONG_VERSION_NUMBER") ? "what answers there does not speak TLS" : text
     }
 
-    private static func handler(
-        _ context: NIOSSLContext, _ name: String?, _ shown: Shown
-    ) throws -> NIOSSLClientHandler {
-        guard name == nil else { return try NIOSSLClientHandler(context: context, serverHostname: name) }
-        return try NIOSSLClientHandler(context: context, serverHostname: nil) { chain, promise in
-            shown.set(chain.compactMap { ServerCertificate($0) })
+    private static func handler(_ context: NIOSSLContext, _ shown: Shown) throws -> NIOSSLClientHandler {
+        try NIOSSLClientHandler(context: context, serverHostname: nil) { chain, promise in
+            shown.set(chain)
             promise.succeed(.certificateVerified)
         }
     }
 
     /// Filled in the handshake.
     private final class Shown: Sendable {
-        private let certificates = Mutex<[ServerCertificate]>([])
+        private let certificates = Mutex<[NIOSSLCertificate]>([])
 
-        var all: [ServerCertificate] { certificates.withLock { $0 } }
-        func set(_ new: [ServerCertificate]) { certificates.withLock { $0 = new } }
+        var all: [NIOSSLCertificate] { certificates.withLock { $0 } }
+        func set(_ new: [NIOSSLCertificate]) { certificates.withLock { $0 = new } }
     }
 }
 

@@ -30,10 +30,13 @@ package struct TLSMaterial: Sendable {
     /// What a person should know, for example that a certificate has expired. Nothing here keeps a node from
     /// starting: with an expired certificate it can at least say so.
     package let warnings: [TLSMaterialWarning]
-    /// What clients see of the node's own certificate.
-    package let server: ServerCertificate?
+    /// What clients are shown: the node's own certificate, then those that have signed it.
+    package let shown: [ServerCertificate]
     /// The names of which clients must bear one; empty when none is asked for.
     package let clientNames: [String]
+
+    /// The node's own.
+    package var server: ServerCertificate? { shown.first }
 
     let chain: [NIOSSLCertificate]
     let key: NIOSSLPrivateKey
@@ -57,7 +60,7 @@ package struct TLSMaterial: Sendable {
             warnings += flaws.map { isOneGood ? .ofOneAuthority(of: $0) : $0 }
         }
         return TLSMaterial(
-            warnings: warnings, server: chain.first.flatMap { ServerCertificate($0) }, clientNames: files.clientNames,
+            warnings: warnings, shown: chain.compactMap { ServerCertificate($0) }, clientNames: files.clientNames,
             chain: chain, key: key, clientAuthorities: authorities)
     }
 

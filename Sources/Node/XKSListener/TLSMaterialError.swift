@@ -25,47 +25,73 @@ package enum TLSMaterialError: Error, Equatable, Sendable, CustomStringConvertib
     /// The name is empty, or has characters that no host name has.
     case badClientName(name: String)
 
-    package var description: String {
+    package var description: String { "\(problem); \(mend)" }
+
+    /// The file in which it is wrong; `nil` where it is in none.
+    package var file: String? {
         switch self {
-        case .unusableFile(let file, let problem, let mend): "\(file) \(problem); \(mend)"
-        case .malformedText(let file, let line, let reason): "\(file): line \(line): \(reason)"
-        case .noCertificate(let file, let containsKey):
-            containsKey
-                ? "\(file): holds a private key but no certificate; are certificate and key exchanged?"
-                : "\(file): no line -----BEGIN CERTIFICATE-----; a DER file is converted by "
-                    + "openssl x509 -inform der -in FILE -out cert.pem"
-        case .malformedCertificate(let file, let line):
-            "\(file): the certificate that begins in line \(line) is damaged; copy the file again, from BEGIN to END"
-        case .unsupportedCertificateKey(let file, let subject):
-            "\(file): the certificate of \(subject) cannot be used by a TLS server; use a key of RSA, "
-                + "P-256, P-384 or P-521 with the key usage digitalSignature"
-        case .noKey(let file, let containsCertificate):
-            containsCertificate
-                ? "\(file): holds a certificate but no private key; are certificate and key exchanged?"
-                : "\(file): no line -----BEGIN … PRIVATE KEY-----; a DER file is converted by "
-                    + "openssl pkey -inform der -in FILE -out key.pem"
-        case .encryptedKey(let file):
-            "\(file): the private key has a pass phrase; remove it by openssl pkey -in FILE -out key.pem, "
-                + "and keep the result readable for this user alone"
-        case .malformedKey(let file):
-            "\(file): the private key is damaged or of an unknown kind; use RSA or EC in PEM form (PKCS#8, PKCS#1, SEC1)"
-        case .keyMismatch(let certificateFile, let keyFile, let subject, let position):
-            mismatch(certificateFile, keyFile, subject, position)
-        case .clientNameWithoutAuthority(let name):
-            "client_name = \"\(name)\" without client_ca: name the file of the CA that signs the client's certificate"
-        case .badClientName(let name):
-            "client_name = \"\(name)\" is not a name that a certificate bears; "
-                + "KMS presents cks.kms.REGION.amazonaws.com"
+        case .unusableFile(let file, _, _), .malformedText(let file, _, _), .noCertificate(let file, _),
+            .malformedCertificate(let file, _), .unsupportedCertificateKey(let file, _), .noKey(let file, _),
+            .encryptedKey(let file), .malformedKey(let file), .keyMismatch(_, let file, _, _):
+            file
+        case .clientNameWithoutAuthority, .badClientName: nil
         }
     }
 
-    private func mismatch(_ certificateFile: String, _ keyFile: String, _ subject: String, _ position: Int?) -> String {
-        if let position {
-            return "\(keyFile): the key belongs to certificate \(position) in \(certificateFile), not to the first, "
-                + "which is of \(subject); put the server's own certificate first, then the intermediate ones"
+    /// What names the file, or the value, as a rule.
+    package var setting: String {
+        switch self {
+        case .clientNameWithoutAuthority, .badClientName: "xks.client_name"
+        default: "xks.certificate"
         }
-        return "\(keyFile): the key does not belong to the certificate of \(subject) in \(certificateFile); "
-            + "use the key that the certificate was requested with"
+    }
+
+    /// What is wrong.
+    package var problem: String {
+        switch self {
+        case .unusableFile(let file, let problem, _): "\(file) \(problem)"
+        case .malformedText(let file, let line, let reason): "\(file): line \(line): \(reason)"
+        case .noCertificate(let file, let containsKey):
+            containsKey
+                ? "\(file): holds a private key but no certificate" : "\(file): no line -----BEGIN CERTIFICATE-----"
+        case .malformedCertificate(let file, let line):
+            "\(file): the certificate that begins in line \(line) is damaged"
+        case .unsupportedCertificateKey(let file, let subject):
+            "\(file): the certificate of \(subject) cannot be used by a TLS server"
+        case .noKey(let file, let containsCertificate):
+            containsCertificate
+                ? "\(file): holds a certificate but no private key" : "\(file): no line -----BEGIN … PRIVATE KEY-----"
+        case .encryptedKey(let file): "\(file): the private key has a pass phrase"
+        case .malformedKey(let file): "\(file): the private key is damaged or of an unknown kind"
+        case .keyMismatch(let certificateFile, let keyFile, let subject, let position):
+            position.map {
+                "\(keyFile): the key belongs to certificate \($0) in \(certificateFile), not to the first, which is of "
+                    + subject
+            } ?? "\(keyFile): the key does not belong to the certificate of \(subject) in \(certificateFile)"
+        case .clientNameWithoutAuthority(let name): "client_name = \"\(name)\" without client_ca"
+        case .badClientName(let name): "client_name = \"\(name)\" is not a name that a certificate bears"
+        }
+    }
+
+    /// What to do about it.
+    package var mend: String {
+        switch self {
+        case .unusableFile(_, _, let mend): mend
+        case .malformedText: "copy the file again, whole, as plain text (ASCII or UTF-8)"
+        case .noCertificate(_, true), .noKey(_, true): "certificate and key may be exchanged"
+        case .noCertificate: "a DER file is converted by openssl x509 -inform der -in FILE -out cert.pem"
+        case .malformedCertificate: "copy the file again, from BEGIN to END"
+        case .unsupportedCertificateKey:
+            "use a key of RSA, P-256, P-384 or P-521 with the key usage digitalSignature"
+        case .noKey: "a DER file is converted by openssl pkey -inform der -in FILE -out key.pem"
+        case .encryptedKey:
+            "remove it by openssl pkey -in FILE -out key.pem, and keep the result readable for this user alone"
+        case .malformedKey: "use RSA or EC in PEM form (PKCS#8, PKCS#1, SEC1)"
+        case .keyMismatch(_, _, _, .some): "put the server's own certificate first, then the intermediate ones"
+        case .keyMismatch: "use the key that the certificate was requested with"
+        case .clientNameWithoutAuthority: "name the file of the CA that signs the client's certificate"
+        case .badClientName: "KMS presents cks.kms.REGION.amazonaws.com"
+        }
     }
 }
 

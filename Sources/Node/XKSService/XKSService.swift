@@ -137,7 +137,7 @@ package final class XKSService: ProxyRequestHandler {
         do throws(AuthenticationFailure) {
             let now = clocks.wall()
             let identity = try store.verifier.verify(exchange.request, now: now)
-            signedClock.note(skew: now &- identity.signedAt, at: exchange.request.receivedAt)
+            exchange.skew = now &- identity.signedAt
             exchange.trace.accessKeyID = identity.accessKeyID
             exchange.trace.region = identity.region
             exchange.setup.uses[exchange.position].credentials[identity.position].last.store(
@@ -166,6 +166,7 @@ package final class XKSService: ProxyRequestHandler {
         // It would hold the exchange, which holds it, and with them the plaintext.
         exchange.retryHere = nil
         inFlight.subtract(1, ordering: .relaxed)
+        noteClock(exchange)
         if let error { describe(exchange, error) }
         if exchange.trace.reason == nil { exchange.trace.reason = error?.message }
         if error != nil, let more = exchange.notElsewhere { exchange.trace.reason? += "; \(more)" }
@@ -178,6 +179,12 @@ package final class XKSService: ProxyRequestHandler {
         let received = exchange.request.receivedAt
         exchange.trace.totalMicroseconds = now > received ? (now - received) / 1_000 : 0
         observer.answered(exchange.trace)
+    }
+
+    /// What this host's own commands sign says nothing of KMS's clock.
+    private func noteClock(_ exchange: Exchange) {
+        guard exchange.isAuthenticated, exchange.trace.metadata?.isDiagnostic != true else { return }
+        signedClock.note(skew: exchange.skew, at: exchange.request.receivedAt)
     }
 
     /// Keeps what the request says of itself where nothing else does.
@@ -218,6 +225,8 @@ final class Exchange: @unchecked Sendable {
     /// under way may read it.
     private(set) var requestID: String?
     var isAuthenticated = false
+    /// This node's clock minus the signer's, seconds, once it is authenticated.
+    var skew: Int64 = 0
     /// Of the key store among those of the configuration.
     var position = 0
     /// It has not been passed on in vain.

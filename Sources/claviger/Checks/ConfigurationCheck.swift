@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminClient
 import AdminProtocol
+import Cluster
+import ControlPlane
 import Glibc
 import NIOPosix
 import NodeConfig
+import NodeStore
+import PrivateFiles
 
 /// The node of the same state directory, if one runs.
 enum RunningNode {
@@ -60,6 +64,13 @@ struct ConfigurationCheck {
             diagnostics.found.append("certificate: \(certificate.description(now: now))")
         }
         await checkPorts(settings, running, &diagnostics)
+        if let status = running.status { judge(running: status, settings, &diagnostics) }
+        checkNames(settings, &diagnostics)
+        if let group = settings.node.adminGroup, let flaw = AdminGroup.flaw(of: group) {
+            diagnostics.warn(
+                "node.admin_group", "\(flaw.message): the admin socket is the node's user's and root's alone",
+                isFatal: false, fix: flaw.mend)
+        }
         // Where something is wrong with who may write to the directory, that has been said; where a PIN could not be
         // read, no login is tried without it.
         if let plan {
@@ -67,11 +78,55 @@ struct ConfigurationCheck {
                 .run(now: now, &diagnostics)
             if looksAtHSMs {
                 let refused = RefusedPINs(stateDirectory: settings.node.stateDirectory, marks: plan.pinMarks)
-                await HSMCheck(plan: plan, refused: refused, triesRefusedPINs: triesRefusedPINs).run(&diagnostics)
+                let store = try? StoreReader.open(directory: settings.node.stateDirectory)
+                await HSMCheck(
+                    plan: plan, refused: refused, drained: (try? store?.drained()) ?? [],
+                    triesRefusedPINs: triesRefusedPINs
+                ).run(&diagnostics)
             }
         }
         diagnostics.takeFatalWarnings()
         return diagnostics
+    }
+
+    /// Two processes may share a state directory for the time of an upgrade, not two nodes.
+    private func judge(running status: NodeStatus, _ settings: NodeSettings, _ diagnostics: inout Diagnostics) {
+        let directory = settings.node.stateDirectory
+        if status.node != settings.node.id {
+            return diagnostics.report(
+                "node.id", "the node \(status.node) runs in \(directory), and this is another one",
+                fix: "give each node a state_dir of its own")
+        }
+        let bound = status.limits?.listeners.first { $0.listener == "xks" }?.port
+        guard let bound, settings.xks.listen.port != 0, bound != settings.xks.listen.port else { return }
+        diagnostics.notes.append(
+            "the node that runs in \(directory) listens at port \(bound): a node of this file would be a second one beside "
+                + "it, and share its list of blocks")
+    }
+
+    /// For a name; that of a host that is down may take as long.
+    private static let resolverPatience = Duration.seconds(5)
+
+    /// Names of the cluster that have no address here: a node starts, and says so.
+    private func checkNames(_ settings: NodeSettings, _ diagnostics: inout Diagnostics) {
+        guard let cluster = settings.cluster else { return }
+        let seeds = cluster.seeds.enumerated().map { ("cluster.seeds[\($0.offset)]", $0.element.host) }
+        for (setting, host) in [("cluster.advertise", cluster.advertise.host)] + seeds {
+            let result = Patience.perform(on: host, within: Self.resolverPatience) {
+                ClusterService.flaw(ofHost: host)
+            }
+            switch result {
+            case .some(.none): continue
+            case .some(.some(let flaw)):
+                diagnostics.warn(
+                    setting, "cannot be resolved: \(flaw)", isFatal: false, fix: "correct it, or the name server")
+            case .none:
+                // The others would be waited for as long.
+                return diagnostics.warn(
+                    setting, "cannot be resolved: the name server does not answer", isFatal: false,
+                    fix: "look at /etc/resolv.conf")
+            }
+        }
     }
 
     private func checkPorts(
@@ -97,12 +152,7 @@ struct ConfigurationCheck {
 extension Diagnostics {
     /// As findings of a diagnosis.
     var findings: [Diagnosis.Finding] {
-        func finding(_ problem: ConfigurationProblem, _ state: Diagnosis.State) -> Diagnosis.Finding {
-            Diagnosis.Finding(
-                "configuration", problem.path.isEmpty ? configuration.file : problem.path, state, problem.message,
-                advice: problem.fix)
-        }
-        let wrong = problems.map { finding($0, .failure) } + reserved.map { finding($0, .warning) }
+        let wrong = problems.map { Diagnosis.Finding($0) } + reserved.map { Diagnosis.Finding($0, .warning) }
         let told = notes.map { Diagnosis.Finding("configuration", "note", .ok, $0) }
         let good =
             wrong.isEmpty
@@ -112,5 +162,13 @@ extension Diagnostics {
             return Diagnosis.Finding("configuration", String(parts.first ?? ""), .ok, String(parts.last ?? ""))
         }
         return good + wrong + told + seen
+    }
+}
+
+extension Diagnosis.Finding {
+    init(_ problem: ConfigurationProblem, _ state: Diagnosis.State = .failure) {
+        self.init(
+            "configuration", problem.path.isEmpty ? "the file" : problem.path, state, problem.message,
+            advice: problem.fix)
     }
 }

@@ -37,7 +37,8 @@ struct EncryptionDiagnosis {
         } catch {
             return [
                 Diagnosis.Finding(
-                    "requests", "encryption", .skipped, "the client's certificate cannot be used: \(error)")
+                    "requests", "encryption", .failure, "the client's certificate cannot be used: \(error)",
+                    advice: "give PEM files of a certificate and its key by --client-cert and --client-key")
             ]
         }
         var findings: [Diagnosis.Finding] = []
@@ -92,8 +93,8 @@ struct EncryptionDiagnosis {
         {
             return Diagnosis.Finding(
                 "requests", path, .warning, "key \(id): \(error)",
-                advice: "an order or a rule of this node bars it: claviger blocks; the log has the request under "
-                    + "kmsRequestId \(call.requestID)")
+                advice: "an order or a rule of this node bars it: claviger blocks; a policy has to allow "
+                    + "\(Metadata.principal); the log has the request under kmsRequestId \(call.requestID)")
         } catch {
             return Diagnosis.Finding(
                 "requests", path, .failure, "key \(id): \(error)",

@@ -15,6 +15,8 @@ import Routing
 struct HSMCheck {
     let plan: NodePlan
     let refused: RefusedPINs
+    /// Names of HSMs that an operator has taken out of use.
+    let drained: Set<String>
     /// Whether to log in with PINs that were refused before, too.
     let triesRefusedPINs: Bool
 
@@ -45,7 +47,8 @@ struct HSMCheck {
             if !hsm.state.canServe { troubles[hsm.name] = Self.trouble(hsm) }
         }
         reportTwins(inventory, names, &diagnostics)
-        judge(inventory.filter(\.state.canServe), troubles, &diagnostics)
+        for name in names where drained.contains(name) && troubles[name] == nil { troubles[name] = Self.drained(name) }
+        judge(inventory.filter { $0.state.canServe && !drained.contains($0.name) }, troubles, &diagnostics)
     }
 
     private func look(_ settings: PoolSettings) async -> [HSMInventory] {
@@ -80,6 +83,12 @@ struct HSMCheck {
         return Trouble(message: sentence(hsm.reason), fix: fix)
     }
 
+    private static func drained(_ name: String) -> Trouble {
+        Trouble(
+            message: "it was taken out of use by `claviger hsm drain`",
+            fix: "claviger hsm undrain \(name) when the maintenance is over")
+    }
+
     private static func trouble(_ refusal: (unixSeconds: Int64, showsChanges: Bool)) -> Trouble {
         let date = Date(timeIntervalSince1970: TimeInterval(refusal.unixSeconds)).formatted(.iso8601)
         let change =
@@ -94,9 +103,6 @@ struct HSMCheck {
                 : "when it is corrected, claviger check --retry-refused-pins")
     }
 
-    /// The problem's renderer ends the sentence itself.
-    private static func sentence(_ text: String) -> String { text.hasSuffix(".") ? String(text.dropLast()) : text }
-
     /// Most labels that are shown of each HSM: `claviger hsm list` shows all.
     private static let mostLabels = 20
 
@@ -109,21 +115,22 @@ struct HSMCheck {
         guard hsm.state.canServe else { return }
         if let complaint = hsm.compartment?.complaint {
             diagnostics.warn(
-                "\(path).sandbox", complaint, isFatal: false, fix: "docs/guides/hsms.md says what is missing")
+                "\(path).sandbox", "\(hsm.name): \(complaint)", isFatal: false,
+                fix: "docs/guides/hsms.md says what is missing")
         }
         let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
         diagnostics.found.append(
-            "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: \(Self.list(hsm.labels.map(\.text)))")
+            "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: \(Self.list(hsm.labels.map(hsm.shown)))")
         let offered = plan.keyStores.offered(by: hsm.name)
         // That a key which is named one by one is none is reported with that name.
         let judged = offered.labels.subtracting(hsm.labels)
         for complaint in hsm.complaints where !judged.contains(complaint.label) {
-            let message = Self.sentence(complaint.reason)
+            let message = sentence(complaint.reason)
             // What no key store offers is another application's.
             if complaint.label.isEmpty || offered.contains(complaint.label) {
-                diagnostics.warn(path, message, isFatal: false, fix: "rename or remove it")
+                diagnostics.warn(path, "\(hsm.name): \(message)", isFatal: false, fix: "rename or remove it")
             } else {
-                diagnostics.notes.append("\(path): \(message)")
+                diagnostics.notes.append("\(path): \(hsm.name): \(message)")
             }
         }
     }
@@ -138,8 +145,8 @@ struct HSMCheck {
             if let other = first[token] {
                 diagnostics.warn(
                     "hsm[\(position)].token",
-                    "is the token of hsm \"\(other)\": remove one, and raise sessions of the other; a token counted "
-                        + "twice makes no second HSM", isFatal: false, fix: "remove one")
+                    "\(hsm.name) is the token of hsm \"\(other)\": a token counted twice makes no second HSM",
+                    isFatal: false, fix: "remove one, and raise sessions of the other")
             } else {
                 first[token] = hsm.name
             }
@@ -155,10 +162,10 @@ struct HSMCheck {
         for (index, name) in plan.hsmNames.enumerated() {
             guard let trouble = troubles[name] else { continue }
             if lost.contains(where: { $0.hsms?.contains(name) ?? true }) {
-                diagnostics.report("hsm[\(index)]", trouble.message, fix: trouble.fix)
+                diagnostics.report("hsm[\(index)]", "\(name): \(trouble.message)", fix: trouble.fix)
             } else {
                 diagnostics.warn(
-                    "hsm[\(index)]", "\(trouble.message); \(trouble.fix)", isFatal: false, fix: trouble.fix)
+                    "hsm[\(index)]", "\(name): \(trouble.message)", isFatal: false, fix: trouble.fix)
             }
         }
         for (index, store) in plan.keyStores.enumerated() {
@@ -180,9 +187,9 @@ struct HSMCheck {
             guard !lacking.isEmpty, let position = plan.hsmNames.firstIndex(of: hsm.name) else { continue }
             diagnostics.warn(
                 "hsm[\(position)]",
-                "lacks \(lacking.count == 1 ? "a key" : "\(lacking.count) keys") that key store "
-                    + "\(store.keyStore.pathPrefix) offers and others hold: \(Self.list(lacking)); replicate the same keys "
-                    + "to it", isFatal: false, fix: "replicate the same keys to it")
+                "\(hsm.name) lacks \(lacking.count == 1 ? "a key" : "\(lacking.count) keys") that key store "
+                    + "\(store.keyStore.pathPrefix) offers and others hold: \(Self.list(lacking))",
+                isFatal: false, fix: "replicate the same keys to it")
         }
     }
 
@@ -208,7 +215,7 @@ struct HSMCheck {
             if lacking.count == hsms.count {
                 diagnostics.report(location, message, fix: fix)
             } else {
-                diagnostics.warn(location, "\(message); \(fix)", isFatal: false, fix: fix)
+                diagnostics.warn(location, message, isFatal: false, fix: fix)
             }
         }
     }
@@ -222,6 +229,19 @@ struct HSMCheck {
         diagnostics.warn(
             location, "no AES-256 key on \(hsms.map(\.name).joined(separator: " and ")) fits \"\(glob.pattern)\" yet",
             isFatal: false, fix: "make one, or correct the pattern")
+    }
+}
+
+extension HSMInventory {
+    /// A key's label, with what the key may not do: its owner may mean it so.
+    fileprivate func shown(_ label: KeyLabel) -> String {
+        let usage = usages[label] ?? []
+        return switch (usage.contains(.encrypt), usage.contains(.decrypt)) {
+        case (true, true): label.text
+        case (true, false): "\(label.text) (may not decrypt)"
+        case (false, true): "\(label.text) (may not encrypt)"
+        case (false, false): "\(label.text) (may neither encrypt nor decrypt)"
+        }
     }
 }
 

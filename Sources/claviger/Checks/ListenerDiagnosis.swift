@@ -31,26 +31,25 @@ struct ListenerDiagnosis {
         var findings = [finding("TLS", .ok, "connected with \(target) in \(time) ms")]
         let now = Int64(time_t(Glibc.time(nil)))
         for (index, certificate) in view.chain.enumerated() {
-            let flaw = certificate.flaw(now: now)
+            let flaw = [certificate].flaw(now: now)
             findings.append(
                 finding(
                     index == 0 ? "certificate" : "certificate \(index + 1)",
                     flaw.map { $0.isFatal ? .failure : .warning } ?? .ok, certificate.description(now: now),
                     advice: flaw == nil ? nil : "put a new one in its place, and claviger reload"))
         }
-        if let name = view.chain.first?.names.first { findings.append(await trust(in: name)) }
+        if let name = view.chain.first?.names.first { findings.append(await trust(in: name, view.encodedChain)) }
         return findings
     }
 
     /// KMS trusts a list of its own; a chain that this host's CAs do not complete is most often one without its
     /// intermediate certificates.
-    private func trust(in name: String) async -> Diagnosis.Finding {
+    private func trust(in name: String, _ chain: [[UInt8]]) async -> Diagnosis.Finding {
         let host = name.hasPrefix("*.") ? "any" + name.dropFirst() : name
-        let result = await ServerView.of(host: target.host, port: target.port, verifying: host, on: loop)
-        guard case .failure(let trouble) = result else {
+        guard let flaw = await HostTrust.flaw(of: chain, host: host) else {
             return finding("trust", .ok, "this host's CAs vouch for \(name)")
         }
-        let text = "this host's CAs do not vouch for \(name): \(trouble.message)"
+        let text = "this host's CAs do not vouch for \(name): \(flaw)"
         guard settings.xks.showsItsCertificateToKMS else { return finding("trust", .skipped, text) }
         return finding(
             "trust", .warning, text,

@@ -55,8 +55,7 @@ struct PeerDiagnosis {
         case .failure(let trouble):
             return Diagnosis.Finding(
                 "peers", address, .failure, trouble.message,
-                advice: "look at its cluster port, firewalls between the two, and the certificates of both; "
-                    + "`claviger cluster forget NODE` if it is gone for good")
+                advice: trouble.advice)
         }
     }
 

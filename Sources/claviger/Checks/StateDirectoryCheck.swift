@@ -6,6 +6,7 @@ import ControlPlane
 import Glibc
 import NodeConfig
 import NodeStore
+import PrivateFiles
 
 /// Whether a node could keep its state where its configuration says, and would know there what is blocked.
 struct StateDirectoryCheck {
@@ -19,16 +20,12 @@ struct StateDirectoryCheck {
         let knowledge = StoreReader.outlook(onBlocksIn: directory, isClustered: isClustered, now: now)
         if let flaw, knowledge.doubt == nil, isThere {
             diagnostics.warn(
-                "node.state_dir", "\(flaw): the node serves, and forgets at a restart what it has not kept",
-                isFatal: false, fix: "mend its owner, its mode or its disk")
+                "node.state_dir", "\(flaw.message): the node serves, and forgets at a restart what it has not kept",
+                isFatal: false, fix: flaw.mend)
             return
         }
-        if let flaw {
-            diagnostics.report(
-                "node.state_dir", flaw,
-                fix: "make the directory above it, give it to the user of the node, or choose another one")
-            return
-        }
+        if let flaw { return diagnostics.report("node.state_dir", flaw.message, fix: flaw.mend) }
+        checkFormat(&diagnostics)
         guard let reason = knowledge.doubt else { return }
         let words = "the node refuses every request at first, since \(BlockListing.mend(reason))"
         // Its peers may tell it; without any there is nobody who could.
@@ -39,6 +36,15 @@ struct StateDirectoryCheck {
                 "node.state_dir", "the node would refuse every request: it does not know what is blocked (\(reason))",
                 fix: "start it, look at `claviger blocks`, and give `claviger unblock --confirm-unknown`")
         }
+    }
+
+    private func checkFormat(_ diagnostics: inout Diagnostics) {
+        guard let reason = ActivatedFormat.flaw(stateDirectory: directory) else { return }
+        diagnostics.warn(
+            "node.state_dir",
+            "\(directory)/\(ActivatedFormat.fileName) cannot be read (\(reason)): the node serves, and calls no form of "
+                + "ciphertext invalid", isFatal: false,
+            fix: "let the node's user read it; the other nodes' files hold the number")
     }
 
     /// Without it no order reaches the node: nothing could be blocked.
@@ -57,29 +63,62 @@ struct StateDirectoryCheck {
 
     private var isThere: Bool { access(directory, F_OK) == 0 }
 
-    /// Why nothing can be written there. It is tried: who may write where is more than modes say.
-    private var writeFlaw: String? {
+    /// Why nothing can be written there, and what mends it. It is tried: who may write where is more than modes say.
+    private var writeFlaw: (message: String, mend: String)? {
         guard isThere else {
-            guard mkdir(directory, 0o700) == 0 else { return "\(directory) cannot be made: \(reason())" }
+            guard mkdir(directory, 0o700) == 0 else { return unmade(errno) }
             rmdir(directory)
             return nil
+        }
+        var facts = stat()
+        if stat(directory, &facts) == 0, facts.st_mode & S_IFMT != S_IFDIR {
+            return ("\(directory) cannot be used: it is no directory", "remove it, or choose another one")
         }
         var template = Array("\(directory)/check-XXXXXX".utf8CString)
         let descriptor = template.withUnsafeMutableBufferPointer { bytes in
             bytes.baseAddress.map { mkstemp($0) } ?? -1
         }
-        guard descriptor >= 0 else { return "\(directory) cannot be written: \(reason())" }
+        guard descriptor >= 0 else { return unwritten(errno) }
         defer {
             template.withUnsafeBufferPointer { bytes in _ = bytes.baseAddress.map { unlink($0) } }
             close(descriptor)
         }
         // On a full disk an empty file can be made.
         let block = [UInt8](repeating: 0, count: 256 * 1024)
-        guard write(descriptor, block, block.count) == block.count, fsync(descriptor) == 0 else {
-            return "\(directory) cannot be written: \(reason())"
-        }
-        return nil
+        let count = write(descriptor, block, block.count)
+        // A short count is a disk that has become full.
+        guard count == block.count else { return unwritten(count < 0 ? errno : ENOSPC) }
+        return fsync(descriptor) == 0 ? nil : unwritten(errno)
     }
 
-    private func reason() -> String { String(cString: strerror(errno)) }
+    private func unmade(_ code: Int32) -> (message: String, mend: String) {
+        let message = "\(directory) cannot be made: \(String(cString: strerror(code)))"
+        switch code {
+        case EEXIST: return ("\(directory) is a symbolic link to nowhere", "remove it, or make what it leads to")
+        case ENOENT: return (message, "make the directory above it")
+        case ENOTDIR: return (message, "a part of its path is a file: choose another one")
+        case EACCES, EPERM:
+            return (message, "make it, and give it to the node's user: install -d -m 700 -o USER \(directory)")
+        default: return (message, Self.mend(ofDisk: code))
+        }
+    }
+
+    private func unwritten(_ code: Int32) -> (message: String, mend: String) {
+        let message = "\(directory) cannot be written: \(String(cString: strerror(code)))"
+        guard code == EACCES || code == EPERM else { return (message, Self.mend(ofDisk: code)) }
+        let owner = DirectoryChain.owner(of: directory)
+        guard let owner, owner != geteuid() else { return (message, "chmod u+rwx \(directory)") }
+        return (
+            "\(message); it belongs to \(UserName.shown(owner))",
+            "run this as \(UserName.plain(owner)), if that is the node's user; else chown \(directory) to it"
+        )
+    }
+
+    private static func mend(ofDisk code: Int32) -> String {
+        switch code {
+        case ENOSPC, EDQUOT: "make room on its disk"
+        case EROFS: "mount its disk for writing, or choose another one"
+        default: "look at its disk, or choose another one"
+        }
+    }
 }

@@ -30,7 +30,7 @@ struct XKSCall {
     let patience: TimeAmount
     private let signer: SigV4Signer
     /// By which the node's log knows all of them.
-    let requestID = "diagnose-\(UUID().uuidString.lowercased())"
+    let requestID = "\(RequestMetadata.diagnosticPrefix)\(UUID().uuidString.lowercased())"
 
     init(
         http: HTTPClient, target: NodeConfig.ListenAddress, isTLS: Bool, credential: Credential, region: String,
@@ -99,7 +99,9 @@ struct XKSCall {
 
 /// What KMS tells of its own request (XKS 1.0.3, "Common request metadata"); by the names nobody takes it for KMS's.
 struct Metadata: Encodable {
-    var awsPrincipalArn = "arn:aws:iam::000000000000:role/claviger-diagnose"
+    static let principal = "arn:aws:iam::000000000000:role/claviger-diagnose"
+
+    var awsPrincipalArn = principal
     var kmsKeyArn: String
     var kmsOperation: String
     var kmsRequestId: String

@@ -41,7 +41,18 @@ struct DiagnoseCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let configuration = try loadConfiguration(config)
+        let configuration: NodeConfiguration
+        do throws(ConfigurationProblems) {
+            configuration = try NodeConfiguration.load(file: config)
+        } catch {
+            let findings = error.problems.map { Diagnosis.Finding($0) }
+            if json {
+                printLine(try JSONLine.text(Diagnosis(node: "", version: Product.version, findings: findings)))
+            } else {
+                printError(lines(error))
+            }
+            throw ExitStatus.configuration
+        }
         HostLimits.raiseDescriptors()
         let diagnosis = await Self.diagnose(
             configuration, client: clientCert.flatMap { certificate in clientKey.map { (certificate, $0) } })

@@ -43,6 +43,12 @@ final class ActivatedFormat: FormatSource {
         }
     }
 
+    /// Why a node could not read its file; `nil` where it can, or there is none yet.
+    static func flaw(stateDirectory: String) -> String? {
+        guard case .unreadable(let reason) = read("\(stateDirectory)/\(fileName)") else { return nil }
+        return reason
+    }
+
     var activatedFormat: UInt8 { format.withLock { $0 } }
 
     /// A peer announces formats up to this one.

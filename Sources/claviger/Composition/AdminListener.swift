@@ -50,6 +50,9 @@ final class AdminListener: Sendable {
     /// Why no order reaches this node; `nil` while it can be given some.
     var problem: String? { state.withLock { $0.problem } }
 
+    /// Why those of the group can give no order; `nil` where they can, or there is none.
+    var groupProblem: String? { state.withLock { $0.server }?.groupProblem }
+
     func start() {
         state.withLock { state in
             state.task = Task { await self.keepServing() }

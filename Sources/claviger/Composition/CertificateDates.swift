@@ -46,10 +46,19 @@ extension NodeCertificate {
 }
 
 extension ServerCertificate {
-    func flaw(now: Int64) -> CertificateFlaw? {
-        CertificateDates(
-            setting: "xks.certificate", subject: "that of \(names.first ?? "this node")", notBefore: notBefore,
-            begin: notBefore, notAfter: notAfter
+    fileprivate func flaw(isOwn: Bool, now: Int64) -> CertificateFlaw? {
+        let name = names.first ?? "this node"
+        return CertificateDates(
+            setting: "xks.certificate", subject: isOwn ? "that of \(name)" : "the intermediate certificate \(name)",
+            notBefore: notBefore, begin: notBefore, notAfter: notAfter
         ).flaw(now: now)
+    }
+}
+
+extension [ServerCertificate] {
+    /// The gravest of those that clients are shown, the node's own first.
+    func flaw(now: Int64) -> CertificateFlaw? {
+        let flaws = enumerated().compactMap { $0.element.flaw(isOwn: $0.offset == 0, now: now) }
+        return flaws.first(where: \.isFatal) ?? flaws.first
     }
 }

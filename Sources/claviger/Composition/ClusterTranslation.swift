@@ -34,7 +34,11 @@ extension Translation {
                     flaw.setting, flaw.text, isFatal: flaw.isFatal, fix: "`claviger cluster issue` makes a new one")
             }
         } catch {
-            diagnostics.report("cluster", error.description, fix: error.mend)
+            let settings = [
+                ("cluster.ca", table.ca), ("cluster.certificate", table.certificate), ("cluster.key", table.key),
+            ]
+            let setting = settings.first { $0.1 == error.file }?.0 ?? "cluster"
+            diagnostics.report(setting, sentence(error.description), fix: error.mend)
         }
     }
 }

@@ -115,7 +115,7 @@ struct NodeComponents: Sendable {
         setLogLevel(plan.settings.node.logLevel)
         log.setFormat(plan.settings.node.logFormat)
         status.serve(
-            plan.keyStores, certificate: plan.listener.transport.certificate,
+            plan.keyStores, certificates: plan.listener.transport.certificates,
             showsKeys: plan.settings.control.showsKeys)
         offered.serve(plan.keyStores.map(\.keyStore))
         credentials.serve(plan.settings.keyStores)

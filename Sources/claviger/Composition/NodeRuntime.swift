@@ -130,7 +130,7 @@ final class NodeRuntime: Sendable {
         components.status.know {
             let signed = clock.facts(now: claviger_monotonic_nanoseconds())
             return NodeCircumstances(
-                adminSocket: admin.problem, seeds: cluster?.seedTroubles ?? [:],
+                adminSocket: admin.problem, adminGroup: admin.groupProblem, seeds: cluster?.seedTroubles ?? [:],
                 certificates: [cluster?.certificate?.flaw(now: Int64(time(nil)))].compactMap(\.self),
                 certificateEnds: cluster?.certificate.map { ["cluster.certificate": $0.notAfter] } ?? [:],
                 clock: ClockFacts(

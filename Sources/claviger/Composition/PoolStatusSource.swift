@@ -39,7 +39,7 @@ final class PoolStatusSource: NodeStatusSource {
     private let book = Mutex(ConditionBook())
     /// Since when this node knows what others say themselves: they log it.
     private let elsewhere = Mutex(ConditionBook())
-    private let certificate = Mutex<ServerCertificate?>(nil)
+    private let certificates = Mutex<[ServerCertificate]>([])
     private let circumstances = Mutex<(@Sendable () -> NodeCircumstances)?>(nil)
 
     init(
@@ -70,12 +70,12 @@ final class PoolStatusSource: NodeStatusSource {
         links.withLock { $0 = { LinkStatus.all(of: listener, cluster) } }
     }
 
-    /// From now on these are the key stores, this is what KMS sees of the node's certificate, where it has one, and metrics
-    /// name keys or not.
-    func serve(_ new: [PlannedKeyStore], certificate shown: ServerCertificate?, showsKeys: Bool) {
+    /// From now on these are the key stores, these the certificates that KMS is shown, the node's own first, and metrics name
+    /// keys or not.
+    func serve(_ new: [PlannedKeyStore], certificates shown: [ServerCertificate], showsKeys: Bool) {
         self.showsKeys.store(showsKeys, ordering: .relaxed)
         keyStores.withLock { $0 = new }
-        certificate.withLock { $0 = shown }
+        certificates.withLock { $0 = shown }
     }
 
     /// From now on these are the requests that have not been answered.
@@ -130,9 +130,9 @@ final class PoolStatusSource: NodeStatusSource {
 
     private func known() -> NodeCircumstances {
         var known = circumstances.withLock { $0 }?() ?? NodeCircumstances()
-        guard let certificate = certificate.withLock({ $0 }) else { return known }
-        if let flaw = certificate.flaw(now: Int64(time(nil))) { known.certificates.insert(flaw, at: 0) }
-        known.certificateEnds["xks.certificate"] = certificate.notAfter
+        let shown = certificates.withLock { $0 }
+        if let flaw = shown.flaw(now: Int64(time(nil))) { known.certificates.insert(flaw, at: 0) }
+        known.certificateEnds["xks.certificate"] = shown.map(\.notAfter).min()
         return known
     }
 

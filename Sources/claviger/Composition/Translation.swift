@@ -35,7 +35,8 @@ struct Diagnostics {
     /// Warnings, each with where it belongs and the mend.
     var reserved: [ConfigurationProblem] { reservations.map(\.problem) }
 
-    var warnings: [String] { reservations.map { "\($0.problem.path): \($0.problem.message)" } }
+    /// A line each, with file, line, setting and mend.
+    var warnings: [String] { reserved.map { $0.rendered(file: configuration.file) } }
 
     init(_ configuration: NodeConfiguration) { self.configuration = configuration }
 
@@ -244,7 +245,9 @@ struct Translation {
             }
             return .tls(material)
         } catch {
-            diagnostics.report("xks.certificate", error.description, fix: "correct certificate, key or client_ca")
+            let settings = ["xks.key": key, "xks.client_ca": clients?.ca]
+            let setting = settings.first { $0.value == error.file }?.key ?? error.setting
+            diagnostics.report(setting, error.problem, fix: error.mend)
             return nil
         }
     }
@@ -260,6 +263,9 @@ struct Translation {
         }
     }
 }
+
+/// Without the full stop at its end: who shows a problem adds the mend to it.
+func sentence(_ text: String) -> String { text.hasSuffix(".") ? String(text.dropLast()) : text }
 
 /// Whole milliseconds, saturating.
 private func milliseconds(_ duration: Duration) -> UInt32 { UInt32(clamping: nanoseconds(duration) / 1_000_000) }
