@@ -114,6 +114,16 @@ import Testing
         #expect(Condition.codesThatStop == [ConditionCode.blocksUnknown.rawValue, ConditionCode.noKeyServed.rawValue])
     }
 
+    // It was told since when the HSM is active.
+    @Test func aDrainedHSMIsToldSinceItWasDrained() {
+        let drained = node { status in
+            status.hsms[1].drained = true
+            status.hsms[1].drainedSinceUnixSeconds = 1_700_000_900
+        }
+        #expect(drained.conditions.map(\.sinceUnixSeconds) == [1_700_000_900])
+        #expect(node { $0.hsms[1].state = .probing }.conditions.map(\.sinceUnixSeconds) == [1_700_000_000])
+    }
+
     @Test func whatANodeKnowsBesidesIsSaid() {
         func codes(_ circumstances: NodeCircumstances) -> [String] {
             node { _ in }.judged(circumstances).conditions.map { "\($0.code) \($0.subject)" }

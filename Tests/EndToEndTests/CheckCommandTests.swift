@@ -181,6 +181,19 @@ extension EndToEnd {
             #expect(files == ["refused-pins.json"])
         }
 
+        /// Each tried it, and a token locks after a few.
+        @Test("of several checks at once one tries a wrong PIN")
+        func refusedPINAtOnce() async throws {
+            var configuration = try configuration()
+            let pin = try configuration.scratch.write("not-the-pin", to: "pin")
+            configuration.set("pin", "{ file = \"\(pin)\" }", in: "[[hsm]]")
+            let file = try configuration.write()
+            let checks = try (0..<4).map { _ in try ChildProcess([ClavigerBinary.path, "check", "--config", file]) }
+            for check in checks { #expect(try check.end(within: 60) == .exited(0), "\(check.errors)") }
+            #expect(checks.count { $0.errors.contains("refused the PIN (C_Login returned") } == 1)
+            #expect(checks.count { $0.errors.contains("no login was tried") } == 3)
+        }
+
         @Test("what the running node holds counts as free, and what another process holds does not")
         func ports() throws {
             var configuration = try ServeConfiguration(from: sharedNode())

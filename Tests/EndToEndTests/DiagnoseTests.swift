@@ -59,14 +59,17 @@ extension EndToEnd {
             _ = try node.logEntry("the encryption") {
                 $0["kmsRequestId"]?.hasPrefix("diagnose-") == true && $0["operation"] == "Decrypt"
             }
+            // The listener has turned nobody away for it.
+            let status = try op.call("status", "--json").output
+            #expect(status.contains("\"refusals\":[]"), "\(status)")
             // What bars the requests is said, and an HSM that is taken out.
             try op.done("block", "--all", "--reason", "drill")
             try op.done("hsm", "drain", "hsm-1")
-            let (barred, status) = try Report.of(configuration)
-            #expect(status.end == .exited(0) && barred.first("HSMs", "hsm hsm-1")?.state == "warning", "\(status)")
+            let (barred, end) = try Report.of(configuration)
+            #expect(end.end == .exited(0) && barred.first("HSMs", "hsm hsm-1")?.state == "warning", "\(end)")
             #expect(barred.first("HSMs", "hsm hsm-1")?.advice?.contains("claviger hsm undrain hsm-1") == true)
             let refusal = barred.first("requests", "key store")
-            #expect(refusal?.state == "warning" && refusal?.advice?.contains("claviger blocks") == true, "\(status)")
+            #expect(refusal?.state == "warning" && refusal?.advice?.contains("claviger blocks") == true, "\(end)")
             #expect(barred.first("node", "blocks-in-force") == nil && barred.first("node", "hsm-drained") == nil)
             let text = try op.call("diagnose").output
             #expect(text.contains("HSMs\n  warn  hsm hsm-1: active, drained"), "\(text)")
@@ -92,8 +95,9 @@ extension EndToEnd {
                 #expect(finding?.state == "failure" && finding?.advice?.isEmpty == false, "\(subject): \(failed)")
             }
             configuration.set("lissten", "1", in: "[control]")
-            let broken = try ClavigerBinary.run(["diagnose", "--config", try configuration.write()])
-            #expect(broken.end == .exited(2), "\(broken)")
+            let (broken, unread) = try Report.of(configuration)
+            #expect(unread.end == .exited(2) && broken.state == "failure", "\(unread)")
+            #expect(broken.first("configuration", "control.lissten")?.advice?.contains("listen") == true, "\(unread)")
         }
 
         @Test("peers: who is there and how far, whose clock is how far off, and who cannot be reached")

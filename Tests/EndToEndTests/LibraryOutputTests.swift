@@ -27,13 +27,21 @@ extension EndToEnd {
         /// With 16631be "hello from lib" stood before the JSON, on standard output.
         @Test("nothing of it stands in what a command gives")
         func prints() throws {
-            let line = "print C_GetInfo \"hello from lib\""
+            let line = "print C_GetInfo \"hello \u{1B}[2Jfrom lib\""
             let list = try run(["list", Faults.library], line)
             #expect(list.isSuccess && list.output.contains("claviger-dev-hsm-1"))
-            #expect(!list.output.contains("hello") && list.errors.contains("hello from lib"))
+            #expect(!list.output.contains("hello") && list.errors.contains("prints: hello \u{FFFD}[2Jfrom lib"))
             let probe = try run(try probe, line)
-            #expect(probe.isSuccess && probe.errors.contains("hello from lib"))
+            #expect(probe.isSuccess && probe.errors.contains("prints: hello \u{FFFD}[2Jfrom lib"))
             #expect((try? JSONSerialization.jsonObject(with: Data(probe.output.utf8))) is [String: Any])
+        }
+
+        @Test("a PIN that a library prints is not shown")
+        func pin() throws {
+            let pin = try text(ofFile: sharedNode().state + "/hsm-1/pin")
+            let result = try run(try probe, "print C_GetInfo \"the PIN is \(pin)\"")
+            #expect(result.isSuccess && result.errors.contains("the PIN is "), "shown up to the PIN")
+            #expect(!result.errors.contains(pin))
         }
 
         /// With 16631be `hsm list` ended with status 0 and printed nothing.

@@ -65,6 +65,11 @@ struct NodeTroubles {
         ]
         for trouble in troubles { try pair.begins(trouble) }
         let closedSocket = try closeAdminSocket()
+        // What a command of node-2's own host signs is not KMS's word on its clock.
+        _ = try pair.op("node-2").call("diagnose")
+        #expect(
+            try pair.report("node-2").conditions?.contains { $0.code == "clock-off" && $0.node == "node-2" } == true)
+        try intermediateEnds()
 
         try sign(client, ahead: 0)
         try held.release()
@@ -75,6 +80,20 @@ struct NodeTroubles {
         try pair.end(troubles + [closedSocket])
         #expect(!pair.node("node-2").log.contains { $0["code"] == "store-failing" }, "each logs what is its own")
         try pair.whole(Pair.names)
+    }
+
+    /// Clients refuse the whole chain.
+    private func intermediateEnds() throws {
+        let ended = try text(ofFile: files.file("xks.pem"))
+        try Self.serverCertificate(in: files, madeDaysAgo: 0)
+        let chain = try text(ofFile: files.file("xks.pem")) + ended
+        try chain.write(toFile: files.file("xks.pem"), atomically: true, encoding: .utf8)
+        try pair.op("node-1").done("reload")
+        try eventually("node-2 says which certificate of node-1 has ended", within: 20, every: 0.1) {
+            try pair.report("node-2").conditions?.contains {
+                $0.code == "certificate-invalid" && $0.text.contains("the intermediate certificate localhost ended on")
+            } == true
+        }
     }
 
     /// KMS signs a request, whose clock is so many seconds ahead.

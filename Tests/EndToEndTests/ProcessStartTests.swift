@@ -29,6 +29,14 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
         }
 
+        /// It ended with 0, and nothing had been said.
+        @Test("a command without standard output does not end as if it had said what it had to")
+        func closedOutput() throws {
+            let result = try run(["/bin/sh", "-c", "exec \"$0\" --version >&-", ClavigerBinary.path])
+            #expect(
+                result.end == .exited(5) && result.errors.contains("standard output cannot be written"), "\(result)")
+        }
+
         /// With 16631be the core of a `check` that was ended by SIGSEGV held PIN and secrets: the limit stayed.
         @Test("no command leaves a core", arguments: ["check", "hsm list"])
         func noCore(command: String) throws {

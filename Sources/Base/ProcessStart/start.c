@@ -14,12 +14,13 @@
 enum { exit_status_start = 3 };
 
 // A descriptor from 0 to 2 that is closed would be given to the next file or socket that is opened: the log would be
-// written into it, and every child would inherit it.
+// written into it, and every child would inherit it. In the place of standard output nothing can be written, so that a
+// command does not end as if what it had to say had been said.
 static void occupy_standard_descriptors(void) {
     for (int descriptor = 0; descriptor <= 2; descriptor++) {
         if (fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
         // Those below are open, so this one is the first that is free.
-        if (open("/dev/null", O_RDWR) != descriptor) _exit(exit_status_start);
+        if (open("/dev/null", descriptor == STDOUT_FILENO ? O_RDONLY : O_RDWR) != descriptor) _exit(exit_status_start);
     }
 }
 

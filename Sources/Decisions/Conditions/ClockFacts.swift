@@ -45,7 +45,8 @@ package struct ClockFacts: Sendable, Equatable {
         } else if let tolerated, tolerated.magnitude >= Self.notableSigned.magnitude {
             texts.append("KMS signed its last request \(words(0 &- tolerated)) by this node's clock")
         } else if !beyond.isEmpty {
-            texts.append("\(beyond.count) validly signed requests were refused in the last minute as out of time")
+            // They are sampled: how many there were is not known.
+            texts.append("validly signed requests were refused in the last minute as out of time")
         }
         return texts.isEmpty ? nil : (texts.joined(separator: "; "), isCritical)
     }

@@ -134,7 +134,8 @@ package enum ConditionCode: String, Sendable, CaseIterable {
         case .certificateEnding:
             "A certificate that the node shows ends within 30 days, or, of a short life, has less than a third of it left."
         case .seedUnreachable: "A seed of the cluster cannot be resolved, does not answer, or refuses this node."
-        case .configurationDiffers: "Nodes differ in what all must share: key stores, keys, credentials, regions."
+        case .configurationDiffers:
+            "Nodes differ in what all must share: key stores with their keys, credentials, regions, policies and quotas."
         case .blocksDiffer: "Nodes have different lists of blocks. They merge within seconds as a rule."
         case .refusedCertificatesDiffer: "Nodes refuse different certificates of nodes."
         case .adminSocketClosed:

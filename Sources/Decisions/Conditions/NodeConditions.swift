@@ -101,7 +101,7 @@ struct NodeConditions {
             let reason = hsm.reason.map { ": \($0)" } ?? ""
             return Condition(
                 code, of: node, "hsm \(hsm.name)", "hsm \(hsm.name) of node \(node) is \(state)\(reason)",
-                since: hsm.sinceUnixSeconds)
+                since: hsm.drained ? hsm.drainedSinceUnixSeconds : hsm.sinceUnixSeconds)
         }
     }
 

@@ -31,7 +31,7 @@ extension WorkerFailure {
             kind = .pinRefused
             message =
                 "\(name) refused the PIN (\(error)). It is not tried again, since a few more tries would lock the "
-                + "token. Correct the configured PIN, then restart."
+                + "token. Correct the configured PIN, then `claviger reload`."
         case .pinLocked:
             kind = .pinUnusable
             message = "\(name): its PIN is locked (\(error)). The security officer must unlock it."

@@ -127,8 +127,8 @@ struct TableReader {
         guard let text = text(key) else { return standard }
         if let address = ListenAddress(text) { return address }
         report(
-            key, "is not an address and a port",
-            fix: "write for example \"\(standard)\", \"0.0.0.0:8443\" or \"[::1]:8443\"")
+            key, "is not an address and a port from 0 to 65535",
+            fix: "write for example \"\(standard)\" or \"[::1]:\(standard.port)\"")
         return standard
     }
 

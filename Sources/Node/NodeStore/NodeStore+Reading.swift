@@ -34,6 +34,9 @@ extension NodeStore {
     /// The HSMs that an operator has drained.
     package func drained() -> Set<String> { Set(known().drained.values.keys) }
 
+    /// Since when an HSM is drained, Unix seconds; `nil` where it is not.
+    package func drainedSince(_ hsm: String) -> Int? { known().drained.values[hsm]?.sinceUnixSeconds }
+
     /// The last `limit` changes of state (at most `StoreSettings.transitionsInMemory`), oldest first.
     package func transitions(limit: Int) -> [StoredTransition] {
         Array(known().transitions.entries.suffix(max(0, limit)))

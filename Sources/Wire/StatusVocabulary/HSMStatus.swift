@@ -89,6 +89,8 @@ package struct HSMStatus: Sendable, Equatable, Codable {
     package var weight: Int?
     /// Taken out of service by an operator, until an operator puts it back.
     package var drained: Bool
+    /// Since when, seconds since 1970 UTC; `nil` where it is not drained, and of a node of an earlier version.
+    package var drainedSinceUnixSeconds: Int64?
     /// `nil` until it has answered anything.
     package var latencyMicroseconds: Latency?
     /// `nil` until it has answered anything, and of a node of an earlier version.

@@ -77,6 +77,9 @@ struct ConfigurationCheck {
             StateDirectoryCheck(directory: settings.node.stateDirectory, isClustered: settings.cluster != nil)
                 .run(now: now, &diagnostics)
             if looksAtHSMs {
+                // Several at once would all try a PIN before the first has kept that it was refused.
+                let turn = await CheckTurn.taken(file: configuration.file)
+                defer { turn.end() }
                 let refused = RefusedPINs(stateDirectory: settings.node.stateDirectory, marks: plan.pinMarks)
                 let store = try? StoreReader.open(directory: settings.node.stateDirectory)
                 await HSMCheck(

@@ -63,11 +63,13 @@ struct HSMProbeCommand: ParsableCommand {
         return .label(token ?? "")
     }
 
-    func run() throws { try LibraryProcess.run { try probe() } }
+    func run() throws { try LibraryProcess.run(hiding: try? pin()) { try probe() } }
+
+    private func pin() throws -> SecretBytes? { try pinFile.map { try SecretReader(taking: []).read(.file($0)) } }
 
     private func probe() throws -> String {
         do {
-            let pin = try pinFile.map { try SecretReader(taking: []).read(.file($0)) }
+            let pin = try pin()
             let report = try CapabilityReport.read(
                 module: module, initializeArguments: initializeArguments, token: selector, pin: pin,
                 profile: profile.flatMap { GCMProfile(named: $0) })

@@ -138,7 +138,11 @@ final class PoolStatusSource: NodeStatusSource {
 
     private func status(_ circumstances: NodeCircumstances) -> NodeStatus {
         var known = circumstances
-        let hsms = pool.status().map(\.shown)
+        let hsms = pool.status().map { hsm in
+            var shown = hsm.shown
+            if shown.drained { shown.drainedSinceUnixSeconds = store.drainedSince(shown.name).map(Int64.init) }
+            return shown
+        }
         let keys = OfferedKeyStatus(
             rows: pool.keys(), keyStores: keyStores.withLock { $0 }, hsms: hsms, complaints: pool.complaints())
         neighbours.know(unlisted: keys.unlisted)
