@@ -28,6 +28,16 @@ import XKSService
         #expect(bench.service.credentialUses() == [bench.credential.accessKeyID: 999_000_000])
     }
 
+    /// It kept a credential in use that KMS had given up, and was taken for KMS's clock.
+    @Test func whatThisHostsOwnCommandsSignCountsForNothing() throws {
+        let bench = try bench()
+        #expect(try bench.post(path, health.replacing("\"1\"", with: "\"diagnose-1\"")).0 == 200)
+        #expect(bench.service.credentialUses() == [:] && bench.service.keyStoresUsed(since: 0) == [])
+        #expect(bench.service.signedClock.facts(now: 999_000_001).tolerated == nil)
+        #expect(try bench.post(path, health).0 == 200)
+        #expect(bench.service.signedClock.facts(now: 999_000_001).tolerated != nil)
+    }
+
     /// The key store has been used, whatever has become of the credential.
     @Test func aCredentialThatHasGoneLeavesItsKeyStoresUse() throws {
         let bench = try bench()

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import XKSProtocol
 
 /// Moments as policies write them: ISO 8601 with a time zone (the profile that W3C's note on dates describes, and IAM
 /// takes), or whole seconds since 1970.
@@ -85,21 +86,9 @@ enum PolicyMoment {
 extension PolicyMoment {
     /// `2026-01-31T08:00:00Z`.
     static func text(_ seconds: Int64) -> String {
-        let bounded = min(max(seconds, -62_135_596_800), 253_402_300_799)
-        let second = (bounded % 86_400 + 86_400) % 86_400
-        let days = (bounded - second) / 86_400 + 719_468
-        // Days since 0000-03-01, so that the leap day is a year's last (H. Hinnant, "chrono-compatible low-level date
-        // algorithms", civil_from_days).
-        let era = days / 146_097
-        let dayOfEra = days - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
-        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))T"
-            + "\(padded(second / 3_600, 2)):\(padded(second / 60 % 60, 2)):\(padded(second % 60, 2))Z"
+        let day = CivilDay(unixSeconds: seconds)
+        return "\(padded(day.year, 4))-\(padded(day.month, 2))-\(padded(day.day, 2))T"
+            + "\(padded(day.second / 3_600, 2)):\(padded(day.second / 60 % 60, 2)):\(padded(day.second % 60, 2))Z"
     }
 
     private static func padded(_ number: Int64, _ digits: Int) -> String {

@@ -99,7 +99,7 @@ enum XKSKeys {
     static let requestDeadline = DurationKey(
         "request_deadline", .milliseconds(20)...(.seconds(10)), standard: .milliseconds(200),
         "Time for a whole request, from its first byte; after it the answer is DependencyTimeoutException. An HSM whose "
-            + "calls take more than 0.6 of it is given fewer at a time.",
+            + "calls take more than 0.6 of it is given fewer at a time, on trial; not where they are known to run side by side.",
         cost: "KMS gives up after 250 ms, the way there and back and the handshake included: above 230 ms answers come "
             + "too late (a table of round trips is in the guide on load balancers).")
     static let attemptDeadline = DurationKey(

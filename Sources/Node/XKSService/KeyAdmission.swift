@@ -78,7 +78,7 @@ extension XKSService {
     /// Whether today, in UTC, lies between the key's dates; a missing one is no bound.
     func isWithinDates(_ terms: KeyTerms) -> Bool {
         terms.validity.isUnbounded
-            || terms.validity.contains(day: CivilDay.number(ofUnixSeconds: clocks.wall()))
+            || terms.validity.contains(day: CivilDay(unixSeconds: clocks.wall()).number)
     }
 
     /// What there is to say of a key that may be used, now or soon. A decision against it gets its name of the API
@@ -95,25 +95,5 @@ extension XKSService {
             throw .here(.keyNotFound, detail ?? "every HSM that can be asked says that it has no key of this id")
         case .unknown(let reason): throw .here(.internalFailure, reason)
         }
-    }
-}
-
-/// Days as PKCS#11 writes them (CK_DATE), as one number.
-enum CivilDay {
-    /// The day of a moment, UTC, as yyyymmdd. Moments outside the years 1 to 9999 count as the nearest day within.
-    static func number(ofUnixSeconds seconds: Int64) -> UInt32 {
-        let bounded = min(max(seconds, -62_135_596_800), 253_402_300_799)
-        // Days since 0000-03-01, so that the leap day is a year's last (H. Hinnant, "chrono-compatible low-level date
-        // algorithms", civil_from_days).
-        let days = (bounded - ((bounded % 86_400) + 86_400) % 86_400) / 86_400 + 719_468
-        let era = days / 146_097
-        let dayOfEra = days - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
-        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        return UInt32(clamping: year * 10_000 + month * 100 + day)
     }
 }

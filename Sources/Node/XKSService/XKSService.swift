@@ -140,8 +140,7 @@ package final class XKSService: ProxyRequestHandler {
             exchange.skew = now &- identity.signedAt
             exchange.trace.accessKeyID = identity.accessKeyID
             exchange.trace.region = identity.region
-            exchange.setup.uses[exchange.position].credentials[identity.position].last.store(
-                exchange.request.receivedAt, ordering: .relaxed)
+            exchange.credentialPosition = identity.position
             exchange.isAuthenticated = true
         } catch {
             if case .clockSkew = error {
@@ -166,7 +165,7 @@ package final class XKSService: ProxyRequestHandler {
         // It would hold the exchange, which holds it, and with them the plaintext.
         exchange.retryHere = nil
         inFlight.subtract(1, ordering: .relaxed)
-        noteClock(exchange)
+        noteSignature(exchange)
         if let error { describe(exchange, error) }
         if exchange.trace.reason == nil { exchange.trace.reason = error?.message }
         if error != nil, let more = exchange.notElsewhere { exchange.trace.reason? += "; \(more)" }
@@ -181,10 +180,13 @@ package final class XKSService: ProxyRequestHandler {
         observer.answered(exchange.trace)
     }
 
-    /// What this host's own commands sign says nothing of KMS's clock.
-    private func noteClock(_ exchange: Exchange) {
+    /// What this host's own commands sign says nothing of KMS's clock, and nothing of which credential KMS uses.
+    private func noteSignature(_ exchange: Exchange) {
         guard exchange.isAuthenticated, exchange.trace.metadata?.isDiagnostic != true else { return }
-        signedClock.note(skew: exchange.skew, at: exchange.request.receivedAt)
+        let received = exchange.request.receivedAt
+        signedClock.note(skew: exchange.skew, at: received)
+        exchange.setup.uses[exchange.position].credentials[exchange.credentialPosition].last.store(
+            received, ordering: .relaxed)
     }
 
     /// Keeps what the request says of itself where nothing else does.
@@ -227,6 +229,8 @@ final class Exchange: @unchecked Sendable {
     var isAuthenticated = false
     /// This node's clock minus the signer's, seconds, once it is authenticated.
     var skew: Int64 = 0
+    /// Of the credential that signed it, among those of the key store.
+    var credentialPosition = 0
     /// Of the key store among those of the configuration.
     var position = 0
     /// It has not been passed on in vain.
