@@ -13,6 +13,7 @@ import statistics
 
 import bench
 import command
+import operating
 import processes
 import workload
 
@@ -28,8 +29,14 @@ def parse_arguments():
     parser.add_argument("--seconds", type=int, default=1, help="length of a slice (default: 1)")
     parser.add_argument("--size", type=int, default=32, help="bytes of plaintext (default: 32, a data key)")
     parser.add_argument("--hsms", type=int, default=3, help="SoftHSM tokens of each node (default: 3)")
+    parser.add_argument("--add", default="", metavar="LIST",
+                        help="switch these on at this build's node only, with commas between: "
+                             + ", ".join(operating.FEATURES) + " (a policy of 20 statements, a scrape each second)")
     parser.add_argument("--keep", metavar="DIR", help="work in this new directory, and leave the nodes' state there")
     arguments = parser.parse_args()
+    arguments.add = [word for word in arguments.add.split(",") if word]
+    if not set(arguments.add) <= set(operating.FEATURES):
+        parser.error(f"--add takes {', '.join(operating.FEATURES)}")
     if min(arguments.connections, arguments.threads, arguments.rounds, arguments.seconds) < 1:
         parser.error("--connections, --threads, --rounds and --seconds must be at least 1")
     return arguments
@@ -56,6 +63,17 @@ def table(results):
     return "\n".join(lines)
 
 
+def switch_on(arguments, node, stack):
+    """What operators would, at one of the nodes; returns the scraper, where there is one."""
+    if "policy" in arguments.add:
+        operating.give_policy(arguments.claviger, node.info["state_directory"])
+    if "metrics" not in arguments.add:
+        return None
+    scraper = operating.Scraper(node.info["control_url"])
+    stack.callback(scraper.stop)
+    return scraper
+
+
 def run(arguments, directory, stack):
     log = stack.enter_context(open(os.devnull, "ab"))
     nodes, loads = {}, {}
@@ -64,6 +82,7 @@ def run(arguments, directory, stack):
         stack.callback(node.stop)
         node.wait_until_ready()
         nodes[name], loads[name] = node, workload.Workload(node.info, arguments.size, count=128)
+    scraper = switch_on(arguments, nodes["this"], stack)
     results = {name: [] for name in nodes}
     # The first round warms up, and is not counted.
     for number in range(arguments.rounds + 1):
@@ -73,6 +92,8 @@ def run(arguments, directory, stack):
             if number:
                 results[name].append(result)
     print(table(results))
+    if scraper and not scraper.pages:
+        return ["no metrics came, so that the numbers above do not count"]
     failed = any(result["refused"] or result["broken"] for slices in results.values() for result in slices)
     return ["requests failed, so that the numbers above do not count"] if failed else []
 

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import compare  # noqa: E402
+import operating  # noqa: E402
 import processes  # noqa: E402
 import sigv4  # noqa: E402
 import workload  # noqa: E402
@@ -123,6 +124,14 @@ class CompareTests(unittest.TestCase):
     @staticmethod
     def slices(*costs):
         return [{"rate": 1e6 / cost, "cpu": cost, "p50": 1.0, "p99": 2.0, "refused": 0, "broken": 0} for cost in costs]
+
+    def test_the_last_statement_allows_what_is_asked_and_no_other_one_fits(self):
+        statements = operating.statements(20)
+        self.assertEqual(len({statement["Sid"] for statement in statements}), 20)
+        self.assertEqual(statements[-1]["Principal"], "*")
+        principal = workload.metadata("Encrypt")["awsPrincipalArn"]
+        for statement in statements[:-1]:
+            self.assertNotEqual(statement["Principal"]["AWS"], principal)
 
     def test_what_lies_side_by_side_is_compared(self):
         # The medians, 300 and 200, would say the opposite.
