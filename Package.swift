@@ -21,6 +21,7 @@ let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
 let coreMetrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
@@ -30,8 +31,12 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 
 /// A room, on its floor: Base ← Wire ← Decisions ← HSM, Node ← Tools ← claviger. None depends on a room of a floor to its
 /// right.
-func room(_ floor: String, _ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", swiftSettings: strict)
+func room(
+    _ floor: String, _ name: String, _ dependencies: [Target.Dependency] = [], embedding resources: [String] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)",
+        resources: resources.map { .embedInCode($0) }, swiftSettings: strict)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -113,12 +118,18 @@ let node: [Target] = [
         "Node", "NodeConfig",
         ["CPlatform", "ConnectionLimits", "PrivateFiles", "SecureMemory", "TLSFacts", "XKSProtocol", toml]),
     room("Node", "Monitoring", ["AdminProtocol", "CPlatform", "StatusVocabulary", "XKSProtocol", coreMetrics]),
+    room(
+        "Node", "StatusPage", ["AdminProtocol", "Conditions", "StatusVocabulary", mustache],
+        embedding: [
+            "Resources/status.html.mustache", "Resources/status.css", "Resources/status.js", "Resources/icon.svg",
+        ]),
     room("Node", "Observability", ["CPlatform", "ConnectionLimits", "XKSProtocol", logging]),
     room(
         "Node", "ControlPlane",
         [
-            "AdminProtocol", "CPlatform", "ConnectionLimits", "HTTPServing", "PrivateFiles", "StatusVocabulary",
-            hummingbird, logging, nioCore, nioPosix,
+            "AdminProtocol", "CPlatform", "ConnectionLimits", "HTTPServing", "PrivateFiles", "SecureMemory",
+            "StatusVocabulary", "TLSLinks", httpTypes, hummingbird, hummingbirdCore, logging, nioCore, nioPosix, nioSSL,
+            nioTLS,
         ]),
     room(
         "Node", "Cluster",
@@ -207,6 +218,7 @@ let roomTests: [Target] = [
         ]),
     tests(
         "MonitoringTests", ["AdminProtocol", "Conditions", "Monitoring", "StatusVocabulary", "XKSProtocol"]),
+    tests("StatusPageTests", ["AdminProtocol", "Conditions", "StatusPage", "StatusVocabulary"]),
     tests("NodeStoreTests", ["AccessControl", "Chance", "NodeStore", "SeededRandom", "StatusVocabulary", grdb]),
     tests("GossipTests", ["AccessControl", "Chance", "Gossip", "SeededRandom", "StatusVocabulary"]),
     tests("ClusterSimulationTests", ["AccessControl", "Chance", "Gossip", "SeededRandom", "VirtualTime"]),
@@ -255,7 +267,10 @@ let roomTests: [Target] = [
     tests("ConditionsTests", ["AdminProtocol", "Conditions", "StatusVocabulary"]),
     tests(
         "ControlPlaneTests",
-        ["AdminProtocol", "Conditions", "ConnectionLimits", "ControlPlane", "StatusVocabulary", logging]),
+        [
+            "AdminProtocol", "Conditions", "ConnectionLimits", "ControlPlane", "SecureMemory", "StatusVocabulary",
+            "TLSLinks", logging, nioSSL,
+        ]),
     tests(
         "AdminClientTests", ["AdminClient", "AdminProtocol", "Conditions", "ControlPlane", "StatusVocabulary", logging]),
     tests(
@@ -307,6 +322,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.1"),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/LebJe/TOMLKit.git", from: "0.6.0"),
@@ -321,9 +337,9 @@ let package = Package(
                 "HostLimits", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore",
                 "Monitoring", "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
                 "Quota",
-                "Routing", "SecureMemory", "SigV4", "StatusVocabulary", "TLSFacts", "TLSLinks", "XKSListener",
-                "XKSProtocol", "XKSService", argumentParser, asn1, asyncHTTPClient, crypto, logging, nioCore, nioPosix,
-                nioSSL, x509,
+                "Routing", "SecureMemory", "SigV4", "StatusPage", "StatusVocabulary", "TLSFacts", "TLSLinks",
+                "XKSListener", "XKSProtocol", "XKSService", argumentParser, asn1, asyncHTTPClient, crypto, logging,
+                nioCore, nioPosix, nioSSL, x509,
             ],
             swiftSettings: strict)
     ] + [faultyModule, preloadedFaults, seededRandom, virtualTime, policyBench, fuzzTargets] + fuzzer + roomTests

@@ -49,6 +49,9 @@ import Testing
         tcp_keepalive = { idle = "1s", interval = "1s", count = 1 }
         [control]
         listen = "127.0.0.1:8080"
+        certificate = "/control-c"
+        key = "/control-k"
+        token = { file = "/control-t" }
         show_keys = false
         [cluster]
         listen = "127.0.0.1:7443"
@@ -146,6 +149,9 @@ import Testing
         ),
         "xks.tcp_keepalive.count": ("count = 1", "count = 2", .restartOfTable("xks.tcp_keepalive")),
         "control.listen": ("\"127.0.0.1:8080\"", "\"127.0.0.1:8081\"", .restart),
+        "control.certificate": ("\"/control-c\"", "\"/other\"", .reload),
+        "control.key": ("\"/control-k\"", "\"/other\"", .reload),
+        "control.token": ("\"/control-t\"", "\"/other\"", .reload),
         "control.show_keys": ("show_keys = false", "show_keys = true", .reload),
         "cluster.listen": ("listen = \"127.0.0.1:7443\"", "listen = \"127.0.0.1:7444\"", .restart),
         "cluster.advertise": ("advertise = \"127.0.0.1:7443\"", "advertise = \"127.0.0.1:7444\"", .restart),

@@ -28,11 +28,15 @@ package struct MemoryPlan: Sendable, Equatable {
         package var xksHeaderBytes: Int
         package var xksBodyBytes: Int
         package var hasTLS: Bool
+        /// Of the listener for people and load balancers.
+        package var controlHasTLS: Bool
 
         package init(
             unauthenticatedBytes: Int, controlConnections: Int, adminConnections: Int, unknownPeers: Int,
-            xksConnections: Int, xksPerAddress: Int, xksHeaderBytes: Int, xksBodyBytes: Int, hasTLS: Bool
+            xksConnections: Int, xksPerAddress: Int, xksHeaderBytes: Int, xksBodyBytes: Int, hasTLS: Bool,
+            controlHasTLS: Bool = false
         ) {
+            self.controlHasTLS = controlHasTLS
             self.unauthenticatedBytes = unauthenticatedBytes
             self.controlConnections = controlConnections
             self.adminConnections = adminConnections
@@ -61,6 +65,8 @@ package struct MemoryPlan: Sendable, Equatable {
     package let unauthenticatedBytes: Int
     /// What each of the small listeners can be made to hold, bytes.
     package let control: Int
+    /// One connection to the listener for people and load balancers, bytes.
+    package let controlConnectionBytes: Int
     package let admin: Int
     package let cluster: Int
     package let xks: ListenerShare
@@ -69,7 +75,8 @@ package struct MemoryPlan: Sendable, Equatable {
         let connectionBytes =
             (demand.hasTLS ? Self.tlsConnectionBytes : Self.plainConnectionBytes) + demand.xksHeaderBytes
         let least = min(demand.xksConnections, Self.leastConnections)
-        control = demand.controlConnections * Self.plainConnectionBytes
+        controlConnectionBytes = demand.controlHasTLS ? Self.tlsConnectionBytes : Self.plainConnectionBytes
+        control = demand.controlConnections * controlConnectionBytes
         admin = demand.adminConnections * Self.plainConnectionBytes
         cluster = demand.unknownPeers * Self.tlsConnectionBytes
         let others = control + admin + cluster

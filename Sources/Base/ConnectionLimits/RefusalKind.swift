@@ -147,6 +147,10 @@ extension RefusalKind {
             "a connection on which nothing is asked: a scanner, or a check of the port that does not close it"
         case (.handshakeTimeout, _):
             "a connection without a TLS handshake: a TCP health check, a port scan, or a very slow network"
+        case (.handshakeAbandoned, .control):
+            "the client went away in its handshake: a check of the port, or it does not trust the certificate"
+        case (.unauthenticated, .control):
+            "a request without the token of [control], or with another one; a browser's first request has none yet"
         case (.clientCertificateUntrusted, .cluster), (.clientCertificateName, .cluster):
             "who asks has no certificate of a node from this cluster's CA"
         default: likelyCause

@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
 import Foundation
+import HTTPTypes
 import Hummingbird
 import StatusVocabulary
+
+/// What the control listener reads of a request.
+struct ControlRequest {
+    var method: String
+    var path: String
+    var query: String?
+    /// Header fields of these names.
+    var authorization: String?
+    var ifNoneMatch: String?
+}
 
 /// What a listener answers to a request: the whole of it, without any network.
 struct ControlAnswer: Equatable {
@@ -10,9 +21,23 @@ struct ControlAnswer: Equatable {
     var status: Int
     var contentType: String
     var body: [UInt8]
+    /// Cache-Control.
+    var caching = "no-store"
+    /// Header fields besides.
+    var fields: [String: String] = [:]
+
+    init(status: Int, contentType: String, body: [UInt8]) {
+        self.status = status
+        self.contentType = contentType
+        self.body = body
+    }
+
+    /// The paths that are answered without a token: load balancers and supervisors have none.
+    private static let openPaths: Set = ["/ping", "/livez", "/readyz"]
 
     /// The paths of the control listener.
     ///
+    /// - `/`, `/status`: the status page; people look at it.
     /// - `/ping`: the process is up.
     /// - `/livez`: as `/ping`, in JSON; a supervisor that restarts the process asks this.
     /// - `/readyz`: 200 when the node can serve, by an HSM of its own or by another node, else 503; a load balancer
@@ -20,16 +45,26 @@ struct ControlAnswer: Equatable {
     /// - `/health`: the status, with keys only as counts, always 200; people ask this.
     /// - `/metrics`: counters and gauges; Prometheus asks this.
     /// - `/cluster/health`: every node as this one sees it, always 200; people and monitoring ask this.
-    static func make(method: String, path: String, source: some NodeStatusSource) -> ControlAnswer {
+    ///
+    /// - Parameters:
+    ///   - page: `nil` where there is no status page.
+    ///   - token: `nil` where everybody is answered.
+    static func make(
+        _ request: ControlRequest, source: some NodeStatusSource, page: (any PageSource)?, token: ControlToken?
+    ) -> ControlAnswer {
+        let isTrusted = token.map { $0.isShown(in: request.authorization) } ?? true
+        guard isTrusted || openPaths.contains(request.path) else {
+            return json(401, AdminReply(error: "show the token of [control]: Authorization: Bearer …"))
+        }
         let answer: ControlAnswer
-        switch path {
+        switch request.path {
         case "/ping":
             answer = ControlAnswer(status: 200, contentType: "text/plain; charset=utf-8", body: Array("pong\n".utf8))
         case "/livez":
             answer = json(200, Liveness(live: true))
         case "/readyz":
             let status = source.status()
-            answer = json(status.isReady ? 200 : 503, Readiness(status))
+            answer = json(status.isReady ? 200 : 503, Readiness(status, isTrusted: isTrusted))
         case "/health":
             answer = json(200, Health(source.status()))
         case "/cluster/health":
@@ -39,10 +74,15 @@ struct ControlAnswer: Equatable {
                 status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",
                 body: Array(source.metrics().utf8))
         default:
-            let text = "no such path; there are /ping, /livez, /readyz, /health, /cluster/health and /metrics"
-            return json(404, AdminReply(error: text))
+            guard let file = page?.file(at: request.path) else {
+                let status = page == nil ? "" : "/, "
+                let text =
+                    "no such path; there are \(status)/ping, /livez, /readyz, /health, /cluster/health and /metrics"
+                return json(404, AdminReply(error: text))
+            }
+            answer = make(file, to: request)
         }
-        guard method == "GET" || method == "HEAD" else {
+        guard request.method == "GET" || request.method == "HEAD" else {
             return json(405, AdminReply(error: "only GET and HEAD are allowed"))
         }
         return answer
@@ -62,7 +102,7 @@ private struct Liveness: Encodable {
     var live: Bool
 }
 
-/// The body of `/readyz`.
+/// The body of `/readyz`. Where a token is asked for, who shows none learns of no HSM.
 private struct Readiness: Encodable {
     struct HSM: Encodable {
         var name: String
@@ -74,12 +114,13 @@ private struct Readiness: Encodable {
     var draining: Bool
     var canForward: Bool
     var blocksUnknown: String?
-    var hsms: [HSM]
+    var hsms: [HSM]?
 
-    init(_ status: NodeStatus) {
+    init(_ status: NodeStatus, isTrusted: Bool) {
         ready = status.isReady
         draining = status.draining
         canForward = status.canForward
+        guard isTrusted else { return }
         blocksUnknown = status.blocksUnknown
         hsms = status.hsms.map { HSM(name: $0.name, state: $0.state, reason: $0.reason) }
     }
@@ -126,9 +167,14 @@ extension Response {
         self.init(
             status: .init(code: answer.status),
             headers: [
-                .contentType: answer.contentType, .cacheControl: "no-store", .contentLength: "\(answer.body.count)",
+                .contentType: answer.contentType, .cacheControl: answer.caching, .contentLength: "\(answer.body.count)",
             ],
             body: method == "HEAD" ? .init() : .init(byteBuffer: ByteBuffer(bytes: answer.body)))
+        for (name, value) in answer.fields {
+            if let name = HTTPField.Name(name) { headers[name] = value }
+        }
+        if answer.status == 304 { headers[.contentLength] = nil }
+        if answer.status == 401 { headers[values: .wwwAuthenticate] = ControlToken.challenges }
         if answer.status == 405 { headers[.allow] = allowed }
     }
 }

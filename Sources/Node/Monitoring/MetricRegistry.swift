@@ -27,6 +27,26 @@ package final class MetricRegistry: MetricsFactory, Sendable {
         }
     }
 
+    /// Of all series of a counter whose values of labels are meant.
+    func sum(of metric: NodeMetric, where isMeant: ([String]) -> Bool = { _ in true }) -> UInt64 {
+        counters.withLock { counters in
+            counters.reduce(0) { sum, entry in
+                guard entry.key.metric == metric, isMeant(entry.key.labels) else { return sum }
+                return sum &+ UInt64(clamping: entry.value.count)
+            }
+        }
+    }
+
+    /// Of all series of a histogram together.
+    func buckets(of metric: NodeMetric) -> [UInt64] {
+        timers.withLock { timers in
+            timers.reduce(into: [UInt64](repeating: 0, count: NodeMetric.edges.count + 1)) { sums, entry in
+                guard entry.key.metric == metric else { return }
+                for (index, count) in entry.value.value.buckets.enumerated() { sums[index] &+= count }
+            }
+        }
+    }
+
     private func series(_ label: String, _ dimensions: [(String, String)]) -> Series? {
         guard let metric = NodeMetric(rawValue: label) else { return nil }
         let values = Dictionary(dimensions) { first, _ in first }
@@ -62,12 +82,13 @@ package final class MetricRegistry: MetricsFactory, Sendable {
 
 /// A sum that grows.
 private final class CounterCell: CounterHandler, Sendable {
-    private let count = Atomic<Int64>(0)
+    private let sum = Atomic<Int64>(0)
 
-    var value: Double { Double(count.load(ordering: .relaxed)) }
+    var count: Int64 { sum.load(ordering: .relaxed) }
+    var value: Double { Double(count) }
 
-    func increment(by amount: Int64) { count.add(amount, ordering: .relaxed) }
-    func reset() { count.store(0, ordering: .relaxed) }
+    func increment(by amount: Int64) { sum.add(amount, ordering: .relaxed) }
+    func reset() { sum.store(0, ordering: .relaxed) }
 }
 
 /// Durations by `NodeMetric.edges`.

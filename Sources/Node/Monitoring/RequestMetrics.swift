@@ -25,7 +25,7 @@ package final class RequestMetrics: RequestObserver {
         let duration: Timer
     }
 
-    private let registry: MetricRegistry
+    let registry: MetricRegistry
     private let kinds = Mutex<[Kind: Counters]>([:])
     private let hsms = Mutex<[String: Timer]>([:])
     private let failovers: Counter

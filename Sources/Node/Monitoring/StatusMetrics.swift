@@ -54,13 +54,7 @@ package struct StatusMetrics {
     private func writeKeys(to page: inout MetricPage) {
         page.add(.keysServed, [], Double(status.keysServed))
         page.add(.keysExcluded, [], Double(status.keysExcluded))
-        let usable = Set(status.hsms.filter(\.canServe).map(\.name))
-        let spares = status.keys.map { key in
-            (
-                key.label,
-                key.disputed == nil ? key.cells.count { $0.value.isServing && usable.contains($0.key) } - 1 : -1
-            )
-        }
+        let spares = status.keys.map { ($0.label, status.spareHSMs(of: $0)) }
         let uses = status.keys.compactMap { key in key.encrypts.map { (key.label, $0) } }
         guard showsKeys, status.keys.count <= Self.mostKeys else {
             if let least = spares.map(\.1).min() { page.add(.keySpareHSMs, [], Double(least)) }
@@ -86,8 +80,7 @@ package struct StatusMetrics {
         for liveness in ["alive", "suspect", "unconfirmed", "dead", "left"] {
             page.add(.nodes, [liveness], Double(cluster.nodes.count { $0.liveness.rawValue == liveness }))
         }
-        let whole = cluster.nodes.count { $0.isLive && !$0.draining && $0.hasUsableHSM && $0.keysUnserved == 0 }
-        page.add(.spareNodes, [], Double(whole - 1))
+        page.add(.spareNodes, [], Double(cluster.spareNodes))
         for node in cluster.nodes {
             guard let trip = node.roundTripMicroseconds else { continue }
             page.add(.nodeRoundTrip, [node.name], Double(trip) / 1e6)

@@ -48,7 +48,7 @@ package enum ConfigurationReference {
         ConfigurationTable(
             title: "Secrets",
             introduction: "No secret stands in the file. Where one is wanted (`hsm.pin`, "
-                + "`keystore.credentials.secret`), a table with exactly one of these keys says where it is to be had. "
+                + "`keystore.credentials.secret`, `control.token`), a table with exactly one of these keys says where it is to be had. "
                 + "A secret has 1 to 4,096 bytes.",
             keys: SecretKeys.all),
     ]

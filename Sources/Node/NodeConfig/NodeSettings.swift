@@ -28,6 +28,7 @@ package struct NodeSettings: Sendable, Equatable {
     /// Where all secrets come from.
     package var secretSources: [SecretSource] {
         hsms.compactMap(\.pin) + keyStores.flatMap { $0.credentials.map(\.secret) }
+            + [control.protection?.token].compactMap(\.self)
     }
 
     /// The environment variables that hold secrets: what a `SecretReader` takes out of the environment.
@@ -70,7 +71,7 @@ extension TableReader {
         let settings = NodeSettings(
             node: node.nodeIdentity(isClustered: has(RootKeys.cluster), resolve: resolve),
             xks: xks.xks(resolve: resolve),
-            control: control?.control() ?? empty(RootKeys.control, keys: ControlKeys.all).control(),
+            control: (control ?? empty(RootKeys.control, keys: ControlKeys.all)).control(resolve: resolve),
             cluster: cluster?.cluster(resolve: resolve), hsms: hsms, keyStores: keyStores)
         reportClashes(settings)
         return settings

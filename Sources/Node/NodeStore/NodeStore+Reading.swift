@@ -42,6 +42,11 @@ extension NodeStore {
         Array(known().transitions.entries.suffix(max(0, limit)))
     }
 
+    /// As `transitions`, by what this process knows of them: never asks the file, and never waits.
+    package func knownTransitions(limit: Int) -> [StoredTransition] {
+        state.withLock { Array($0.memory.transitions.entries.suffix(max(0, limit))) }
+    }
+
     /// Everything known: what the file says, and what it lacks.
     func known() -> StoreMemory {
         let read = onQueue { [self] in

@@ -11,30 +11,11 @@ extension RefusalKind {
         if let kind = RefusalKind(foreignProtocol: firstBytes) {
             self = kind
         } else if let error {
-            self = Self.causes.first { error.contains($0.text) }?.kind ?? .handshakeFailed
+            self = RefusalKind(handshakeError: error)
         } else {
             self = firstBytes.isEmpty ? .tcpProbe : .handshakeAbandoned
         }
     }
-
-    /// The reasons of BoringSSL that have a cause which a person can mend.
-    private static let causes: [(text: String, kind: RefusalKind)] = [
-        ("PEER_DID_NOT_RETURN_A_CERTIFICATE", .clientCertificateMissing),
-        ("ClientNameMismatch", .clientCertificateName),
-        ("the client certificate is for", .clientCertificateName),
-        ("CERTIFICATE_VERIFY_FAILED", .clientCertificateUntrusted),
-        ("unableToValidateCertificate", .clientCertificateUntrusted),
-        ("UNSUPPORTED_PROTOCOL", .tlsVersion),
-        ("NO_SHARED_CIPHER", .noSharedCipher),
-        ("NO_SHARED_GROUP", .noSharedCipher),
-        ("NO_COMMON_SIGNATURE_ALGORITHMS", .noSharedCipher),
-        ("ALERT_UNKNOWN_CA", .serverCertificateRefused),
-        ("ALERT_BAD_CERTIFICATE", .serverCertificateRefused),
-        ("ALERT_CERTIFICATE_EXPIRED", .serverCertificateRefused),
-        ("ALERT_CERTIFICATE_UNKNOWN", .serverCertificateRefused),
-        // OpenSSL's clients of TLS 1.3 send this alert in the clear; for the encrypted record that is due it is too short.
-        ("BAD_PACKET_LENGTH", .serverCertificateRefused),
-    ]
 
     private init?(foreignProtocol bytes: [UInt8]) {
         guard let first = bytes.first else { return nil }

@@ -47,6 +47,13 @@ final class TLSContextHolder: Sendable {
 }
 
 extension TLSMaterial {
+    /// For another listener of the node that speaks HTTP/1.1: the same versions, groups and suites.
+    package func contextForHTTP1() throws -> NIOSSLContext {
+        var configuration = serverConfiguration
+        configuration.applicationProtocols = ["http/1.1"]
+        return try NIOSSLContext(configuration: configuration)
+    }
+
     /// Written down, so that an update of the TLS library changes nothing: the hybrid of ML-KEM and X25519, for clients
     /// that offer it (a record of today is not opened by tomorrow's quantum computer), and what TLS has had for long
     /// (docs/reference/cryptography.md). A client's order goes before this one.

@@ -54,6 +54,11 @@ package struct ClusterHealth: Sendable, Equatable, Codable {
         self.asOfUnixSeconds = asOfUnixSeconds
     }
 
+    /// How many nodes may still be lost: live ones that serve all their keys, less one.
+    package var spareNodes: Int {
+        nodes.count { $0.isLive && !$0.draining && $0.hasUsableHSM && $0.keysUnserved == 0 } - 1
+    }
+
     /// As it is shown to everybody who reaches the control listener. Which keys there are, and whom an operator has cut
     /// off and why, is shown at the admin socket only: labels and reasons may say more of an owner's business than
     /// everybody in the network need know. Reasons and notes name neither.
@@ -152,7 +157,7 @@ package struct ClusterNode: Sendable, Equatable, Codable {
     package var unreached: [String]
     /// What it reports of itself that does not follow from the rest. Empty from a node that does not report them.
     package var conditions: [Condition]
-    /// When the first of the certificates that it shows to KMS and to its peers ends, Unix seconds. `nil` from a node that
+    /// When the first of the certificates that it shows ends, Unix seconds. `nil` from a node that
     /// shows none, or does not say.
     package var certificateEnd: Int64?
 

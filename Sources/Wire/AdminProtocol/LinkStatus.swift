@@ -2,7 +2,7 @@
 
 /// How many live connections of one kind have agreed on one way of TLS.
 package struct LinkStatus: Sendable, Equatable, Codable {
-    /// `xks` (from KMS), `cluster in` (from peers), `cluster out` (to peers), `forwarding out` (to peers, for KMS
+    /// `xks` (from KMS), `control` (from people and monitoring), `cluster in` (from peers), `cluster out` (to peers), `forwarding out` (to peers, for KMS
     /// requests).
     package var link: String
     /// `TLSv1.3` or `TLSv1.2`.

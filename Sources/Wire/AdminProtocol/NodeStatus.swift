@@ -100,6 +100,12 @@ package struct NodeStatus: Sendable, Equatable {
 
     /// Keys that an HSM may not serve, because it lacks them or holds others under their labels, and disputed ones.
     package var keysExcluded: Int { keys.count { !$0.isWhole } }
+
+    /// How many HSMs of this node may still be lost before none serves the key: -1 where none does.
+    package func spareHSMs(of key: KeyStatus) -> Int {
+        guard key.disputed == nil else { return -1 }
+        return hsms.count { $0.canServe && key.cells[$0.name]?.isServing == true } - 1
+    }
 }
 
 /// Whether the node's database takes what it is given. The node serves without it.

@@ -63,6 +63,9 @@ struct ConfigurationCheck {
         if let certificate = diagnostics.certificate {
             diagnostics.found.append("certificate: \(certificate.description(now: now))")
         }
+        if let certificate = diagnostics.controlCertificate {
+            diagnostics.found.append("control certificate: \(certificate.description(now: now))")
+        }
         await checkPorts(settings, running, &diagnostics)
         if let status = running.status { judge(running: status, settings, &diagnostics) }
         checkNames(settings, &diagnostics)

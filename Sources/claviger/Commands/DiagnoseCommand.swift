@@ -78,6 +78,10 @@ struct DiagnoseCommand: AsyncParsableCommand {
             let target = settings.xks.listen.reached("xks", status)
             diagnosis.add(
                 await ListenerDiagnosis(settings: settings, target: target, loop: group.next()).findings())
+            if settings.control.protection != nil {
+                let control = settings.control.listen.reached("control", status)
+                diagnosis.add(await ControlDiagnosis(target: control, loop: group.next()).findings())
+            }
             diagnosis.add(findings(of: status))
             diagnosis.add(
                 await EncryptionDiagnosis(

@@ -46,10 +46,10 @@ extension NodeCertificate {
 }
 
 extension ServerCertificate {
-    fileprivate func flaw(isOwn: Bool, now: Int64) -> CertificateFlaw? {
+    fileprivate func flaw(isOwn: Bool, now: Int64, setting: String) -> CertificateFlaw? {
         let name = names.first ?? "this node"
         return CertificateDates(
-            setting: "xks.certificate", subject: isOwn ? "that of \(name)" : "the intermediate certificate \(name)",
+            setting: setting, subject: isOwn ? "that of \(name)" : "the intermediate certificate \(name)",
             notBefore: notBefore, begin: notBefore, notAfter: notAfter
         ).flaw(now: now)
     }
@@ -57,8 +57,10 @@ extension ServerCertificate {
 
 extension [ServerCertificate] {
     /// The gravest of those that clients are shown, the node's own first.
-    func flaw(now: Int64) -> CertificateFlaw? {
-        let flaws = enumerated().compactMap { $0.element.flaw(isOwn: $0.offset == 0, now: now) }
+    ///
+    /// - Parameter setting: that names their file.
+    func flaw(now: Int64, setting: String = "xks.certificate") -> CertificateFlaw? {
+        let flaws = enumerated().compactMap { $0.element.flaw(isOwn: $0.offset == 0, now: now, setting: setting) }
         return flaws.first(where: \.isFatal) ?? flaws.first
     }
 }

@@ -3,6 +3,7 @@ import AccessControl
 import AdminProtocol
 import CPlatform
 import ConnectionLimits
+import ControlPlane
 import Glibc
 import HSMPool
 import Logging
@@ -28,6 +29,8 @@ struct NodeComponents: Sendable {
     let status: PoolStatusSource
     let slowest: SlowestRequests
     let credentials: CredentialBook
+    /// What the control listener is protected by at the moment.
+    let controlProtection = ControlProtection()
     let group: MultiThreadedEventLoopGroup
     let logger: Logger
     /// Whom the listeners have turned away.
@@ -114,9 +117,8 @@ struct NodeComponents: Sendable {
     func apply(_ plan: NodePlan) {
         setLogLevel(plan.settings.node.logLevel)
         log.setFormat(plan.settings.node.logFormat)
-        status.serve(
-            plan.keyStores, certificates: plan.listener.transport.certificates,
-            showsKeys: plan.settings.control.showsKeys)
+        status.serve(plan)
+        controlProtection.replace(context: plan.control.context, token: plan.control.token)
         offered.serve(plan.keyStores.map(\.keyStore))
         credentials.serve(plan.settings.keyStores)
         neighbours.configured(plan)

@@ -19,6 +19,7 @@ struct NodePlan: Sendable {
     let pool: PoolSettings
     let keyStores: [PlannedKeyStore]
     let listener: ListenerConfiguration
+    let control: PlannedControl
     /// What the listeners may open beside one another.
     let descriptors: DescriptorPlan
     /// What those who have not authenticated may make the listeners hold.
@@ -61,29 +62,34 @@ struct NodePlan: Sendable {
             pool.members[index].offered = keyStores.offered(by: pool.members[index].name)
         }
         let listener = translation.listener(&diagnostics)
+        let control = translation.control(&diagnostics)
         let descriptors = translation.descriptors(&diagnostics)
         let memory = descriptors.flatMap { translation.memory(for: $0, &diagnostics) }
         translation.checkStateDirectory(&diagnostics)
         translation.warnOfRoot(&diagnostics)
         translation.checkCluster(&diagnostics)
-        guard diagnostics.error == nil, var listener, let descriptors, let memory else { return (nil, diagnostics) }
+        guard diagnostics.error == nil, var listener, let control, let descriptors, let memory else {
+            return (nil, diagnostics)
+        }
         listener.limits.connections = descriptors.xks
         listener.limits.unauthenticatedBytes = memory.xks.bytes
         listener.limits.connectionBytes = memory.xks.connectionBytes
         let plan = NodePlan(
-            configuration: configuration, pool: pool, keyStores: keyStores, listener: listener,
+            configuration: configuration, pool: pool, keyStores: keyStores, listener: listener, control: control,
             descriptors: descriptors, memory: memory, pinMarks: pinMarks)
         return (plan, diagnostics)
     }
 
     private init(
         configuration: NodeConfiguration, pool: PoolSettings, keyStores: [PlannedKeyStore],
-        listener: ListenerConfiguration, descriptors: DescriptorPlan, memory: MemoryPlan, pinMarks: [String: PINMark]
+        listener: ListenerConfiguration, control: PlannedControl, descriptors: DescriptorPlan, memory: MemoryPlan,
+        pinMarks: [String: PINMark]
     ) {
         self.configuration = configuration
         self.pool = pool
         self.keyStores = keyStores
         self.listener = listener
+        self.control = control
         self.descriptors = descriptors
         self.memory = memory
         self.pinMarks = pinMarks
@@ -146,7 +152,8 @@ extension Translation {
                     unknownPeers: descriptors.unknownPeers, xksConnections: descriptors.xks,
                     xksPerAddress: settings.xks.maxUnauthenticatedPerAddress,
                     xksHeaderBytes: settings.xks.maxHeaderBytes, xksBodyBytes: settings.xks.maxBodyBytes,
-                    hasTLS: settings.xks.protection != .plaintext))
+                    hasTLS: settings.xks.protection != .plaintext,
+                    controlHasTLS: settings.control.protection != nil))
         } catch {
             diagnostics.report(
                 "node.max_unauthenticated_bytes",

@@ -182,6 +182,9 @@ final class NodeReloader: Sendable {
             try components.service.replace(settings: new.service(hsms: components.pool.hsmSet))
             components.apply(new)
             var words = ReloadReport.text(hsms: change, old: old.settings, new: new.settings)
+            if (new.control.context == nil) != (old.control.context == nil) {
+                words += " [control] speaks \(new.control.context == nil ? "HTTP" : "HTTPS") from now on."
+            }
             let policies = new.policies.filter { old.policies[$0.key] != nil && old.policies[$0.key] != $0.value }.keys
             if !policies.isEmpty {
                 words += " Policies changed: \(policies.sorted().map(ReloadReport.shown).joined(separator: ", "))."

@@ -103,13 +103,14 @@ final class NodeRuntime: Sendable {
             throw StartProblem.named(error)
         }
         let cluster = try await startCluster(plan, components)
-        components.status.observe(listener, cluster)
+        components.status.observe(listener, components.controlProtection, cluster)
         let address = settings.control.listen
         let control: ControlServer
         do {
             control = try await ControlServer.start(
-                host: address.host, port: address.port, source: components.status, logger: components.logger,
-                connections: plan.descriptors.control, refusals: components.refusals)
+                host: address.host, port: address.port, source: components.status,
+                page: try LiveStatusPage(look: components.status.snapshot), protection: components.controlProtection,
+                logger: components.logger, connections: plan.descriptors.control, refusals: components.refusals)
         } catch {
             let cause = "\(ListenFailure(error, port: address.port))"
             throw StartProblem(setting: "control.listen", address: "\(address)", cause: cause)
@@ -137,8 +138,10 @@ final class NodeRuntime: Sendable {
                     peers: cluster?.clockOffsets ?? [:], tolerated: signed.tolerated, beyond: signed.beyond))
         }
         let bound = NodeConfig.ListenAddress(host: address.host, port: control.port)
+        let scheme = plan.control.context == nil ? "http" : "https"
         return NodeRuntime(
-            components: components, listener: listener, control: control, controlURL: "http://\(bound)", admin: admin,
+            components: components, listener: listener, control: control, controlURL: "\(scheme)://\(bound)",
+            admin: admin,
             cluster: cluster, reloader: reloader, drainDelay: settings.node.drainDelay)
     }
 

@@ -11,6 +11,7 @@ import Monitoring
 import NodeConfig
 import NodeStore
 import Routing
+import StatusPage
 import StatusVocabulary
 import Synchronization
 import TLSFacts
@@ -39,7 +40,9 @@ final class PoolStatusSource: NodeStatusSource {
     private let book = Mutex(ConditionBook())
     /// Since when this node knows what others say themselves: they log it.
     private let elsewhere = Mutex(ConditionBook())
-    private let certificates = Mutex<[ServerCertificate]>([])
+    /// That clients are shown, the node's own first, by the setting that names their file.
+    private let certificates = Mutex<[(setting: String, chain: [ServerCertificate])]>([])
+    private let traffic = Mutex(TrafficHistory(edges: NodeMetric.edges))
     private let circumstances = Mutex<(@Sendable () -> NodeCircumstances)?>(nil)
 
     init(
@@ -66,16 +69,21 @@ final class PoolStatusSource: NodeStatusSource {
     func drain() { isDraining.store(true, ordering: .relaxed) }
 
     /// From now on the connections of these listeners are reported.
-    func observe(_ listener: XKSListener, _ cluster: ClusterService?) {
-        links.withLock { $0 = { LinkStatus.all(of: listener, cluster) } }
+    func observe(_ listener: XKSListener, _ control: ControlProtection, _ cluster: ClusterService?) {
+        links.withLock { $0 = { LinkStatus.all(of: listener, control, cluster) } }
     }
 
-    /// From now on these are the key stores, these the certificates that KMS is shown, the node's own first, and metrics name
+    /// From now on these are the key stores, and the certificates that clients are shown; metrics and the status page name
     /// keys or not.
-    func serve(_ new: [PlannedKeyStore], certificates shown: [ServerCertificate], showsKeys: Bool) {
-        self.showsKeys.store(showsKeys, ordering: .relaxed)
-        keyStores.withLock { $0 = new }
-        certificates.withLock { $0 = shown }
+    func serve(_ plan: NodePlan) {
+        showsKeys.store(plan.settings.control.showsKeys, ordering: .relaxed)
+        keyStores.withLock { $0 = plan.keyStores }
+        certificates.withLock {
+            $0 = [
+                ("xks.certificate", plan.listener.transport.certificates),
+                ("control.certificate", plan.control.certificates),
+            ]
+        }
     }
 
     /// From now on these are the requests that have not been answered.
@@ -97,7 +105,8 @@ final class PoolStatusSource: NodeStatusSource {
         let status = status(known)
         let own = status.conditions
         // The others say themselves what they suffer from; this node says that they are gone, or differ.
-        let all = clusterHealth(here: status).conditions ?? []
+        let cluster = clusterHealth(here: status)
+        let all = cluster.conditions ?? []
         let seen = all.filter { $0.known?.origin == .seen }
         let now = Int64(clamping: claviger_monotonic_nanoseconds() / 1_000_000_000)
         let unixSeconds = Int64(time(nil))
@@ -105,6 +114,7 @@ final class PoolStatusSource: NodeStatusSource {
             let news = book.update(own + seen, now: now, unixSeconds: unixSeconds)
             return (news, book.dated(own))
         }
+        traffic.withLock { $0.note(TrafficHistory.Counts(requestMetrics.totals, cluster), now: now) }
         elsewhere.withLock { _ = $0.update(all, now: now, unixSeconds: unixSeconds) }
         neighbours.tell(dated, certificateEnd: known.certificateEnds.values.min())
         return news
@@ -128,11 +138,24 @@ final class PoolStatusSource: NodeStatusSource {
         return page.text
     }
 
+    /// What the status page shows. Asks neither an HSM nor the disk.
+    func snapshot() -> StatusSnapshot {
+        let known = known()
+        let status = status(known)
+        return StatusSnapshot(
+            status: status, cluster: clusterHealth(here: status),
+            transitions: store.knownTransitions(limit: AdminStatus.transitionLimit).reversed().map(HSMTransition.init),
+            traffic: traffic.withLock { $0 }, certificateEnds: known.certificateEnds,
+            showsKeys: showsKeys.load(ordering: .relaxed), nowUnixSeconds: Int64(time(nil)))
+    }
+
     private func known() -> NodeCircumstances {
         var known = circumstances.withLock { $0 }?() ?? NodeCircumstances()
+        let now = Int64(time(nil))
         let shown = certificates.withLock { $0 }
-        if let flaw = shown.flaw(now: Int64(time(nil))) { known.certificates.insert(flaw, at: 0) }
-        known.certificateEnds["xks.certificate"] = shown.map(\.notAfter).min()
+        known.certificates =
+            shown.compactMap { $0.chain.flaw(now: now, setting: $0.setting) } + known.certificates
+        for (setting, chain) in shown { known.certificateEnds[setting] = chain.map(\.notAfter).min() }
         return known
     }
 
@@ -192,9 +215,19 @@ final class PoolStatusSource: NodeStatusSource {
     }
 }
 
+extension TrafficHistory.Counts {
+    fileprivate init(_ totals: RequestTotals, _ cluster: ClusterHealth) {
+        self.init(
+            answered: totals.answered, unreliable: totals.unreliable, buckets: totals.buckets,
+            operations: Dictionary(cluster.nodes.map { ($0.name, $0.encrypts &+ $0.decrypts) }) { first, _ in first })
+    }
+}
+
 extension LinkStatus {
-    fileprivate static func all(of listener: XKSListener, _ cluster: ClusterService?) -> [LinkStatus] {
-        var all = list("xks", listener.links)
+    fileprivate static func all(
+        of listener: XKSListener, _ control: ControlProtection, _ cluster: ClusterService?
+    ) -> [LinkStatus] {
+        var all = list("xks", listener.links) + list("control", control.links.connections)
         if let links = cluster?.links {
             all += list("cluster in", links.incoming) + list("cluster out", links.outgoing)
             all += list("forwarding out", links.forwarding)

@@ -13,8 +13,8 @@ extension SealedPaths {
         var paths = [file]
         if case .tls(_, let key, _) = settings.xks.protection { paths.append(key) }
         if let cluster = settings.cluster { paths.append(cluster.key) }
-        let secrets = settings.hsms.compactMap(\.pin) + settings.keyStores.flatMap { $0.credentials.map(\.secret) }
-        for case .file(let path) in secrets { paths.append(path) }
+        if let control = settings.control.protection { paths.append(control.key) }
+        for case .file(let path) in settings.secretSources { paths.append(path) }
         // All of it: what systemd has decrypted for the unit.
         if let directory = getenv("CREDENTIALS_DIRECTORY") { paths.append(String(cString: directory)) }
         self.init(paths: paths, fileDirectories: [settings.node.stateDirectory])

@@ -23,12 +23,12 @@ struct ShownListener: Sendable {
         }
     }
 
-    /// Nobody has to show who they are there.
+    /// Who has shown a token is not told from the others: each request shows it anew.
     static func control(_ control: ControlServer, _ memory: MemoryPlan) -> ShownListener {
         ShownListener {
             LimitsStatus.Listener(
                 .control, control.openConnections, unauthenticated: \.connections,
-                bytes: MemoryPlan.plainConnectionBytes, most: memory.control, port: control.port)
+                bytes: memory.controlConnectionBytes, most: memory.control, port: control.port)
         }
     }
 

@@ -23,8 +23,9 @@ struct Diagnostics {
     var notes: [String] = []
     /// What was found and is as it should be, for people.
     var found: [String] = []
-    /// The one that the listener shows, once it was read.
+    /// Those that the listeners for KMS and for people show, once they were read.
     var certificate: ServerCertificate?
+    var controlCertificate: ServerCertificate?
 
     private struct Reservation {
         var problem: ConfigurationProblem
@@ -219,6 +220,7 @@ struct Translation {
         for advice in diagnostics.settings.xks.advice {
             diagnostics.warn(advice.path, advice.message, isFatal: false, fix: "choose less")
         }
+        adviseOnControl(&diagnostics)
     }
 
     private func transport(
@@ -254,7 +256,7 @@ struct Translation {
 
     // MARK: Secrets and units
 
-    private func read(_ source: SecretSource, _ path: String, _ diagnostics: inout Diagnostics) -> SecretBytes? {
+    func read(_ source: SecretSource, _ path: String, _ diagnostics: inout Diagnostics) -> SecretBytes? {
         do throws(SecretProblem) {
             return try secrets.read(source)
         } catch {
