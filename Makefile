@@ -12,7 +12,8 @@ FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run cluster release test format check-format bench compare scaling optimum drills \
-    cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak policy-bench fuzz tsan acceptance conformance clean
+    cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak policy-bench fuzz tsan acceptance conformance \
+    screenshots clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -163,6 +164,12 @@ conformance: setup-conformance ## Run AWS's public test client, a checkout of wh
 	@test -n "$(CLIENT)" || { echo "usage: make conformance CLIENT=path/to/aws-kms-xksproxy-test-client" >&2; exit 2; }
 	$(SWIFT) build --product claviger
 	TestSupport/conformance.sh "$$($(SWIFT) build --show-bin-path)/claviger" "$(CLIENT)"
+
+# The pictures are for eyes, and not kept in the repository.
+screenshots: setup-screenshots ## Pictures of the status page (healthy, degraded, down; light, dark; desk, phone) in .build/screenshots.
+	$(SWIFT) build --product claviger
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/screenshots.py \
+	    --claviger "$$($(SWIFT) build --show-bin-path)/claviger" $(ARGS)
 
 clean: ## Remove what was built.
 	rm -rf .build .build-fuzz .build-tsan

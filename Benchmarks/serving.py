@@ -72,6 +72,23 @@ class Faults:
             self.set(name)
 
 
+def workers_of(node):
+    """Process ids of a node's workers by HSM."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as stat:
+                parent = int(stat.read().rsplit(")", 1)[1].split()[1])
+            if parent == node:
+                with open(f"/proc/{entry}/cmdline", encoding="utf-8", errors="replace") as line:
+                    words = line.read().split("\0")
+                if len(words) > 2 and words[1] == "hsm-worker":
+                    found.setdefault(words[2], []).append(int(entry))
+        except (OSError, ValueError, IndexError):
+            continue
+    return found
+
+
 @dataclasses.dataclass
 class Sample:
     """What a node said of its HSMs at a moment of the monotonic clock; no HSM where it said nothing."""
@@ -182,19 +199,7 @@ class Node:
 
     def workers(self):
         """Process ids of the workers by HSM."""
-        found = {}
-        for entry in os.listdir("/proc"):
-            try:
-                with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as stat:
-                    parent = int(stat.read().rsplit(")", 1)[1].split()[1])
-                if parent == self.process.pid:
-                    with open(f"/proc/{entry}/cmdline", encoding="utf-8", errors="replace") as line:
-                        words = line.read().split("\0")
-                    if len(words) > 2 and words[1] == "hsm-worker":
-                        found.setdefault(words[2], []).append(int(entry))
-            except (OSError, ValueError, IndexError):
-                continue
-        return found
+        return workers_of(self.process.pid)
 
     def signal(self, names, number):
         """Sends a signal to the workers of some HSMs in one moment; returns how many there were."""

@@ -3,11 +3,11 @@
 # Installs what Claviger needs from Debian or Ubuntu: only what is missing, and nothing at all, network included, when
 # nothing is.
 #
-# usage: setup.sh [build|run|test|bench|cluster|conformance]
-# Without a word: what any of these needs. `build` and `run` install no program that starts a service.
+# usage: setup.sh [build|run|test|bench|cluster|conformance|screenshots]
+# Without a word: what any of these needs, but for `screenshots`, which wants a browser. `build` and `run` install no program that starts a service.
 set -euo pipefail
 
-purposes="build run test bench cluster conformance"
+purposes="build run test bench cluster conformance screenshots"
 wanted=${1:-}
 if (($# > 1)) || { [[ -n $wanted ]] && [[ " $purposes " != *" $wanted "* ]]; }; then
     echo "setup: \"$*\" is no purpose; say one of: $purposes" >&2
@@ -18,28 +18,30 @@ fi
 # source.
 needed() {
     cat <<'LIST'
-libssl-dev       build,run,test,bench,cluster,conformance  header openssl/ssl.h
-libsofthsm2-dev  build,run,test,bench,cluster,conformance  header softhsm/pkcs11.h
-libsqlite3-dev   build,run,test,bench,cluster,conformance  header sqlite3.h
-gcc              build,run,test,bench,cluster,conformance  command -v cc
-make             build,run,test,bench,cluster,conformance  command -v make
-softhsm2         run,test,bench,cluster,conformance        command -v softhsm2-util
-python3          test,bench,cluster                        command -v python3
-python3-botocore test,bench,cluster                        python3 -c "import botocore.auth"
-openssl          test,bench,cluster                        command -v openssl
-opensc           test                                      command -v pkcs11-tool
-libnss3          test                                      find /usr/lib -name libsoftokn3.so 2>/dev/null | grep -q .
-prometheus       test                                      command -v promtool && command -v prometheus
-python3-yaml     test                                      python3 -c "import yaml"
-systemd          test                                      command -v systemd-analyze
-curl             test,conformance                          command -v curl
-jq               test,conformance                          command -v jq
-wrk              bench                                     command -v wrk
-haproxy          test,cluster                              command -v haproxy || test -x /usr/sbin/haproxy
-iproute2         cluster                                   command -v ip || test -x /usr/sbin/ip
-nftables         cluster                                   command -v nft || test -x /usr/sbin/nft
-uuid-runtime     conformance                               command -v uuidgen
-xxd              conformance                               command -v xxd
+libssl-dev       build,run,test,bench,cluster,conformance,screenshots  header openssl/ssl.h
+libsofthsm2-dev  build,run,test,bench,cluster,conformance,screenshots  header softhsm/pkcs11.h
+libsqlite3-dev   build,run,test,bench,cluster,conformance,screenshots  header sqlite3.h
+gcc              build,run,test,bench,cluster,conformance,screenshots  command -v cc
+make             build,run,test,bench,cluster,conformance,screenshots  command -v make
+softhsm2         run,test,bench,cluster,conformance,screenshots        command -v softhsm2-util
+python3          test,bench,cluster,screenshots                        command -v python3
+python3-botocore test,bench,cluster                                    python3 -c "import botocore.auth"
+openssl          test,bench,cluster,screenshots                        command -v openssl
+opensc           test                                                  command -v pkcs11-tool
+libnss3          test                                                  find /usr/lib -name libsoftokn3.so 2>/dev/null | grep -q .
+prometheus       test                                                  command -v promtool && command -v prometheus
+python3-yaml     test                                                  python3 -c "import yaml"
+systemd          test                                                  command -v systemd-analyze
+curl             test,conformance                                      command -v curl
+jq               test,conformance                                      command -v jq
+wrk              bench                                                 command -v wrk
+haproxy          test,cluster                                          command -v haproxy || test -x /usr/sbin/haproxy
+iproute2         cluster                                               command -v ip || test -x /usr/sbin/ip
+nftables         cluster                                               command -v nft || test -x /usr/sbin/nft
+uuid-runtime     conformance                                           command -v uuidgen
+xxd              conformance                                           command -v xxd
+chromium         screenshots                                           command -v chromium
+fonts-inter      screenshots                                           find /usr/share/fonts -iname "Inter*" | grep -q .
 LIST
 }
 
@@ -53,7 +55,7 @@ header() {
 
 missing=()
 while read -r package for check; do
-    [[ -z $wanted || ",$for," == *",$wanted,"* ]] || continue
+    [[ ",$for," == *",$wanted,"* || (-z $wanted && $for != screenshots) ]] || continue
     eval "$check" >/dev/null 2>&1 || missing+=("$package")
 done < <(needed)
 
