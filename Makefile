@@ -12,7 +12,7 @@ FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run cluster release test format check-format bench compare scaling optimum drills \
-    cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak policy-bench fuzz tsan acceptance conformance \
+    cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak policy-bench audit-drill fuzz tsan acceptance conformance \
     screenshots clean
 
 help: ## This list.
@@ -129,6 +129,10 @@ soak: setup-bench ## Whether what a node holds grows under load, faults and relo
 
 policy-bench: setup-build ## What a decision of a policy costs with 10, 100 and 1,000 statements (release build).
 	$(SWIFT) run -c release PolicyBench
+
+# The tests of the audit log with as many requests and kills as the log is claimed to stand.
+audit-drill: setup-test ## 10,000 requests and each tampering, kill -9 under load 50 times, full disks (as root).
+	CLAVIGER_AUDIT_REQUESTS=10000 CLAVIGER_AUDIT_KILLS=50 $(SWIFT) test --filter 'EndToEndTests.EndToEnd/AuditLogs'
 
 # Seconds for each target, and which ones: FUZZ="http1 lanes".
 FUZZ_S ?= 600

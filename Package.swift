@@ -76,6 +76,7 @@ let decisions: [Target] = [
     room("Decisions", "AccessControl", ["LaneProtocol", "XKSProtocol"]),
     room("Decisions", "Policy", ["XKSProtocol"]),
     room("Decisions", "Quota"),
+    room("Decisions", "AuditChain", ["AdminProtocol", "XKSProtocol", crypto]),
     room("Decisions", "KeyProof", ["Chance", "LaneProtocol", "StatusVocabulary"]),
     room("Decisions", "SecondOpinion", ["LaneProtocol"]),
     room("Decisions", "Routing", ["Chance", "KeyProof", "LaneProtocol", "SecureMemory", "StatusVocabulary"]),
@@ -125,16 +126,20 @@ let node: [Target] = [
         ]),
     room("Node", "Observability", ["CPlatform", "ConnectionLimits", "XKSProtocol", logging]),
     room(
+        "Node", "Audit", ["AdminProtocol", "AuditChain", "CPlatform", "PrivateFiles", "SecureMemory", crypto, logging]),
+    room(
         "Node", "ControlPlane",
         [
-            "AdminProtocol", "CPlatform", "ConnectionLimits", "HTTPServing", "PrivateFiles", "SecureMemory",
+            "AdminProtocol", "AuditChain", "CPlatform", "ConnectionLimits", "HTTPServing", "PrivateFiles",
+            "SecureMemory",
             "StatusVocabulary", "TLSLinks", httpTypes, hummingbird, hummingbirdCore, logging, nioCore, nioPosix, nioSSL,
             nioTLS,
         ]),
     room(
         "Node", "Cluster",
         [
-            "AccessControl", "ConnectionLimits", "Gossip", "HTTPServing", "HostLimits", "PrivateFiles", "SecureMemory",
+            "AccessControl", "AdminProtocol", "ConnectionLimits", "Gossip", "HTTPServing", "HostLimits", "PrivateFiles",
+            "SecureMemory",
             "TLSFacts", "TLSLinks", "XKSProtocol", httpTypes,
             hummingbird, hummingbirdCore, logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS, x509, asn1,
         ]),
@@ -176,7 +181,8 @@ let policyBench = Target.executableTarget(
 let fuzzTargets = Target.target(
     name: "FuzzTargets",
     dependencies: [
-        "AccessControl", "AdminProtocol", "Cluster", "ClusterCertificates", "ConnectionLimits", "ControlPlane",
+        "AccessControl", "AdminProtocol", "AuditChain", "Cluster", "ClusterCertificates", "ConnectionLimits",
+        "ControlPlane",
         "Gossip", "LaneProtocol", "NodeConfig", "Policy", "SecureMemory", "SigV4", "TLSFacts", "XKSListener",
         "XKSProtocol", logging, nioCore, nioEmbedded,
     ],
@@ -203,6 +209,8 @@ let roomTests: [Target] = [
     tests("AccessControlTests", ["AccessControl", "Chance", "LaneProtocol", "SeededRandom"]),
     tests("PolicyTests", ["Chance", "Policy", "SeededRandom", "XKSProtocol"]),
     tests("QuotaTests", ["Chance", "Quota", "SeededRandom"]),
+    tests("AuditTests", ["AdminProtocol", "Audit", "AuditChain", "XKSProtocol", logging]),
+    tests("AuditChainTests", ["AdminProtocol", "AuditChain", "Chance", "SeededRandom", "XKSProtocol", crypto]),
     tests("LaneProtocolTests", ["Chance", "LaneProtocol", "SecureMemory", "SeededRandom", "StatusVocabulary"]),
     tests("KeyProofTests", ["Chance", "KeyProof", "LaneProtocol", "SeededRandom", "StatusVocabulary"]),
     tests("RoutingTests", ["Chance", "LaneProtocol", "Routing", "SeededRandom"]),
@@ -225,7 +233,8 @@ let roomTests: [Target] = [
     tests(
         "ClusterTests",
         [
-            "AccessControl", "Cluster", "ClusterCertificates", "ConnectionLimits", "Gossip", "SecureMemory", "TLSFacts",
+            "AccessControl", "AdminProtocol", "Cluster", "ClusterCertificates", "ConnectionLimits", "Gossip",
+            "SecureMemory", "TLSFacts",
             "XKSProtocol", logging, nioCore, nioPosix, nioSSL,
         ]),
     .testTarget(
@@ -331,7 +340,8 @@ let package = Package(
         .executableTarget(
             name: "claviger",
             dependencies: [
-                "AccessControl", "AdminClient", "AdminProtocol", "CPlatform", "Cluster", "ClusterCertificates",
+                "AccessControl", "AdminClient", "AdminProtocol", "Audit", "AuditChain", "CPlatform", "Cluster",
+                "ClusterCertificates",
                 "Conditions", "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker",
                 "HTTPServing",
                 "HostLimits", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore",

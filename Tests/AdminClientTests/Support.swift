@@ -46,6 +46,7 @@ final class ScriptedNode: NodeAdministration {
 
     func blocks() -> BlockListing { Example.blocks }
 
+    func auditHeads(of node: String?) -> AuditHeads { AuditHeads(heads: []) }
     func logTail() -> [String] { ["first", "second"] }
     func clusterHealth() -> ClusterHealth { Example.cluster }
 

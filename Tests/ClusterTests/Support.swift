@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import AdminProtocol
 import Cluster
 import ClusterCertificates
 import ConnectionLimits
@@ -36,6 +37,8 @@ final class ScriptedNode: ClusterDelegate {
         /// The version that was sent in the last exchange of keys that came to its end.
         var exchanged: [String: UInt64] = [:]
         var events: [GossipEvent] = []
+        var auditHeads: [SignedAuditHead] = []
+        var auditOffers: [String: [SignedAuditHead]] = [:]
         var tlsChanges: [ClusterTLSChange] = []
         /// Given each request that a peer has passed on; nil never answers.
         var answer: @Sendable (ProxyRequest, String) -> ProxyResponse? = { _, _ in nil }
@@ -66,6 +69,8 @@ final class ScriptedNode: ClusterDelegate {
     }
 
     func keys() -> SharedKeys { SharedKeys(canaries: get(\.canaries), forgets: get(\.forgets)) }
+    func auditHeads() -> [SignedAuditHead] { get(\.auditHeads) }
+    func offered(_ heads: [SignedAuditHead], by peer: String) { set { $0.auditOffers[peer, default: []] += heads } }
     func keysVersion() -> UInt64 { get { UInt64($0.canaries.count + $0.forgets.count) } }
     func offered(_ keys: SharedKeys, by peer: String) {
         set { state in

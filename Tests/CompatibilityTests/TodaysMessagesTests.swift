@@ -66,7 +66,7 @@ struct TodaysMessagesTests {
         state.facts.unservedKeys = ["k"]
         state.facts.unservedCount = 40
         state.facts.unservedFilter = LabelFilter([Array("k".utf8)])
-        state.facts.reads = FormatVersions(gossip: 1, blocks: 2, canaries: 2, ciphertext: 1)
+        state.facts.reads = FormatVersions(gossip: 1, blocks: 2, canaries: 2, ciphertext: 1, audit: 1)
         state.facts.activatedFormat = 1
         state.facts.room = NodeRoom(perSecond: 10, callMicroseconds: 2_000)
         state.facts.twinAddress = "127.0.0.1:9"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import AdminProtocol
 import Cluster
 import ClusterCertificates
 import Foundation
@@ -54,6 +55,8 @@ final class Rooms: ClusterDelegate {
     func keys() -> SharedKeys { get(\.keys) }
     func keysVersion() -> UInt64 { 1 }
     func offered(_ keys: SharedKeys, by peer: String) { set { $0.offered += keys.canaries } }
+    func auditHeads() -> [SignedAuditHead] { [] }
+    func offered(_ heads: [SignedAuditHead], by peer: String) {}
     func exchangeBegan(with peer: String) -> UInt64 { 1 }
     func exchangeEnded(with peer: String, version: UInt64) {}
     func serve(

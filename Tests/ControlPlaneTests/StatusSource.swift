@@ -79,6 +79,7 @@ final class ScriptedNode: NodeAdministration {
 
     func clusterHealth() -> ClusterHealth { Scene.health(status().status) }
 
+    func auditHeads(of node: String?) -> AuditHeads { AuditHeads(heads: []) }
     func logTail() -> [String] { ["first", "second"] }
 
     func forget(node: String, user: String) async -> AdminAnswer { note("forget \(node) by \(user)") }

@@ -43,6 +43,7 @@ extension EndToEnd {
                 "NodeTroubles"
             case .nodeNameUsedTwice: "MisleadingNodesTests"
             case .nodeRestored: "ClusterMemoryTests"
+            case .auditFailing, .auditContradicted: "AuditTests"
             }
         }
 

@@ -53,6 +53,14 @@ import Testing
         key = "/control-k"
         token = { file = "/control-t" }
         show_keys = false
+        [audit]
+        directory = "/audit"
+        on_full = "refuse"
+        patience = "20ms"
+        segment_bytes = 100000
+        segment_time = "1h"
+        keep_days = 30
+        queue_bytes = 2000000
         [cluster]
         listen = "127.0.0.1:7443"
         advertise = "127.0.0.1:7443"
@@ -97,6 +105,7 @@ import Testing
         requests_per_second = 11
         burst = 12
         principal_requests_per_second = 13
+        audit = "all"
         principal_burst = 14
         credentials = [{ access_key_id = "AAAABBBBCCCCDDDD2222", secret = { file = "/s" } }]
 
@@ -153,6 +162,13 @@ import Testing
         "control.key": ("\"/control-k\"", "\"/other\"", .reload),
         "control.token": ("\"/control-t\"", "\"/other\"", .reload),
         "control.show_keys": ("show_keys = false", "show_keys = true", .reload),
+        "audit.directory": ("directory = \"/audit\"", "directory = \"/other\"", .restartOfTable("audit")),
+        "audit.on_full": ("\"refuse\"", "\"continue\"", .restartOfTable("audit")),
+        "audit.patience": ("patience = \"20ms\"", "patience = \"21ms\"", .restartOfTable("audit")),
+        "audit.segment_bytes": ("segment_bytes = 100000", "segment_bytes = 100001", .restartOfTable("audit")),
+        "audit.segment_time": ("segment_time = \"1h\"", "segment_time = \"2h\"", .restartOfTable("audit")),
+        "audit.keep_days": ("keep_days = 30", "keep_days = 31", .restartOfTable("audit")),
+        "audit.queue_bytes": ("queue_bytes = 2000000", "queue_bytes = 2000001", .restartOfTable("audit")),
         "cluster.listen": ("listen = \"127.0.0.1:7443\"", "listen = \"127.0.0.1:7444\"", .restart),
         "cluster.advertise": ("advertise = \"127.0.0.1:7443\"", "advertise = \"127.0.0.1:7444\"", .restart),
         "cluster.seeds": ("[\"a:1\"]", "[\"a:1\", \"b:1\"]", .reload),
@@ -194,6 +210,7 @@ import Testing
         "keystore.burst": ("burst = 12", "burst = 22", .reload),
         "keystore.principal_requests_per_second": ("_second = 13", "_second = 23", .reload),
         "keystore.principal_burst": ("burst = 14", "burst = 24", .reload),
+        "keystore.audit": ("\"all\"", "\"failures\"", .reload),
         "keystore.policy": ("policy = \"/policy.json\"\n", "", .reload),
         "keystore.credentials": (
             "[{ access_key_id",

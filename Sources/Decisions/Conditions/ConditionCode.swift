@@ -10,11 +10,13 @@ package enum ConditionCode: String, Sendable, CaseIterable {
     case noHSMServes = "no-hsm-serves"
     case noKeyServed = "no-key-served"
     case overloaded
+    case auditFailing = "audit-failing"
     case nodeNameUsedTwice = "node-name-used-twice"
     case nodeDead = "node-dead"
     case keyDisputed = "key-disputed"
     case keyContested = "key-contested"
     case nodeRestored = "node-restored"
+    case auditContradicted = "audit-contradicted"
     case keyUnserved = "key-unserved"
     case nodeSuspect = "node-suspect"
     case nodeUnreachable = "node-unreachable"
@@ -67,7 +69,7 @@ package enum ConditionCode: String, Sendable, CaseIterable {
         switch self {
         case .blocksUnknown, .noKeyServed, .overloaded, .keyDisputed, .keyContested, .keyDifferent, .keyAbsent, .keyOdd,
             .hsmTwice, .hsmSettingsRefused, .clockOff, .certificateInvalid, .certificateEnding, .seedUnreachable,
-            .adminSocketClosed, .storeFailing, .libraryNotConfined:
+            .adminSocketClosed, .storeFailing, .libraryNotConfined, .auditFailing, .auditContradicted:
             .reported
         case .noHSMServes, .keyUnserved, .hsmUnavailable, .hsmProbing, .hsmStarting, .hsmDrained, .hsmDegraded:
             .evident
@@ -102,12 +104,18 @@ package enum ConditionCode: String, Sendable, CaseIterable {
             "HSMs of the node are well, and serve none of the keys that it offers. It is critical where nothing can be passed "
                 + "on to another node."
         case .overloaded: "More is asked of the node's HSMs than they can do: what cannot be done in time gets 429."
+        case .auditFailing:
+            "Records of the audit log cannot be written in time. It is critical where requests are refused for that "
+                + "(`on_full = \"refuse\"`); otherwise they are answered, and a gap record will say what that has cost."
         case .nodeNameUsedTwice: "Two processes bear one node's name: an order reaches one of them only."
         case .nodeDead: "A node does not answer any more, and did not say goodbye."
         case .keyDisputed:
             "HSMs hold different keys under one label, and nothing says which is right: the key is refused."
         case .keyContested: "Nodes hold different keys under one label. One side encrypts; nothing is called invalid."
         case .nodeRestored: "The state directory of a node was put back to an earlier state."
+        case .auditContradicted:
+            "What a node tells of the end of its audit log does not fit what it told before: the log was rewritten or cut, "
+                + "or its directory was put back to an earlier state. It is reported for seven days."
         case .keyUnserved: "Some of the keys that a node offers are served by none of its HSMs."
         case .nodeSuspect: "A node does not answer at the moment, and is given time to say that it lives."
         case .nodeUnreachable: "A node reaches another one, which does not reach it: the network lets one way through."
@@ -165,6 +173,9 @@ package enum ConditionCode: String, Sendable, CaseIterable {
                 + "before, a dispute."
         case .overloaded:
             "Add sessions or HSMs, or lower what is asked; a slow HSM is shown with what it can do in `claviger status`."
+        case .auditFailing:
+            "The text says what the disk answers: free space, or mend its owner and mode. Records that wait are written then "
+                + "([audit log](../guides/audit.md#when-the-disk-is-full))."
         case .nodeNameUsedTwice: "Give each node a `node.id` and a certificate of its own."
         case .nodeDead:
             "Start it again, or look at its network. If it is gone for good: `claviger cluster forget NODE`."
@@ -172,6 +183,10 @@ package enum ConditionCode: String, Sendable, CaseIterable {
             "Decide by your own records whose key is right, then `claviger key trust KEY --hsm NAME`."
         case .keyContested: "Decide as for a disputed key: `claviger status` names the keys and the nodes."
         case .nodeRestored: "docs/guides/restore.md says what else went back with the list of blocks."
+        case .auditContradicted:
+            "On the node that reports it, `claviger audit heads --node NAME > FILE`; with the file, `claviger audit verify` "
+                + "on a copy of the other node's log says where "
+                + "([audit log](../guides/audit.md#when-a-log-was-changed))."
         case .keyUnserved: "`claviger status` on that node shows for each HSM why it does not serve the key."
         case .nodeSuspect: "Nothing, if it lasts seconds. If it comes and goes: look at its load and its network."
         case .nodeUnreachable:

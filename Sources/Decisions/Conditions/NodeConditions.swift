@@ -17,13 +17,16 @@ package struct NodeCircumstances: Sendable, Equatable {
     /// When the certificates end that the node shows, Unix seconds, by the setting that names them.
     package var certificateEnds: [String: Int64]
     package var clock: ClockFacts
+    /// What nodes have told of their audit logs and cannot be true, by node.
+    package var auditContradictions: [String: String]
 
     package init(
         unservedKeys: [String] = [], adminSocket: String? = nil, adminGroup: String? = nil,
         seeds: [String: String] = [:],
         certificates: [CertificateFlaw] = [], certificateEnds: [String: Int64] = [:],
-        clock: ClockFacts = ClockFacts()
+        clock: ClockFacts = ClockFacts(), auditContradictions: [String: String] = [:]
     ) {
+        self.auditContradictions = auditContradictions
         self.certificateEnds = certificateEnds
         self.clock = clock
         self.unservedKeys = unservedKeys
@@ -68,7 +71,7 @@ struct NodeConditions {
 
     var all: [Condition] {
         let aboutHSMs = hsms + twice + status.hsms.compactMap(refusedSettings) + status.hsms.compactMap(confinement)
-        return service + aboutHSMs + keys + clock + certificates + seeds + adminSocket + store
+        return service + aboutHSMs + keys + clock + certificates + seeds + adminSocket + store + audit
     }
 
     // MARK: Requests
@@ -243,6 +246,25 @@ struct NodeConditions {
     private var store: [Condition] {
         guard case .failing(let reason) = status.store else { return [] }
         return [Condition(.storeFailing, of: node, "", "the store of node \(node) cannot be written: \(reason)")]
+    }
+
+    private var audit: [Condition] {
+        var found: [Condition] = []
+        if let audit = status.audit, let trouble = audit.trouble {
+            found.append(
+                Condition(
+                    .auditFailing, of: node, "",
+                    "the audit log of node \(node) is not written: \(trouble)"
+                        + (audit.refusing ? "; requests are refused" : ""),
+                    severity: audit.refusing ? .critical : nil))
+        }
+        for (other, text) in circumstances.auditContradictions.sorted(by: { $0.key < $1.key }) {
+            found.append(
+                Condition(
+                    .auditContradicted, of: node, "node \(other)",
+                    "node \(node) keeps heads of the audit log of node \(other): \(text)"))
+        }
+        return found
     }
 
     private var clock: [Condition] {

@@ -12,14 +12,17 @@ package struct FormatVersions: Sendable, Equatable, Codable {
     package var canaries: Int
     /// Of ciphertext that Claviger makes (`ciphertextMetadata`).
     package var ciphertext: Int
+    /// Heads of audit logs; 0: the node takes none.
+    package var audit: Int
 
     package static let first = FormatVersions(gossip: 1, blocks: 1, canaries: 1, ciphertext: 1)
 
-    package init(gossip: Int, blocks: Int, canaries: Int, ciphertext: Int) {
+    package init(gossip: Int, blocks: Int, canaries: Int, ciphertext: Int, audit: Int = 0) {
         self.gossip = gossip
         self.blocks = blocks
         self.canaries = canaries
         self.ciphertext = ciphertext
+        self.audit = audit
     }
 
     package init(from decoder: any Decoder) throws {
@@ -31,14 +34,15 @@ package struct FormatVersions: Sendable, Equatable, Codable {
         }
         self.init(
             gossip: version(.gossip), blocks: version(.blocks), canaries: version(.canaries),
-            ciphertext: version(.ciphertext))
+            ciphertext: version(.ciphertext), audit: max(values.readable(Int.self, ifPresent: .audit) ?? 0, 0))
     }
 
     /// What both can read.
     package func common(with other: FormatVersions) -> FormatVersions {
         FormatVersions(
             gossip: min(gossip, other.gossip), blocks: min(blocks, other.blocks),
-            canaries: min(canaries, other.canaries), ciphertext: min(ciphertext, other.ciphertext))
+            canaries: min(canaries, other.canaries), ciphertext: min(ciphertext, other.ciphertext),
+            audit: min(audit, other.audit))
     }
 }
 

@@ -8,6 +8,7 @@ struct Answering: Sendable {
     let gossip: GossipDriver
     let blocks: BlockExchange
     let canaries: CanaryExchange
+    let heads: AuditHeadExchange
     let forwarder: Forwarder
     let counters: ClusterCounters
 
@@ -17,6 +18,7 @@ struct Answering: Sendable {
         case .blocks: return reply(await blocks.receivedList(request.body, from: request.peer))
         case .blockPages: return reply(await blocks.receivedPage(request.body, from: request.peer))
         case .canaries: return reply(canaries.received(request.body, from: request.peer))
+        case .audit: return reply(await heads.received(request.body, from: request.peer))
         case .forward: return await forwarder.received(request)
         }
     }

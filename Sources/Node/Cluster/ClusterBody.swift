@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import AdminProtocol
 import Gossip
 import SecureMemory
 
@@ -16,6 +17,8 @@ package enum ClusterBody {
         case .blockPages: (try? ClusterJSON.decode(BlockPage.self, body)) != nil
         case .canaries: (try? ClusterJSON.decode(CanaryPage.self, body))?.isWithinBounds ?? false
         case .forward: ForwardWire.decode(body, receivedAt: 0) != nil
+        case .audit:
+            (try? ClusterJSON.decode(AuditHeads.self, body))?.heads.allSatisfy(\.isWithinBounds) ?? false
         case nil: false
         }
     }

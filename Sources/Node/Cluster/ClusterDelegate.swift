@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import AdminProtocol
 import Gossip
 import TLSFacts
 import XKSProtocol
@@ -37,6 +38,12 @@ package protocol ClusterDelegate: Sendable {
 
     /// It has come to its end: both sides have sent all that they knew.
     func exchangeEnded(with peer: String, version: UInt64)
+
+    /// The newest heads of this node's own audit log, one of each chain; empty where it writes none.
+    func auditHeads() -> [SignedAuditHead]
+
+    /// A peer has sent the heads of its own audit log, and has signed them.
+    func offered(_ heads: [SignedAuditHead], by peer: String)
 
     /// Answers a KMS request that a peer could not serve. `reply` is called exactly once, on any thread.
     ///

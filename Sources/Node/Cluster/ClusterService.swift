@@ -44,6 +44,7 @@ package final class ClusterService: Sendable {
     private let gossip: GossipDriver
     private let blocks: BlockExchange
     private let canaries: CanaryExchange
+    private let heads: AuditHeadExchange
     private let forwarder: Forwarder
     private let server: ClusterServer
     private let delegate: any ClusterDelegate
@@ -99,6 +100,7 @@ package final class ClusterService: Sendable {
         let pool = await PeerPool.make(loop: loop, tls: tls, book: book, counters: counters)
         let blocks = BlockExchange(pool: pool, limits: limits, delegate: delegate, counters: counters)
         let canaries = CanaryExchange(pool: pool, limits: limits, delegate: delegate, counters: counters)
+        let heads = AuditHeadExchange(pool: pool, tls: tls, limits: limits, delegate: delegate, counters: counters)
         let seedWatch = SharedSeedWatch()
         let identity = NodeIdentity(
             name: settings.node, address: settings.advertised(port: server.port), site: settings.site,
@@ -131,6 +133,7 @@ package final class ClusterService: Sendable {
         self.gossip = gossip
         self.blocks = blocks
         self.canaries = canaries
+        self.heads = heads
         self.server = server
         self.delegate = delegate
         isForwarding = settings.isForwarding
@@ -138,7 +141,8 @@ package final class ClusterService: Sendable {
         self.seedWatch = seedWatch
         responder.begin(
             Answering(
-                gossip: gossip, blocks: blocks, canaries: canaries, forwarder: forwarder, counters: counters))
+                gossip: gossip, blocks: blocks, canaries: canaries, heads: heads, forwarder: forwarder,
+                counters: counters))
         gossip.start()
         startTimers()
     }
@@ -369,7 +373,18 @@ package final class ClusterService: Sendable {
             })
     }
 
+    /// This node's audit log has a new head: peers are sent it.
+    package func auditHeadsChanged() {
+        guard !isStopped.load(ordering: .relaxed) else { return }
+        heads.tell(members)
+    }
+
+    /// The same, before this node ends: returns when peers have it, or a second is over.
+    package func auditEnded() async { await heads.tellLast(members) }
+
     private func clean() {
+        // Peers that could not be reached, or have just come.
+        heads.tell(members)
         lookAtFiles()
         pool.clean()
         for attempts in refusals.withLock({ $0.due(tls.takeAttempts(), now: monotonicNanoseconds()) }) {

@@ -11,6 +11,7 @@ enum ClusterPath: String, Sendable, CaseIterable {
     case blockPages = "/cluster/v2/blocks"
     case canaries = "/cluster/v1/canaries"
     case forward = "/cluster/v1/forward"
+    case audit = "/cluster/v1/audit"
 }
 
 /// Longest bodies, in both directions, bytes.
@@ -25,6 +26,7 @@ struct BodyLimits: Sendable {
         // Twice what escaping may make of a page, and the orders before all others.
         case .blockPages: 2 << 20
         case .canaries: 1 << 20
+        case .audit: 512 << 10
         case .forward: max(maxForwardBytes, 0) + ForwardWire.mostHeadBytes + 4
         }
     }

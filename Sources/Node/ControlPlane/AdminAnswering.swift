@@ -23,7 +23,7 @@ extension ControlAnswer {
             case .noSuchPath:
                 let text =
                     "no such path; there are /status, /requests, /cluster, /cluster/bootstrap, /blocks, /blocks/lift, "
-                    + "/blocks/orders/NUMBER, /reload, /reload/force, /drain, /log/level/LEVEL, /log/tail, /hsm/NAME/drain, "
+                    + "/blocks/orders/NUMBER, /reload, /reload/force, /drain, /log/level/LEVEL, /log/tail, /audit/heads, /hsm/NAME/drain, "
                     + "/hsm/NAME/undrain, "
                     + "/key/LABEL/trust?hsm=NAME, /key/LABEL/forget and /cluster/NODE/forget?user=NAME"
                 return (json(404, AdminReply(error: text)), "")
@@ -43,13 +43,21 @@ extension ControlAnswer {
             return json(403, AdminReply(error: "the system does not tell who gives this order"))
         }
         if case .blockOnly(let reason) = peer.right, !request.isOfBlocking {
-            caller.record(request, by: "uid-\(peer.user)", peer, status: 403)
+            await caller.record(request, by: "uid-\(peer.user)", peer, status: 403)
             return json(403, AdminReply(error: "refused: \(reason)"))
         }
         guard request.orderWords != nil else { return await perform(request, administration) }
         let author = await caller.author(of: request, peer)
-        let answer = await perform(request.by(author), administration)
-        caller.record(request, by: author, peer, status: answer.status)
+        let answer: ControlAnswer
+        if request.isWeakening, caller.recorder?.isRefusing == true {
+            let text =
+                "refused: no audit record of it can be written (on_full = \"refuse\" in [audit]); `claviger status` says "
+                + "why"
+            answer = json(409, AdminReply(error: text))
+        } else {
+            answer = await perform(request.by(author.shown), administration)
+        }
+        await caller.record(request, by: author, peer, status: answer.status)
         return answer
     }
 
@@ -69,6 +77,7 @@ extension ControlAnswer {
         case .reload(let isForced): reply(await administration.reload(isForced: isForced))
         case .logLevel(let level): reply(await administration.setLogLevel(level))
         case .logTail: json(200, LogTail(lines: administration.logTail()))
+        case .auditHeads(let node): json(200, administration.auditHeads(of: node))
         case .drainNode: reply(await administration.drainNode())
         case .drain(let hsm): reply(await administration.drain(hsm))
         case .undrain(let hsm): reply(await administration.undrain(hsm))

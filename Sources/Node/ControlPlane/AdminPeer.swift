@@ -119,7 +119,7 @@ extension AdminRequest {
     /// What is recorded of it; `nil` for what changes nothing.
     var orderWords: String? {
         switch self {
-        case .status, .requests, .cluster, .blocks, .progress, .outlook, .logTail: nil
+        case .status, .requests, .cluster, .blocks, .progress, .outlook, .logTail, .auditHeads: nil
         case .drain(let hsm): "hsm drain \(hsm)"
         case .undrain(let hsm): "hsm undrain \(hsm)"
         case .trust(let key, let hsm): "key trust \(key) --hsm \(hsm)"

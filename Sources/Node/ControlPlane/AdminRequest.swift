@@ -20,6 +20,8 @@ enum AdminRequest: Equatable {
     case reload(isForced: Bool)
     case logLevel(String)
     case logTail
+    /// Of the node of this name, or of all.
+    case auditHeads(of: String?)
     case drainNode
 
     /// Why a request is none of these.
@@ -56,6 +58,10 @@ enum AdminRequest: Equatable {
         case 2 where segments[0] == "reload" && segments[1] == "force":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .reload(isForced: true)
+        case 2 where segments[0] == "audit" && segments[1] == "heads":
+            guard method == "GET" || method == "HEAD" else { throw .methodNotAllowed(allowed: "GET, HEAD") }
+            guard let query, !query.isEmpty else { return .auditHeads(of: nil) }
+            return .auditHeads(of: try only("node", of: query, "NAME"))
         case 2 where segments[0] == "log" && segments[1] == "tail":
             guard method == "GET" || method == "HEAD" else { throw .methodNotAllowed(allowed: "GET, HEAD") }
             return .logTail

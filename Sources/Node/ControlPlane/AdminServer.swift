@@ -47,11 +47,12 @@ package final class AdminServer: Sendable {
     ///   - administration: asked at each request, on any thread.
     ///   - group: those of this group may give orders, too. Where the node's user may not give the socket to it, it is its
     ///     owner's alone, and that is logged.
+    ///   - recorder: keeps a record of orders besides the log.
     ///   - connections: at a time, at least 1; a further one takes the place of the oldest that has asked for nothing.
     ///   - refusals: counts the connections that are closed for that, or because nothing came.
     package static func start(
-        stateDirectory: String, administration: any NodeAdministration, group: String? = nil, logger: Logger,
-        connections: Int = 32, refusals: RefusalCounter? = nil
+        stateDirectory: String, administration: any NodeAdministration, group: String? = nil,
+        recorder: (any OrderRecorder)? = nil, logger: Logger, connections: Int = 32, refusals: RefusalCounter? = nil
     ) async throws -> AdminServer {
         var socket = try await AdminSocket(stateDirectory: stateDirectory)
         let application: RunningApplication
@@ -67,7 +68,8 @@ package final class AdminServer: Sendable {
                 let (answer, allowed) = await ControlAnswer.make(
                     method: method, path: request.uri.path, query: request.uri.query,
                     body: body.map { Array($0.readableBytesView) },
-                    peer: AdminCaller(channel: context.channel, logger: logger), administration: administration)
+                    peer: AdminCaller(channel: context.channel, logger: logger, recorder: recorder),
+                    administration: administration)
                 return Response(answer, to: method, allowed: allowed)
             }
         } catch {
@@ -112,23 +114,36 @@ private struct AdminContext: RequestContext {
 struct AdminCaller: Sendable {
     let channel: any Channel
     let logger: Logger
+    let recorder: (any OrderRecorder)?
 
     func peer() async -> AdminPeer? { await AdminPeer.of(channel) }
 
-    /// The user's name, and beside it what the command says of it.
-    func author(of request: AdminRequest, _ peer: AdminPeer) async -> String {
-        AdminPeer.author(
-            await AdminPeer.name(of: peer.user, on: channel.eventLoop), user: peer.user, claimed: request.claimedUser,
-            longest: OrderBody.longestUser)
+    /// The user's name by the kernel's word, and the same with what the command says of it beside it.
+    struct Author {
+        var name: String
+        var shown: String
     }
 
-    /// The audit trail of orders, refused ones too.
-    func record(_ request: AdminRequest, by author: String, _ peer: AdminPeer, status: Int) {
+    func author(of request: AdminRequest, _ peer: AdminPeer) async -> Author {
+        let name = await AdminPeer.name(of: peer.user, on: channel.eventLoop)
+        return Author(
+            name: name ?? "uid-\(peer.user)",
+            shown: AdminPeer.author(
+                name, user: peer.user, claimed: request.claimedUser, longest: OrderBody.longestUser))
+    }
+
+    /// The trail of orders, refused ones too.
+    func record(_ request: AdminRequest, by author: Author, _ peer: AdminPeer, status: Int) async {
         var metadata: Logger.Metadata = [
-            "order": "\(request.orderWords ?? "read")", "by": "\(author)", "uid": "\(peer.user)",
+            "order": "\(request.orderWords ?? "read")", "by": "\(author.shown)", "uid": "\(peer.user)",
             "pid": "\(peer.process)", "status": "\(status)",
         ]
         if peer.right != .all { metadata["from"] = "a process of this node's own, or one that is hidden from it" }
         logger.notice("order", metadata: metadata)
+        await recorder?.record(request.audited(by: author.name, peer, status: status))
+    }
+
+    func record(_ request: AdminRequest, by author: String, _ peer: AdminPeer, status: Int) async {
+        await record(request, by: Author(name: author, shown: author), peer, status: status)
     }
 }

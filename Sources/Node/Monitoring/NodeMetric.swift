@@ -35,6 +35,13 @@ package enum NodeMetric: String, Sendable, CaseIterable {
     case blocksInForce = "claviger_blocks_in_force"
     case blocksKnown = "claviger_blocks_known"
     case storeWrites = "claviger_store_writable"
+    case auditWrites = "claviger_audit_writable"
+    case auditRecords = "claviger_audit_records_total"
+    case auditBytes = "claviger_audit_bytes_total"
+    case auditGaps = "claviger_audit_gaps_total"
+    case auditMissed = "claviger_audit_missed_total"
+    case auditUnsynced = "claviger_audit_unsynced_seconds"
+    case auditWaiting = "claviger_audit_waiting_bytes"
     case connections = "claviger_connections"
     case connectionsMost = "claviger_connections_limit"
     case connectionsUnauthenticated = "claviger_connections_unauthenticated"
@@ -85,6 +92,7 @@ package enum NodeMetric: String, Sendable, CaseIterable {
         case .certificateEnd: ["certificate"]
         case .connections, .connectionsMost, .connectionsUnauthenticated, .connectionsEvicted, .connectionsRefused:
             ["listener"]
+        case .auditMissed: ["kind"]
         case .refusals: ["listener", "kind"]
         case .logDropped: ["lines"]
         case .buildInfo: ["version"]
@@ -141,6 +149,15 @@ package enum NodeMetric: String, Sendable, CaseIterable {
         case .blocksInForce: "Blocks in force."
         case .blocksKnown: "0 where the node does not know what is blocked, and refuses everything."
         case .storeWrites: "0 where the node's database cannot be written."
+        case .auditWrites: "0 where records of the audit log cannot be written in time. Absent without `[audit]`."
+        case .auditRecords: "Records that were written to the audit log."
+        case .auditBytes: "Bytes that were written to the audit log."
+        case .auditGaps: "Times for which records could not be written in time."
+        case .auditMissed:
+            "Records that came after their answers (`late`), that were never written (`lost`), and requests that were refused "
+                + "for want of one (`refused`)."
+        case .auditUnsynced: "For how long the oldest record waits to be on the disk itself: below 1 as a rule."
+        case .auditWaiting: "Bytes of records that are kept in memory."
         case .connections: "Open connections."
         case .connectionsMost: "Most connections at a time."
         case .connectionsUnauthenticated: "Open connections of which no request was authenticated."

@@ -22,6 +22,7 @@ package struct StatusMetrics {
         page.add(.ready, [], status.isReady)
         page.add(.buildInfo, [status.version], 1)
         page.add(.storeWrites, [], status.store == .ok)
+        writeAudit(to: &page)
         for hsm in status.hsms { write(hsm, to: &page) }
         writeKeys(to: &page)
         writeConditions(to: &page)
@@ -33,6 +34,19 @@ package struct StatusMetrics {
             }
             if let skew = clock.kmsSeconds { page.add(.kmsClockOffset, [], Double(skew)) }
         }
+    }
+
+    private func writeAudit(to page: inout MetricPage) {
+        guard let audit = status.audit else { return }
+        page.add(.auditWrites, [], audit.trouble == nil)
+        page.add(.auditRecords, [], Double(audit.records))
+        page.add(.auditBytes, [], Double(audit.bytes))
+        page.add(.auditGaps, [], Double(audit.gaps))
+        page.add(.auditMissed, ["late"], Double(audit.late))
+        page.add(.auditMissed, ["lost"], Double(audit.lost))
+        page.add(.auditMissed, ["refused"], Double(audit.refused))
+        page.add(.auditUnsynced, [], Double(audit.unsyncedMicroseconds) / 1e6)
+        page.add(.auditWaiting, [], Double(audit.waitingBytes))
     }
 
     private func write(_ hsm: HSMStatus, to page: inout MetricPage) {

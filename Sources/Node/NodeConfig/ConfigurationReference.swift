@@ -27,6 +27,13 @@ package enum ConfigurationReference {
                 + "Without the table the node is alone.",
             keys: ClusterKeys.all),
         ConfigurationTable(
+            title: "[audit]",
+            introduction:
+                "A record of each authenticated request and each order, chained and signed ([audit log](audit.md)). "
+                + "Without the table none is written: what a node keeps for years is nobody's default. With the table "
+                + "alone all is recorded.",
+            keys: AuditKeys.all),
+        ConfigurationTable(
             title: "[[hsm]]",
             introduction: "One PKCS#11 token, served by a worker process of its own. One table for each, up to 64.",
             keys: HSMKeys.all),

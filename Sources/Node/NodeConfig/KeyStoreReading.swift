@@ -12,7 +12,14 @@ extension TableReader {
             aad: aadForm(),
             policy: filePath(KeyStoreKeys.policy, resolve: resolve),
             rate: rate(KeyStoreKeys.requestsPerSecond, burst: KeyStoreKeys.burst),
-            principalRate: rate(KeyStoreKeys.principalRequestsPerSecond, burst: KeyStoreKeys.principalBurst))
+            principalRate: rate(KeyStoreKeys.principalRequestsPerSecond, burst: KeyStoreKeys.principalBurst),
+            auditsSuccesses: auditsSuccesses())
+    }
+
+    private func auditsSuccesses() -> Bool {
+        text(
+            KeyStoreKeys.audit, required: nil, "must be one of \(KeyStoreKeys.auditWords.joined(separator: ", "))",
+            fix: "take \"all\", or leave it out", accepts: KeyStoreKeys.auditWords.contains) != "failures"
     }
 
     /// The whole path is at most 128 characters (XKS 1.0.3, "URI path"), and `/kms/xks/v1` are 11 of them.

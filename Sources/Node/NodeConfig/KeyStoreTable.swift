@@ -61,11 +61,13 @@ package struct KeyStoreSettings: Sendable, Equatable {
     package var rate: Rate?
     /// Of each principal's requests; `nil` for no limit.
     package var principalRate: Rate?
+    /// Whether the audit log, where there is one, has requests that succeeded, too.
+    package var auditsSuccesses: Bool
 
     package init(
         pathPrefix: String, keys: [KeySelector], credentials: [Credential], hsms: [String]? = nil,
         regions: [String]? = nil, aad: AADForm = .specification, policy: String? = nil, rate: Rate? = nil,
-        principalRate: Rate? = nil
+        principalRate: Rate? = nil, auditsSuccesses: Bool = true
     ) {
         self.pathPrefix = pathPrefix
         self.keys = keys
@@ -76,6 +78,7 @@ package struct KeyStoreSettings: Sendable, Equatable {
         self.policy = policy
         self.rate = rate
         self.principalRate = principalRate
+        self.auditsSuccesses = auditsSuccesses
     }
 }
 
@@ -128,9 +131,15 @@ enum KeyStoreKeys {
     static let principalBurst = ConfigurationKey(
         "principal_burst", rateType, standard: "principal_requests_per_second",
         "How many requests of one principal may come at once after a pause.")
+    static let auditWords = ["all", "failures"]
+    static let audit = ConfigurationKey(
+        "audit", "`\"all\"` or `\"failures\"`", standard: "\"all\"",
+        "Which of the key store's authenticated requests the audit log has, where there is an `[audit]`: all, or those only "
+            + "that got an error.",
+        cost: "With `failures` nobody can say from the log who has used a key.")
     static let all = [
         pathPrefix, keys, credentials, hsms, regions, aad, policy, requestsPerSecond, burst, principalRequestsPerSecond,
-        principalBurst,
+        principalBurst, audit,
     ]
 }
 

@@ -8,6 +8,8 @@ package struct NodeSettings: Sendable, Equatable {
     package var control: ControlSettings
     /// `nil` for a node that is alone.
     package var cluster: ClusterTableSettings?
+    /// `nil` where no audit log is written.
+    package var audit: AuditTableSettings?
     /// At least one; names differ.
     package var hsms: [HSMSettings]
     /// At least one; prefixes differ.
@@ -15,12 +17,13 @@ package struct NodeSettings: Sendable, Equatable {
 
     package init(
         node: NodeIdentitySettings, xks: XKSSettings, control: ControlSettings, cluster: ClusterTableSettings? = nil,
-        hsms: [HSMSettings], keyStores: [KeyStoreSettings]
+        audit: AuditTableSettings? = nil, hsms: [HSMSettings], keyStores: [KeyStoreSettings]
     ) {
         self.node = node
         self.xks = xks
         self.control = control
         self.cluster = cluster
+        self.audit = audit
         self.hsms = hsms
         self.keyStores = keyStores
     }
@@ -49,10 +52,13 @@ enum RootKeys {
         "The listener for people, load balancers and monitoring.")
     static let cluster = ConfigurationKey(
         "cluster", "table", standard: "none: the node is alone", "How the nodes of a cluster reach one another.")
+    static let audit = ConfigurationKey(
+        "audit", "table", standard: "none: no audit log is written", "The audit log; an empty table takes all defaults."
+    )
     static let hsms = ConfigurationKey("hsm", "list of tables", standard: "required", "The HSMs, 1 to 64.")
     static let keyStores = ConfigurationKey(
         "keystore", "list of tables", standard: "required", "The key stores, 1 to 1024.")
-    static let all = [node, xks, control, cluster, hsms, keyStores]
+    static let all = [node, xks, control, cluster, audit, hsms, keyStores]
 }
 
 extension TableReader {
@@ -61,6 +67,7 @@ extension TableReader {
         let xks = required(RootKeys.xks, keys: XKSKeys.all)
         let control = table(RootKeys.control, keys: ControlKeys.all)
         let cluster = table(RootKeys.cluster, keys: ClusterKeys.all)
+        let audit = table(RootKeys.audit, keys: AuditKeys.all)
         let hsmReaders = requiredList(RootKeys.hsms, keys: HSMKeys.all, atMost: 64)
         let hsms = hsmReaders.map { $0.hsm(resolve: resolve) }
         let names = hsms.map(\.name)
@@ -72,7 +79,8 @@ extension TableReader {
             node: node.nodeIdentity(isClustered: has(RootKeys.cluster), resolve: resolve),
             xks: xks.xks(resolve: resolve),
             control: (control ?? empty(RootKeys.control, keys: ControlKeys.all)).control(resolve: resolve),
-            cluster: cluster?.cluster(resolve: resolve), hsms: hsms, keyStores: keyStores)
+            cluster: cluster?.cluster(resolve: resolve), audit: audit?.audit(resolve: resolve), hsms: hsms,
+            keyStores: keyStores)
         reportClashes(settings)
         return settings
     }

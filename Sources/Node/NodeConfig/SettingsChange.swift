@@ -41,6 +41,7 @@ extension NodeSettings {
             Setting("xks.attempt_deadline") { $0.xks.attemptDeadline },
             Setting("xks.tcp_keepalive") { $0.xks.keepalive },
             Setting("control.listen") { $0.control.listen },
+            Setting("audit") { $0.audit },
             Setting("cluster") { $0.cluster == nil },
             // A table that comes or goes is named as a whole, not by each of its keys.
             Setting("cluster.listen") { $0.cluster?.listen },

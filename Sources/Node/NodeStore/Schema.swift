@@ -20,6 +20,8 @@ enum Schema {
         migrator.registerMigration("5 uses of keys", foreignKeyChecks: .immediate, migrate: keyUses)
         migrator.registerMigration("6 forgotten nodes", foreignKeyChecks: .immediate, migrate: peerTables)
         migrator.registerMigration("7 uses of access keys", foreignKeyChecks: .immediate, migrate: accessKeys)
+        migrator.registerMigration(
+            "8 heads of audit logs", foreignKeyChecks: .immediate, migrate: AuditHeadTable.create)
         return migrator
     }
 

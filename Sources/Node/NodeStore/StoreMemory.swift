@@ -106,6 +106,7 @@ struct StoreBatch: Sendable {
     var accessKeys: [StoredAccessKey] = []
     /// To be added to what the file has.
     var keyUses: [StoredKeyUses] = []
+    var auditHeads = AuditHeadMemory.Batch()
 
     /// What a loss of power must not take back once it was said to be saved.
     var mustLast: Bool {
@@ -115,6 +116,7 @@ struct StoreBatch: Sendable {
     var isEmpty: Bool {
         hsms.isEmpty && transitions.isEmpty && keys.isEmpty && nodes.isEmpty && peers.isEmpty
             && removedPeers.isEmpty && peerChanges.isEmpty && proof.isEmpty && keyUses.isEmpty && accessKeys.isEmpty
+            && auditHeads.isEmpty
             && !mustLast
     }
 
@@ -142,6 +144,7 @@ struct StoreMemory: Sendable {
     private(set) var nodeForgets = LatestValues<String, StoredNodeForget>()
     private(set) var keyUses = KeyUseMemory()
     private(set) var accessKeys = LatestValues<String, StoredAccessKey>()
+    private var auditHeads = AuditHeadMemory()
     private(set) var transitions: TransitionLog
     private let keysLimit: Int
     /// The file that these values come from and go to.
@@ -209,6 +212,10 @@ struct StoreMemory: Sendable {
 
     mutating func add(_ uses: [StoredKeyUses]) { keyUses.add(uses) }
 
+    mutating func record(_ head: StoredAuditHead, replacing old: ReplacedAuditHead?) {
+        auditHeads.add(head, replacing: old)
+    }
+
     mutating func setDrained(_ hsm: String, _ isDrained: Bool, nowUnixSeconds: Int) {
         if isDrained {
             guard drained.values[hsm] == nil else { return }
@@ -232,6 +239,7 @@ struct StoreMemory: Sendable {
         (batch.nodeForgets, batch.removedNodeForgets, batch.forgottenNames) = nodeForgets.take()
         batch.keyUses = keyUses.take()
         (batch.accessKeys, _, batch.accessKeyIDs) = accessKeys.take()
+        batch.auditHeads = auditHeads.take()
         return batch
     }
 
@@ -252,6 +260,7 @@ struct StoreMemory: Sendable {
         nodeForgets.giveBack(batch.forgottenNames)
         keyUses.giveBack(batch.keyUses)
         accessKeys.giveBack(batch.accessKeyIDs)
+        auditHeads.giveBack(batch.auditHeads)
     }
 
     /// Takes over what a file says. From another file than the last, what it lacks is to be written again.

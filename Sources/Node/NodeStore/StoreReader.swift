@@ -82,7 +82,7 @@ package struct StoreReader: Sendable {
         }
     }
 
-    private func read<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
+    func read<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
         do {
             return try database.read(body)
         } catch {

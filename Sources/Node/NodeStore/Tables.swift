@@ -86,6 +86,7 @@ extension StoreBatch {
         }
         for uses in keyUses { try uses.add(to: db) }
         for accessKey in accessKeys { try accessKey.note(in: db) }
+        try AuditHeadTable.write(auditHeads, to: db)
         for peer in peers { try peer.insert(db) }
         for name in removedPeers {
             try db.execute(sql: "DELETE FROM peer WHERE name = ?", arguments: [name])
@@ -107,6 +108,7 @@ enum Pruning {
         try db.execute(sql: "DELETE FROM transition WHERE at_unix_milliseconds < ?", arguments: [oldest * 1_000])
         try db.execute(sql: "DELETE FROM hsm WHERE updated_unix_seconds < ?", arguments: [oldest])
         try db.execute(sql: "DELETE FROM key WHERE checked_unix_seconds < ?", arguments: [oldest])
+        try AuditHeadTable.prune(db, nowUnixSeconds: nowUnixSeconds)
         // Of blocks that a version deleted which does not know of this table.
         try db.execute(sql: "DELETE FROM block_term WHERE id NOT IN (SELECT id FROM block)")
     }

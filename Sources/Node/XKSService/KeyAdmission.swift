@@ -25,6 +25,7 @@ extension XKSService {
         let label = label(externalKeyID, in: store)
         if let verdict = blockVerdict(exchange, store, externalKeyID, label: label) {
             exchange.trace.reason = verdict.logText
+            exchange.trace.block = verdict.block?.id
             throw .everywhere(.invalidState, verdict.clientMessage)
         }
         try authorize(exchange, store, externalKeyID)

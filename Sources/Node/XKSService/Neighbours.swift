@@ -15,17 +15,20 @@ package struct ServiceNeighbours: Sendable {
     package var formats: any FormatSource
     package var offers: any OfferSource
     package var nodes: any NodeCountSource
+    /// `nil` where no audit log is written.
+    package var audit: (any RequestAudit)?
 
     package init(
         blocks: any BlockSource, forwarder: (any RequestForwarder)?, fleet: any FleetSource,
         formats: any FormatSource = FirstFormat(), offers: any OfferSource = NoOtherOffers(),
-        nodes: any NodeCountSource = SingleNode()
+        nodes: any NodeCountSource = SingleNode(), audit: (any RequestAudit)? = nil
     ) {
         self.blocks = blocks
         self.forwarder = forwarder
         self.fleet = fleet
         self.formats = formats
         self.nodes = nodes
+        self.audit = audit
         self.offers = offers
     }
 }
@@ -103,6 +106,17 @@ package protocol BlockSource: Sendable {
 package protocol FleetSource: Sendable {
     /// - Parameter names: the HSMs of this node that a key store has; `nil` for all.
     func fleet(of names: Set<String>?) -> Fleet
+}
+
+/// Keeps a record of authenticated requests. Their answers wait for it.
+package protocol RequestAudit: Sendable {
+    /// Whether requests are refused for want of records: then nothing is done for one first. Asked at each request; never
+    /// waits.
+    var isRefusing: Bool { get }
+
+    /// Records a request that is about to be answered. Never waits; `answer` is called exactly once, on any thread, with
+    /// whether the answer may leave.
+    func record(_ trace: RequestTrace, answer: @escaping @Sendable (Bool) -> Void)
 }
 
 /// How many nodes share the requests, for quotas.

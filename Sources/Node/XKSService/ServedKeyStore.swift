@@ -23,10 +23,12 @@ package struct ServedKeyStore: Sendable {
     package var policy: KeyStorePolicy?
     /// `nil` where nothing is limited.
     package var quota: QuotaLimits?
+    /// Whether the audit log has its requests that succeeded, too.
+    package var auditsSuccesses: Bool
 
     package init(
         keyStore: KeyStore, verifier: SigV4Verifier, hsms: HSMSet, hsmNames: Set<String>? = nil, foreignForm: AADForm,
-        policy: KeyStorePolicy? = nil, quota: QuotaLimits? = nil
+        policy: KeyStorePolicy? = nil, quota: QuotaLimits? = nil, auditsSuccesses: Bool = true
     ) {
         self.keyStore = keyStore
         self.verifier = verifier
@@ -35,6 +37,7 @@ package struct ServedKeyStore: Sendable {
         self.foreignForm = foreignForm
         self.policy = policy
         self.quota = quota
+        self.auditsSuccesses = auditsSuccesses
     }
 }
 

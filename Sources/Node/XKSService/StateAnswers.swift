@@ -16,6 +16,7 @@ extension XKSService {
             let (_, decision) = try decision(on: label, of: externalKeyID, exchange, store, for: .metadata)
             let block = blockVerdict(exchange, store, externalKeyID, label: label)
             exchange.trace.reason = block?.logText
+            exchange.trace.block = block?.block?.id
             let terms = try terms(decision, for: .metadata)
             let isEnabled = block == nil && isWithinDates(terms)
             finish(

@@ -115,6 +115,9 @@ package final class XKSService: ProxyRequestHandler {
         exchange.position = position
         let store = exchange.setup.settings.keyStores[position]
         try authenticate(exchange, store)
+        if neighbours.audit?.isRefusing == true {
+            throw XKSError(.internalFailure, "no audit records can be written at the moment")
+        }
         switch route.operation {
         case .health: try health(exchange, store)
         case .metadata: try keyMetadata(exchange, store, route.externalKeyID)
@@ -164,19 +167,32 @@ package final class XKSService: ProxyRequestHandler {
         exchange.trace.error = error?.name
         // It would hold the exchange, which holds it, and with them the plaintext.
         exchange.retryHere = nil
-        inFlight.subtract(1, ordering: .relaxed)
         noteSignature(exchange)
         if let error { describe(exchange, error) }
         if exchange.trace.reason == nil { exchange.trace.reason = error?.message }
         if error != nil, let more = exchange.notElsewhere { exchange.trace.reason? += "; \(more)" }
         // To be asked before the answer is given: its writing may be what closes the connection.
         if let caller = exchange.request.caller, caller.isGone { exchange.noteThatNobodyWaits() }
+        guard let audit = neighbours.audit, exchange.isAuthenticated,
+            error != nil || exchange.setup.settings.keyStores[exchange.position].auditsSuccesses
+        else { return answer(exchange, response) }
+        exchange.trace.totalMicroseconds = age(of: exchange)
+        audit.record(exchange.trace) { mayAnswer in
+            if mayAnswer { return self.answer(exchange, response) }
+            let error = XKSError(.internalFailure, "no audit record of it can be written")
+            exchange.trace.status = error.status
+            exchange.trace.error = error.name
+            exchange.trace.reason = error.message
+            self.answer(exchange, .failure(error))
+        }
+    }
+
+    private func answer(_ exchange: Exchange, _ response: ProxyResponse) {
+        inFlight.subtract(1, ordering: .relaxed)
         var response = response
         response.isAuthenticated = exchange.isAuthenticated
         exchange.reply(response)
-        let now = clocks.monotonic()
-        let received = exchange.request.receivedAt
-        exchange.trace.totalMicroseconds = now > received ? (now - received) / 1_000 : 0
+        exchange.trace.totalMicroseconds = age(of: exchange)
         observer.answered(exchange.trace)
     }
 
@@ -187,6 +203,12 @@ package final class XKSService: ProxyRequestHandler {
         signedClock.note(skew: exchange.skew, at: received)
         exchange.setup.uses[exchange.position].credentials[exchange.credentialPosition].last.store(
             received, ordering: .relaxed)
+    }
+
+    /// Since its first byte, microseconds.
+    private func age(of exchange: Exchange) -> UInt64 {
+        let (now, received) = (clocks.monotonic(), exchange.request.receivedAt)
+        return now > received ? (now - received) / 1_000 : 0
     }
 
     /// Keeps what the request says of itself where nothing else does.

@@ -123,6 +123,11 @@ package struct AdminClient: Sendable {
         return tail.lines
     }
 
+    /// The heads of audit logs that the node keeps: of the node of this name, or of all.
+    package func auditHeads(of node: String?) async throws(AdminClientError) -> AuditHeads {
+        try await get("/audit/heads" + (node.map { "?node=\(Self.encoded($0))" } ?? ""))
+    }
+
     /// Has the node end as on SIGTERM; returns before it has.
     package func drainNode() async throws(AdminClientError) -> String {
         try await perform("/drain")

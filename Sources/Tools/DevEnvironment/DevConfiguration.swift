@@ -40,6 +40,10 @@ struct DevConfiguration {
         [control]
         listen = \(Self.toml(controlListen))
 
+        [audit]
+        segment_bytes = 4194304
+        keep_days = 30
+
         \(clusterTable)\(hsms.map { Self.table(of: $0, module: module, options: options) }
             .joined(separator: "\n"))
         [[keystore]]

@@ -52,7 +52,7 @@ package struct AdminStatus: Sendable, Equatable {
 extension AdminStatus: Codable {
     private enum CodingKeys: String, CodingKey {
         case node, version, draining, hsms, store, keys, canForward, blocksUnknown, disagreements, overload, links,
-            refusals, log, descriptors, limits, clock, quotas, credentials, conditions
+            refusals, log, descriptors, limits, clock, quotas, audit, credentials, conditions
         case transitions, running, asOfUnixSeconds, verdict
     }
 
@@ -77,6 +77,7 @@ extension AdminStatus: Codable {
             limits: try container.decodeIfPresent(LimitsStatus.self, forKey: .limits),
             clock: try container.decodeIfPresent(ClockStatus.self, forKey: .clock),
             quotas: try container.decodeIfPresent([QuotaStatus].self, forKey: .quotas),
+            audit: try container.decodeIfPresent(AuditStatus.self, forKey: .audit),
             conditions: try container.decodeIfPresent([Condition].self, forKey: .conditions)
                 ?? (running ? Self.unnamed(try container.decode(NodeStatus.Verdict.self, forKey: .verdict)) : []),
             credentials: try container.decodeIfPresent([CredentialStatus].self, forKey: .credentials))
@@ -116,6 +117,7 @@ extension AdminStatus: Codable {
         try container.encodeIfPresent(status.clock, forKey: .clock)
         try container.encodeIfPresent(status.quotas, forKey: .quotas)
         try container.encodeIfPresent(status.credentials, forKey: .credentials)
+        try container.encodeIfPresent(status.audit, forKey: .audit)
         try container.encode(status.conditions, forKey: .conditions)
         try container.encode(transitions, forKey: .transitions)
         try container.encode(running, forKey: .running)

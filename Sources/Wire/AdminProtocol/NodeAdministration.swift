@@ -71,6 +71,8 @@ package protocol NodeAdministration: Sendable {
     func setLogLevel(_ level: String) async -> AdminAnswer
     /// The last lines of the log, the oldest first.
     func logTail() -> [String]
+    /// The heads of audit logs that this node keeps: of the node of this name, or of all. Reads a file: blocks.
+    func auditHeads(of node: String?) -> AuditHeads
     /// Ends the node as SIGTERM does. Answers before it has ended.
     func drainNode() async -> AdminAnswer
 }

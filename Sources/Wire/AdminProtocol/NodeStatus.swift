@@ -49,6 +49,8 @@ package struct NodeStatus: Sendable, Equatable {
     /// The credentials of the key stores, in the order of the configuration; `nil` in a status from the store, and of a
     /// node of an earlier version.
     package var credentials: [CredentialStatus]?
+    /// `nil` where no audit log is written, and in a status from the store.
+    package var audit: AuditStatus?
     /// What a person should know of, the gravest first: what the verdict is made from. Empty until it has been judged.
     package var conditions: [Condition]
 
@@ -57,12 +59,13 @@ package struct NodeStatus: Sendable, Equatable {
         keys: [KeyStatus] = [], canForward: Bool = false, blocksUnknown: String? = nil, disagreements: [String] = [],
         overload: String? = nil, links: [LinkStatus] = [], refusals: [RefusalStatus]? = nil, log: LogStatus? = nil,
         descriptors: DescriptorStatus? = nil, limits: LimitsStatus? = nil,
-        clock: ClockStatus? = nil, quotas: [QuotaStatus]? = nil, conditions: [Condition] = [],
-        credentials: [CredentialStatus]? = nil
+        clock: ClockStatus? = nil, quotas: [QuotaStatus]? = nil, audit: AuditStatus? = nil,
+        conditions: [Condition] = [], credentials: [CredentialStatus]? = nil
     ) {
         self.credentials = credentials
         self.conditions = conditions
         self.quotas = quotas
+        self.audit = audit
         self.links = links
         self.overload = overload
         self.refusals = refusals

@@ -20,6 +20,8 @@ package struct RequestTrace: Sendable {
     /// The statement of the key store's policy that decided, by its Sid or its number; `nil` where there is no policy, and
     /// where no statement is about the request.
     package var policyStatement: String?
+    /// Id of the block that refused it.
+    package var block: String?
     /// The HSM whose answer decided.
     package var hsm: String?
     /// How many calls of HSMs were made for it.

@@ -79,6 +79,7 @@ struct ConfigurationCheck {
         if let plan {
             StateDirectoryCheck(directory: settings.node.stateDirectory, isClustered: settings.cluster != nil)
                 .run(now: now, &diagnostics)
+            AuditCheck(settings: settings).run(&diagnostics)
             if looksAtHSMs {
                 // Several at once would all try a PIN before the first has kept that it was refused.
                 let turn = await CheckTurn.taken(file: configuration.file)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminClient
 import ArgumentParser
+import Audit
+import AuditChain
 import Glibc
 import Policy
 import PrivateFiles
@@ -9,7 +11,7 @@ import PrivateFiles
 struct PolicyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy", abstract: "Look at policies of key stores before a node works by them.",
-        subcommands: [PolicyCheckCommand.self, PolicyExplainCommand.self])
+        subcommands: [PolicyCheckCommand.self, PolicyExplainCommand.self, PolicyTryCommand.self])
 }
 
 /// `claviger policy check`
@@ -51,6 +53,51 @@ struct PolicyExplainCommand: ParsableCommand {
         let explanation = policy.explain(request)
         printLine(Terminal.shown(explanation.description))
         guard explanation.decision.isAllowed else { throw ExitStatus.notDone }
+    }
+}
+
+/// `claviger policy try`
+struct PolicyTryCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "try",
+        abstract: "Say which requests of an audit log a policy would have denied, before a node works by it.",
+        discussion:
+            "Each request of the log is asked anew, by what its record says of it. Requests that other nodes passed on are "
+            + "left out: the node that they came to first decides. Status 0: none that was let through would be denied. "
+            + "Status 1: some would be. Status 2: a file is wrong.")
+
+    @Argument(help: "The policy's file.", completion: .file(extensions: ["json"]))
+    var file: String
+
+    @Option(
+        help: ArgumentHelp("A directory of an audit log, or a segment. May be repeated.", valueName: "path"),
+        completion: .file())
+    var audit: [String]
+
+    @Option(help: ArgumentHelp("Only requests of the key store with this path prefix.", valueName: "path"))
+    var keystore: String?
+
+    func validate() throws {
+        guard !audit.isEmpty else { throw ValidationError("--audit is missing: name the directory of an audit log.") }
+    }
+
+    func run() throws {
+        let policy = try read(file) { try KeyStorePolicy(text: $0) }
+        var trial = PolicyTrial(policy: policy, keyStore: keystore)
+        for chain in try AuditFiles.chains(of: audit).chains {
+            for segment in chain.files {
+                do throws(AuditFileError) {
+                    _ = try AuditFileReader.read(segment.path) { line in
+                        if let record = AuditLine(line) { trial.take(record) }
+                        return true
+                    }
+                } catch {
+                    throw failure(error.description, status: ExitStatus.configuration)
+                }
+            }
+        }
+        printLine(Terminal.shown(trial.report()))
+        guard trial.denied.isEmpty else { throw ExitStatus.notDone }
     }
 }
 

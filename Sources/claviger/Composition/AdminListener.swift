@@ -26,17 +26,22 @@ final class AdminListener: Sendable {
     private let stateDirectory: String
     private let administration: any NodeAdministration
     private let group: String?
+    private let recorder: (any OrderRecorder)?
     private let connections: Int
     private let refusals: RefusalCounter
     private let logger: Logger
     private let state = Mutex(State())
 
-    /// - Parameter group: may give orders besides the node's user and root.
+    /// - Parameters:
+    ///   - group: may give orders besides the node's user and root.
+    ///   - recorder: keeps a record of orders besides the log.
     init(
-        stateDirectory: String, administration: any NodeAdministration, group: String?, connections: Int,
+        stateDirectory: String, administration: any NodeAdministration, group: String?,
+        recorder: (any OrderRecorder)?, connections: Int,
         refusals: RefusalCounter, logger: Logger
     ) {
         self.group = group
+        self.recorder = recorder
         self.stateDirectory = stateDirectory
         self.administration = administration
         self.connections = connections
@@ -75,7 +80,8 @@ final class AdminListener: Sendable {
             // It may have been removed with all that was in it.
             _ = mkdir(stateDirectory, 0o700)
             let server = try await AdminServer.start(
-                stateDirectory: stateDirectory, administration: administration, group: group, logger: logger,
+                stateDirectory: stateDirectory, administration: administration, group: group, recorder: recorder,
+                logger: logger,
                 connections: connections, refusals: refusals)
             let (isLate, wasMissing) = state.withLock { state in
                 if !state.isStopping { state.server = server }

@@ -167,6 +167,8 @@ struct Administration: NodeAdministration {
                 + "[node].")
     }
 
+    func auditHeads(of node: String?) -> AuditHeads { components.neighbours.heads.all(of: node) }
+
     func drainNode() async -> AdminAnswer {
         signals.send(.stop)
         return .done("The node leaves, finishes what is in flight, and ends.")

@@ -13,6 +13,7 @@ import NIOPosix
 import NodeConfig
 import NodeStore
 import Observability
+import PrivateFiles
 import Routing
 import Synchronization
 import XKSProtocol
@@ -27,6 +28,8 @@ struct NodeComponents: Sendable {
     private let offered: BlockScopes
     let neighbours: NodeNeighbours
     let status: PoolStatusSource
+    /// `nil` where no audit log is written.
+    let audit: AuditTrail?
     let slowest: SlowestRequests
     let credentials: CredentialBook
     /// What the control listener is protected by at the moment.
@@ -67,6 +70,7 @@ struct NodeComponents: Sendable {
             pool: pool, store: store, blocks: blocks, formats: formats, credentials: credentials, node: settings.node,
             incarnation: incarnation, isForwarding: isForwarding,
             isSeeking: settings.cluster.map { !$0.seeds.isEmpty || !store.peers().isEmpty } ?? false, logger: logger)
+        let audit = AuditTrail(plan, incarnation: incarnation, neighbours: neighbours, logger: logger)
         let metrics = RequestMetrics(MetricRegistry())
         let slowest = SlowestRequests()
         let service = try XKSService(
@@ -74,9 +78,10 @@ struct NodeComponents: Sendable {
             pool: pool,
             neighbours: ServiceNeighbours(
                 blocks: blocks, forwarder: isForwarding ? neighbours : nil, fleet: neighbours, formats: formats,
-                offers: neighbours, nodes: neighbours),
+                offers: neighbours, nodes: neighbours, audit: audit),
             observer: RequestObservers(log.requests, metrics, slowest), clocks: .system)
         neighbours.serve(with: service)
+        self.audit = audit
         self.store = store
         self.pool = pool
         self.refusedPINs = refusedPINs
@@ -102,6 +107,10 @@ struct NodeComponents: Sendable {
                     member.facts?.credentials.map { (member.identity.name, $0) }
                 } ?? []
             })
+        status.show(audit)
+        if let audit {
+            neighbours.onNewCertificates { [weak audit] in audit?.keyChanged(settings) }
+        }
         self.log = log
         trail = RefusalTrail(log.refusals, log.repeated, logger: logger)
         conditions = ConditionTrail(status, bell: bell, logger: logger)
@@ -135,12 +144,25 @@ struct NodeComponents: Sendable {
     /// The last lines of the log, the oldest first.
     var logTail: [String] { log.tail }
 
+    /// Closes the audit log, once. Requests that come later are refused.
+    func closeAudit() async {
+        guard let audit else { return }
+        let isClosed = await withCheckedContinuation { continuation in
+            Patience.detach { continuation.resume(returning: audit.close()) }
+        }
+        guard !isClosed else { return }
+        logger.warning(
+            "the audit log was not closed in time: its disk is slow; what was not on it yet may be lost",
+            metadata: ["directory": "\(audit.directory)"])
+    }
+
     /// Ends the workers, closes the store, and ends the event loops: last of all.
     func stop() async {
         blocks.stop()
         trail.stop()
         conditions.stop()
         await pool.stop()
+        await closeAudit()
         refusedPINs.flush()
         if !store.close() {
             logger.warning(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import AdminProtocol
 import CPlatform
 import Cluster
 import Gossip
@@ -48,7 +49,7 @@ extension NodeNeighbours: ClusterDelegate {
     /// What this version reads. To be raised with each new form, which is sent only to nodes that read it.
     private static let reads = FormatVersions(
         gossip: GossipMessage.currentVersion, blocks: BlockEnforcement.form, canaries: 1,
-        ciphertext: Int(CiphertextMetadata.currentVersion))
+        ciphertext: Int(CiphertextMetadata.currentVersion), audit: 1)
 
     /// Peers that prove all keys as this node does by now.
     private func settleDisagreements(by canaries: String) {
@@ -120,6 +121,10 @@ extension NodeNeighbours: ClusterDelegate {
         }
     }
 
+    func auditHeads() -> [SignedAuditHead] { heads.own }
+
+    func offered(_ new: [SignedAuditHead], by peer: String) { for head in new { heads.keep(head) } }
+
     func serve(
         _ forwarded: ForwardedRequest, by peer: String, deadline: UInt64,
         reply: @escaping @Sendable (ProxyResponse) -> Void
@@ -148,5 +153,8 @@ extension NodeNeighbours: ClusterDelegate {
         if let times { ClusterNews.log(event, times: times, with: logger) }
     }
 
-    func noted(_ change: ClusterTLSChange) { ClusterNews.log(change, with: logger) }
+    func noted(_ change: ClusterTLSChange) {
+        if change == .replaced { state.withLock { $0.onNewCertificates }?() }
+        ClusterNews.log(change, with: logger)
+    }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import AdminProtocol
 import Cluster
 import Conditions
 import Gossip
@@ -29,6 +30,8 @@ final class NodeNeighbours: Sendable {
         /// What this node reports of itself to its peers.
         var conditions: [Condition] = []
         var certificateEnd: Int64?
+        /// Called when the node's cluster certificate is another.
+        var onNewCertificates: (@Sendable () -> Void)?
         /// What the pool was last given of the cluster.
         var known = ProofCluster()
     }
@@ -43,6 +46,8 @@ final class NodeNeighbours: Sendable {
     let book: BlockBook
     let formats: ActivatedFormat
     let credentials: CredentialBook
+    /// The heads of audit logs.
+    let heads: AuditHeadBook
     let logger: Logger
     let isDraining = Atomic(false)
     let state = Mutex(State())
@@ -63,6 +68,7 @@ final class NodeNeighbours: Sendable {
         self.isSeeking = isSeeking
         self.pool = pool
         self.store = store
+        heads = AuditHeadBook(node: node.id, store: store)
         book = blocks
         self.node = node
         self.logger = logger
@@ -91,6 +97,15 @@ final class NodeNeighbours: Sendable {
             state.keyStores = plan.keyStores.map(\.keyStore)
         }
         factsChanged()
+    }
+
+    /// From now on this is called when the node's cluster certificate is another; on any thread.
+    func onNewCertificates(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.onNewCertificates = body } }
+
+    /// This node's own audit log ends there, and has it on its disk.
+    func audited(_ head: SignedAuditHead) {
+        heads.keep(head)
+        cluster?.auditHeadsChanged()
     }
 
     /// The node ends: peers shall pass nothing on to it any more.

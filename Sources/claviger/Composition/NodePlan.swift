@@ -171,13 +171,15 @@ extension NodePlan {
     func service(hsms: ([String]?) -> HSMSet) -> ServiceSettings {
         let xks = settings.xks
         var limits = XKSLimits(dataBytes: xks.maxPlaintextBytes, additionalDataBytes: xks.maxAADBytes) ?? .standard
-        limits.keepsUnknownFields = keyStores.contains { $0.policy?.policy.asksForUnknownFields == true }
+        // A record of the audit log has all that a later policy may ask for.
+        limits.keepsUnknownFields =
+            settings.audit != nil || keyStores.contains { $0.policy?.policy.asksForUnknownFields == true }
         return ServiceSettings(
             keyStores: keyStores.map { store in
                 ServedKeyStore(
                     keyStore: store.keyStore, verifier: store.verifier, hsms: hsms(store.hsms),
                     hsmNames: store.hsms.map(Set.init), foreignForm: store.foreignForm, policy: store.policy?.policy,
-                    quota: store.quota)
+                    quota: store.quota, auditsSuccesses: store.auditsSuccesses)
             },
             limits: limits,
             deadline: nanoseconds(xks.requestDeadline), version: Product.name)

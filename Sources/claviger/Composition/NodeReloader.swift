@@ -175,6 +175,7 @@ final class NodeReloader: Sendable {
             if let cluster, let table = new.settings.cluster {
                 try cluster.replace(tls: ClusterTLSFiles(table), seeds: table.seeds.map(\.description))
                 changed.append("certificates and seeds of [cluster]")
+                components.audit?.keyChanged(new.settings)
             }
             components.expect(new)
             let change = components.pool.apply(new.pool.members)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminProtocol
+import AuditChain
 import CPlatform
 import Cluster
 import Conditions
@@ -121,7 +122,8 @@ final class NodeRuntime: Sendable {
         let admin = AdminListener(
             stateDirectory: settings.node.stateDirectory,
             administration: Administration(components: components, reloader: reloader, signals: signals),
-            group: settings.node.adminGroup, connections: plan.descriptors.admin, refusals: components.refusals,
+            group: settings.node.adminGroup, recorder: components.audit, connections: plan.descriptors.admin,
+            refusals: components.refusals,
             logger: components.logger)
         admin.start()
         components.status.show(
@@ -174,7 +176,9 @@ final class NodeRuntime: Sendable {
         switch signal {
         case .stop: break
         // Not waited for: a file that takes its time keeps nobody from stopping the node.
-        case .reload: reloader.reloadSoon()
+        case .reload:
+            reloader.reloadSoon()
+            await components.audit?.record(AuditedOrder(words: "reload", user: "signal", status: 202))
         case .stray(let name): components.logger.notice("signal ignored", metadata: ["signal": "\(name)"])
         }
     }
@@ -184,6 +188,7 @@ final class NodeRuntime: Sendable {
         Supervisor.shared.stopping()
         components.status.drain()
         components.neighbours.drain()
+        await components.audit?.record(AuditedOrder(words: "stop", user: "signal", status: 202))
         components.logger.notice("stopping", metadata: ["grace_s": "\(Self.grace.nanoseconds / 1_000_000_000)"])
         // Load balancers look at /readyz every second or so; until they have seen it, new requests still come here.
         try? await Task.sleep(for: drainDelay)
@@ -192,6 +197,9 @@ final class NodeRuntime: Sendable {
         await cluster?.leave()
         await control.stop()
         await admin.stop()
+        // Nothing comes any more that is to be recorded: peers are told where the log ends.
+        await components.closeAudit()
+        await cluster?.auditEnded()
         await cluster?.stop()
         Supervisor.shared.stopWatching()
         await components.stop()

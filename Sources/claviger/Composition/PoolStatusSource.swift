@@ -32,6 +32,7 @@ final class PoolStatusSource: NodeStatusSource {
     private let showsKeys = Atomic(false)
     private let requestsInFlight = Mutex<(@Sendable () -> Int)?>(nil)
     private let quotas = Mutex<(@Sendable () -> [QuotaStatus])?>(nil)
+    private let audit = Mutex<AuditTrail?>(nil)
     private let descriptors: DescriptorStatus
     private let startedAt = Int64(time(nil))
     private let isDraining = Atomic(false)
@@ -85,6 +86,9 @@ final class PoolStatusSource: NodeStatusSource {
             ]
         }
     }
+
+    /// From now on this is the node's audit log.
+    func show(_ trail: AuditTrail?) { audit.withLock { $0 = trail } }
 
     /// From now on these are the requests that have not been answered.
     func count(requestsInFlight count: @escaping @Sendable () -> Int) { requestsInFlight.withLock { $0 = count } }
@@ -152,6 +156,7 @@ final class PoolStatusSource: NodeStatusSource {
     private func known() -> NodeCircumstances {
         var known = circumstances.withLock { $0 }?() ?? NodeCircumstances()
         let now = Int64(time(nil))
+        known.auditContradictions = neighbours.heads.contradictions.reduce(into: [:]) { $0[$1.node] = $1.text }
         let shown = certificates.withLock { $0 }
         known.certificates =
             shown.compactMap { $0.chain.flaw(now: now, setting: $0.setting) } + known.certificates
@@ -174,6 +179,7 @@ final class PoolStatusSource: NodeStatusSource {
         status.clock = ClockStatus(peersMilliseconds: known.clock.peers, kmsSeconds: known.clock.tolerated)
         if let quotas = quotas.withLock({ $0 })?(), !quotas.isEmpty { status.quotas = quotas }
         status.credentials = credentials.statuses()
+        status.audit = audit.withLock { $0 }?.status
         status = status.judged(known)
         status.conditions = book.withLock { $0.dated(status.conditions) }
         return status

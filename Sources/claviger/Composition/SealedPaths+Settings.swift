@@ -17,6 +17,7 @@ extension SealedPaths {
         for case .file(let path) in settings.secretSources { paths.append(path) }
         // All of it: what systemd has decrypted for the unit.
         if let directory = getenv("CREDENTIALS_DIRECTORY") { paths.append(String(cString: directory)) }
+        if let audit = settings.audit { paths.append(audit.directory(under: settings.node.stateDirectory)) }
         self.init(paths: paths, fileDirectories: [settings.node.stateDirectory])
     }
 }

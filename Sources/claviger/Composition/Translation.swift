@@ -75,6 +75,7 @@ struct PlannedKeyStore: Sendable {
     var policy: PlannedPolicy?
     /// `nil` for none.
     var quota: QuotaLimits?
+    var auditsSuccesses = true
 }
 
 extension [PlannedKeyStore] {
@@ -162,7 +163,7 @@ struct Translation {
                 keyStore: try KeyStore(pathPrefix: settings.pathPrefix, keys: settings.keys.map(pattern)),
                 verifier: try SigV4Verifier(credentials: credentials, allowedRegions: settings.regions),
                 hsms: settings.hsms, foreignForm: settings.aad == .digest ? .digest : .specification, policy: policy,
-                quota: quota(settings, path, &diagnostics))
+                quota: quota(settings, path, &diagnostics), auditsSuccesses: settings.auditsSuccesses)
         } catch {
             diagnostics.report(path, "\(error)", fix: "correct this key store")
             return nil

@@ -70,6 +70,11 @@ final class Pair {
         try JSONDecoder().decode(ClusterReport.self, from: Data(try node(name).control("/cluster/health").body))
     }
 
+    /// Starts a node again that has ended.
+    func restart(_ name: String, hsms: Int) throws {
+        nodes[index(name)] = try Node.serve(configurations[index(name)], activeHSMs: hsms)
+    }
+
     func stop() throws { for node in nodes { try node.stop() } }
 
     private func index(_ name: String) -> Int { Self.names.firstIndex(of: name) ?? 0 }

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+import AuditChain
+import CPlatform
+import Glibc
+import Logging
+
+/// What a node's audit log is written by: takes records from any thread, and lets their answers go when the kernel has
+/// them.
+///
+/// Three threads, none of which is an event loop: the **writer** puts all records that wait into one write(2) (group
+/// commit); the **watch** decides for answers whose write takes too long; the **sync** thread brings to the disk what is
+/// written, half a second later at most, and has the end of the chain signed then. What is decided stands in
+/// `AuditBacklog`. docs/internals/audit.md has the reasons.
+///
+/// `@unchecked Sendable`: what changes is touched under `gate` only; `writer` by its thread alone.
+package final class AuditLog: @unchecked Sendable {
+    /// Between two looks at answers that wait, nanoseconds.
+    static let watchInterval: UInt64 = 10_000_000
+    /// How long the watch goes on looking when nothing waits.
+    private static let watchTicks = 100
+    /// From the first record that is not on the disk until it is brought there, nanoseconds.
+    private static let syncDelay: UInt64 = 500_000_000
+    /// What is not on the disk after this counts as one that fails, nanoseconds.
+    private static let longestSync: UInt64 = 5_000_000_000
+    /// Between two looks at what is old, nanoseconds.
+    private static let expiryInterval: UInt64 = 3_600_000_000_000
+    /// Records of one write.
+    static let mostRecords = 512
+
+    let settings: AuditSettings
+    let directory: AuditDirectory
+    let gate = AuditGate()
+    private let logger: Logger
+    private let onHead: @Sendable (SignedAuditHead) -> Void
+
+    /// What the threads share, under the gate.
+    struct Shared {
+        var backlog: AuditBacklog<AuditAnswer>
+        var key: AuditKey?
+        var isKeyNew = false
+        var facts = AuditFacts()
+        /// Open files, of which the last is written to; the sync thread closes the others.
+        var files: [(descriptor: Int32, name: SegmentName)] = []
+        /// Holds the chain against other processes; negative before there is one.
+        var lock: Int32 = -1
+        var link = ChainLink()
+        /// When the first record was written that is not on the disk.
+        var dirtySince: UInt64?
+        var isWriterAsleep = false
+        var isWatchAsleep = false
+        var isClosing = false
+        var hasWriterEnded = false
+        var hasEnded = false
+        /// It was closed in order: what comes later has no record, and gets no answer.
+        var refusesAtEnd = true
+        /// As the log was told.
+        var toldTrouble: String?
+    }
+
+    var shared: Shared
+
+    /// Begins the threads. Never fails: what is wrong with the directory counts as a full disk, and is tried again.
+    ///
+    /// - Parameters:
+    ///   - key: `nil` while there is none: nothing is signed then.
+    ///   - onHead: given each new end of the chain that is on the disk, once in half a second at most; on a thread of the
+    ///     log.
+    package init(
+        settings: AuditSettings, key: AuditKey?, logger: Logger, onHead: @escaping @Sendable (SignedAuditHead) -> Void
+    ) {
+        self.settings = settings
+        directory = AuditDirectory(settings.directory)
+        shared = Shared(backlog: AuditBacklog(settings.backlog), key: key)
+        self.logger = logger
+        self.onHead = onHead
+    }
+
+    package func start() {
+        let hasThreads =
+            AuditGate.begin("audit-write") { [self] in AuditWriter(self).run() }
+            && AuditGate.begin("audit-watch") { [self] in watch() }
+            && AuditGate.begin("audit-sync") { [self] in synchronize() }
+        guard !hasThreads else { return }
+        failed("the system has no more threads")
+        gate.locked {
+            shared.isClosing = true
+            shared.hasEnded = true
+            shared.refusesAtEnd = settings.backlog.rule == .refuse
+        }
+    }
+
+    // MARK: Recording
+
+    /// Whether answers are refused for want of records: then nothing needs to be done for them first.
+    package var isRefusing: Bool { settings.backlog.rule == .refuse && gate.locked { shared.backlog.isRefusing } }
+
+    /// Writes a record, and then lets its answer go; or decides by the rule where it cannot be written in time.
+    ///
+    /// - Parameters:
+    ///   - mustStand: it is of something that is done whatever becomes of its record.
+    ///   - answer: called once: at once, or on a thread of the log.
+    package func record(_ record: RecordText, mustStand: Bool = false, answer: @escaping AuditAnswer) {
+        let now = claviger_monotonic_nanoseconds()
+        let verdict = gate.locked { () -> AuditVerdict? in
+            if shared.hasEnded { return mustStand || !shared.refusesAtEnd ? .answer : .refuse }
+            let verdict = shared.backlog.submit(record, answer, mustStand: mustStand, now: now)
+            wake()
+            return verdict
+        }
+        if let verdict { answer(verdict) }
+    }
+
+    /// Writes the record of something that is done whatever becomes of its record. Returns when the kernel has it, or when
+    /// it is known that this takes its time.
+    package func record(_ record: RecordText) async {
+        await withCheckedContinuation { continuation in
+            self.record(record, mustStand: true) { _ in continuation.resume() }
+        }
+    }
+
+    /// With the gate held.
+    private func wake() {
+        if shared.isWriterAsleep {
+            shared.isWriterAsleep = false
+            gate.wake(.writer)
+        }
+        if shared.isWatchAsleep {
+            shared.isWatchAsleep = false
+            gate.wake(.watch)
+        }
+    }
+
+    /// From the next record on this key signs.
+    package func use(_ key: AuditKey) {
+        gate.locked {
+            guard shared.key?.signer != key.signer else { return }
+            shared.key = key
+            shared.isKeyNew = true
+            wake()
+        }
+    }
+
+    package var facts: AuditFacts {
+        let now = claviger_monotonic_nanoseconds()
+        return gate.locked {
+            var facts = shared.facts
+            let backlog = shared.backlog
+            facts.trouble = backlog.gap?.cause ?? backlog.syncTrouble
+            facts.troubledSince = backlog.gap?.from
+            facts.isRefusing = backlog.isRefusing
+            facts.gaps = backlog.past.gaps &+ (backlog.gap == nil ? 0 : 1)
+            facts.late = backlog.past.late &+ (backlog.gap?.late ?? 0)
+            facts.lost = backlog.past.lost &+ (backlog.gap?.lost ?? 0)
+            facts.refused = backlog.past.refused &+ (backlog.gap?.refused ?? 0)
+            facts.seq = shared.link.seq
+            facts.waitingBytes = backlog.keptBytes
+            if let since = shared.dirtySince, now > since { facts.unsynced = now - since }
+            return facts
+        }
+    }
+
+    /// Closes the segment in order, brings all to the disk, and ends the threads. Blocks, for so many milliseconds at
+    /// most; false where the disk was not done by then.
+    @discardableResult
+    package func close(within milliseconds: UInt64 = 2_000) -> Bool {
+        let deadline = claviger_monotonic_nanoseconds() &+ milliseconds &* 1_000_000
+        return gate.locked {
+            shared.isClosing = true
+            gate.wake(.writer)
+            gate.wake(.watch)
+            gate.wake(.sync)
+            while !shared.hasEnded, claviger_monotonic_nanoseconds() < deadline { gate.wait(.closer, until: deadline) }
+            return shared.hasEnded
+        }
+    }
+
+    // MARK: Of all threads
+
+    /// Nothing can be written at the moment.
+    func failed(_ cause: String) {
+        let now = claviger_monotonic_nanoseconds()
+        release(gate.locked { shared.backlog.failed(cause, now: now) })
+        tell()
+    }
+
+    func release(_ released: [AuditBacklog<AuditAnswer>.Released]) {
+        for answer in released { answer.ticket(answer.verdict) }
+    }
+
+    /// Says once that records are not written, or written again.
+    func tell() {
+        let (now, before) = gate.locked { () -> (String?, String?) in
+            let trouble = shared.backlog.gap?.cause ?? shared.backlog.syncTrouble
+            defer { shared.toldTrouble = trouble }
+            return (trouble, shared.toldTrouble)
+        }
+        switch (now, before) {
+        case (let cause?, nil):
+            logger.error(
+                "the audit log cannot be written",
+                metadata: [
+                    "reason": "\(cause)", "directory": "\(settings.directory)",
+                    "on_full": "\(settings.backlog.rule.rawValue)",
+                ])
+        case (nil, .some): logger.notice("the audit log is written again")
+        default: break
+        }
+    }
+
+    // MARK: The watch
+
+    private func watch() {
+        var idle = 0
+        while true {
+            let released = gate.locked { () -> [AuditBacklog<AuditAnswer>.Released]? in
+                if shared.isClosing, shared.hasWriterEnded || shared.hasEnded { return nil }
+                if shared.backlog.isAwaited { idle = 0 } else { idle += 1 }
+                if idle > Self.watchTicks, !shared.isClosing {
+                    shared.backlog.rest()
+                    shared.isWatchAsleep = true
+                    while shared.isWatchAsleep, !shared.isClosing { gate.wait(.watch) }
+                    shared.isWatchAsleep = false
+                    idle = 0
+                }
+                gate.wait(.watch, until: claviger_monotonic_nanoseconds() &+ Self.watchInterval)
+                let now = claviger_monotonic_nanoseconds()
+                if let since = shared.dirtySince, now > since, now - since > Self.longestSync {
+                    let seconds = Self.longestSync / 1_000_000_000
+                    shared.backlog.synced("what is written is not on the disk after \(seconds) s")
+                }
+                return shared.backlog.tick(now: now, interval: Self.watchInterval)
+            }
+            guard let released else { return }
+            release(released)
+            tell()
+        }
+    }
+
+    // MARK: The sync thread
+
+    /// What the sync thread has to do besides.
+    private struct Housekeeping {
+        /// Segments that are to be removed.
+        var expired: [SegmentName]?
+        /// The record that says so is written.
+        var isRecorded = false
+        /// The newest file of which the directory on the disk knows.
+        var known: SegmentName?
+    }
+
+    private func synchronize() {
+        var chores = Housekeeping()
+        var expiryAt: UInt64 = 0
+        while true {
+            let now = claviger_monotonic_nanoseconds()
+            if now >= expiryAt, chores.expired == nil, gate.locked({ shared.facts.chain > 0 }) {
+                expiryAt = now &+ Self.expiryInterval
+                (chores.expired, chores.isRecorded) = (announceExpired(), false)
+            }
+            let isLast = gate.locked { () -> Bool in
+                while !shared.isClosing {
+                    let due =
+                        shared.dirtySince.map { $0 &+ Self.syncDelay }
+                        ?? (expiryAt == 0 ? now &+ Self.syncDelay : expiryAt)
+                    guard claviger_monotonic_nanoseconds() < due else { break }
+                    gate.wait(.sync, until: due)
+                }
+                while shared.isClosing, !shared.hasWriterEnded { gate.wait(.sync) }
+                return shared.hasWriterEnded
+            }
+            synchronizeOnce(&chores)
+            tell()
+            guard isLast else { continue }
+            letGo()
+            gate.locked {
+                shared.hasEnded = true
+                gate.wake(.closer)
+            }
+            return
+        }
+    }
+
+    /// Closes what is open: nothing is written any more, and another process may go on with the chain.
+    private func letGo() {
+        let (files, lock) = gate.locked { (shared.files, shared.lock) }
+        for file in files { seal(file.descriptor) }
+        if lock >= 0 { Glibc.close(lock) }
+    }
+
+    /// Closes a file that nobody writes to any more.
+    private func seal(_ descriptor: Int32) {
+        fchmod(descriptor, 0o400)
+        Glibc.close(descriptor)
+    }
+
+    /// Brings to the disk what is written so far.
+    private func synchronizeOnce(_ chores: inout Housekeeping) {
+        let begun = claviger_monotonic_nanoseconds()
+        let (files, link, key, isDirty) = gate.locked {
+            if chores.expired != nil, !shared.backlog.hasWork, shared.backlog.keptBytes == 0 {
+                chores.isRecorded = true
+            }
+            return (shared.files, shared.link, shared.key, shared.dirtySince != nil)
+        }
+        guard isDirty, !files.isEmpty else { return }
+        for file in files where fdatasync(file.descriptor) != 0 {
+            let error = AuditFileError("bring to the disk", directory.file(file.name))
+            return gate.locked { shared.backlog.synced(error.description) }
+        }
+        do throws(AuditFileError) {
+            if files.last?.name != chores.known {
+                try directory.synchronize()
+                chores.known = files.last?.name
+            }
+            if let names = chores.expired, chores.isRecorded {
+                try directory.remove(names)
+                chores.expired = nil
+            }
+        } catch {
+            return gate.locked { shared.backlog.synced(error.description) }
+        }
+        for file in files.dropLast() { seal(file.descriptor) }
+        gate.locked {
+            shared.files.removeAll { file in files.dropLast().contains { $0.descriptor == file.descriptor } }
+            shared.dirtySince = shared.link == link ? nil : begun
+            shared.backlog.synced(nil)
+        }
+        announce(link, key)
+    }
+
+    /// The end of the chain, which is on the disk.
+    private func announce(_ link: ChainLink, _ key: AuditKey?) {
+        let head = AuditHead(
+            node: settings.node, chain: gate.locked { shared.facts.chain }, run: settings.run, seq: link.seq,
+            hash: link.hash, time: Int64(time(nil)))
+        if let signed = key?.sign(head) { onHead(signed) }
+    }
+
+    /// Records which segments are to be removed; they are when that is on the disk.
+    private func announceExpired() -> [SegmentName]? {
+        do throws(AuditFileError) {
+            let chain = gate.locked { shared.facts.chain }
+            guard let old = try directory.expired(chain, settings.rules, now: Int64(time(nil))) else { return nil }
+            record(RecordText(expired: old.record, at: .now, node: settings.node), mustStand: true) { _ in }
+            return old.files
+        } catch {
+            logger.warning(
+                "old segments of the audit log are not removed", metadata: ["reason": "\(error.description)"])
+            return nil
+        }
+    }
+}
+
+extension AuditTime {
+    /// CLOCK_REALTIME now.
+    package static var now: AuditTime {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return AuditTime(seconds: Int64(time.tv_sec), microseconds: time.tv_nsec / 1_000)
+    }
+}

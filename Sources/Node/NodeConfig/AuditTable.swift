@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// `[audit]`: the audit log.
+package struct AuditTableSettings: Sendable, Equatable {
+    /// What is done with requests whose records cannot be written.
+    package enum FullRule: String, Sendable, CaseIterable {
+        case `continue`, refuse
+    }
+
+    /// Absolute path; `nil`: `audit` in the state directory.
+    package var directory: String?
+    package var onFull: FullRule
+    /// How long an answer waits for its record.
+    package var patience: Duration
+    /// Bytes after which a segment is closed.
+    package var segmentBytes: Int
+    /// Time after which it is closed.
+    package var segmentTime: Duration
+    /// Days that closed segments are kept.
+    package var keepDays: Int
+    /// How much may wait to be written, bytes.
+    package var queueBytes: Int
+
+    package init(
+        directory: String? = nil, onFull: FullRule = .continue, patience: Duration = .milliseconds(50),
+        segmentBytes: Int = 67_108_864, segmentTime: Duration = .seconds(86_400), keepDays: Int = 400,
+        queueBytes: Int = 33_554_432
+    ) {
+        self.directory = directory
+        self.onFull = onFull
+        self.patience = patience
+        self.segmentBytes = segmentBytes
+        self.segmentTime = segmentTime
+        self.keepDays = keepDays
+        self.queueBytes = queueBytes
+    }
+
+    /// Where it is.
+    package func directory(under stateDirectory: String) -> String { directory ?? stateDirectory + "/audit" }
+}
+
+enum AuditKeys {
+    static let directory = ConfigurationKey(
+        "directory", "path", standard: "`audit` in `state_dir`",
+        "Where the segments lie; made (0700) where it is missing. The directory above it must exist.",
+        cost: "On the disk of `state_dir` it can fill that; a file system of its own is better.")
+    static let onFull = ConfigurationKey(
+        "on_full", "`\"continue\"` or `\"refuse\"`", standard: "\"continue\"",
+        "What is done where records cannot be written, or take longer than `patience`. `continue`: requests are answered, "
+            + "records are written as soon as they can be, and a signed gap record says how many came late and how many "
+            + "were lost. `refuse`: requests get InternalException until records can be written; orders that weaken "
+            + "(lift a block, trust or forget a key, forget a node, bootstrap) are refused too, all others are carried out.",
+        cost: "With `refuse` a full disk stops the node's requests.")
+    static let patience = DurationKey(
+        "patience", .milliseconds(5)...(.seconds(1)), standard: .milliseconds(50),
+        "How long an answer waits for its record to be with the kernel, before that counts as a full disk.",
+        cost: "KMS waits for 250 ms in all: with `xks.request_deadline` it should stay below that.")
+    static let segmentBytes = IntegerKey(
+        "segment_bytes", 65_536...4_294_967_296, standard: 67_108_864, unit: "bytes",
+        "A segment is closed when it is as large.", cost: "Larger segments take longer to copy and to verify.")
+    static let segmentTime = DurationKey(
+        "segment_time", .seconds(60)...(.seconds(31 * 86_400)), standard: .seconds(86_400),
+        "A segment is closed when it is as old, unless it is empty.",
+        cost: "What is archived as whole segments is archived so much later.")
+    static let keepDays = IntegerKey(
+        "keep_days", 1...3_660, standard: 400, unit: "days",
+        "How long closed segments are kept after their last record. Then they are removed, and a record says so. 400 days: "
+            + "the twelve months that PCI DSS asks for (10.5.1), and a month to spare.",
+        cost: "About 800 bytes of disk for each request.")
+    static let queueBytes = IntegerKey(
+        "queue_bytes", 1_048_576...4_294_967_296, standard: 33_554_432, unit: "bytes",
+        "How much of records is kept in memory while they cannot be written. What is beyond it is lost, and counted.",
+        cost: "As much memory.")
+    static let all = [
+        directory, onFull, patience.key, segmentBytes.key, segmentTime.key, keepDays.key, queueBytes.key,
+    ]
+}
+
+extension TableReader {
+    func audit(resolve: (String) -> String) -> AuditTableSettings {
+        let rules = AuditTableSettings.FullRule.allCases.map(\.rawValue)
+        let rule = text(
+            AuditKeys.onFull, required: nil, "must be one of \(rules.joined(separator: ", "))",
+            fix: "take \"continue\", or leave it out", accepts: rules.contains)
+        return AuditTableSettings(
+            directory: filePath(AuditKeys.directory, resolve: resolve),
+            onFull: rule.flatMap(AuditTableSettings.FullRule.init) ?? .continue,
+            patience: duration(AuditKeys.patience), segmentBytes: integer(AuditKeys.segmentBytes),
+            segmentTime: duration(AuditKeys.segmentTime), keepDays: integer(AuditKeys.keepDays),
+            queueBytes: integer(AuditKeys.queueBytes))
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import Audit
+import Glibc
+import NodeConfig
+import PrivateFiles
+
+/// Whether a node could write its audit log, for how long there is room, and whether its settings fit the others.
+struct AuditCheck {
+    /// KMS waits this long for an answer (AWS KMS developer guide, "External key stores"), milliseconds.
+    private static let kmsPatience: Int64 = 250
+    /// Room for less than so many segments is warned of.
+    private static let leastSegments: UInt64 = 4
+
+    let settings: NodeSettings
+
+    func run(_ diagnostics: inout Diagnostics) {
+        guard let audit = settings.audit else {
+            let quiet = settings.keyStores.firstIndex { !$0.auditsSuccesses }
+            guard let quiet else { return }
+            return diagnostics.warn(
+                "keystore[\(quiet)].audit", "says what the audit log leaves out, and there is none", isFatal: false,
+                fix: "add a table [audit], or take the line out")
+        }
+        let sum = settings.xks.requestDeadline.inMilliseconds + audit.patience.inMilliseconds
+        if sum > Self.kmsPatience {
+            diagnostics.warn(
+                "audit.patience",
+                "with xks.request_deadline a request may take \(sum) ms, and KMS waits for \(Self.kmsPatience) ms",
+                isFatal: false, fix: "lower one of the two")
+        }
+        let path = audit.directory(under: settings.node.stateDirectory)
+        if let flaw = DirectoryChain.flaw(of: path) {
+            return diagnostics.report("audit.directory", flaw.message, fix: flaw.mend)
+        }
+        if let flaw = writeFlaw(path) {
+            return diagnostics.report(
+                "audit.directory", flaw,
+                fix: "make the directory above it, give it to the user of the node, or choose another one")
+        }
+        let there = access(path, F_OK) == 0 ? path : String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+        guard let room = AuditDirectory(there.isEmpty ? "/" : there).room() else { return }
+        let wanted = Self.leastSegments * UInt64(audit.segmentBytes)
+        if room < wanted {
+            diagnostics.warn(
+                "audit.directory",
+                "\(path) has room for \(room >> 20) MiB, less than \(Self.leastSegments) segments (\(wanted >> 20) MiB)",
+                isFatal: false, fix: "free space, choose another disk, or lower segment_bytes and keep_days")
+        }
+    }
+
+    /// Why nothing can be written there. It is tried.
+    private func writeFlaw(_ path: String) -> String? {
+        let isNew = mkdir(path, 0o700) == 0
+        guard isNew || errno == EEXIST else { return "\(path) cannot be made: \(String(cString: strerror(errno)))" }
+        defer { if isNew { rmdir(path) } }
+        var facts = stat()
+        guard stat(path, &facts) == 0, facts.st_mode & S_IFMT == S_IFDIR else { return "\(path) is no directory" }
+        guard facts.st_mode & 0o077 == 0 else {
+            return "\(path) can be read by others than its owner (mode \(String(facts.st_mode & 0o777, radix: 8)))"
+        }
+        let probe = "\(path)/check-\(getpid())"
+        let descriptor = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { return "\(path) cannot be written: \(String(cString: strerror(errno)))" }
+        defer {
+            unlink(probe)
+            close(descriptor)
+        }
+        let block = [UInt8](repeating: 0, count: 65_536)
+        guard write(descriptor, block, block.count) == block.count, fsync(descriptor) == 0 else {
+            return "\(path) cannot be written: \(String(cString: strerror(errno)))"
+        }
+        return nil
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+import Audit
+import AuditChain
+import Cluster
+import ControlPlane
+import Logging
+import NodeConfig
+import XKSProtocol
+import XKSService
+
+/// The node's audit log, joined with those who have something to be recorded, and with what keeps its heads.
+final class AuditTrail: RequestAudit, OrderRecorder {
+    let directory: String
+    private let node: String
+    private let stateDirectory: String
+    private let log: AuditLog
+    private let logger: Logger
+
+    /// `nil` where the configuration has no `[audit]`. Never fails: what is wrong with the directory is a condition of the
+    /// node.
+    ///
+    /// - Parameters:
+    ///   - incarnation: of this start.
+    ///   - neighbours: keep the log's heads, and tell them to peers.
+    init?(_ plan: NodePlan, incarnation: UInt64, neighbours: NodeNeighbours, logger: Logger) {
+        let (node, settings) = (plan.settings.node, plan.settings.audit)
+        guard let settings else { return nil }
+        directory = settings.directory(under: node.stateDirectory)
+        self.node = node.id
+        stateDirectory = node.stateDirectory
+        self.logger = logger
+        let key = Self.key(plan.settings, logger: logger)
+        log = AuditLog(
+            settings: AuditSettings(
+                directory: directory,
+                rules: SegmentRules(
+                    size: settings.segmentBytes, age: nanoseconds(settings.segmentTime),
+                    keep: Int64(settings.keepDays) * 86_400),
+                backlog: AuditBacklog.Settings(
+                    rule: settings.onFull == .refuse ? .refuse : .continue, patience: nanoseconds(settings.patience),
+                    capacity: settings.queueBytes),
+                node: node.id, version: Product.version, run: incarnation),
+            key: key, logger: logger
+        ) { [weak neighbours] head in neighbours?.audited(head) }
+        log.start()
+    }
+
+    /// The cluster key's files are others: what they hold signs from now on.
+    func keyChanged(_ settings: NodeSettings) {
+        if let key = Self.key(settings, logger: logger) { log.use(key) }
+    }
+
+    /// Blocks on the disk.
+    private static func key(_ settings: NodeSettings, logger: Logger) -> AuditKey? {
+        if let table = settings.cluster {
+            guard let key = NodeSigningKey(ClusterTLSFiles(table)) else {
+                logger.error(
+                    "the audit log is not signed",
+                    metadata: ["reason": "the key of [cluster] cannot be read, or is of a kind that cannot sign here"])
+                return nil
+            }
+            return AuditKey(signer: AuditSigner(certificates: key.certificates)) { key.sign($0) }
+        }
+        do {
+            return try OwnAuditKey.load(stateDirectory: settings.node.stateDirectory)
+        } catch {
+            logger.error("the audit log is not signed", metadata: ["reason": "\(error)"])
+            return nil
+        }
+    }
+
+    // MARK: What is recorded
+
+    var isRefusing: Bool { log.isRefusing }
+
+    func record(_ trace: RequestTrace, answer: @escaping @Sendable (Bool) -> Void) {
+        log.record(RecordText(trace, at: .now, node: node)) { answer($0 == .answer) }
+    }
+
+    func record(_ order: AuditedOrder) async { await log.record(RecordText(order, at: .now, node: node)) }
+
+    // MARK: The node
+
+    var status: AuditStatus {
+        let facts = log.facts
+        return AuditStatus(
+            trouble: facts.trouble, refusing: facts.isRefusing, directory: directory, chain: facts.chain,
+            seq: Int(clamping: facts.seq), records: Int(clamping: facts.records), bytes: Int(clamping: facts.bytes),
+            gaps: Int(clamping: facts.gaps), late: Int(clamping: facts.late), lost: Int(clamping: facts.lost),
+            refused: Int(clamping: facts.refused), unsyncedMicroseconds: Int(clamping: facts.unsynced / 1_000),
+            waitingBytes: facts.waitingBytes)
+    }
+
+    /// Blocks, for some seconds at most.
+    func close() -> Bool { log.close() }
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+import AdminProtocol
+import Audit
+import AuditChain
+import Foundation
+import Glibc
+import Logging
+import Synchronization
+import Testing
+import XKSProtocol
+
+/// A directory of a test's own.
+final class AuditScratch: Sendable {
+    let path: String
+
+    init() throws {
+        path = NSTemporaryDirectory() + "/audit-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+@Suite("The audit log on a disk", .timeLimit(.minutes(1)))
+struct AuditLogTests {
+    private let scratch: AuditScratch
+    private let directory: AuditDirectory
+    private let key: AuditKey
+    private let heads = Heads()
+
+    final class Heads: Sendable {
+        let all = Mutex<[SignedAuditHead]>([])
+        var last: SignedAuditHead? { all.withLock(\.last) }
+    }
+
+    init() throws {
+        scratch = try AuditScratch()
+        directory = AuditDirectory(scratch.path + "/audit")
+        key = try OwnAuditKey.load(stateDirectory: scratch.path)
+    }
+
+    private func log(
+        _ rule: FullDiskRule = .continue, size: Int = 1 << 20, age: UInt64 = 3_600_000_000_000, run: UInt64 = 1,
+        at path: String? = nil, keep: Int64 = 1_000
+    ) -> AuditLog {
+        let heads = heads
+        let log = AuditLog(
+            settings: AuditSettings(
+                directory: path ?? directory.path, rules: SegmentRules(size: size, age: age, keep: keep),
+                backlog: .init(rule: rule, patience: 1_000_000_000, capacity: 1 << 20), node: "n", version: "1",
+                run: run), key: key, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        ) { head in heads.all.withLock { $0.append(head) } }
+        log.start()
+        return log
+    }
+
+    private func record(_ number: Int) -> RecordText {
+        var trace = RequestTrace()
+        trace.operation = .encrypt
+        trace.metadata = RequestMetadata(kmsOperation: "Encrypt", kmsRequestId: "request-\(number)")
+        return RecordText(trace, at: .now, node: "n")
+    }
+
+    /// Writes so many records from several threads, and returns the verdicts.
+    private func write(_ count: Int, to log: AuditLog) async -> [AuditVerdict] {
+        await withTaskGroup(of: AuditVerdict.self) { group in
+            for number in 0..<count {
+                group.addTask {
+                    await withCheckedContinuation { continuation in
+                        log.record(record(number)) { continuation.resume(returning: $0) }
+                    }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+    }
+
+    private func verify(chain: Int = 1, heads: [SignedAuditHead] = []) throws -> AuditReport {
+        let files = try directory.segments().map { (name: $0, path: directory.file($0)) }
+        let chains = AuditChainFiles.chains(of: files)
+        let own = try #require(chains.first { $0.chain == chain })
+        return try own.verify(node: "n", heads: heads, isPart: false) { signed in
+            OwnAuditKey.isGenuine(signed.signature, of: signed.text, publicKey: signed.signer.publicKey ?? "")
+        }
+    }
+
+    private func mode(_ path: String) -> mode_t {
+        var facts = stat()
+        return stat(path, &facts) == 0 ? facts.st_mode & 0o777 : 0
+    }
+
+    @Test("each answered record is in the file when its answer leaves; the chain goes on over restarts and segments")
+    func written() async throws {
+        for run in 1...3 as ClosedRange<UInt64> {
+            let log = log(size: 30_000, run: run)
+            #expect(await write(300, to: log).allSatisfy { $0 == .answer })
+            let now = try verify()
+            #expect(now.counts.requests == run * 300 && now.isGood, "\(now.findings)")
+            #expect(log.close())
+        }
+        let head = try #require(heads.last)
+        let report = try verify(heads: [head])
+        #expect(report.isGood && report.agreeing == 1 && report.last.seq == head.head.seq, "\(report.findings)")
+        #expect(
+            OwnAuditKey.isGenuine(
+                head.signature, of: Array(head.head.signedText.utf8), publicKey: head.signer.publicKey ?? ""))
+        let segments = try directory.segments()
+        #expect(segments.count > 5)
+        #expect(mode(directory.path) == 0o700 && mode(scratch.path + "/audit.key") == 0o600)
+        #expect(segments.allSatisfy { mode(directory.file($0)) == 0o400 })
+    }
+
+    @Test("what a killed process left half written is said by the next one; a file without a record is removed")
+    func torn() async throws {
+        let first = log()
+        #expect(await write(5, to: first) == [.answer, .answer, .answer, .answer, .answer])
+        first.close()
+        let segment = try #require(try directory.segments().last)
+        let file = try #require(FileHandle(forWritingAtPath: directory.file(segment)))
+        try file.seekToEnd()
+        try file.write(contentsOf: Data("{\"kind\":\"requ".utf8))
+        _ = FileManager.default.createFile(
+            atPath: directory.file(SegmentName(chain: 1, first: 100)), contents: Data("{".utf8))
+        let second = log()
+        #expect(await write(5, to: second).count == 5)
+        second.close()
+        let report = try verify()
+        #expect(report.isGood && report.counts.requests == 10, "\(report.findings)")
+        #expect(try directory.segments().count == 2)
+    }
+
+    @Test("two processes at a time write a chain each")
+    func together() async throws {
+        let first = log()
+        #expect(await write(3, to: first).count == 3)
+        let second = log()
+        #expect(await write(4, to: second).count == 4)
+        #expect(first.facts.chain == 1 && second.facts.chain == 2)
+        first.close()
+        second.close()
+        #expect(try verify(chain: 1).counts.requests == 3 && verify(chain: 2).counts.requests == 4)
+    }
+
+    @Test(
+        "a directory that cannot be had counts as a full disk, by the rule, until it can",
+        arguments: FullDiskRule.allCases)
+    func impossible(rule: FullDiskRule) async throws {
+        let blocked = scratch.path + "/blocked"
+        _ = FileManager.default.createFile(atPath: blocked, contents: nil)
+        let log = log(rule, at: blocked)
+        defer { log.close() }
+        let verdicts = await write(20, to: log)
+        #expect(verdicts.allSatisfy { $0 == (rule == .refuse ? .refuse : .answer) })
+        #expect(log.facts.trouble?.contains(blocked) == true && log.facts.isRefusing == (rule == .refuse))
+        // An order is done, and its record kept, by either rule.
+        await log.record(RecordText(AuditedOrder(words: "block", user: "root", status: 200), at: .now, node: "n"))
+        unlink(blocked)
+        while log.facts.trouble != nil { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(await write(1, to: log) == [.answer])
+        log.close()
+        let files = try AuditDirectory(blocked).segments().map { (name: $0, path: "\(blocked)/\($0.file)") }
+        let report = try AuditChainFiles.chains(of: files)[0].verify(node: "n", heads: [], isPart: false) { signed in
+            OwnAuditKey.isGenuine(signed.signature, of: signed.text, publicKey: signed.signer.publicKey ?? "")
+        }
+        #expect(report.isGood, "\(report.findings)")
+        #expect(report.counts.orders == 1 && report.counts.gaps == 1 && report.counts.lost == 0)
+        #expect(report.counts.requests == (rule == .refuse ? 1 : 21))
+        #expect(report.counts.refused == (rule == .refuse ? 20 : 0))
+    }
+
+    @Test("segments whose time is over are removed, and a record says so")
+    func expires() async throws {
+        for _ in 0..<3 {
+            let log = log()
+            #expect(await write(2, to: log).count == 2)
+            log.close()
+        }
+        let old = try directory.segments()
+        #expect(old.count == 3)
+        for name in old.prefix(2) {
+            var times = [timeval(tv_sec: 1, tv_usec: 0), timeval(tv_sec: 1, tv_usec: 0)]
+            #expect(utimes(directory.file(name), &times) == 0)
+        }
+        let last = log()
+        while try directory.segments().count != 2 { try await Task.sleep(for: .milliseconds(5)) }
+        last.close()
+        let report = try verify()
+        #expect(report.isGood && report.first == old[2].first, "\(report.findings)")
+        // Without the record, it would be a fault.
+        unlink(directory.file(old[2]))
+        #expect(try verify().findings.map(\.kind) == [.missing])
+    }
+
+    @Test("another key begins another segment")
+    func rekeyed() async throws {
+        let log = log()
+        #expect(await write(2, to: log).count == 2)
+        let elsewhere = try AuditScratch()
+        log.use(try OwnAuditKey.load(stateDirectory: elsewhere.path))
+        while try directory.segments().count != 2 { try await Task.sleep(for: .milliseconds(5)) }
+        log.close()
+        let report = try verify()
+        #expect(report.isGood, "\(report.findings)")
+    }
+}
