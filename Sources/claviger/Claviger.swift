@@ -7,7 +7,7 @@ import HostLimits
 
 /// Product and version, as users, KMS and logs see it.
 enum Product {
-    static let version = "0.1.0"
+    static let version = "0.2.0"
     static let name = "Claviger \(version)"
 }
 
