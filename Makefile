@@ -13,7 +13,7 @@ FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 .DEFAULT_GOAL := help
 .PHONY: help setup build run cluster release test format check-format bench compare scaling optimum drills \
     cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak policy-bench audit-drill fuzz tsan acceptance conformance \
-    screenshots clean
+    screenshots package reproduce package-test clean
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,29 @@ run: setup-run ## Build and start a development node; ARGS="--hsms 5 …" passes
 release: setup-build ## Build for release: one self-contained program, .build/dist/claviger; its symbols lie beside it.
 	$(RELEASE)
 	deploy/strip.sh "$$($(RELEASE) --show-bin-path)/claviger" .build/dist
+
+# SIGN_KEY=… signs the sums by a key of gpg's; MAINTAINER="Name <address>" stands in the packages.
+package: setup-package ## Debian packages in .build/package: claviger and its debug symbols; SBOM (SPDX), SHA256SUMS.
+	deploy/package/build.sh
+
+reproduce: setup-package ## Build the packages of this commit twice, from clean clones, and compare them byte by byte.
+	deploy/package/reproduce.sh
+
+# PyPI's judges of an SBOM and of manifests; Debian has neither.
+JUDGES := .build/judges
+# The version before, packaged by this one's rules, of the commit PREVIOUS.
+PREVIOUS ?= 16631be8c76dc4a2894efd1b7ba6c77f8e552a83
+PREVIOUS_VERSION ?= 0.1.0
+package-test: package ## Packages judged, installed, upgraded under load from the version before, removed (as root; a second build).
+	@deploy/setup.sh package-test
+	test -x $(JUDGES)/bin/pyspdxtools || { python3 -m venv --system-site-packages $(JUDGES) && \
+	    $(JUDGES)/bin/pip install --quiet spdx-tools==0.8.5 kubernetes-validate==1.37.0; }
+	PYTHONDONTWRITEBYTECODE=1 $(JUDGES)/bin/python deploy/package/judge.py .build/package
+	PYTHONDONTWRITEBYTECODE=1 $(JUDGES)/bin/python -m unittest discover --start-directory deploy --pattern test_kubernetes.py
+	test -e .build-previous/.git || git worktree add --detach .build-previous $(PREVIOUS)
+	cp --no-clobber Package.resolved .build-previous/
+	deploy/package/build.sh --source .build-previous --output .build/package-previous --previous $(PREVIOUS_VERSION)
+	PYTHONDONTWRITEBYTECODE=1 deploy/package/install_test.py --previous .build/package-previous
 
 # ModuleTests have a process of their own: the test library waits for the child processes of its exit tests in a way that
 # any other child in the same process can disturb. The simulation's seeds can be replayed only where hashing is the same.
@@ -151,8 +174,8 @@ tsan: setup-test ## The tests of what has threads, under the thread sanitizer; T
 	LD_PRELOAD=$(CURDIR)/.build-tsan/tsan-mutex.so TSAN_OPTIONS="halt_on_error=0 exitcode=66" \
 	    $(SWIFT) test $(TSAN_BUILD) --skip-build --no-parallel --filter '$(TSAN)' --skip 'SecretsTests|HoldLittleMemory'
 
-# Each part can be run by itself; all of it takes some five hours on two cores, and what measures wants a quiet machine.
-acceptance: ## Simulations, drills, attacks, optimum, soak, sanitizer, fuzzers, one after the other (as root, on a quiet machine).
+# Each part can be run by itself; all of it takes some six hours on two cores, and what measures wants a quiet machine.
+acceptance: ## Simulations, drills, attacks, optimum, soak, sanitizer, fuzzers, packages, one after the other (as root, on a quiet machine).
 	$(MAKE) sim
 	$(MAKE) pool-sim
 	$(MAKE) cluster-sim
@@ -163,6 +186,8 @@ acceptance: ## Simulations, drills, attacks, optimum, soak, sanitizer, fuzzers, 
 	$(MAKE) soak
 	$(MAKE) tsan
 	$(MAKE) fuzz
+	$(MAKE) package-test
+	$(MAKE) reproduce
 
 conformance: setup-conformance ## Run AWS's public test client, a checkout of which lies in CLIENT=…
 	@test -n "$(CLIENT)" || { echo "usage: make conformance CLIENT=path/to/aws-kms-xksproxy-test-client" >&2; exit 2; }
@@ -176,4 +201,5 @@ screenshots: setup-screenshots ## Pictures of the status page (healthy, degraded
 	    --claviger "$$($(SWIFT) build --show-bin-path)/claviger" $(ARGS)
 
 clean: ## Remove what was built.
-	rm -rf .build .build-fuzz .build-tsan
+	rm -rf .build .build-fuzz .build-tsan .build-package
+	test ! -e .build-previous/.git || git worktree remove --force .build-previous

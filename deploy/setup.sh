@@ -3,11 +3,12 @@
 # Installs what Claviger needs from Debian or Ubuntu: only what is missing, and nothing at all, network included, when
 # nothing is.
 #
-# usage: setup.sh [build|run|test|bench|cluster|conformance|screenshots]
-# Without a word: what any of these needs, but for `screenshots`, which wants a browser. `build` and `run` install no program that starts a service.
+# usage: setup.sh [build|run|test|bench|cluster|conformance|screenshots|package|package-test]
+# Without a word: what any of these needs, but for `screenshots`, which wants a browser, and packages, which want Debian's
+# tools. `build` and `run` install no program that starts a service.
 set -euo pipefail
 
-purposes="build run test bench cluster conformance screenshots"
+purposes="build run test bench cluster conformance screenshots package package-test"
 wanted=${1:-}
 if (($# > 1)) || { [[ -n $wanted ]] && [[ " $purposes " != *" $wanted "* ]]; }; then
     echo "setup: \"$*\" is no purpose; say one of: $purposes" >&2
@@ -18,19 +19,19 @@ fi
 # source.
 needed() {
     cat <<'LIST'
-libssl-dev       build,run,test,bench,cluster,conformance,screenshots  header openssl/ssl.h
-libsofthsm2-dev  build,run,test,bench,cluster,conformance,screenshots  header softhsm/pkcs11.h
-libsqlite3-dev   build,run,test,bench,cluster,conformance,screenshots  header sqlite3.h
-gcc              build,run,test,bench,cluster,conformance,screenshots  command -v cc
-make             build,run,test,bench,cluster,conformance,screenshots  command -v make
+libssl-dev       build,run,test,bench,cluster,conformance,screenshots,package  header openssl/ssl.h
+libsofthsm2-dev  build,run,test,bench,cluster,conformance,screenshots,package  header softhsm/pkcs11.h
+libsqlite3-dev   build,run,test,bench,cluster,conformance,screenshots,package  header sqlite3.h
+gcc              build,run,test,bench,cluster,conformance,screenshots,package  command -v cc
+make             build,run,test,bench,cluster,conformance,screenshots,package  command -v make
 softhsm2         run,test,bench,cluster,conformance,screenshots        command -v softhsm2-util
-python3          test,bench,cluster,screenshots                        command -v python3
+python3          test,bench,cluster,screenshots,package,package-test   command -v python3
 python3-botocore test,bench,cluster                                    python3 -c "import botocore.auth"
-openssl          test,bench,cluster,screenshots                        command -v openssl
+openssl          test,bench,cluster,screenshots,package-test           command -v openssl
 opensc           test                                                  command -v pkcs11-tool
 libnss3          test                                                  find /usr/lib -name libsoftokn3.so 2>/dev/null | grep -q .
 prometheus       test                                                  command -v promtool && command -v prometheus
-python3-yaml     test                                                  python3 -c "import yaml"
+python3-yaml     test,package-test                                     python3 -c "import yaml"
 systemd          test                                                  command -v systemd-analyze
 curl             test,conformance                                      command -v curl
 jq               test,conformance                                      command -v jq
@@ -42,6 +43,16 @@ uuid-runtime     conformance                                           command -
 xxd              conformance                                           command -v xxd
 chromium         screenshots                                           command -v chromium
 fonts-inter      screenshots                                           find /usr/share/fonts -iname "Inter*" | grep -q .
+debhelper        package,package-test                                  command -v dh
+git              package,package-test                                  command -v git
+debootstrap      package-test                                          command -v debootstrap || test -x /usr/sbin/debootstrap
+gnupg            package-test                                          command -v gpg
+lintian          package-test                                          command -v lintian
+man-db           package-test                                          command -v man
+mandoc           package-test                                          command -v mandoc
+python3-venv     package-test                                          python3 -c "import ensurepip"
+zsh              package-test                                          command -v zsh
+fish             package-test                                          command -v fish
 LIST
 }
 
@@ -53,9 +64,11 @@ header() {
     return 1
 }
 
+# Not wanted where no purpose is named.
+special=" screenshots package-test package,package-test "
 missing=()
 while read -r package for check; do
-    [[ ",$for," == *",$wanted,"* || (-z $wanted && $for != screenshots) ]] || continue
+    [[ ",$for," == *",$wanted,"* || (-z $wanted && $special != *" $for "*) ]] || continue
     eval "$check" >/dev/null 2>&1 || missing+=("$package")
 done < <(needed)
 

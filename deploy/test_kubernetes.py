@@ -153,6 +153,21 @@ class Kubernetes(unittest.TestCase):
         self.assertEqual(self.objects["PodDisruptionBudget", "claviger"]["spec"]["maxUnavailable"], 1)
         self.assertEqual(self.set["replicas"], 3)
 
+    def test_every_object_is_one_of_its_schema(self):
+        """By the schemas of Kubernetes, from 1.29 (the oldest that a cloud still has) on; unknown fields are errors."""
+        try:
+            import kubernetes_validate
+        except ImportError:
+            raise unittest.SkipTest("kubernetes-validate is not installed (PyPI); `make package-test` does") from None
+        for document in self.objects.values():
+            for version in ("1.29", "1.33", "1.37"):
+                with self.subTest(kind=document["kind"], name=document["metadata"]["name"], version=version):
+                    kubernetes_validate.validate(document, version, strict=True)
+        wrong = json.loads(json.dumps(self.objects["StatefulSet", "claviger"]))
+        wrong["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
+        with self.assertRaises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(wrong, "1.37", strict=True)
+
     def test_kubectl_builds_the_whole(self):
         built = run(tool("kubectl"), "kustomize", str(FOLDER))
         self.assertEqual(built.returncode, 0, built.stderr)

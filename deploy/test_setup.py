@@ -39,6 +39,10 @@ class SetupTests(unittest.TestCase):
         self.assertLessEqual({"systemd", "wrk", "uuid-runtime"}, everything)
         for purpose in ("build", "run", "test", "bench", "cluster", "conformance"):
             self.assertLessEqual(missing(purpose), everything, purpose)
+        # Debian's own tools are wanted by who makes packages.
+        self.assertLessEqual({"debhelper", "gcc"}, missing("package"))
+        self.assertIn("debootstrap", missing("package-test"))
+        self.assertFalse({"debhelper", "debootstrap", "lintian"} & everything)
 
     def test_an_unknown_purpose_is_named(self):
         result = subprocess.run(["/bin/bash", str(SETUP), "everything"], capture_output=True, text=True, check=False)
