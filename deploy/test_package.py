@@ -139,6 +139,8 @@ class Rules(unittest.TestCase):
     def test_nothing_starts_a_node_that_is_not_configured_or_restarts_one(self):
         rules = (FOLDER / "debian/rules").read_text()
         self.assertIn("dh_installsystemd --no-enable --no-start --no-stop-on-upgrade", rules)
+        # With these debhelper stops nothing at a removal either.
+        self.assertRegex((FOLDER / "debian/claviger.prerm").read_text(), r'"\$1" = remove .*\n +deb-systemd-invoke stop ')
 
     def test_both_images_run_alike(self):
         def steps(name):

@@ -28,7 +28,8 @@ cp -R docs/guides docs/reference "$tree/docs/"
 "$packaging/manual.py" --program "$program" --reference docs/reference --version "$CLAVIGER_VERSION" \
     --epoch "$SOURCE_DATE_EPOCH" --output "$tree/man"
 mkdir -p "$tree"/completions/{bash,zsh,fish}
-"$program" --generate-completion-script bash > "$tree/completions/bash/claviger"
+# Completions are read by a shell, not run: no first line that names one.
+"$program" --generate-completion-script bash | sed '1{/^#!/d}' > "$tree/completions/bash/claviger"
 "$program" --generate-completion-script zsh > "$tree/completions/zsh/_claviger"
 "$program" --generate-completion-script fish > "$tree/completions/fish/claviger.fish"
 

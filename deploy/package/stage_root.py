@@ -89,7 +89,7 @@ class Root:
         found = subprocess.run(
             ["find", ".", "-xdev", "(", "-path", "./proc", "-o", "-path", "./dev", "-o", "-path", "./sys", "-o", "-path",
              "./tmp", "-o", "-path", "./var/lib/dpkg", "-o", "-path", "./var/cache", "-o", "-path", "./var/lib/apt", "-o",
-             "-path", "./var/log", ")", "-prune", "-o", "-print"],
+             "-path", "./var/log", "-o", "-path", "./run", ")", "-prune", "-o", "-print"],
             cwd=self.path, check=True, capture_output=True, text=True).stdout
         return set(found.splitlines())
 
