@@ -70,6 +70,7 @@ struct TodaysMessagesTests {
         state.facts.activatedFormat = 1
         state.facts.room = NodeRoom(perSecond: 10, callMicroseconds: 2_000)
         state.facts.twinAddress = "127.0.0.1:9"
+        state.facts.keyUses = [KeyEncryptions(label: "foo", encrypts: 12)]
         state.facts.credentials = [AccessKeyUse(id: "AAAABBBBCCCCDDDD2222", minute: 30_000_000)]
         state.facts.canaries = "another"
         state.blocks = BlockList(blocks: [own], lifts: [], unknown: nil)

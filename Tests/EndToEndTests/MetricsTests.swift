@@ -102,6 +102,14 @@ extension EndToEnd {
             try expect("sum(claviger_hsm_serves)", 2)
             try expect("claviger_key_spare_hsms", 1)
             try expect("up", 1)
+            // A signed request of the load has some 900 bytes.
+            try expect(#"claviger_received_bytes_total{listener="xks"} > bool (43 * 600)"#, 1)
+            try expect(#"claviger_sent_bytes_total{listener="xks"} > bool (43 * 100)"#, 1)
+            try expect("claviger_client_round_trip_seconds_count > bool 0", 1)
+            try expect(#"claviger_client_round_trip_seconds_bucket{le="0.1"} > bool 0"#, 1)
+            let credential = "{access_key_id=\"\(node.facts.access_key_id)\"}"
+            try expect("time() - claviger_credential_last_used_timestamp_seconds\(credential) < bool 120", 1)
+            try expect("time() - claviger_credential_first_seen_timestamp_seconds\(credential) < bool 300", 1)
 
             try op.done("hsm", "drain", "hsm-1")
             try expect(#"claviger_hsm_serves{hsm="hsm-1"}"#, 0)
@@ -113,6 +121,48 @@ extension EndToEnd {
             try expect(#"claviger_key_spare_hsms{key="foo"}"#, 0)
             try expect(#"claviger_key_encryptions{key="foo"}"#, 20)
             #expect(try node.stop() == .exited(0))
+        }
+
+        private struct Keys: Decodable {
+            struct Key: Decodable {
+                var label: String
+                var encrypts: Int?
+                var encryptsElsewhere: Int?
+            }
+
+            var keys: [Key]
+        }
+
+        private func foo(_ op: Operator) throws -> Keys.Key? {
+            let text = try op.done("status", "--json")
+            return try JSONDecoder().decode(Keys.self, from: Data(text.utf8)).keys.first { $0.label == "foo" }
+        }
+
+        @Test("encryptions of all nodes are counted, also of one that is down, and after a restart")
+        func usesElsewhere() throws {
+            let origin = try sharedNode()
+            let first = try ServeConfiguration(from: origin)
+            var second = try ServeConfiguration(from: origin)
+            second.useCredential(of: first)
+            let pair = try Pair([first, second], hsms: 2)
+            for name in Pair.names { try pair.op(name).proven(on: ["hsm-1", "hsm-2"]) }
+            let clients = try Pair.names.map { try XKSClient(pair.node($0)) }
+            for _ in 0..<3 { _ = try clients[0].encrypted([1]) }
+            for _ in 0..<4 { _ = try clients[1].encrypted([1]) }
+            // Either may have passed some on, or all.
+            try eventually("each knows of the other's", within: 30, every: 0.2) {
+                let (one, two) = (try foo(pair.op("node-1")), try foo(pair.op("node-2")))
+                let (first, second) = (one?.encrypts ?? 0, two?.encrypts ?? 0)
+                return first + second == 7 && one?.encryptsElsewhere ?? 0 == second
+                    && two?.encryptsElsewhere ?? 0 == first
+            }
+            let before = try foo(pair.op("node-1"))
+            #expect(try pair.node("node-1").control("/metrics").text.contains("claviger_key_encryptions 7"))
+            for name in Pair.names { #expect(try pair.node(name).stop() == .exited(0)) }
+            let again = try Node.serve(pair.configurations[0], activeHSMs: 2)
+            let known = try foo(pair.op("node-1"))
+            #expect(known?.encrypts == before?.encrypts && known?.encryptsElsewhere == before?.encryptsElsewhere)
+            #expect(try again.stop() == .exited(0))
         }
     }
 }

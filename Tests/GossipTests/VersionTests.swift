@@ -20,6 +20,7 @@ struct VersionTests {
         own.reads = FormatVersions(gossip: 1, blocks: 2, canaries: 2, ciphertext: 3)
         own.activatedFormat = 2
         own.twinAddress = "x:1"
+        own.keyUses = [KeyEncryptions(label: "k", encrypts: 7)]
         own.credentials = [AccessKeyUse(id: "AAAABBBBCCCCDDDD2222", minute: 30_000_000)]
         return message(
             .exchange, from: identity("b"), to: "a", sequence: 1, facts: own,
@@ -46,6 +47,7 @@ struct VersionTests {
             own["hsms"] = hsms + [["serial": 5]]
             own["reads"] = "everything"
             own["activatedFormat"] = 70_000
+            own["keyUses"] = ["k": 7]
             own["credentials"] = [["id": "AAAABBBBCCCCDDDD2222", "minute": "noon"]]
             own["unservedFilter"] = ["bits": 4]
             object["facts"] = own
@@ -58,7 +60,7 @@ struct VersionTests {
         #expect(message.facts.hsms.map(\.state) == [.init(word: "hibernating"), .init(.degraded)])
         #expect(!message.facts.hsms[0].canServe && message.facts.canServe)
         #expect(message.facts.reads == .first && message.facts.activatedFormat == 1)
-        #expect(message.facts.credentials == nil)
+        #expect(message.facts.credentials == nil && message.facts.keyUses == nil)
         #expect(message.facts.unservedFilter == nil && message.facts.unservedKeys == ["k"])
         #expect(message.updates.map(\.identity.name) == ["c", "e"] && message.updates[1].forgotten == nil)
         var own = machine(identity("a"))
@@ -75,7 +77,7 @@ struct VersionTests {
     @Test("a message without the later fields is read as of a node that reads the first form of everything")
     func earlier() throws {
         let later = [
-            "unservedCount", "unservedFilter", "reads", "activatedFormat", "twinAddress", "credentials",
+            "unservedCount", "unservedFilter", "reads", "activatedFormat", "twinAddress", "credentials", "keyUses",
         ]
         let message = try read(full) { object in
             var own = object["facts"] as? [String: Any] ?? [:]
@@ -102,6 +104,23 @@ struct VersionTests {
         for id in ["", "AAAABBBBCCCCDDDD222", "AAAABBBBCCCCDDDD222a", "AAAABBBBCCCCDDDD222\u{1B}"] {
             #expect(refuses([AccessKeyUse(id: id, minute: 1)]), "\(id)")
         }
+    }
+
+    @Test("uses of keys are bounded")
+    func keyUses() throws {
+        func refuses(_ uses: [KeyEncryptions]) -> Bool {
+            var own = machine(identity("a"))
+            var told = facts()
+            told.keyUses = uses
+            let message = GossipTests.message(.exchange, from: identity("b"), to: "a", sequence: 1, facts: told)
+            return (try? own.received(message, from: "b", ticket: 1, now: start).get()) == nil
+        }
+        let use = KeyEncryptions(label: "ключ", encrypts: 1 << 53)
+        #expect(!refuses(Array(repeating: use, count: NodeFacts.mostKeyUses)))
+        #expect(refuses(Array(repeating: use, count: NodeFacts.mostKeyUses + 1)))
+        #expect(refuses([KeyEncryptions(label: "k", encrypts: 1 << 54)]))
+        #expect(refuses([KeyEncryptions(label: String(repeating: "k", count: 256), encrypts: 1)]))
+        #expect(refuses([KeyEncryptions(label: "\u{1B}[2J", encrypts: 1)]))
     }
 
     /// What 16631be sent and read: a field that is missing there, or one with another meaning, would refuse the message.

@@ -50,6 +50,58 @@ import Testing
         #expect(many.filter { $0.hasPrefix("claviger_key_spare_hsms") } == ["claviger_key_spare_hsms 1"])
     }
 
+    @Test func encryptionsOfAllNodesCount() {
+        let lines = lines(showsKeys: true) { status in
+            status.keys[0].encrypts = 5
+            status.keys[0].encryptsElsewhere = 1 << 32
+            status.keys[1].encryptsElsewhere = 7
+        }
+        #expect(lines.contains("claviger_key_encryptions{key=\"k1\"} 4294967301"))
+        #expect(lines.contains("claviger_key_encryptions{key=\"k2\"} 7"))
+        let hidden = self.lines {
+            $0.keys[0].encrypts = 5; $0.keys[1].encryptsElsewhere = 7
+        }
+        #expect(hidden.contains("claviger_key_encryptions 7") && !hidden.contains { $0.contains("k1") })
+        #expect(!self.lines().contains { $0.hasPrefix("claviger_key_encryptions") })
+    }
+
+    @Test func quotasAndCredentialsAreSeriesByKeyStore() {
+        let lines = lines { status in
+            status.quotas = [
+                QuotaStatus(
+                    keyStore: "/bank", nodes: 2, refusedByStore: 3, refusedByPrincipal: 4, principals: 5,
+                    principalsRefused: 1, shared: 0, requestsPerSecond: 1_800, admitted: 90)
+            ]
+            status.credentials = [
+                CredentialStatus(
+                    keyStore: "/bank", accessKeyId: "AAAABBBBCCCCDDDD2222", firstSeenUnixSeconds: 1_700_000_000,
+                    lastUsedUnixSeconds: 1_800_000_000, lastUsedAt: "n"),
+                CredentialStatus(
+                    keyStore: "/bank", accessKeyId: "AAAABBBBCCCCDDDD3333", firstSeenUnixSeconds: 1_700_000_001),
+            ]
+            status.hsms[0].latencyMicroseconds = .init(p50: 900, p95: 1_500, p99: 4_000)
+        }
+        for line in [
+            "claviger_quota_limit_requests_per_second{keystore=\"/bank\",of=\"store\"} 1800",
+            "claviger_quota_requests_total{keystore=\"/bank\",outcome=\"admitted\"} 90",
+            "claviger_quota_requests_total{keystore=\"/bank\",outcome=\"over_store\"} 3",
+            "claviger_quota_requests_total{keystore=\"/bank\",outcome=\"over_principal\"} 4",
+            "claviger_quota_nodes{keystore=\"/bank\"} 2", "claviger_quota_principals{keystore=\"/bank\"} 5",
+            credential("first_seen", "2222", 1_700_000_000), credential("last_used", "2222", 1_800_000_000),
+            credential("first_seen", "3333", 1_700_000_001),
+            "claviger_hsm_round_trip_seconds{hsm=\"a\",percentile=\"50\"} 0.0009",
+            "claviger_hsm_round_trip_seconds{hsm=\"a\",percentile=\"99\"} 0.004",
+        ] {
+            #expect(lines.contains(line), "\(line) in \(lines)")
+        }
+        #expect(!lines.contains { $0.contains("of=\"principal\"") || $0.contains("last_used") && $0.contains("3333") })
+    }
+
+    private func credential(_ what: String, _ end: String, _ time: Int) -> String {
+        "claviger_credential_\(what)_timestamp_seconds{keystore=\"/bank\",access_key_id=\"AAAABBBBCCCCDDDD\(end)\"} "
+            + "\(time)"
+    }
+
     @Test func conditionsAndStatesAreSeries() {
         let lines = lines { status in
             status.hsms[1].state = .unavailable

@@ -26,6 +26,25 @@ struct AccessKeyTests {
         again.close()
     }
 
+    @Test("what other nodes tell of keys is there after a restart, the latest of each, label by label as bytes")
+    func usesElsewhere() async throws {
+        let scratch = try Scratch()
+        func uses(_ node: String, _ label: String, _ encrypts: Int) -> StoredUsesElsewhere {
+            StoredUsesElsewhere(node: node, label: label, encryptsBefore: 3, encrypts: encrypts)
+        }
+        let store = scratch.open()
+        store.record(keyUsesElsewhere: [uses("a", "k", 1), uses("b", "k", 2), uses("a", "caf\u{E9}", 4)])
+        #expect(await store.saved())
+        store.record(keyUsesElsewhere: [uses("a", "k", 9), uses("a", "cafe\u{301}", 5)])
+        #expect(await store.saved())
+        store.close()
+        let again = scratch.open()
+        let kept = again.keyUsesElsewhere()
+        #expect(kept.count == 4 && kept.contains(uses("a", "k", 9)) && kept.contains(uses("b", "k", 2)))
+        #expect(kept.map(\.encrypts).reduce(0, +) == 20)
+        again.close()
+    }
+
     @Test("of two processes the earlier first sight stays, and the later use")
     func two() async throws {
         let scratch = try Scratch()

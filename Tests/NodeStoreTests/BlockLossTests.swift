@@ -254,7 +254,7 @@ struct BlockLossTests {
                 sql: """
                     DROP TABLE peer; DROP TABLE block; DROP TABLE block_lift; DROP TABLE block_list;
                     DROP TABLE block_term; DROP TABLE block_count; DROP TABLE canary_history; DROP TABLE key_forget;
-                    DROP TABLE running_time; DROP TABLE key_use; DROP TABLE access_key; DROP TABLE node_forget; DROP TABLE peer_change;
+                    DROP TABLE running_time; DROP TABLE key_use; DROP TABLE access_key; DROP TABLE key_use_elsewhere; DROP TABLE node_forget; DROP TABLE peer_change;
                     DROP TABLE audit_head; DROP TABLE audit_signer;
                     DELETE FROM grdb_migrations WHERE identifier <> '1 HSMs, keys and lanes'
                     """)

@@ -40,6 +40,7 @@ struct QuotaBucketsTests {
         #expect(buckets.admitted(100, of: "a", limits, at: 100 * second) == 30)
         let counts = buckets.counts(now: 100 * second)
         #expect(counts.refusedByPrincipal == 70 + 1 + 1 + 91 + 70 + 70 && counts.refusedByStore == 0)
+        #expect(counts.admitted == 30 + 1 + 9 + 30 + 30)
         #expect(counts.principals == 2 && counts.principalsRefused == 1 && counts.shared == 0)
     }
 

@@ -111,6 +111,13 @@ extension NodeFacts {
             && credentials.map {
                 $0.count <= Self.mostCredentials && $0.allSatisfy { GossipBounds.isAccessKeyID($0.id) }
             } ?? true
+            && keyUses.map {
+                $0.count <= Self.mostKeyUses
+                    && $0.allSatisfy {
+                        GossipBounds.isText($0.label, GossipBounds.longestLabel)
+                            && $0.encrypts <= GossipBounds.highestNumber
+                    }
+            } ?? true
             && conditions.map { $0.count <= Self.mostConditions && $0.allSatisfy(\.isWithinBounds) } ?? true
             && unservedKeys.allSatisfy { GossipBounds.isText($0, GossipBounds.longestLabel) }
     }
@@ -133,6 +140,11 @@ extension NodeFacts {
         facts.credentials = credentials.map { uses in
             Array(uses.filter { GossipBounds.isAccessKeyID($0.id) }.prefix(Self.mostCredentials))
         }
+        facts.keyUses = keyUses.map { uses in
+            uses.filter { GossipBounds.isText($0.label, GossipBounds.longestLabel) }.prefix(Self.mostKeyUses).map {
+                KeyEncryptions(label: $0.label, encrypts: min($0.encrypts, GossipBounds.highestNumber))
+            }
+        }
         facts.hsms = hsms.prefix(Self.mostHSMs).map(\.bounded)
         facts.unservedKeys = unservedKeys.prefix(Self.mostUnservedKeys).map {
             GossipBounds.text($0, GossipBounds.longestLabel)
@@ -151,6 +163,7 @@ extension NodeFacts {
         same.room = room
         same.conditions = conditions
         same.credentials = credentials
+        same.keyUses = keyUses
         return same != self || !Self.areAlike(old.conditions ?? [], conditions ?? [])
     }
 
@@ -165,6 +178,7 @@ extension NodeFacts {
     /// About how many bytes it takes in a message.
     var weight: Int {
         (conditions ?? []).reduce((credentials ?? []).count * 64) { $0 + $1.weight }
+            + (keyUses ?? []).reduce(0) { $0 + $1.label.utf8.count + 48 }
             + hsms.reduce(unservedKeys.reduce(450 + (unservedFilter?.weight ?? 0)) { $0 + $1.utf8.count + 3 }) {
                 sum, hsm in
                 sum + 120 + hsm.name.utf8.count + hsm.serial.utf8.count + hsm.manufacturer.utf8.count

@@ -15,6 +15,8 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     package static let mostDetails = 3
     /// Most access keys of which it is told when they were used, those that were used last.
     package static let mostCredentials = 64
+    /// Most keys of which it is told how often the node has encrypted under them, those used most.
+    package static let mostKeyUses = 32
 
     /// Grows with each change within one incarnation: of two facts of a node the one with the greater
     /// (incarnation, revision) holds.
@@ -68,6 +70,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
     /// When the node itself last took a request that an access key signed, since it started; the `mostCredentials` that
     /// were used last. `nil` where none was, and from a version that does not say.
     package var credentials: [AccessKeyUse]?
+    /// How often the node's host has encrypted under a key, ever; the `mostKeyUses` used most. `nil` where it has under
+    /// none, and from a version that does not say.
+    package var keyUses: [KeyEncryptions]?
 
     package init(
         revision: UInt64 = 0, isDraining: Bool = false, version: String = "", configuration: String = "",
@@ -77,8 +82,9 @@ package struct NodeFacts: Sendable, Equatable, Codable {
         unservedFilter: LabelFilter? = nil, reads: FormatVersions = .first, activatedFormat: UInt8 = 1,
         room: NodeRoom? = nil, twinAddress: String = "", refusedCertificates: String? = nil,
         unreached: [String]? = nil, conditions: [Condition]? = nil, certificateEnd: Int64? = nil,
-        credentials: [AccessKeyUse]? = nil
+        credentials: [AccessKeyUse]? = nil, keyUses: [KeyEncryptions]? = nil
     ) {
+        self.keyUses = keyUses
         self.credentials = credentials
         self.certificateEnd = certificateEnd
         self.conditions = conditions
@@ -130,7 +136,8 @@ package struct NodeFacts: Sendable, Equatable, Codable {
             unreached: values.readable([String].self, ifPresent: .unreached),
             conditions: values.readable([Condition].self, ifPresent: .conditions),
             certificateEnd: values.readable(Int64.self, ifPresent: .certificateEnd),
-            credentials: values.readable([AccessKeyUse].self, ifPresent: .credentials))
+            credentials: values.readable([AccessKeyUse].self, ifPresent: .credentials),
+            keyUses: values.readable([KeyEncryptions].self, ifPresent: .keyUses))
     }
 
     /// Whether requests may be given to it.
@@ -174,6 +181,17 @@ package struct AccessKeyUse: Sendable, Equatable, Codable {
     package init(id: String, minute: UInt32) {
         self.id = id
         self.minute = minute
+    }
+}
+
+/// How often a node's host has encrypted under a key, ever.
+package struct KeyEncryptions: Sendable, Equatable, Codable {
+    package var label: String
+    package var encrypts: UInt64
+
+    package init(label: String, encrypts: UInt64) {
+        self.label = label
+        self.encrypts = encrypts
     }
 }
 

@@ -11,7 +11,9 @@ package enum QuotaVerdict: Sendable, Equatable {
 
 /// What a key store's quota has refused.
 package struct QuotaCounts: Sendable, Equatable {
-    /// Requests since the node has begun to enforce a quota for the key store.
+    /// Requests that were let through since the node has begun to enforce a quota for the key store.
+    package var admitted: UInt64 = 0
+    /// Requests since then.
     package var refusedByStore: UInt64 = 0
     /// Requests likewise.
     package var refusedByPrincipal: UInt64 = 0
@@ -99,6 +101,7 @@ package struct QuotaBuckets: Sendable {
             buckets[slot].debt = own + cost
             buckets[slot].at = latest
         }
+        counted.admitted &+= 1
         return .admitted
     }
 

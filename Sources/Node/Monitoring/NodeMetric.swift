@@ -14,6 +14,7 @@ package enum NodeMetric: String, Sendable, CaseIterable {
     case hsmCalls = "claviger_hsm_calls_total"
     case hsmSecondCalls = "claviger_hsm_second_calls_total"
     case hsmDuration = "claviger_hsm_duration_seconds"
+    case hsmRoundTrip = "claviger_hsm_round_trip_seconds"
     case hsmServes = "claviger_hsm_serves"
     case hsmState = "claviger_hsm_state"
     case hsmLanes = "claviger_hsm_lanes"
@@ -24,6 +25,12 @@ package enum NodeMetric: String, Sendable, CaseIterable {
     case keysExcluded = "claviger_keys_excluded"
     case keySpareHSMs = "claviger_key_spare_hsms"
     case keyEncryptions = "claviger_key_encryptions"
+    case quotaLimit = "claviger_quota_limit_requests_per_second"
+    case quotaRequests = "claviger_quota_requests_total"
+    case quotaNodes = "claviger_quota_nodes"
+    case quotaPrincipals = "claviger_quota_principals"
+    case credentialFirstSeen = "claviger_credential_first_seen_timestamp_seconds"
+    case credentialLastUsed = "claviger_credential_last_used_timestamp_seconds"
     case ready = "claviger_ready"
     case condition = "claviger_condition"
     case nodes = "claviger_nodes"
@@ -42,6 +49,9 @@ package enum NodeMetric: String, Sendable, CaseIterable {
     case auditMissed = "claviger_audit_missed_total"
     case auditUnsynced = "claviger_audit_unsynced_seconds"
     case auditWaiting = "claviger_audit_waiting_bytes"
+    case receivedBytes = "claviger_received_bytes_total"
+    case sentBytes = "claviger_sent_bytes_total"
+    case clientRoundTrip = "claviger_client_round_trip_seconds"
     case connections = "claviger_connections"
     case connectionsMost = "claviger_connections_limit"
     case connectionsUnauthenticated = "claviger_connections_unauthenticated"
@@ -60,7 +70,7 @@ package enum NodeMetric: String, Sendable, CaseIterable {
 
     package var kind: Kind {
         switch self {
-        case .requestDuration, .hsmDuration: .histogram
+        case .requestDuration, .hsmDuration, .clientRoundTrip: .histogram
         case _ where rawValue.hasSuffix("_total"): .counter
         default: .gauge
         }
@@ -84,6 +94,12 @@ package enum NodeMetric: String, Sendable, CaseIterable {
         case .hsmSecondCalls: ["reason"]
         case .hsmDuration, .hsmServes, .hsmCapacity, .hsmThrownAway, .hsmLongestWait: ["hsm"]
         case .hsmState: ["hsm", "state"]
+        case .hsmRoundTrip: ["hsm", "percentile"]
+        case .quotaLimit: ["keystore", "of"]
+        case .quotaRequests: ["keystore", "outcome"]
+        case .quotaNodes, .quotaPrincipals: ["keystore"]
+        case .credentialFirstSeen, .credentialLastUsed: ["keystore", "access_key_id"]
+        case .receivedBytes, .sentBytes: ["listener"]
         case .hsmLanes: ["hsm", "lanes"]
         case .keySpareHSMs, .keyEncryptions: ["key"]
         case .condition: ["code", "severity", "subject"]
@@ -120,6 +136,9 @@ package enum NodeMetric: String, Sendable, CaseIterable {
             "Calls beyond a request's first: after a failure or a patience that was over (`failover`), and beside a slow "
                 + "one (`hedge`)."
         case .hsmDuration: "Time in the HSM's library of the calls that decided."
+        case .hsmRoundTrip:
+            "Of a call of the HSM and its answer, as the node has seen the recent ones: library, network and HSM (half and "
+                + "99 of a hundred)."
         case .hsmServes: "1 where the HSM is given requests."
         case .hsmState: "1 for the state that the HSM is in (docs/reference/hsm-states.md); `drained` beside it."
         case .hsmLanes:
@@ -133,9 +152,23 @@ package enum NodeMetric: String, Sendable, CaseIterable {
             "How many HSMs of the node may still be lost before the key is served by none; of the key that is worst off, "
                 + "or with `control.show_keys` of each (500 at most)."
         case .keyEncryptions:
-            "How often this host's processes have encrypted under the key, ever; of the most used key, or with "
-                + "`control.show_keys` of each. With random IVs a key is to be used less than 2^32 times (SP 800-38D, 8.3), "
-                + "over all nodes."
+            "How often all nodes have encrypted under the key, ever, as far as they tell (each the 32 that it uses most); of "
+                + "the most used key, or with `control.show_keys` of each. With random IVs a key is to be used less than 2^32 "
+                + "times (SP 800-38D, 8.3)."
+        case .quotaLimit:
+            "A key store's quota, for all nodes together: of all its requests (`store`), and of each principal's "
+                + "(`principal`)."
+        case .quotaRequests:
+            "Requests that a quota let through at this node (`admitted`), and that it refused (`over_store`, "
+                + "`over_principal`)."
+        case .quotaNodes: "How many nodes share the quota: each lets through that part of it."
+        case .quotaPrincipals: "Principals that are told apart at this node."
+        case .credentialFirstSeen:
+            "When a configuration of the node first had the credential, Unix time: its age, as AWS's XksProxyCredentialAge, is "
+                + "the time since then."
+        case .credentialLastUsed:
+            "When a node of the cluster last took a request that the credential signed, Unix time to the minute; absent "
+                + "where none did."
         case .ready: "1 where `/readyz` answers 200."
         case .condition:
             "1 for each condition of this node, and of others as it sees them (docs/reference/conditions.md)."
@@ -158,6 +191,11 @@ package enum NodeMetric: String, Sendable, CaseIterable {
                 + "for want of one (`refused`)."
         case .auditUnsynced: "For how long the oldest record waits to be on the disk itself: below 1 as a rule."
         case .auditWaiting: "Bytes of records that are kept in memory."
+        case .receivedBytes: "Bytes that connections have received, TLS included, without TCP and IP."
+        case .sentBytes: "Bytes that connections have sent, likewise."
+        case .clientRoundTrip:
+            "Of the network between the node and the clients that have authenticated, as the kernel knows it (TCP_INFO); each "
+                + "connection counts every ten seconds. A balancer that ends TCP is the client."
         case .connections: "Open connections."
         case .connectionsMost: "Most connections at a time."
         case .connectionsUnauthenticated: "Open connections of which no request was authenticated."

@@ -33,6 +33,7 @@ package final class RequestMetrics: RequestObserver {
     private let sent: Counter
     private let taken: Counter
     private let waited = Atomic<UInt64>(0)
+    private let clients: Timer
 
     package init(_ registry: MetricRegistry) {
         self.registry = registry
@@ -42,6 +43,7 @@ package final class RequestMetrics: RequestObserver {
         failovers = counter(.hsmSecondCalls, [("reason", "failover")])
         hedges = counter(.hsmSecondCalls, [("reason", "hedge")])
         sent = counter(.requestsForwarded, [("direction", "out")])
+        clients = Timer(label: NodeMetric.clientRoundTrip.rawValue, factory: registry)
         taken = counter(.requestsForwarded, [("direction", "in")])
     }
 
@@ -73,6 +75,9 @@ package final class RequestMetrics: RequestObserver {
             timer(of: hsm).recordNanoseconds(Int64(clamping: trace.hsmMicroseconds &* 1_000))
         }
     }
+
+    /// How far away a client is.
+    package func clientRoundTrip(nanoseconds: UInt64) { clients.recordNanoseconds(Int64(clamping: nanoseconds)) }
 
     /// Everything that has been counted.
     package func write(to page: inout MetricPage) {

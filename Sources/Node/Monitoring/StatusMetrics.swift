@@ -28,6 +28,7 @@ package struct StatusMetrics {
         writeConditions(to: &page)
         writeCluster(to: &page)
         writeConnections(to: &page)
+        writeKeyStores(to: &page)
         if let clock = status.clock {
             for (node, offset) in clock.peersMilliseconds.sorted(by: { $0.key < $1.key }) {
                 page.add(.clockOffset, [node], Double(offset) / 1_000)
@@ -58,6 +59,10 @@ package struct StatusMetrics {
         page.add(.hsmLanes, [hsm.name, "overdue"], Double(hsm.lanes.overdue))
         page.add(.hsmLanes, [hsm.name, "queued"], Double(hsm.lanes.queued))
         if let capacity = hsm.learned?.callsPerSecond { page.add(.hsmCapacity, [hsm.name], Double(capacity)) }
+        if let latency = hsm.latencyMicroseconds {
+            page.add(.hsmRoundTrip, [hsm.name, "50"], Double(latency.p50) / 1e6)
+            page.add(.hsmRoundTrip, [hsm.name, "99"], Double(latency.p99) / 1e6)
+        }
         guard let work = hsm.work else { return }
         page.add(.hsmThrownAway, [hsm.name], Double(work.thrownAway))
         page.add(.hsmLongestWait, [hsm.name], Double(work.longestWaitMicroseconds ?? 0) / 1e6)
@@ -69,7 +74,7 @@ package struct StatusMetrics {
         page.add(.keysServed, [], Double(status.keysServed))
         page.add(.keysExcluded, [], Double(status.keysExcluded))
         let spares = status.keys.map { ($0.label, status.spareHSMs(of: $0)) }
-        let uses = status.keys.compactMap { key in key.encrypts.map { (key.label, $0) } }
+        let uses = status.keys.compactMap { key in key.encryptsInAll.map { (key.label, $0) } }
         guard showsKeys, status.keys.count <= Self.mostKeys else {
             if let least = spares.map(\.1).min() { page.add(.keySpareHSMs, [], Double(least)) }
             if let most = uses.map(\.1).max() { page.add(.keyEncryptions, [], Double(most)) }
@@ -77,6 +82,27 @@ package struct StatusMetrics {
         }
         for (label, spare) in spares { page.add(.keySpareHSMs, [label], Double(spare)) }
         for (label, count) in uses { page.add(.keyEncryptions, [label], Double(count)) }
+    }
+
+    // MARK: Key stores
+
+    private func writeKeyStores(to page: inout MetricPage) {
+        for quota in status.quotas ?? [] {
+            let limits = [("store", quota.requestsPerSecond), ("principal", quota.principalRequestsPerSecond)]
+            for (name, limit) in limits {
+                if let limit { page.add(.quotaLimit, [quota.keyStore, name], Double(limit)) }
+            }
+            page.add(.quotaRequests, [quota.keyStore, "admitted"], Double(quota.admitted ?? 0))
+            page.add(.quotaRequests, [quota.keyStore, "over_store"], Double(quota.refusedByStore))
+            page.add(.quotaRequests, [quota.keyStore, "over_principal"], Double(quota.refusedByPrincipal))
+            page.add(.quotaNodes, [quota.keyStore], Double(quota.nodes))
+            page.add(.quotaPrincipals, [quota.keyStore], Double(quota.principals))
+        }
+        for credential in status.credentials ?? [] {
+            let labels = [credential.keyStore, credential.accessKeyId]
+            if let seen = credential.firstSeenUnixSeconds { page.add(.credentialFirstSeen, labels, Double(seen)) }
+            if let used = credential.lastUsedUnixSeconds { page.add(.credentialLastUsed, labels, Double(used)) }
+        }
     }
 
     // MARK: The cluster

@@ -27,6 +27,9 @@ extension NodeStore {
         known().accessKeys.values.values.sorted { $0.accessKeyID < $1.accessKeyID }
     }
 
+    /// What other nodes have told of the uses of keys, in no order.
+    package func keyUsesElsewhere() -> [StoredUsesElsewhere] { Array(known().usesElsewhere.values.values) }
+
     package func nodes() -> [StoredNode] {
         known().nodes.values.values.sorted { $0.id < $1.id }
     }

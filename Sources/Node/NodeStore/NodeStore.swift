@@ -103,6 +103,11 @@ package final class NodeStore: @unchecked Sendable {
     }
 
     /// Written within a second.
+    package func record(keyUsesElsewhere: [StoredUsesElsewhere]) {
+        remember(urgently: false) { memory in keyUsesElsewhere.forEach { memory.record($0) } }
+    }
+
+    /// Written within a second.
     package func record(node: StoredNode) {
         remember(urgently: false) { $0.record(node) }
     }

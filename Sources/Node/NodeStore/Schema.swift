@@ -22,6 +22,7 @@ enum Schema {
         migrator.registerMigration("7 uses of access keys", foreignKeyChecks: .immediate, migrate: accessKeys)
         migrator.registerMigration(
             "8 heads of audit logs", foreignKeyChecks: .immediate, migrate: AuditHeadTable.create)
+        migrator.registerMigration("9 uses of keys elsewhere", foreignKeyChecks: .immediate, migrate: usesElsewhere)
         return migrator
     }
 
@@ -165,7 +166,8 @@ enum Schema {
             keyUses: try StoredKeyUses.fetchAll(db, sql: "SELECT * FROM key_use"),
             peerChanges: try StoredPeerChanges.fetchAll(db, sql: "SELECT * FROM peer_change"),
             nodeForgets: try StoredNodeForget.fetchAll(db, sql: "SELECT * FROM node_forget"),
-            accessKeys: try StoredAccessKey.fetchAll(db, sql: "SELECT * FROM access_key"))
+            accessKeys: try StoredAccessKey.fetchAll(db, sql: "SELECT * FROM access_key"),
+            usesElsewhere: try StoredUsesElsewhere.fetchAll(db, sql: "SELECT * FROM key_use_elsewhere"))
     }
 }
 
@@ -192,4 +194,5 @@ struct StoreRows: Sendable {
     var peerChanges: [StoredPeerChanges]
     var nodeForgets: [StoredNodeForget]
     var accessKeys: [StoredAccessKey]
+    var usesElsewhere: [StoredUsesElsewhere]
 }

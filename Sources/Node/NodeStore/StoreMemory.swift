@@ -104,6 +104,7 @@ struct StoreBatch: Sendable {
     var nodeForgets: [StoredNodeForget] = []
     var removedNodeForgets: [String] = []
     var accessKeys: [StoredAccessKey] = []
+    var usesElsewhere: [StoredUsesElsewhere] = []
     /// To be added to what the file has.
     var keyUses: [StoredKeyUses] = []
     var auditHeads = AuditHeadMemory.Batch()
@@ -116,8 +117,7 @@ struct StoreBatch: Sendable {
     var isEmpty: Bool {
         hsms.isEmpty && transitions.isEmpty && keys.isEmpty && nodes.isEmpty && peers.isEmpty
             && removedPeers.isEmpty && peerChanges.isEmpty && proof.isEmpty && keyUses.isEmpty && accessKeys.isEmpty
-            && auditHeads.isEmpty
-            && !mustLast
+            && auditHeads.isEmpty && usesElsewhere.isEmpty && !mustLast
     }
 
     fileprivate var hsmNames: Set<String> = []
@@ -129,6 +129,7 @@ struct StoreBatch: Sendable {
     fileprivate var forgottenNames: Set<String> = []
     fileprivate var countedNames: Set<String> = []
     fileprivate var accessKeyIDs: Set<String> = []
+    fileprivate var usesElsewhereNames: Set<StoredUsesElsewhere.Name> = []
 }
 
 /// What the store knows besides the block list (`BlockRegister`), whether or not the file can take it: bounded, and
@@ -145,6 +146,7 @@ struct StoreMemory: Sendable {
     private(set) var keyUses = KeyUseMemory()
     private(set) var accessKeys = LatestValues<String, StoredAccessKey>()
     private var auditHeads = AuditHeadMemory()
+    private(set) var usesElsewhere = LatestValues<StoredUsesElsewhere.Name, StoredUsesElsewhere>()
     private(set) var transitions: TransitionLog
     private let keysLimit: Int
     /// The file that these values come from and go to.
@@ -210,6 +212,8 @@ struct StoreMemory: Sendable {
 
     mutating func record(_ accessKey: StoredAccessKey) { accessKeys.set(accessKey, for: accessKey.accessKeyID) }
 
+    mutating func record(_ uses: StoredUsesElsewhere) { usesElsewhere.set(uses, for: uses.name) }
+
     mutating func add(_ uses: [StoredKeyUses]) { keyUses.add(uses) }
 
     mutating func record(_ head: StoredAuditHead, replacing old: ReplacedAuditHead?) {
@@ -240,6 +244,7 @@ struct StoreMemory: Sendable {
         batch.keyUses = keyUses.take()
         (batch.accessKeys, _, batch.accessKeyIDs) = accessKeys.take()
         batch.auditHeads = auditHeads.take()
+        (batch.usesElsewhere, _, batch.usesElsewhereNames) = usesElsewhere.take()
         return batch
     }
 
@@ -261,6 +266,7 @@ struct StoreMemory: Sendable {
         keyUses.giveBack(batch.keyUses)
         accessKeys.giveBack(batch.accessKeyIDs)
         auditHeads.giveBack(batch.auditHeads)
+        usesElsewhere.giveBack(batch.usesElsewhereNames)
     }
 
     /// Takes over what a file says. From another file than the last, what it lacks is to be written again.
@@ -282,6 +288,7 @@ struct StoreMemory: Sendable {
         nodeForgets.adopt(Dictionary(contents.nodeForgets, by: \.name), restoring: restoring)
         keyUses.adopt(contents.keyUses, restoring: restoring)
         accessKeys.adopt(Dictionary(contents.accessKeys, by: \.accessKeyID), restoring: restoring)
+        usesElsewhere.adopt(Dictionary(contents.usesElsewhere, by: \.name), restoring: restoring)
     }
 }
 

@@ -87,6 +87,7 @@ extension StoreBatch {
         for uses in keyUses { try uses.add(to: db) }
         for accessKey in accessKeys { try accessKey.note(in: db) }
         try AuditHeadTable.write(auditHeads, to: db)
+        for uses in usesElsewhere { try uses.insert(db) }
         for peer in peers { try peer.insert(db) }
         for name in removedPeers {
             try db.execute(sql: "DELETE FROM peer WHERE name = ?", arguments: [name])

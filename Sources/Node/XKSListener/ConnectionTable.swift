@@ -33,6 +33,8 @@ final class ConnectionTable {
     private let eventLoop: any EventLoop
     private let interval: TimeAmount
     private var entries: [ObjectIdentifier: any Supervised] = [:]
+    private var counted: [ObjectIdentifier: TrafficHandler] = [:]
+    let traffic = LoopTraffic()
     /// CLOCK_MONOTONIC, nanoseconds: what comes later than the first, or before the second, comes after a gap.
     private var lateAfter: UInt64 = .max
     private var lateUntil: UInt64 = 0
@@ -71,6 +73,15 @@ final class ConnectionTable {
 
     func remove(_ entry: any Supervised) {
         entries[ObjectIdentifier(entry)] = nil
+    }
+
+    func add(_ handler: TrafficHandler) { counted[ObjectIdentifier(handler)] = handler }
+
+    func remove(_ handler: TrafficHandler) { counted[ObjectIdentifier(handler)] = nil }
+
+    /// Tells the round trip to each client that has authenticated, nanoseconds.
+    func measureRoundTrips(_ sink: @escaping @Sendable (UInt64) -> Void) {
+        for handler in counted.values { handler.measure(sink) }
     }
 
     func drain() {

@@ -19,6 +19,8 @@ struct ListenerSetup: Sendable {
     let links = LinkTally()
     /// One table for each event loop.
     let tables: [ObjectIdentifier: NIOLoopBound<ConnectionTable>]
+    /// What each of them counts.
+    let traffic: [LoopTraffic]
 
     static func make(
         configuration: ListenerConfiguration, handler: any ProxyRequestHandler, refusals: RefusalCounter,
@@ -32,17 +34,20 @@ struct ListenerSetup: Sendable {
             }
             let interval = configuration.timeouts.sweepIntervalMilliseconds
             var tables: [ObjectIdentifier: NIOLoopBound<ConnectionTable>] = [:]
+            var traffic: [LoopTraffic] = []
             for eventLoop in group.makeIterator() {
-                tables[ObjectIdentifier(eventLoop)] = try await eventLoop.submit {
+                let (table, counts) = try await eventLoop.submit {
                     let table = ConnectionTable(eventLoop: eventLoop, sweepIntervalMilliseconds: interval)
                     table.start()
-                    return NIOLoopBound(table, eventLoop: eventLoop)
+                    return (NIOLoopBound(table, eventLoop: eventLoop), table.traffic)
                 }.get()
+                tables[ObjectIdentifier(eventLoop)] = table
+                traffic.append(counts)
             }
             return ListenerSetup(
                 configuration: configuration, handler: handler, logger: logger,
                 admission: Admission(limits: configuration.limits, refusals: refusals, observer: observer), tls: tls,
-                tables: tables)
+                tables: tables, traffic: traffic)
         } catch {
             throw .tls(cause: "\(error)")
         }
@@ -91,6 +96,7 @@ struct ListenerSetup: Sendable {
                 channel: channel, address: address, peer: remote?.hostAndPort ?? "unknown", isBalancer: isBalanced,
                 generation: tls?.generation ?? 0, admission: admission)
         else { throw ConnectionRefused() }
+        try channel.pipeline.syncOperations.addHandler(TrafficHandler(client, table: table.value))
         let environment = ConnectionEnvironment(
             service: handler, limits: configuration.limits, timeouts: configuration.timeouts, admission: admission,
             table: table.value, links: links, logger: logger)

@@ -37,6 +37,7 @@ package final class XKSListener: Sendable {
 
     private let servers: [any Channel]
     private let tables: [NIOLoopBound<ConnectionTable>]
+    private let loopTraffic: [LoopTraffic]
     private let admission: Admission
     private let tls: TLSContextHolder?
     private let linkTally: LinkTally
@@ -53,6 +54,7 @@ package final class XKSListener: Sendable {
             ListenAddress(host: server.localAddress?.ipAddress ?? "", port: server.localAddress?.port ?? 0)
         }
         self.tables = Array(setup.tables.values)
+        self.loopTraffic = setup.traffic
         self.admission = setup.admission
         self.tls = setup.tls
         self.linkTally = setup.links
@@ -63,6 +65,16 @@ package final class XKSListener: Sendable {
 
     /// What has happened so far.
     package var statistics: ListenerStatistics { admission.statistics }
+
+    /// Bytes that all connections have received and sent since the start, TLS included, without TCP and IP.
+    package var traffic: (received: UInt64, sent: UInt64) {
+        loopTraffic.reduce((0, 0)) { ($0.0 &+ $1.received, $0.1 &+ $1.sent) }
+    }
+
+    /// Tells the round trip to each client that has authenticated, nanoseconds, as the kernel has it; on the event loops.
+    package func measureRoundTrips(_ sink: @escaping @Sendable (UInt64) -> Void) {
+        for table in tables { table.eventLoop.execute { table.value.measureRoundTrips(sink) } }
+    }
 
     /// How many connections live, by what their handshakes have agreed on.
     package var links: [HandshakeFacts: Int] { linkTally.connections }

@@ -22,22 +22,24 @@ extension XKSService {
                 : "the principal has more requests than the quota of the external key store allows")
     }
 
-    /// What quotas have refused; without key stores that have none.
+    /// What quotas have let through and refused; without key stores that have none.
     package func quotaCounts() -> [KeyStoreQuotaCounts] {
         let now = clocks.monotonic()
         let gates = currentSetup.quotas.compactMap { $0 }
         guard !gates.isEmpty else { return [] }
         let nodes = nodeShare.current(now: now, neighbours.nodes).divisor
         return gates.map {
-            KeyStoreQuotaCounts(keyStore: $0.keyStore, nodes: nodes, counts: $0.buckets.counts(now: now))
+            KeyStoreQuotaCounts(
+                keyStore: $0.keyStore, limits: $0.limits, nodes: nodes, counts: $0.buckets.counts(now: now))
         }
     }
 }
 
-/// What the quota of a key store has refused.
+/// What the quota of a key store lets through, and what it has let through and refused.
 package struct KeyStoreQuotaCounts: Sendable, Equatable {
     /// Path prefix.
     package let keyStore: String
+    package let limits: QuotaLimits
     /// By how many nodes the quota is shared.
     package let nodes: Int
     package let counts: QuotaCounts

@@ -15,6 +15,15 @@ package struct KeyStatus: Sendable, Equatable, Codable {
     package var cells: [String: KeyState]
     /// How often this node's processes have encrypted under it, ever; `nil` where that is not known.
     package var encrypts: UInt64?
+    /// How often other nodes have, as far as they tell; `nil` where none does.
+    package var encryptsElsewhere: UInt64?
+
+    /// By all nodes together; `nil` where nothing is known.
+    package var encryptsInAll: UInt64? {
+        guard encrypts != nil || encryptsElsewhere != nil else { return nil }
+        let (sum, overflows) = (encrypts ?? 0).addingReportingOverflow(encryptsElsewhere ?? 0)
+        return overflows ? .max : sum
+    }
 
     package init(
         label: String, canaryBy: String?, disputed: String? = nil, complaints: [String] = [],

@@ -13,14 +13,15 @@ extension NodeFacts {
         isDraining: Bool, version: String, configuration: String, canaries: String, blocks: String,
         blockChanges: UInt64?, inFlight: UInt32, encrypts: UInt64, decrypts: UInt64, hsms: [HSMFact],
         unserved: [KeyLabel], reads: FormatVersions, activatedFormat: UInt8, room: SpareRoom?,
-        refusedCertificates: String?, conditions: [Condition], certificateEnd: Int64?, credentials: [AccessKeyUse]?
+        refusedCertificates: String?, conditions: [Condition], certificateEnd: Int64?, credentials: [AccessKeyUse]?,
+        keyUses: [KeyEncryptions]?
     ) {
         self.init(
             isDraining: isDraining, version: version, configuration: configuration, canaries: canaries, blocks: blocks,
             blockChanges: blockChanges, inFlight: inFlight, encrypts: encrypts, decrypts: decrypts, hsms: hsms,
             reads: reads, activatedFormat: activatedFormat, room: room.map(NodeRoom.init),
             refusedCertificates: refusedCertificates, conditions: conditions.isEmpty ? nil : conditions,
-            certificateEnd: certificateEnd, credentials: credentials)
+            certificateEnd: certificateEnd, credentials: credentials, keyUses: keyUses)
         setUnserved(unserved.map(\.text))
     }
 }

@@ -65,10 +65,11 @@ struct NodeComponents: Sendable {
         let incarnation = store.beginIncarnation(of: settings.node.id)
         let isForwarding = settings.cluster?.forwarding == true
         let formats = ActivatedFormat(stateDirectory: settings.node.stateDirectory, logger: logger)
+        let keyUses = KeyUseBook(store: store)
         let credentials = CredentialBook(store: store, node: settings.node.id)
         let neighbours = NodeNeighbours(
-            pool: pool, store: store, blocks: blocks, formats: formats, credentials: credentials, node: settings.node,
-            incarnation: incarnation, isForwarding: isForwarding,
+            pool: pool, store: store, blocks: blocks, formats: formats, credentials: credentials, keyUses: keyUses,
+            node: settings.node, incarnation: incarnation, isForwarding: isForwarding,
             isSeeking: settings.cluster.map { !$0.seeds.isEmpty || !store.peers().isEmpty } ?? false, logger: logger)
         let audit = AuditTrail(plan, incarnation: incarnation, neighbours: neighbours, logger: logger)
         let metrics = RequestMetrics(MetricRegistry())
@@ -97,7 +98,7 @@ struct NodeComponents: Sendable {
         status = PoolStatusSource(
             node: settings.node, pool: pool, store: store, neighbours: neighbours, blocks: blocks,
             keyStores: plan.keyStores, log: log, descriptors: plan.descriptors, metrics: metrics,
-            credentials: credentials)
+            credentials: credentials, keyUses: keyUses)
         status.count(requestsInFlight: { [weak service] in service?.requestsInFlight ?? 0 })
         status.count(quotas: { [weak service] in service?.quotaCounts().map { QuotaStatus($0) } ?? [] })
         credentials.observe(
@@ -110,6 +111,9 @@ struct NodeComponents: Sendable {
         status.show(audit)
         if let audit {
             neighbours.onNewCertificates { [weak audit] in audit?.keyChanged(settings) }
+        }
+        keyUses.observe { [weak neighbours] in
+            neighbours?.members.compactMap { member in member.facts?.keyUses.map { (member.identity.name, $0) } } ?? []
         }
         self.log = log
         trail = RefusalTrail(log.refusals, log.repeated, logger: logger)

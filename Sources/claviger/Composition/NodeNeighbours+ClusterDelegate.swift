@@ -31,7 +31,8 @@ extension NodeNeighbours: ClusterDelegate {
             decrypts: totals.decrypts, hsms: pool.status().prefix(NodeFacts.mostHSMs).map(HSMFact.init),
             unserved: unservedKeys, reads: Self.reads, activatedFormat: formats.activatedFormat,
             room: pool.room, refusedCertificates: cluster.flatMap { ConfigurationDigest.text(ofRefused: $0.refused) },
-            conditions: toldConditions, certificateEnd: certificateEnd, credentials: credentials.told)
+            conditions: toldConditions, certificateEnd: certificateEnd, credentials: credentials.told,
+            keyUses: keyUses.told)
     }
 
     /// What peers have activated is in use here, too.

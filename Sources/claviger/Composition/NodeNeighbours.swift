@@ -48,6 +48,7 @@ final class NodeNeighbours: Sendable {
     let credentials: CredentialBook
     /// The heads of audit logs.
     let heads: AuditHeadBook
+    let keyUses: KeyUseBook
     let logger: Logger
     let isDraining = Atomic(false)
     let state = Mutex(State())
@@ -58,11 +59,13 @@ final class NodeNeighbours: Sendable {
     ///   - isSeeking: whether the configuration or the store names other nodes of a cluster.
     init(
         pool: HSMPool, store: NodeStore, blocks: BlockBook, formats: ActivatedFormat,
-        credentials: CredentialBook, node: NodeIdentitySettings, incarnation: UInt64, isForwarding: Bool,
+        credentials: CredentialBook, keyUses: KeyUseBook, node: NodeIdentitySettings, incarnation: UInt64,
+        isForwarding: Bool,
         isSeeking: Bool, logger: Logger
     ) {
         self.formats = formats
         self.credentials = credentials
+        self.keyUses = keyUses
         self.incarnation = incarnation
         self.isForwarding = isForwarding
         self.isSeeking = isSeeking

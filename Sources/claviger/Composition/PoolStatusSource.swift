@@ -26,6 +26,10 @@ final class PoolStatusSource: NodeStatusSource {
     private let neighbours: NodeNeighbours
     private let blocks: BlockBook
     private let credentials: CredentialBook
+    private let keyUses: KeyUseBook
+    private let bytes = Mutex<(@Sendable () -> (received: UInt64, sent: UInt64))?>(nil)
+    private let roundTrips = Mutex<(@Sendable () -> Void)?>(nil)
+    private let looks = Atomic<Int>(0)
     private let keyStores: Mutex<[PlannedKeyStore]>
     private let log: NodeLog
     private let requestMetrics: RequestMetrics
@@ -49,9 +53,10 @@ final class PoolStatusSource: NodeStatusSource {
     init(
         node: NodeIdentitySettings, pool: HSMPool, store: NodeStore, neighbours: NodeNeighbours, blocks: BlockBook,
         keyStores: [PlannedKeyStore], log: NodeLog, descriptors: DescriptorPlan, metrics: RequestMetrics,
-        credentials: CredentialBook
+        credentials: CredentialBook, keyUses: KeyUseBook
     ) {
         self.credentials = credentials
+        self.keyUses = keyUses
         requestMetrics = metrics
         self.descriptors = DescriptorStatus(descriptors)
         self.log = log
@@ -63,6 +68,9 @@ final class PoolStatusSource: NodeStatusSource {
         self.keyStores = Mutex(keyStores)
     }
 
+    /// Looks, about a second each, from one measurement of the clients' round trips to the next.
+    private static let looksPerRoundTrip = 10
+
     /// The node's name.
     var name: String { node.id }
 
@@ -72,6 +80,9 @@ final class PoolStatusSource: NodeStatusSource {
     /// From now on the connections of these listeners are reported.
     func observe(_ listener: XKSListener, _ control: ControlProtection, _ cluster: ClusterService?) {
         links.withLock { $0 = { LinkStatus.all(of: listener, control, cluster) } }
+        bytes.withLock { $0 = { listener.traffic } }
+        let metrics = requestMetrics
+        roundTrips.withLock { $0 = { listener.measureRoundTrips { metrics.clientRoundTrip(nanoseconds: $0) } } }
     }
 
     /// From now on these are the key stores, and the certificates that clients are shown; metrics and the status page name
@@ -105,6 +116,7 @@ final class PoolStatusSource: NodeStatusSource {
     /// Looks at what is so, and returns what there is to say of it. To be called about once a second.
     func look() -> [ConditionBook.News] {
         credentials.collect()
+        if looks.add(1, ordering: .relaxed).newValue % Self.looksPerRoundTrip == 0 { roundTrips.withLock { $0 }?() }
         let known = known()
         let status = status(known)
         let own = status.conditions
@@ -131,6 +143,10 @@ final class PoolStatusSource: NodeStatusSource {
         let status = status(known)
         var page = MetricPage()
         requestMetrics.write(to: &page)
+        if let (received, sent) = bytes.withLock({ $0 })?() {
+            page.add(.receivedBytes, ["xks"], Double(received))
+            page.add(.sentBytes, ["xks"], Double(sent))
+        }
         page.add(.requestsInFlight, [], Double(requestsInFlight.withLock { $0 }?() ?? 0))
         StatusMetrics(
             status: status, cluster: clusterHealth(here: status), showsKeys: showsKeys.load(ordering: .relaxed)
@@ -171,8 +187,10 @@ final class PoolStatusSource: NodeStatusSource {
             if shown.drained { shown.drainedSinceUnixSeconds = store.drainedSince(shown.name).map(Int64.init) }
             return shown
         }
+        let rows = pool.keys()
+        let elsewhere = keyUses.collect(rows)
         let keys = OfferedKeyStatus(
-            rows: pool.keys(), keyStores: keyStores.withLock { $0 }, hsms: hsms, complaints: pool.complaints())
+            rows: rows, keyStores: keyStores.withLock { $0 }, hsms: hsms, complaints: pool.complaints())
         neighbours.know(unlisted: keys.unlisted)
         known.unservedKeys = neighbours.unservedKeys.map(\.text)
         var status = unjudged(hsms, keys.keys)
@@ -180,6 +198,9 @@ final class PoolStatusSource: NodeStatusSource {
         if let quotas = quotas.withLock({ $0 })?(), !quotas.isEmpty { status.quotas = quotas }
         status.credentials = credentials.statuses()
         status.audit = audit.withLock { $0 }?.status
+        for index in status.keys.indices {
+            status.keys[index].encryptsElsewhere = elsewhere[Array(status.keys[index].label.utf8)]
+        }
         status = status.judged(known)
         status.conditions = book.withLock { $0.dated(status.conditions) }
         return status
@@ -256,7 +277,9 @@ extension QuotaStatus {
         self.init(
             keyStore: quota.keyStore, nodes: quota.nodes, refusedByStore: Int(clamping: counts.refusedByStore),
             refusedByPrincipal: Int(clamping: counts.refusedByPrincipal), principals: counts.principals,
-            principalsRefused: counts.principalsRefused, shared: Int(clamping: counts.shared))
+            principalsRefused: counts.principalsRefused, shared: Int(clamping: counts.shared),
+            requestsPerSecond: quota.limits.store?.perSecond,
+            principalRequestsPerSecond: quota.limits.principal?.perSecond, admitted: Int(clamping: counts.admitted))
     }
 }
 

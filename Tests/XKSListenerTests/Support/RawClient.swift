@@ -15,6 +15,8 @@ final class RawClient {
     let descriptor: Int32
     private var received: [UInt8] = []
     private(set) var sawEnd = false
+    /// All that has come.
+    private(set) var receivedBytes = 0
 
     init(port: Int, timeout: Int = 10, receiveBuffer: Int32? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -108,6 +110,7 @@ final class RawClient {
         let count = recv(descriptor, &chunk, chunk.count, 0)
         if count > 0 {
             received += chunk[..<count]
+            receivedBytes += count
             return true
         }
         if count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) { throw SocketTimeout() }
