@@ -36,6 +36,9 @@ if [[ ${1:-} == --inside ]]; then
     mount --rbind "$hold" "$parent"
     umount --recursive "$hold"
     rmdir "$hold"
+    # Temporary files of its own: their path is written into symbols, and SwiftPM's lock is there, by the path of the source,
+    # so that two builds would wait for each other.
+    mount -t tmpfs tmpfs /tmp
     cd "$at"
     exec "$parent/packaging/stage.sh"
 fi
@@ -76,7 +79,7 @@ mkdir -p "$output" "$scratch" "$source/.build"
 scratch=$(cd "$scratch" && pwd)
 namespace=(--mount --propagation private)
 ((EUID == 0)) || namespace+=(--user --map-root-user)
-# Nothing else of the environment: it may be in what is built.
+# Nothing else of the environment: of TMPDIR is known that it gets into symbols (of macros' expansions).
 env -i PATH="$PATH" HOME="$HOME" LC_ALL=C.UTF-8 TZ=UTC SOURCE_DATE_EPOCH="$epoch" CLAVIGER_COMMIT="$commit" \
     CLAVIGER_VERSION="$version" MAINTAINER="$maintainer" \
     unshare "${namespace[@]}" "$here/build.sh" --inside "$source" "$scratch" "$at"
