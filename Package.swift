@@ -149,6 +149,7 @@ let node: [Target] = [
 let tools: [Target] = [
     room("Tools", "AdminClient", ["AdminProtocol", "StatusVocabulary", asyncHTTPClient, nioCore, nioHTTP1, nioPosix]),
     room("Tools", "ClusterCertificates", ["PrivateFiles", "SecureMemory", "TLSFacts", x509, asn1, crypto]),
+    room("Tools", "KMSWords"),
     room("Tools", "KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
     room(
         "Tools", "DevEnvironment",
@@ -290,6 +291,7 @@ let roomTests: [Target] = [
         ]),
     .testTarget(
         name: "FuzzReplayTests", dependencies: ["FuzzTargets"], exclude: ["Corpus"], swiftSettings: strict),
+    tests("KMSWordsTests", ["Chance", "KMSWords", "SeededRandom"]),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
     tests(
         "DevEnvironmentTests",
@@ -344,7 +346,7 @@ let package = Package(
                 "ClusterCertificates",
                 "Conditions", "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker",
                 "HTTPServing",
-                "HostLimits", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore",
+                "HostLimits", "KMSWords", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore",
                 "Monitoring", "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
                 "Quota",
                 "Routing", "SecureMemory", "SigV4", "StatusPage", "StatusVocabulary", "TLSFacts", "TLSLinks",

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the files for operation share."""
+import importlib
 import os
 import shutil
 import subprocess
+import sys
 import unittest
 from pathlib import Path
 
@@ -29,6 +31,22 @@ def library(name: str):
         return __import__(name)
     except ImportError:
         raise unittest.SkipTest(f"python3-{name} is not installed") from None
+
+
+#: Where setup.sh puts what Debian does not have.
+PYPI = ROOT / ".build" / "python"
+
+
+def pypi(name: str):
+    """A Python module of PyPI's; skips the test, and says so, where there is none."""
+    for folder in sorted(PYPI.glob("lib/python3*/site-packages")):
+        # Behind what is installed otherwise.
+        if str(folder) not in sys.path:
+            sys.path.append(str(folder))
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise unittest.SkipTest(f"{name} is not installed: make setup fetches it from PyPI") from None
 
 
 def settings(path: Path) -> dict:

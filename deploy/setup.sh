@@ -31,6 +31,8 @@ openssl          test,bench,cluster,screenshots,package-test           command -
 opensc           test                                                  command -v pkcs11-tool
 libnss3          test                                                  find /usr/lib -name libsoftokn3.so 2>/dev/null | grep -q .
 prometheus       test                                                  command -v promtool && command -v prometheus
+python3-jsonschema test                                                python3 -c "import jsonschema; jsonschema.Draft202012Validator"
+python3-venv     test,package-test                                     python3 -c "import ensurepip, venv"
 python3-yaml     test,package-test                                     python3 -c "import yaml"
 systemd          test                                                  command -v systemd-analyze
 curl             test,conformance                                      command -v curl
@@ -50,7 +52,6 @@ gnupg            package-test                                          command -
 lintian          package-test                                          command -v lintian
 man-db           package-test                                          command -v man
 mandoc           package-test                                          command -v mandoc
-python3-venv     package-test                                          python3 -c "import ensurepip"
 zsh              package-test                                          command -v zsh
 fish             package-test                                          command -v fish
 LIST
@@ -89,6 +90,18 @@ if ((${#missing[@]})); then
     echo "setup: installing ${missing[*]}"
     "${as_root[@]}" apt-get update -q
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+fi
+
+# What Debian does not have, and only tests of the files for operation want. Without PyPI these tests are skipped.
+from_pypi=(openapi-spec-validator python-hcl2)
+if [[ -z $wanted || $wanted == test ]]; then
+    cd "$(dirname "$0")/.."
+    if ! .build/python/bin/python3 -c "import openapi_spec_validator, hcl2" >/dev/null 2>&1; then
+        echo "setup: fetching ${from_pypi[*]} from PyPI into .build/python"
+        mkdir -p .build
+        python3 -m venv .build/python && .build/python/bin/pip install --quiet --disable-pip-version-check "${from_pypi[@]}" ||
+            echo "setup: that did not work; the tests that need them are skipped" >&2
+    fi
 fi
 
 if ! command -v swift >/dev/null; then

@@ -48,7 +48,7 @@ struct Claviger: AsyncParsableCommand {
             BlockCommand.self, UnblockCommand.self, BlocksCommand.self, ClusterCommand.self, DevCommand.self,
             KeyStoreCommand.self,
             PolicyCommand.self, AuditCommand.self, HSMCommand.self, KeyCommand.self, LogCommand.self,
-            HSMProvisionCommand.self,
+            ExplainCommand.self, HSMProvisionCommand.self,
         ])
 }
 

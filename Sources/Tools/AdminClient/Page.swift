@@ -50,6 +50,11 @@ package struct Page: Sendable, Equatable {
     /// A sentence of which nothing moves a cursor, in lines that fit.
     package func text(_ sentence: String) -> String { finished(paragraph(plain(sentence)).joined(separator: "\n")) }
 
+    /// A sentence as one of a list, in lines that fit.
+    package func entry(_ sentence: String) -> String {
+        finished(item("- " + plain(sentence), margin: 2, indent: 2).joined(separator: "\n"))
+    }
+
     /// A sentence in lines that fit.
     func paragraph(_ text: String) -> [String] { item(text, margin: 0, indent: 2) }
 
