@@ -66,6 +66,17 @@ class Monitoring(unittest.TestCase):
             for target in panel["targets"]:
                 self.assertIn("$instance", target["expr"], panel["title"])
 
+    def test_each_alert_has_its_runbook_and_each_runbook_its_alert(self) -> None:
+        text = (ROOT / "docs/guides/runbooks.md").read_text()
+        sections = dict(re.findall(r"(?ms)^## (\w+)$(.*?)(?=^## |\Z)", text))
+        self.assertEqual(list(sections), [rule["alert"] for rule in self.rules])
+        for rule in self.rules:
+            with self.subTest(rule["alert"]):
+                self.assertEqual(
+                    rule["annotations"]["runbook_url"], f"docs/guides/runbooks.md#{rule['alert'].lower()}")
+                for part in ("**Means:**", "**Over**"):
+                    self.assertIn(part, sections[rule["alert"]])
+
     def test_the_guide_has_each_alert(self) -> None:
         guide = (ROOT / "docs/guides/monitoring.md").read_text()
         for rule in self.rules:
