@@ -12,7 +12,7 @@ FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run cluster release test format check-format bench compare scaling optimum drills \
-    cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak policy-bench audit-drill fuzz tsan acceptance conformance \
+    cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak policy-bench audit-drill fuzz tsan acceptance checkov conformance \
     screenshots package reproduce package-test clean
 
 help: ## This list.
@@ -188,6 +188,12 @@ acceptance: ## Simulations, drills, attacks, optimum, soak, sanitizer, fuzzers, 
 	$(MAKE) fuzz
 	$(MAKE) package-test
 	$(MAKE) reproduce
+	$(MAKE) checkov
+
+# An environment of its own: checkov brings another reader of HCL under the same name.
+checkov: setup-test ## What checkov says of deploy/terraform; fetches it from PyPI once (300 MB).
+	test -x .build/checkov/bin/checkov || { python3 -m venv .build/checkov && .build/checkov/bin/pip install --quiet checkov; }
+	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover --start-directory deploy --pattern test_terraform.py
 
 conformance: setup-conformance ## Run AWS's public test client, a checkout of which lies in CLIENT=…
 	@test -n "$(CLIENT)" || { echo "usage: make conformance CLIENT=path/to/aws-kms-xksproxy-test-client" >&2; exit 2; }

@@ -218,6 +218,15 @@ class Commands(unittest.TestCase):
         self.assertEqual(made["XksProxyConnectivity"], "VPC_ENDPOINT_SERVICE")
         self.assertEqual(made["XksProxyVpcEndpointServiceName"], SERVICE)
 
+    def test_the_script_by_a_vpc_endpoint_service_of_another_account(self):
+        model = self.session.get_service_model("kms").operation_model("CreateCustomKeyStore").input_shape
+        if "XksProxyVpcEndpointServiceOwner" not in model.members:
+            raise unittest.SkipTest("this botocore is older than owners of endpoint services")
+        made = self.check_script("--vpc-endpoint-service", SERVICE, "--vpc-endpoint-service-owner", "444455556666")
+        self.assertEqual(made["create-custom-key-store"]["XksProxyVpcEndpointServiceOwner"], "444455556666")
+        result, calls = self.script(*self.START, "--vpc-endpoint-service-owner", "444455556666")
+        self.assertEqual((result.returncode, calls), (2, []))
+
     def test_the_script_says_when_kms_cannot_connect(self):
         result, calls = self.script(
             "--name", "n", "--endpoint", "https://xks.example.com", "--key", "orders",

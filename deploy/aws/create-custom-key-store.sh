@@ -3,10 +3,11 @@
 # Makes an external key store in KMS that reaches Claviger, connects it, and makes KMS keys for keys of your HSMs.
 #
 #   create-custom-key-store.sh --name NAME --endpoint https://xks.example.com --console-file console.json
-#       [--vpc-endpoint-service com.amazonaws.vpce.REGION.vpce-svc-…] [--key EXTERNAL_KEY_ID]...
+#       [--vpc-endpoint-service com.amazonaws.vpce.REGION.vpce-svc-… [--vpc-endpoint-service-owner ACCOUNT]]
+#       [--key EXTERNAL_KEY_ID]...
 #
 # console.json comes from `claviger keystore console-file`: path and credential. Without --vpc-endpoint-service KMS comes
-# over the Internet. AWS credentials and region: as for any aws command. Needs aws (version 2) and jq.
+# over the Internet. The owner is the account of an endpoint service that is another one's. AWS credentials and region: as for any aws command. Needs aws (version 2) and jq.
 #
 # What failed on its way, for example since KMS could not connect, is taken up by the same command once more.
 set -euo pipefail
@@ -16,19 +17,21 @@ usage() {
     exit 2
 }
 
-name="" endpoint="" console="" service="" keys=()
+name="" endpoint="" console="" service="" owner="" keys=()
 while (($#)); do
     case "$1" in
         --name) name=${2:?$1 needs a value} ;;
         --endpoint) endpoint=${2:?$1 needs a value} ;;
         --console-file) console=${2:?$1 needs a value} ;;
         --vpc-endpoint-service) service=${2:?$1 needs a value} ;;
+        --vpc-endpoint-service-owner) owner=${2:?$1 needs a value} ;;
         --key) keys+=("${2:?$1 needs a value}") ;;
         *) usage ;;
     esac
     shift 2
 done
 [[ -n $name && -n $endpoint && -n $console ]] || usage
+[[ -z $owner || -n $service ]] || usage
 
 # The secret goes from file to file: an argument would be seen by whoever lists processes.
 umask 077
@@ -40,6 +43,8 @@ path=$(jq -er .XksProxyUriPath "$console")
 connectivity=(--xks-proxy-connectivity PUBLIC_ENDPOINT)
 if [[ -n $service ]]; then
     connectivity=(--xks-proxy-connectivity VPC_ENDPOINT_SERVICE --xks-proxy-vpc-endpoint-service-name "$service")
+    # Of an endpoint service in another account.
+    [[ -z $owner ]] || connectivity+=(--xks-proxy-vpc-endpoint-service-owner "$owner")
 fi
 
 # What `describe-custom-key-stores` has of the key store of this name; nothing where there is none.

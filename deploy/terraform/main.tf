@@ -4,6 +4,8 @@
 
 data "aws_region" "current" {}
 
+data "aws_partition" "current" {}
+
 data "aws_vpc" "this" {
   id = var.vpc_id
 }
@@ -45,11 +47,15 @@ resource "aws_vpc_security_group_ingress_rule" "vpc" {
 }
 
 resource "aws_lb" "xks" {
+  # checkov:skip=CKV_AWS_91: An NLB writes access logs for its TLS listeners only; TLS goes through to the nodes, which log each request.
   name               = var.name
   load_balancer_type = "network"
   internal           = true
   subnets            = var.subnet_ids
   security_groups    = [aws_security_group.balancer.id]
+
+  # Without it nothing can be decrypted any more.
+  enable_deletion_protection = var.deletion_protection
 
   # Any zone of the balancer may use any node: otherwise the loss of a node takes its whole zone with it.
   enable_cross_zone_load_balancing                             = true
@@ -104,13 +110,18 @@ resource "aws_lb_listener" "xks" {
   }
 }
 
-# What KMS asks of it: no acceptance by hand, IPv4, its own principal allowed, a private DNS name that is verified.
+# What KMS asks of it: no acceptance by hand, IPv4, its own principal allowed, a private DNS name that is verified. Accounts
+# that make the key store elsewhere must be able to see it.
 resource "aws_vpc_endpoint_service" "xks" {
+  # checkov:skip=CKV_AWS_123: KMS refuses a service that asks for acceptance by hand; who may connect is held by allowed_principals.
   acceptance_required        = false
   network_load_balancer_arns = [aws_lb.xks.arn]
   supported_ip_address_types = ["ipv4"]
   private_dns_name           = var.private_dns_name
-  allowed_principals         = ["cks.kms.${data.aws_region.current.name}.amazonaws.com"]
+  allowed_principals = concat(
+    ["cks.kms.${data.aws_region.current.region}.amazonaws.com"],
+    [for account in var.key_store_accounts : "arn:${data.aws_partition.current.partition}:iam::${account}:root"],
+  )
 
   tags = {
     Name = var.name

@@ -57,3 +57,19 @@ variable "public_zone_id" {
   type        = string
   default     = null
 }
+
+variable "key_store_accounts" {
+  description = "Numbers of other accounts that make key stores with this endpoint service; the account of the service itself needs no mention. They give this account's number as --xks-proxy-vpc-endpoint-service-owner."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for account in var.key_store_accounts : can(regex("^[0-9]{12}$", account))])
+    error_message = "An account number has twelve digits."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Whether the load balancer can be deleted only after this was set to false."
+  type        = bool
+  default     = true
+}
