@@ -80,6 +80,20 @@ extension EndToEnd {
             #expect(try ClavigerBinary.run(["explain"]).end == .exited(64))
         }
 
+        @Test("every command that a document shows is one of the program, with its options")
+        func commands() throws {
+            let scratch = try Scratch()
+            let help = try ClavigerBinary.run(["--experimental-dump-help"])
+            #expect(help.isSuccess)
+            let file = try scratch.write(help.output, to: "help.json")
+            let script = Self.documents.deletingLastPathComponent().appendingPathComponent(
+                "deploy/documented_commands.py")
+            let result = try run(["/usr/bin/env", "python3", script.path, file])
+            #expect(result.isSuccess, "\(result.output)\(result.errors)")
+            let count = result.output.split(separator: "\n").last.flatMap { Int($0) } ?? 0
+            #expect(count > 300, "\(result.output)")
+        }
+
         private struct Explanation: Decodable {
             struct Entry: Decodable { var id: String }
             var found: Bool
