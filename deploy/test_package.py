@@ -136,6 +136,14 @@ class Rules(unittest.TestCase):
         self.assertEqual(said.returncode, 2)
         self.assertIn("7.0.0", said.stderr)
 
+    def test_the_compiler_runs_in_the_same_order_each_time(self):
+        """Without either, of two builds one object had two instructions in another order."""
+        stage = (FOLDER / "stage.sh").read_text()
+        before, _, compiled = stage.partition('\n"${compile[@]}"\n')
+        self.assertTrue(compiled)
+        self.assertIn("\nexport SWIFT_DETERMINISTIC_HASHING=1\n", before)
+        self.assertRegex(before, r"(?m)^compile=\(setarch .* --addr-no-randomize swift build ")
+
     def test_nothing_starts_a_node_that_is_not_configured_or_restarts_one(self):
         rules = (FOLDER / "debian/rules").read_text()
         self.assertIn("dh_installsystemd --no-enable --no-start --no-stop-on-upgrade", rules)

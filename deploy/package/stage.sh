@@ -7,7 +7,10 @@ umask 022
 
 packaging=$(cd "$(dirname "$0")" && pwd)
 scratch=.build
-compile=(swift build -c release --static-swift-stdlib --product claviger)
+# Swift's optimizer goes through sets in the order of hashes and of addresses: both are the same in each run then. Without it,
+# of two builds one file of some 2,000 had two instructions in another order.
+export SWIFT_DETERMINISTIC_HASHING=1
+compile=(setarch "$(uname -m)" --addr-no-randomize swift build -c release --static-swift-stdlib --product claviger)
 
 "${compile[@]}"
 program=$("${compile[@]}" --show-bin-path)/claviger
