@@ -106,12 +106,23 @@ import Testing
         let alone = node { $0.keys.append(key(["x": .absent, "y": .absent])) }.judged(unserved)
         #expect(alone.conditions.first?.code == "no-key-served" && alone.conditions.first?.details == ["a", "k"])
         #expect(alone.verdict == .unavailable && !alone.isReady)
-        let passing = node { $0.canForward = true }.judged(unserved)
+        // Another node can serve, but none of these keys.
+        #expect(node { $0.canForward = true }.judged(unserved).verdict == .unavailable)
+        let served = NodeCircumstances(unservedKeys: ["a", "k"], areServedElsewhere: true)
+        let passing = node { $0.canForward = true }.judged(served)
         #expect(passing.conditions.map(\.code) == ["no-key-served"] && passing.verdict == .degraded && passing.isReady)
         // Without an HSM that serves there is no second thing to say.
         let none = node { for index in 0...1 { $0.hsms[index].drained = true } }.judged(unserved)
         #expect(!none.conditions.contains { $0.code == "no-key-served" })
         #expect(Condition.codesThatStop == [ConditionCode.blocksUnknown.rawValue, ConditionCode.noKeyServed.rawValue])
+    }
+
+    // GetHealthStatus of the key store was ACTIVE, and each of its requests failed.
+    @Test func aKeyStoreIsServedByItsOwnHSMsOnly() {
+        let gaps = [KeyStoreGap(keyStore: "/q", hsms: ["y"], labels: ["a"])]
+        let status = node { _ in }.judged(NodeCircumstances(keyStoreGaps: gaps))
+        #expect(status.conditions.map(\.code) == ["key-store-unserved"] && status.verdict == .degraded)
+        #expect(status.conditions.first?.subject == "key store /q" && status.conditions.first?.details == ["a"])
     }
 
     // It was told since when the HSM is active.

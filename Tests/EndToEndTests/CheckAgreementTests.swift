@@ -120,6 +120,17 @@ extension EndToEnd {
                 "no key but one that is nowhere", check: 2, says: "no AES-256 key of label \"nowhere\"",
                 served: .no(condition: "no-key-served")
             ) { configuration, _ in configuration.set("keys", "[\"nowhere\"]", in: "[[keystore]]") },
+            Row("a library that everybody may replace", says: "can be written by every user of this host") {
+                configuration, scratch in
+                let module = scratch.file("library.so")
+                try FileManager.default.copyItem(atPath: softHSMLibrary, toPath: module)
+                chmod(module, 0o666)
+                configuration.set("module", "\"\(module)\"", in: "[[hsm]]", number: 1)
+            },
+            Row("sessions that leave none for requests", check: 2, offline: 2, says: "session_limit", served: .ends(2))
+            {
+                configuration, _ in configuration.set("session_limit", "2", in: "[[hsm]]")
+            },
             Row("a group of operators that is not there", says: "node.admin_group: there is no group nobodies: ") {
                 configuration, _ in configuration.set("admin_group", "\"nobodies\"", in: "[node]")
             },
@@ -160,7 +171,7 @@ extension EndToEnd {
                 configuration, _ in configuration.set("keys", "[\"foo\", \"a b\"]", in: "[[keystore]]")
             },
             Row(
-                "an access key id of a wrong form", check: 2, offline: 2, says: "access_key_id = \"short\"",
+                "an access key id of a wrong form", check: 2, offline: 2, says: "access_key_id: must be 20 to 30",
                 served: .ends(2)
             ) {
                 configuration, _ in

@@ -29,6 +29,14 @@ struct KeyTroubles {
             for hsm in ["hsm-1", "hsm-2"] {
                 try TokenTool(facts: node.facts, hsm: hsm).write(same, as: "same")
             }
+            configuration.append(
+                """
+                [[keystore]]
+                path_prefix = "/second"
+                keys = ["same"]
+                hsms = ["hsm-2"]
+                credentials = \(try configuration.value(of: "credentials", in: "[[keystore]]"))
+                """)
             configurations.append(configuration)
         }
         // Each has made a canary of its own before it hears of the other's.
@@ -77,7 +85,10 @@ struct KeyTroubles {
         try faults.set(["hsm-2": ["lose-key same"]])
         try offer("node-1", "late", "pair")
         let disputed = trouble(.keyDisputed)
-        let others = [trouble(.keyOdd), trouble(.keyUnserved), trouble(.keyAbsent, "hsm-2")]
+        let others = [
+            trouble(.keyOdd), trouble(.keyUnserved), trouble(.keyAbsent, "hsm-2"),
+            Trouble(.keyStoreUnserved, of: "node-1", "key store /second", by: ["node-2"]),
+        ]
         let differs = Pair.names.map { Trouble(.configurationDiffers, by: [$0]) }
         try begins([disputed] + others + differs)
         try offer("node-2", "late")
@@ -98,19 +109,15 @@ struct KeyTroubles {
         return [disputed, different] + others + differs
     }
 
-    /// node-1 offers one key only, which is nowhere: it is ready while node-2 can answer for it.
+    /// Both offer one key only, which node-2 holds: node-1 is ready while that one can answer for it. Then one that is nowhere.
     private func unserved() throws -> [Trouble] {
         let unserved = Trouble(.noKeyServed, of: "node-1", severity: .warning, by: ["node-2"])
-        var configuration = pair.configurations[0]
-        configuration.set("keys", "[\"nowhere\"]", in: "[[keystore]]")
-        _ = try configuration.write()
-        try pair.op("node-1").done("reload")
+        let value = randomBytes(32)
+        for hsm in ["hsm-1", "hsm-2"] { try tool("node-2", hsm).write(value, as: "solo") }
+        try offerOnly("solo")
         try pair.begins(unserved)
         #expect(try pair.node("node-1").control("/readyz").status == 200)
-        configuration = pair.configurations[1]
-        configuration.set("keys", "[\"nowhere\"]", in: "[[keystore]]")
-        _ = try configuration.write()
-        try pair.op("node-2").done("reload")
+        try offerOnly("nowhere")
         for name in Pair.names {
             try eventually("\(name) is not ready, as nobody serves a key", within: 20, every: 0.1) {
                 let answer = try pair.node(name).control("/readyz")
@@ -119,6 +126,17 @@ struct KeyTroubles {
         }
         for name in Pair.names { try offer(name) }
         return [unserved, Trouble(.noKeyServed, of: "node-2", by: [])]
+    }
+
+    /// In the only key store.
+    private func offerOnly(_ key: String) throws {
+        for (name, configuration) in zip(Pair.names, pair.configurations) {
+            var configuration = configuration
+            configuration.removeTable("[[keystore]]", number: 1)
+            configuration.set("keys", "[\"\(key)\"]", in: "[[keystore]]")
+            _ = try configuration.write()
+            try pair.op(name).done("reload")
+        }
     }
 
     private func tool(_ node: String, _ hsm: String) -> TokenTool { TokenTool(facts: pair.node(node).facts, hsm: hsm) }

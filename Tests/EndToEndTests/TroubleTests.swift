@@ -31,7 +31,8 @@ extension EndToEnd {
             case .overloaded, .noHSMServes, .hsmUnavailable, .hsmProbing, .hsmStarting, .hsmDrained, .hsmDegraded,
                 .hsmTwice, .hsmSettingsRefused, .libraryNotConfined:
                 "HSMTroubles"
-            case .noKeyServed, .keyDisputed, .keyContested, .keyUnserved, .keyDifferent, .keyAbsent, .keyOdd,
+            case .noKeyServed, .keyStoreUnserved, .keyDisputed, .keyContested, .keyUnserved, .keyDifferent, .keyAbsent,
+                .keyOdd,
                 .configurationDiffers,
                 .canariesDiffer:
                 "KeyTroubles"

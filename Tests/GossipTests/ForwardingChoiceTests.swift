@@ -62,6 +62,19 @@ struct ForwardingChoiceTests {
         }
     }
 
+    @Test("who serves one of some keys is alike, not suspected, and not stopped")
+    func servesAny() {
+        func serves(_ member: Member) -> Bool {
+            ForwardingChoice(members: [member], node: "a", site: "here", configuration: "same").serves(anyOf: [
+                "k", "l",
+            ])
+        }
+        #expect(serves(member("b")) && serves(member("b") { $0.unservedKeys = ["k"] }))
+        #expect(!serves(member("b") { $0.unservedKeys = ["k", "l"] }) && !serves(member("b", .suspect)))
+        // What another configuration offers is not known.
+        #expect(!serves(member("b") { $0.configuration = "other" }))
+    }
+
     @Test("what a node cannot do goes to those that report room, are alike, serve the key, and are not suspected")
     func roomy() {
         func room(_ perSecond: UInt32, _ milliseconds: UInt32 = 5) -> NodeRoom {

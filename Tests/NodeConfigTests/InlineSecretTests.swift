@@ -24,11 +24,21 @@ import Testing
         "pin = \"hunter2", "pin = \"\"\"hunter2", "pin = 99999999999999999999hunter2", "pin = \"a\" hunter2",
         "env = { PASSWORD = \"hunter2\", PASSWORD = \"hunter2\" }", "password = \"hunter2\"",
         "pin.hunter = \"hunter2\"",
-        "pin = 1\npin = \"hunter2\"", "pin = { file = \"\\uhunter2\" }",
+        "pin = 1\npin = \"hunter2\"", "pin = { env = \"4hunter2\" }", "pin = { credential = \"/hunter2\" }",
+        "pin = { file = \"\\uhunter2\" }",
     ])
     func noMessageShowsTheValue(_ line: String) throws {
         let found = problems(try goodFile(replacing: Self.pin, with: line))
         #expect(!found.isEmpty)
+        for problem in found { #expect(!problem.rendered(file: "f").contains("hunter2"), "\(problem)") }
+    }
+
+    /// The two were exchanged.
+    @Test func aSecretInThePlaceOfTheAccessKeyIDIsNotShown() throws {
+        let found = problems(
+            try goodFile(
+                replacing: "access_key_id = \"AAAABBBBCCCCDDDD2222\"", with: "access_key_id = \"hunter2hunter2/=\""))
+        #expect(found.map(\.path) == ["keystore[0].credentials[0].access_key_id"])
         for problem in found { #expect(!problem.rendered(file: "f").contains("hunter2"), "\(problem)") }
     }
 

@@ -32,7 +32,8 @@ package struct ListenFailure: Sendable, Equatable, CustomStringConvertible {
         switch code {
         case EADDRINUSE:
             reason = "another process listens there"
-            mend = "end it (`ss -lntp 'sport = :\(port)'` names it), or choose another port"
+            mend =
+                "`ss -lntp 'sport = :\(port)'` names it: end it, unless it is a node in service, or choose another port"
         case EADDRNOTAVAIL:
             reason = "this host has no such address"
             mend = "choose one that `ip address` shows, or 0.0.0.0 or [::] for all of them"

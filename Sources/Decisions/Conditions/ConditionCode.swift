@@ -18,6 +18,7 @@ package enum ConditionCode: String, Sendable, CaseIterable {
     case nodeRestored = "node-restored"
     case auditContradicted = "audit-contradicted"
     case keyUnserved = "key-unserved"
+    case keyStoreUnserved = "key-store-unserved"
     case nodeSuspect = "node-suspect"
     case nodeUnreachable = "node-unreachable"
     case nodeUnconfirmed = "node-unconfirmed"
@@ -67,7 +68,8 @@ package enum ConditionCode: String, Sendable, CaseIterable {
 
     package var origin: Origin {
         switch self {
-        case .blocksUnknown, .noKeyServed, .overloaded, .keyDisputed, .keyContested, .keyDifferent, .keyAbsent, .keyOdd,
+        case .blocksUnknown, .noKeyServed, .keyStoreUnserved, .overloaded, .keyDisputed, .keyContested, .keyDifferent,
+            .keyAbsent, .keyOdd,
             .hsmTwice, .hsmSettingsRefused, .clockOff, .certificateInvalid, .certificateEnding, .seedUnreachable,
             .adminSocketClosed, .storeFailing, .libraryNotConfined, .auditFailing, .auditContradicted:
             .reported
@@ -117,6 +119,8 @@ package enum ConditionCode: String, Sendable, CaseIterable {
             "What a node tells of the end of its audit log does not fit what it told before: the log was rewritten or cut, "
                 + "or its directory was put back to an earlier state. It is reported for seven days."
         case .keyUnserved: "Some of the keys that a node offers are served by none of its HSMs."
+        case .keyStoreUnserved:
+            "A key store offers keys that none of its own HSMs (`keystore.hsms`) serves, though others serve them."
         case .nodeSuspect: "A node does not answer at the moment, and is given time to say that it lives."
         case .nodeUnreachable: "A node reaches another one, which does not reach it: the network lets one way through."
         case .nodeUnconfirmed: "Other nodes report a node that this one cannot reach."
@@ -188,6 +192,8 @@ package enum ConditionCode: String, Sendable, CaseIterable {
                 + "on a copy of the other node's log says where "
                 + "([audit log](../guides/audit.md#when-a-log-was-changed))."
         case .keyUnserved: "`claviger status` on that node shows for each HSM why it does not serve the key."
+        case .keyStoreUnserved:
+            "`claviger status` shows why its HSMs are out, or do not serve the keys; or name further HSMs in `keystore.hsms`."
         case .nodeSuspect: "Nothing, if it lasts seconds. If it comes and goes: look at its load and its network."
         case .nodeUnreachable:
             "Look at the cluster port of the node that cannot be reached, and at firewalls between them."

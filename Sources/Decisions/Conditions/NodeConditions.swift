@@ -6,6 +6,10 @@ import StatusVocabulary
 package struct NodeCircumstances: Sendable, Equatable {
     /// Labels of keys that it offers and no HSM of it serves at the moment, in order.
     package var unservedKeys: [String]
+    /// Whether another node serves one of them.
+    package var areServedElsewhere: Bool
+    /// Keys that other HSMs serve than those of a key store that offers them, by key store.
+    package var keyStoreGaps: [KeyStoreGap]
     /// Why the admin socket is not served; `nil` while it is.
     package var adminSocket: String?
     /// Why the group that may give orders, too, reaches it not; `nil` where it does, or there is none.
@@ -21,7 +25,8 @@ package struct NodeCircumstances: Sendable, Equatable {
     package var auditContradictions: [String: String]
 
     package init(
-        unservedKeys: [String] = [], adminSocket: String? = nil, adminGroup: String? = nil,
+        unservedKeys: [String] = [], areServedElsewhere: Bool = false, keyStoreGaps: [KeyStoreGap] = [],
+        adminSocket: String? = nil, adminGroup: String? = nil,
         seeds: [String: String] = [:],
         certificates: [CertificateFlaw] = [], certificateEnds: [String: Int64] = [:],
         clock: ClockFacts = ClockFacts(), auditContradictions: [String: String] = [:]
@@ -30,10 +35,28 @@ package struct NodeCircumstances: Sendable, Equatable {
         self.certificateEnds = certificateEnds
         self.clock = clock
         self.unservedKeys = unservedKeys
+        self.areServedElsewhere = areServedElsewhere
+        self.keyStoreGaps = keyStoreGaps
         self.adminSocket = adminSocket
         self.adminGroup = adminGroup
         self.seeds = seeds
         self.certificates = certificates
+    }
+}
+
+/// Keys of a key store that HSMs serve, but not those that the key store names.
+package struct KeyStoreGap: Sendable, Equatable {
+    /// Its path prefix.
+    package var keyStore: String
+    /// The HSMs that it names.
+    package var hsms: [String]
+    /// In order, at least one.
+    package var labels: [String]
+
+    package init(keyStore: String, hsms: [String], labels: [String]) {
+        self.keyStore = keyStore
+        self.hsms = hsms
+        self.labels = labels
     }
 }
 
@@ -143,7 +166,7 @@ struct NodeConditions {
 
     // MARK: Keys
 
-    private var keys: [Condition] { quarrels + unserved + lacking + odd }
+    private var keys: [Condition] { quarrels + unserved + gaps + lacking + odd }
 
     private var quarrels: [Condition] {
         var found: [Condition] = []
@@ -179,14 +202,27 @@ struct NodeConditions {
         ]
     }
 
+    /// A key store has HSMs of its own, and those of others are no help to it.
+    private var gaps: [Condition] {
+        guard status.hasUsableHSM else { return [] }
+        return circumstances.keyStoreGaps.map { gap in
+            let name = gap.keyStore.isEmpty ? "without a prefix" : gap.keyStore
+            let keys = gap.labels.count == 1 ? "a key" : "\(gap.labels.count) keys"
+            return Condition(
+                .keyStoreUnserved, of: node, "key store \(name)",
+                "key store \(name) of node \(node) offers \(keys) that none of its HSMs (\(gap.hsms.joined(separator: ", "))) "
+                    + "serves, though others do", details: gap.labels)
+        }
+    }
+
     /// It is as if no HSM served: a load balancer should send requests elsewhere.
     private func noKeyServed(_ labels: [String]) -> Condition {
         let keys = labels.count == 1 ? "the key" : "any of the \(labels.count) keys"
         return Condition(
             .noKeyServed, of: node, "",
             "no HSM of node \(node) serves \(keys) that it offers; it passes "
-                + (status.canForward ? "requests on to others" : "none on to others"), details: labels,
-            severity: status.canForward ? .warning : .critical)
+                + (circumstances.areServedElsewhere ? "requests on to others" : "none on to others"), details: labels,
+            severity: circumstances.areServedElsewhere ? .warning : .critical)
     }
 
     /// By HSM: a token that is not replicated lacks a thousand keys, and is one thing to mend.

@@ -86,6 +86,14 @@ package struct ForwardingChoice: Sendable, Equatable {
     /// about readiness, and never whom a request is passed on to.
     package var canServeAny: Bool { candidates.contains { !$0.facts.isStopped } }
 
+    /// Whether there is a peer, of the same configuration and not suspected, that serves one of these keys.
+    package func serves(anyOf labels: [String]) -> Bool {
+        candidates.contains { candidate in
+            candidate.isSound && !candidate.facts.isStopped
+                && labels.contains { candidate.facts.service(of: $0) != .doesNot }
+        }
+    }
+
     /// Whether there is one.
     package func canServe(
         _ label: String, where mayAsk: (_ name: String, _ format: Int) -> Bool = { _, _ in true }

@@ -265,6 +265,9 @@ package final class ClusterService: Sendable {
     /// Whether a peer has an HSM that serves.
     package var canForwardAny: Bool { gossip.choice.canServeAny }
 
+    /// Whether a peer that has the same configuration serves one of these keys.
+    package func canForward(anyOf labels: [String]) -> Bool { gossip.choice.serves(anyOf: labels) }
+
     /// How long an operation takes that goes to the fastest peer that has room, nanoseconds; `nil` while none has.
     package var leastDetour: UInt64? { gossip.choice.leastDetour }
 

@@ -70,7 +70,7 @@ enum HSMKeys {
         "session_limit", 0...65535, standard: 0,
         "Most sessions that all node processes of this host together may hold with the token, lanes and the one that "
             + "holds the login alike. 0: what the token tells (CK_TOKEN_INFO.ulMaxSessionCount). For tokens that tell "
-            + "nothing, or whose sessions other hosts share.",
+            + "nothing, or whose sessions other hosts share. At least 3: login, probe, and one for requests.",
         cost: "Beyond what the token gives, sessions are refused in the midst of work, and to others who use it.")
     static let initializeArgumentsLimit = 4096
     static let all =

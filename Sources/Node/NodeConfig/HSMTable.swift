@@ -86,7 +86,7 @@ extension TableReader {
             weight: integer(HSMKeys.weight),
             profile: profile(),
             initializeArguments: initializeArguments(),
-            sessionLimit: integer(HSMKeys.sessionLimit),
+            sessionLimit: sessionLimit(),
             sandbox: sandbox(resolve: resolve))
     }
 
@@ -99,6 +99,19 @@ extension TableReader {
             fix: nearest.map { "did you mean \"\($0)\"?" }
                 ?? "leave it out, or choose one of " + HSMProfileName.all.joined(separator: ", "))
         return HSMProfileName.standard
+    }
+
+    /// Login, probe and a lane take a session each.
+    private static let fewestSessions = 3
+
+    private func sessionLimit() -> Int {
+        let limit = integer(HSMKeys.sessionLimit)
+        if (1..<Self.fewestSessions).contains(limit) {
+            report(
+                HSMKeys.sessionLimit.key, "leaves no session for requests: login and probes hold two",
+                fix: "give at least \(Self.fewestSessions), or 0 for what the token tells")
+        }
+        return limit
     }
 
     private func initializeArguments() -> String? {

@@ -115,7 +115,8 @@ extension TableReader {
         return tables(KeyStoreKeys.credentials, keys: CredentialKeys.all).compactMap { reader in
             let id = reader.text(
                 CredentialKeys.accessKeyID, required: "AAAABBBBCCCCDDDD2222", "must be 20 to 30 of A-Z 2-7",
-                fix: "make a credential with `claviger keystore new-credential`"
+                // It may be the secret, where the two were exchanged.
+                fix: "make a credential with `claviger keystore new-credential`", isShown: false
             ) { id in
                 (20...30).contains(id.utf8.count)
                     && id.utf8.allSatisfy { (0x41...0x5A).contains($0) || (0x32...0x37).contains($0) }

@@ -84,13 +84,13 @@ extension TableReader {
         case SecretKeys.credential.name:
             let name = text(
                 key, required: nil, "is not the name of a credential",
-                fix: "write the name alone, as in LoadCredential=NAME:PATH"
+                fix: "write the name alone, as in LoadCredential=NAME:PATH", isShown: false
             ) { !$0.isEmpty && $0.utf8.count <= 255 && !$0.contains("/") && $0 != "." && $0 != ".." }
             return name.map(SecretSource.credential)
         case SecretKeys.environment.name:
             let name = text(
                 key, required: nil, "is not the name of an environment variable",
-                fix: "write the name alone, without $", accepts: EnvironmentName.isValid)
+                fix: "write the name alone, without $", isShown: false, accepts: EnvironmentName.isValid)
             return name.map(SecretSource.environment)
         default:
             guard let words = texts(key) else { return nil }

@@ -59,12 +59,12 @@ struct TableReader {
 
     /// A text that `accepts`; otherwise reports `message`.
     func text(
-        _ key: ConfigurationKey, required example: String?, _ message: String, fix: String,
+        _ key: ConfigurationKey, required example: String?, _ message: String, fix: String, isShown: Bool = true,
         accepts: (String) -> Bool
     ) -> String? {
         guard let text = example.map({ requiredText(key, example: $0) }) ?? self.text(key) else { return nil }
         guard accepts(text) else {
-            report(key, message, fix: fix)
+            if isShown { report(key, message, fix: fix) } else { problems.add(path(of: key.name), message, fix: fix) }
             return nil
         }
         return text

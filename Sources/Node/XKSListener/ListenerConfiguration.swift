@@ -9,8 +9,13 @@ package enum ListenerTransport: Sendable {
     case plaintext
 
     /// The certificates that clients are shown, the node's own first; none without TLS.
-    package var certificates: [ServerCertificate] {
-        if case .tls(let material) = self { material.shown } else { [] }
+    package var certificates: [ServerCertificate] { material?.shown ?? [] }
+
+    /// The CAs that vouch for clients; none where no client's certificate is asked for.
+    package var authorities: [ServerCertificate] { material?.authorities ?? [] }
+
+    package var material: TLSMaterial? {
+        if case .tls(let material) = self { material } else { nil }
     }
 }
 

@@ -32,8 +32,13 @@ package struct TLSMaterial: Sendable {
     package let warnings: [TLSMaterialWarning]
     /// What clients are shown: the node's own certificate, then those that have signed it.
     package let shown: [ServerCertificate]
+    /// The CAs that vouch for clients; empty when none is asked for.
+    package let authorities: [ServerCertificate]
     /// The names of which clients must bear one; empty when none is asked for.
     package let clientNames: [String]
+
+    /// What clients are shown, in DER.
+    package var encodedChain: [[UInt8]] { chain.compactMap { try? $0.toDERBytes() } }
 
     /// The node's own.
     package var server: ServerCertificate? { shown.first }
@@ -60,7 +65,8 @@ package struct TLSMaterial: Sendable {
             warnings += flaws.map { isOneGood ? .ofOneAuthority(of: $0) : $0 }
         }
         return TLSMaterial(
-            warnings: warnings, shown: chain.compactMap { ServerCertificate($0) }, clientNames: files.clientNames,
+            warnings: warnings, shown: chain.compactMap { ServerCertificate($0) },
+            authorities: authorities.compactMap { ServerCertificate($0) }, clientNames: files.clientNames,
             chain: chain, key: key, clientAuthorities: authorities)
     }
 

@@ -105,16 +105,23 @@ package indirect enum TLSMaterialWarning: Equatable, Sendable, CustomStringConve
     /// Of one CA of several: clients of the others are let in.
     case ofOneAuthority(of: TLSMaterialWarning)
 
+    package var file: String {
+        switch self {
+        case .ofOneAuthority(let warning): warning.file
+        case .expired(let file, _, _), .notYetValid(let file, _, _), .expiresSoon(let file, _, _, _): file
+        }
+    }
+
     package var description: String {
         switch self {
         case .ofOneAuthority(let warning): warning.description
         case .expired(let file, let subject, let at):
-            "\(file): the certificate of \(subject) expired on \(calendarDate(at)); renew it"
+            "\(file): the certificate of \(subject) expired on \(calendarDate(at))"
         case .notYetValid(let file, let subject, let from):
-            "\(file): the certificate of \(subject) is not valid before \(calendarDate(from)); "
-                + "check this machine's clock, or wait"
+            "\(file): the certificate of \(subject) is not valid before \(calendarDate(from)); check this "
+                + "machine's clock"
         case .expiresSoon(let file, let subject, let at, let daysLeft):
-            "\(file): the certificate of \(subject) expires in \(daysLeft) days, on \(calendarDate(at)); renew it"
+            "\(file): the certificate of \(subject) expires in \(daysLeft) days, on \(calendarDate(at))"
         }
     }
 

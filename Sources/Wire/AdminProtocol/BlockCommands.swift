@@ -195,12 +195,15 @@ package struct BlockListing: Sendable, Equatable, Codable {
         self.unknown = unknown
     }
 
+    /// Whether the list is there, and its files are another user's. It may hold blocks, so that nobody may declare that there
+    /// are none, and until its files are its own, the node can keep no order either.
+    package static func isOutOfReach(_ reason: String) -> Bool { reason.contains("run chown ") }
+
     /// What a node that does not know its list needs, in words for people.
     ///
     /// - Parameter reason: as `unknown` reports it.
     package static func mend(_ reason: String) -> String {
-        // Until its files are its own, no order can be kept either.
-        if reason.contains("run chown ") { return "it cannot use its list of blocks: \(reason), then restart it" }
+        if isOutOfReach(reason) { return "it cannot use its list of blocks: \(reason), then restart it" }
         return
             "it does not know what is blocked (\(reason)). Peers that know the list tell it within seconds; where no node "
             + "has one, and there are no other blocks than `claviger blocks` shows: `claviger cluster bootstrap`, or "

@@ -8,6 +8,7 @@ import NIOPosix
 import NodeConfig
 import NodeStore
 import PrivateFiles
+import XKSListener
 
 /// The node of the same state directory, if one runs.
 enum RunningNode {
@@ -74,6 +75,8 @@ struct ConfigurationCheck {
                 "node.admin_group", "\(flaw.message): the admin socket is the node's user's and root's alone",
                 isFatal: false, fix: flaw.mend)
         }
+        checkWriters(settings, &diagnostics)
+        if let material = plan?.listener.transport.material { await checkChain(material, &diagnostics) }
         // Where something is wrong with who may write to the directory, that has been said; where a PIN could not be
         // read, no login is tried without it.
         if let plan {
@@ -94,6 +97,34 @@ struct ConfigurationCheck {
         }
         diagnostics.takeFatalWarnings()
         return diagnostics
+    }
+
+    /// Where the host's own CAs are on Debian and its like; without them nothing can be said of a chain.
+    private static let authorities = "/etc/ssl/certs/ca-certificates.crt"
+
+    /// KMS builds no chain over certificates that it is not shown.
+    private func checkChain(_ material: TLSMaterial, _ diagnostics: inout Diagnostics) async {
+        guard diagnostics.settings.xks.showsItsCertificateToKMS, access(Self.authorities, R_OK) == 0,
+            let server = material.server, let name = server.names.first, server.flaws.isEmpty
+        else { return }
+        let host = name.hasPrefix("*.") ? "any" + name.dropFirst() : name
+        guard let flaw = await HostTrust.flaw(of: material.encodedChain, host: host) else { return }
+        diagnostics.warn(
+            "xks.certificate", "this host's CAs do not vouch for \(name): \(flaw)", isFatal: false,
+            fix: "put the intermediate certificates into the file, behind the node's own; KMS takes the authorities of "
+                + "\(ServerCertificate.authorities) alone")
+    }
+
+    /// Whoever may write to them has the node's rights, or its HSMs'.
+    private func checkWriters(_ settings: NodeSettings, _ diagnostics: inout Diagnostics) {
+        let modules = settings.hsms.enumerated().map { ("hsm[\($0.offset)].module", $0.element.module) }
+        for (setting, file) in [("", configuration.file)] + modules {
+            var facts = stat()
+            guard stat(file, &facts) == 0, facts.st_mode & S_IWOTH != 0 else { continue }
+            diagnostics.warn(
+                setting, "\(file) can be written by every user of this host, who would have the node's rights by it",
+                isFatal: false, fix: "chmod o-w \(file)")
+        }
     }
 
     /// Two processes may share a state directory for the time of an upgrade, not two nodes.

@@ -29,7 +29,11 @@ struct StateDirectoryCheck {
         guard let reason = knowledge.doubt else { return }
         let words = "the node refuses every request at first, since \(BlockListing.mend(reason))"
         // Its peers may tell it; without any there is nobody who could.
-        if isClustered {
+        if BlockListing.isOutOfReach(reason) {
+            diagnostics.report(
+                "node.state_dir", "the node would refuse every request: it cannot use its list of blocks (\(reason))",
+                fix: "do that, and start it: the list is there")
+        } else if isClustered {
             diagnostics.notes.append(words)
         } else {
             diagnostics.report(

@@ -64,3 +64,21 @@ extension [ServerCertificate] {
         return flaws.first(where: \.isFatal) ?? flaws.first
     }
 }
+
+extension [ServerCertificate] {
+    /// Of CAs that vouch for clients: while one of them does, its clients are let in.
+    func flawOfAuthorities(now: Int64, setting: String) -> CertificateFlaw? {
+        let flaws = map { authority in
+            CertificateDates(
+                setting: setting, subject: "the CA \(authority.names.first ?? "without a name")",
+                notBefore: authority.notBefore, begin: authority.notBefore, notAfter: authority.notAfter
+            ).flaw(now: now)
+        }
+        guard var flaw = flaws.compactMap(\.self).first(where: \.isFatal) ?? flaws.compactMap(\.self).first else {
+            return nil
+        }
+        flaw.isFatal = flaws.allSatisfy { $0?.isFatal == true }
+        if flaw.isFatal { flaw.text = flaw.text.replacing("others refuse it", with: "no client is let in") }
+        return flaw
+    }
+}

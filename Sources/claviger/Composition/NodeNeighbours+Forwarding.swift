@@ -10,6 +10,9 @@ extension NodeNeighbours: RequestForwarder {
     /// Whether another node could serve some key for this one.
     var canForwardAny: Bool { isForwarding && cluster?.canForwardAny ?? false }
 
+    /// Whether another node serves one of these keys.
+    func canForward(anyOf labels: [String]) -> Bool { isForwarding && cluster?.canForward(anyOf: labels) ?? false }
+
     func canForward(label: KeyLabel, needs: ForwardingNeeds) -> Bool {
         cluster?.canForward(label: label.text, needs: needs) ?? false
     }

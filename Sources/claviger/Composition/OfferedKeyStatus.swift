@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
+import Conditions
 import HSMPool
 import LaneProtocol
 import Routing
@@ -39,5 +40,21 @@ struct OfferedKeyStatus {
         let offering = keyStores.filter { $0.keyStore.offers(label: key.label.text) }
         guard !offering.isEmpty else { return nil }
         return key.shown { hsm in offering.contains { $0.hsms?.contains(hsm) ?? true } }
+    }
+}
+
+extension KeyStoreGap {
+    /// `nil` where the key store's own HSMs serve all that any HSM serves.
+    ///
+    /// - Parameter unserved: labels that no HSM serves.
+    init?(_ store: PlannedKeyStore, keys: [KeyStatus], hsms: [HSMStatus], unserved: Set<String>) {
+        guard let names = store.hsms else { return nil }
+        let usable = hsms.filter { $0.canServe && names.contains($0.name) }.map(\.name)
+        let labels = keys.filter { key in
+            store.keyStore.offers(label: key.label) && key.disputed == nil && !unserved.contains(key.label)
+                && !usable.contains { key.cells[$0]?.isServing == true }
+        }.map(\.label)
+        guard !labels.isEmpty else { return nil }
+        self.init(keyStore: store.keyStore.pathPrefix, hsms: names, labels: labels)
     }
 }

@@ -46,6 +46,7 @@ final class PoolStatusSource: NodeStatusSource {
     /// Since when this node knows what others say themselves: they log it.
     private let elsewhere = Mutex(ConditionBook())
     /// That clients are shown, the node's own first, by the setting that names their file.
+    private let authorities = Mutex<[ServerCertificate]>([])
     private let certificates = Mutex<[(setting: String, chain: [ServerCertificate])]>([])
     private let traffic = Mutex(TrafficHistory(edges: NodeMetric.edges))
     private let circumstances = Mutex<(@Sendable () -> NodeCircumstances)?>(nil)
@@ -90,6 +91,7 @@ final class PoolStatusSource: NodeStatusSource {
     func serve(_ plan: NodePlan) {
         showsKeys.store(plan.settings.control.showsKeys, ordering: .relaxed)
         keyStores.withLock { $0 = plan.keyStores }
+        authorities.withLock { $0 = plan.listener.transport.authorities }
         certificates.withLock {
             $0 = [
                 ("xks.certificate", plan.listener.transport.certificates),
@@ -176,6 +178,9 @@ final class PoolStatusSource: NodeStatusSource {
         let shown = certificates.withLock { $0 }
         known.certificates =
             shown.compactMap { $0.chain.flaw(now: now, setting: $0.setting) } + known.certificates
+        if let flaw = authorities.withLock({ $0 }).flawOfAuthorities(now: now, setting: "xks.client_ca") {
+            known.certificates.append(flaw)
+        }
         for (setting, chain) in shown { known.certificateEnds[setting] = chain.map(\.notAfter).min() }
         return known
     }
@@ -193,6 +198,10 @@ final class PoolStatusSource: NodeStatusSource {
             rows: rows, keyStores: keyStores.withLock { $0 }, hsms: hsms, complaints: pool.complaints())
         neighbours.know(unlisted: keys.unlisted)
         known.unservedKeys = neighbours.unservedKeys.map(\.text)
+        known.areServedElsewhere = !known.unservedKeys.isEmpty && neighbours.canForward(anyOf: known.unservedKeys)
+        known.keyStoreGaps = keyStores.withLock { $0 }.compactMap {
+            KeyStoreGap($0, keys: keys.keys, hsms: hsms, unserved: Set(known.unservedKeys))
+        }
         var status = unjudged(hsms, keys.keys)
         status.clock = ClockStatus(peersMilliseconds: known.clock.peers, kmsSeconds: known.clock.tolerated)
         if let quotas = quotas.withLock({ $0 })?(), !quotas.isEmpty { status.quotas = quotas }

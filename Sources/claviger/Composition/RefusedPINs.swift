@@ -84,7 +84,7 @@ final class RefusedPINs: Sendable {
             do {
                 try self.keep(mark, isRefused: isRefused)
             } catch {
-                self.trouble.withLock { $0 = "\(error)" }
+                if isRefused { self.trouble.withLock { $0 = "\(error)" } }
             }
         }
     }

@@ -235,8 +235,8 @@ struct Translation {
                 now: now)
             for warning in material.warnings {
                 diagnostics.warn(
-                    "xks.certificate", warning.description, isFatal: warning.isFatalForClients,
-                    fix: "replace the certificate")
+                    warning.file == clients?.ca ? "xks.client_ca" : "xks.certificate", warning.description,
+                    isFatal: warning.isFatalForClients, fix: "renew it")
             }
             diagnostics.certificate = material.server
             if diagnostics.settings.xks.showsItsCertificateToKMS {
