@@ -123,7 +123,8 @@ extension EndToEnd {
             Row("a library that everybody may replace", says: "can be written by every user of this host") {
                 configuration, scratch in
                 let module = scratch.file("library.so")
-                try FileManager.default.copyItem(atPath: softHSMLibrary, toPath: module)
+                let library = URL(fileURLWithPath: softHSMLibrary).resolvingSymlinksInPath().path
+                try FileManager.default.copyItem(atPath: library, toPath: module)
                 chmod(module, 0o666)
                 configuration.set("module", "\"\(module)\"", in: "[[hsm]]", number: 1)
             },

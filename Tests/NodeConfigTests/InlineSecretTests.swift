@@ -37,7 +37,9 @@ import Testing
     @Test func aSecretInThePlaceOfTheAccessKeyIDIsNotShown() throws {
         let found = problems(
             try goodFile(
-                replacing: "access_key_id = \"AAAABBBBCCCCDDDD2222\"", with: "access_key_id = \"hunter2hunter2/=\""))
+                replacing:
+                    "credentials = [{ access_key_id = \"AAAABBBBCCCCDDDD2222\", secret = { env = \"XKS_SECRET\" } }]",
+                with: "credentials = [{ access_key_id = \"hunter2hunter2/=\", secret = { env = \"XKS_SECRET\" } }]"))
         #expect(found.map(\.path) == ["keystore[0].credentials[0].access_key_id"])
         for problem in found { #expect(!problem.rendered(file: "f").contains("hunter2"), "\(problem)") }
     }

@@ -136,6 +136,7 @@ struct Mistake: CustomStringConvertible {
         ),
         (token, "initialize_arguments = [\"a\"]", "hsm[0].initialize_arguments", "must be a string, and is a list"),
         (token, "session_limit = 65536", "hsm[0].session_limit", "must be between 0 and 65535"),
+        (token, "session_limit = 2", "hsm[0].session_limit", "leaves no session for requests"),
         (token, "session_limit = -1", "hsm[0].session_limit", "must be between 0 and 65535"),
         (token, "env = [\"A=B\"]", "hsm[0].env", "must be a table, and is a list"),
         (token, "env = { A = 1 }", "hsm[0].env.A", "must be a string"),

@@ -85,7 +85,7 @@ import Testing
         depth = 1
         profile = "auto"
         initialize_arguments = "a"
-        session_limit = 1
+        session_limit = 3
         sandbox = "strict"
         sandbox_read = ["/r"]
         sandbox_write = ["/w"]
@@ -198,7 +198,7 @@ import Testing
         "hsm.sandbox_read": ("[\"/r\"]", "[\"/r\", \"/q\"]", .reload),
         "hsm.sandbox_write": ("[\"/w\"]", "[]", .reload),
         "hsm.sandbox_connect": ("[1792]", "[1793]", .reload),
-        "hsm.session_limit": ("session_limit = 1", "session_limit = 2", .reload),
+        "hsm.session_limit": ("session_limit = 3", "session_limit = 4", .reload),
         "keystore.path_prefix": ("path_prefix = \"/a\"", "path_prefix = \"/b\"", .reload),
         "keystore.keys": ("\"foo\"", "\"bar\"", .reload),
         "keystore.keys.id": ("id = \"x\"", "id = \"z\"", .reload),
