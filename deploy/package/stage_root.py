@@ -29,7 +29,6 @@ def mirror() -> str:
     raise RuntimeError(f"this host's apt knows no packages of {SUITE}: sources.list(5)")
 
 
-
 def expect(condition: object, text: str) -> None:
     if not condition:
         raise Failure(text)

@@ -99,6 +99,17 @@ struct NodeComponents: Sendable {
             node: settings.node, pool: pool, store: store, neighbours: neighbours, blocks: blocks,
             keyStores: plan.keyStores, log: log, descriptors: plan.descriptors, metrics: metrics,
             credentials: credentials, keyUses: keyUses)
+        self.log = log
+        trail = RefusalTrail(log.refusals, log.repeated, logger: logger)
+        conditions = ConditionTrail(status, bell: bell, logger: logger)
+        connect(keyUses, settings)
+        apply(plan)
+        trail.start()
+        conditions.start()
+    }
+
+    /// Lets those who report ask those who know.
+    private func connect(_ keyUses: KeyUseBook, _ settings: NodeSettings) {
         status.count(requestsInFlight: { [weak service] in service?.requestsInFlight ?? 0 })
         status.count(quotas: { [weak service] in service?.quotaCounts().map { QuotaStatus($0) } ?? [] })
         credentials.observe(
@@ -115,12 +126,6 @@ struct NodeComponents: Sendable {
         keyUses.observe { [weak neighbours] in
             neighbours?.members.compactMap { member in member.facts?.keyUses.map { (member.identity.name, $0) } } ?? []
         }
-        self.log = log
-        trail = RefusalTrail(log.refusals, log.repeated, logger: logger)
-        conditions = ConditionTrail(status, bell: bell, logger: logger)
-        apply(plan)
-        trail.start()
-        conditions.start()
     }
 
     /// To be called before workers are started by this one.
