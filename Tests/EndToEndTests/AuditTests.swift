@@ -16,6 +16,7 @@ extension EndToEnd {
             configuration.stateDirectory = configuration.scratch.file("node")
             configuration.set("drain_delay", "\"0s\"", in: "[node]")
             configuration.set("request_deadline", "\"2s\"", in: "[xks]")
+            configuration.append("[audit]")
             for (key, value) in keys { configuration.set(key, value, in: "[audit]") }
             return configuration
         }

@@ -37,6 +37,14 @@ extension EndToEnd {
 
         static let rows: [Row] = [
             Row("a good file") { _, _ in },
+            // A documented difference: the proof of a key compares HSMs, and a check proves none.
+            Row("HSMs that hold different keys of one label", served: .no(condition: "no-key-served")) {
+                configuration, _ in
+                for hsm in ["hsm-1", "hsm-2"] {
+                    try TokenTool(facts: configuration.facts, hsm: hsm).makeKey("differs")
+                }
+                configuration.set("keys", "[\"differs\"]", in: "[[keystore]]")
+            },
             // 16631be: check 0, and every request was refused.
             Row(
                 "a state directory that cannot be made", check: 2, says: "/proc/nowhere/x cannot be made: ",
@@ -120,6 +128,12 @@ extension EndToEnd {
                 "no key but one that is nowhere", check: 2, says: "no AES-256 key of label \"nowhere\"",
                 served: .no(condition: "no-key-served")
             ) { configuration, _ in configuration.set("keys", "[\"nowhere\"]", in: "[[keystore]]") },
+            Row("two keys of one label", says: "twice", served: .no(condition: "no-key-served")) { configuration, _ in
+                for hsm in ["hsm-1", "hsm-2"] {
+                    for _ in 1...2 { try TokenTool(facts: configuration.facts, hsm: hsm).makeKey("twice") }
+                }
+                configuration.set("keys", "[\"twice\"]", in: "[[keystore]]")
+            },
             Row("a library that everybody may replace", says: "can be written by every user of this host") {
                 configuration, scratch in
                 let module = scratch.file("library.so")

@@ -105,6 +105,53 @@ extension EndToEnd {
             #expect(behind.errors.contains("xks.request_deadline: 231ms is more than KMS waits for"))
         }
 
+        /// It was the commonest mistake of all that nothing was said of.
+        @Test("a chain that this host's CAs do not complete is warned of where KMS sees it")
+        func incompleteChain() throws {
+            var configuration = try configuration()
+            let (ca, out) = (configuration.scratch.file("ca"), configuration.scratch.path)
+            for command in [["new-ca", ca], ["issue", "a", "--ca", ca, "--host", "kms.example.com", "--out", out]] {
+                let made = try ClavigerBinary.run(["cluster"] + command)
+                #expect(made.isSuccess, "\(made.errors)")
+            }
+            configuration.set("certificate", "\"\(out)/a.pem\"", in: "[xks]")
+            configuration.set("key", "\"\(out)/a-key.pem\"", in: "[xks]")
+            let local = try check(configuration)
+            #expect(!local.errors.contains("do not vouch"), "\(local)")
+            let address = configuration.facts.url.replacingOccurrences(of: "https://127.0.0.1", with: "0.0.0.0")
+            configuration.set("listen", "\"\(address)\"", in: "[xks]")
+            let result = try check(configuration)
+            let text = ": xks.certificate: this host's CAs do not vouch for "
+            #expect(result.end == .exited(0) && result.errors.contains(text), "\(result)")
+        }
+
+        /// `check` named the node's own certificate, and a node said nothing: no client was let in.
+        @Test("a CA of clients that has ended is told of its own setting, and by the node")
+        func endedClientAuthority() throws {
+            var configuration = try configuration()
+            let ca = configuration.scratch.file("clients.pem")
+            let made = try EndToEndTests.run(
+                [
+                    "/usr/bin/env", "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-keyout", configuration.scratch.file("clients.key"), "-out", ca, "-days", "100", "-subj",
+                    "/CN=clients",
+                ], environment: PreloadedFaults.clock(ahead: -200 * 86_400))
+            #expect(made.isSuccess, "\(made.errors)")
+            configuration.set("client_ca", "\"\(ca)\"", in: "[xks]")
+            configuration.set("client_name", "\"kms\"", in: "[xks]")
+            let result = try check(configuration)
+            let line = configuration.lineNumber(of: "client_ca")
+            #expect(result.end == .exited(2), "\(result)")
+            #expect(
+                result.errors.contains("claviger.toml:\(line): xks.client_ca: \(ca): the certificate of"), "\(result)")
+            let node = try Node.serve(configuration, activeHSMs: nil)
+            let entry = try node.logEntry("the CA") {
+                $0["code"] == "certificate-invalid" && $0["subject"] == "xks.client_ca"
+            }
+            #expect(entry["reason"]?.contains("no client is let in") == true, "\(entry.line)")
+            #expect(try node.stop() == .exited(0))
+        }
+
         @Test("a key that some HSM lacks is named, with the HSM")
         func missingKey() throws {
             let node = try sharedNode()

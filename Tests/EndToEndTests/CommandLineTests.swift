@@ -105,8 +105,9 @@ extension EndToEnd {
                 #expect(second.end == .exited(3))
                 #expect(
                     second.errors.contains(
-                        "claviger: \(setting): cannot listen on 127.0.0.1:\(port): another process listens there: end it "
-                            + "(`ss -lntp 'sport = :\(port)'` names it), or choose another port\n"), "\(second.errors)")
+                        "claviger: \(setting): cannot listen on 127.0.0.1:\(port): another process listens there: "
+                            + "`ss -lntp 'sport = :\(port)'` names it: end it, unless it is a node in service, or choose "
+                            + "another port\n"), "\(second.errors)")
             }
         }
 

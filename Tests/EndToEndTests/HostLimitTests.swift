@@ -23,7 +23,7 @@ extension EndToEnd {
             defer { node.process.kill(SIGKILL) }
             if limit == 256 {
                 let warning = try node.logEntry("the listener is clamped") {
-                    $0.message == "configuration" && $0["warning"]?.hasPrefix("xks.max_connections") == true
+                    $0.message == "configuration" && $0["warning"]?.contains(": xks.max_connections: ") == true
                 }
                 #expect(warning["warning"]?.contains("this process may have 256 desc") == true)
             }

@@ -191,6 +191,8 @@ package final class AuditLog: @unchecked Sendable {
     /// Says once that records are not written, or written again.
     func tell() {
         let (now, before) = gate.locked { () -> (String?, String?) in
+            // What comes after the end is nobody's trouble.
+            guard !shared.hasWriterEnded else { return (nil, nil) }
             let trouble = shared.backlog.gap?.cause ?? shared.backlog.syncTrouble
             defer { shared.toldTrouble = trouble }
             return (trouble, shared.toldTrouble)

@@ -37,8 +37,11 @@ extension NodeStore {
     /// The HSMs that an operator has drained.
     package func drained() -> Set<String> { Set(known().drained.values.keys) }
 
-    /// Since when an HSM is drained, Unix seconds; `nil` where it is not.
-    package func drainedSince(_ hsm: String) -> Int? { known().drained.values[hsm]?.sinceUnixSeconds }
+    /// Since when an HSM is drained, Unix seconds; `nil` where it is not. By what this process knows: never asks the file, and
+    /// never waits.
+    package func drainedSince(_ hsm: String) -> Int? {
+        state.withLock { $0.memory.drained.values[hsm]?.sinceUnixSeconds }
+    }
 
     /// The last `limit` changes of state (at most `StoreSettings.transitionsInMemory`), oldest first.
     package func transitions(limit: Int) -> [StoredTransition] {

@@ -58,6 +58,9 @@ struct ConfigurationCheck {
     ///   - running: the running node of this state directory.
     ///   - looksAtHSMs: starts a worker for each, and logs in.
     func run(running: RunningNode, looksAtHSMs: Bool = true) async -> Diagnostics {
+        // Several at once would bind each other's addresses, and all try a PIN before the first has kept that it was refused.
+        let turn = await CheckTurn.taken(file: configuration.file)
+        defer { turn.end() }
         let settings = configuration.settings
         var (plan, diagnostics) = NodePlan.examine(configuration, secrets: secrets)
         let now = Int64(time(nil))
@@ -84,9 +87,6 @@ struct ConfigurationCheck {
                 .run(now: now, &diagnostics)
             AuditCheck(settings: settings).run(&diagnostics)
             if looksAtHSMs {
-                // Several at once would all try a PIN before the first has kept that it was refused.
-                let turn = await CheckTurn.taken(file: configuration.file)
-                defer { turn.end() }
                 let refused = RefusedPINs(stateDirectory: settings.node.stateDirectory, marks: plan.pinMarks)
                 let store = try? StoreReader.open(directory: settings.node.stateDirectory)
                 await HSMCheck(
