@@ -60,7 +60,7 @@ struct BlockOwnerTests {
     func fullDisk() async throws {
         // Before: "has lost its list", for ever, and SQLite's "disk I/O error".
         let scratch = try Scratch()
-        let small = try SmallFileSystem(at: scratch.directory, kilobytes: 512)
+        let small = try SmallFileSystem(at: scratch.directory, kilobytes: 1_024)
         defer { small.remove() }
         try await filled(scratch)
         let filler = fill(scratch.directory)
