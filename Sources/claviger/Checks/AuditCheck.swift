@@ -60,17 +60,11 @@ struct AuditCheck {
         guard facts.st_mode & 0o077 == 0 else {
             return "\(path) can be read by others than its owner (mode \(String(facts.st_mode & 0o777, radix: 8)))"
         }
-        let probe = "\(path)/check-\(getpid())"
-        let descriptor = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { return "\(path) cannot be written: \(String(cString: strerror(errno)))" }
-        defer {
-            unlink(probe)
-            close(descriptor)
+        do throws(WriteTrial.Failure) {
+            try WriteTrial.write(65_536, in: path)
+            return nil
+        } catch {
+            return "\(path) cannot be written: \(error.reason)"
         }
-        let block = [UInt8](repeating: 0, count: 65_536)
-        guard write(descriptor, block, block.count) == block.count, fsync(descriptor) == 0 else {
-            return "\(path) cannot be written: \(String(cString: strerror(errno)))"
-        }
-        return nil
     }
 }

@@ -107,12 +107,8 @@ struct ConfigurationCheck {
         guard diagnostics.settings.xks.showsItsCertificateToKMS, access(Self.authorities, R_OK) == 0,
             let server = material.server, let name = server.names.first, server.flaws.isEmpty
         else { return }
-        let host = name.hasPrefix("*.") ? "any" + name.dropFirst() : name
-        guard let flaw = await HostTrust.flaw(of: material.encodedChain, host: host) else { return }
-        diagnostics.warn(
-            "xks.certificate", "this host's CAs do not vouch for \(name): \(flaw)", isFatal: false,
-            fix: "put the intermediate certificates into the file, behind the node's own; KMS takes the authorities of "
-                + "\(ServerCertificate.authorities) alone")
+        guard let flaw = await HostTrust.flaw(of: material.encodedChain, name: name) else { return }
+        diagnostics.warn("xks.certificate", flaw, isFatal: false, fix: HostTrust.mend)
     }
 
     /// Whoever may write to them has the node's rights, or its HSMs'.

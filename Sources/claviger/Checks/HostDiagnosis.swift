@@ -62,11 +62,13 @@ struct HostDiagnosis {
         }
         let free = UInt64(facts.f_bavail).multipliedReportingOverflow(by: UInt64(facts.f_frsize))
         let megabytes = (free.overflow ? .max : free.partialValue) >> 20
-        guard let time = syncMilliseconds(in: directory) else {
+        let time: Double
+        do throws(WriteTrial.Failure) {
+            time = Double(try WriteTrial.write(8, in: directory)) / 1e6
+        } catch {
             return finding(
-                "disk", .failure,
-                "\(directory) has \(megabytes) MiB free, and cannot be written: "
-                    + String(cString: strerror(errno)), advice: "mend its owner, its mode or its disk")
+                "disk", .failure, "\(directory) has \(megabytes) MiB free, and cannot be written: \(error.reason)",
+                advice: "mend its owner, its mode or its disk")
         }
         let text = "\(directory) has \(megabytes) MiB free, and a write that lasts takes \(tenths(time)) ms"
         if megabytes < Self.leastFree >> 20 {
@@ -85,19 +87,6 @@ struct HostDiagnosis {
             path = slash == path.startIndex ? "/" : String(path[..<slash])
         }
         return path
-    }
-
-    private func syncMilliseconds(in directory: String) -> Double? {
-        var template = Array("\(directory)/diagnose-XXXXXX".utf8CString)
-        let descriptor = template.withUnsafeMutableBufferPointer { $0.baseAddress.map { mkstemp($0) } ?? -1 }
-        guard descriptor >= 0 else { return nil }
-        defer {
-            close(descriptor)
-            template.withUnsafeBufferPointer { bytes in _ = bytes.baseAddress.map { unlink($0) } }
-        }
-        let begin = claviger_monotonic_nanoseconds()
-        guard write(descriptor, "claviger", 8) == 8, fsync(descriptor) == 0 else { return nil }
-        return Double(claviger_monotonic_nanoseconds() - begin) / 1e6
     }
 
     /// Whether the kernel's clock is kept by somebody (adjtimex(2)).

@@ -67,7 +67,7 @@ struct StateDirectoryCheck {
 
     private var isThere: Bool { access(directory, F_OK) == 0 }
 
-    /// Why nothing can be written there, and what mends it. It is tried: who may write where is more than modes say.
+    /// Why nothing can be written there, and what mends it. It is tried.
     private var writeFlaw: (message: String, mend: String)? {
         guard isThere else {
             guard mkdir(directory, 0o700) == 0 else { return unmade(errno) }
@@ -78,21 +78,12 @@ struct StateDirectoryCheck {
         if stat(directory, &facts) == 0, facts.st_mode & S_IFMT != S_IFDIR {
             return ("\(directory) cannot be used: it is no directory", "remove it, or choose another one")
         }
-        var template = Array("\(directory)/check-XXXXXX".utf8CString)
-        let descriptor = template.withUnsafeMutableBufferPointer { bytes in
-            bytes.baseAddress.map { mkstemp($0) } ?? -1
+        do throws(WriteTrial.Failure) {
+            try WriteTrial.write(256 * 1024, in: directory)
+            return nil
+        } catch {
+            return unwritten(error.code)
         }
-        guard descriptor >= 0 else { return unwritten(errno) }
-        defer {
-            template.withUnsafeBufferPointer { bytes in _ = bytes.baseAddress.map { unlink($0) } }
-            close(descriptor)
-        }
-        // On a full disk an empty file can be made.
-        let block = [UInt8](repeating: 0, count: 256 * 1024)
-        let count = write(descriptor, block, block.count)
-        // A short count is a disk that has become full.
-        guard count == block.count else { return unwritten(count < 0 ? errno : ENOSPC) }
-        return fsync(descriptor) == 0 ? nil : unwritten(errno)
     }
 
     private func unmade(_ code: Int32) -> (message: String, mend: String) {

@@ -77,10 +77,13 @@ struct DiagnoseCommand: AsyncParsableCommand {
         if let status = running.status {
             let target = settings.xks.listen.reached("xks", status)
             diagnosis.add(
-                await ListenerDiagnosis(settings: settings, target: target, loop: group.next()).findings())
+                await ListenerDiagnosis.ofXKS(settings, target: target, loop: group.next()))
             if settings.control.protection != nil {
                 let control = settings.control.listen.reached("control", status)
-                diagnosis.add(await ControlDiagnosis(target: control, loop: group.next()).findings())
+                diagnosis.add(
+                    await ListenerDiagnosis(
+                        target: control, setting: "control.certificate", prefix: "control ", loop: group.next()
+                    ).findings().findings)
             }
             diagnosis.add(findings(of: status))
             diagnosis.add(
