@@ -47,12 +47,9 @@ package struct AuditTime: Sendable, Equatable {
         let bytes = Array(text.utf8)
         guard bytes.count == 27, lowerBound(text) == text else { return nil }
         func number(_ range: Range<Int>) -> Int64 { bytes[range].reduce(0) { $0 * 10 + Int64($1 - 0x30) } }
-        let (year, month, day) = (number(0..<4), number(5..<7), number(8..<10))
-        guard (1...12).contains(month), (1...31).contains(day) else { return nil }
-        // H. Hinnant, days_from_civil: years begin in March.
-        let shifted = month <= 2 ? year - 1 : year
-        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-        let days = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + dayOfYear - 719_468
+        guard let days = CivilDay.sinceEpoch(year: number(0..<4), month: number(5..<7), day: number(8..<10)) else {
+            return nil
+        }
         return days * 86_400 + number(11..<13) * 3_600 + number(14..<16) * 60 + number(17..<19)
     }
 

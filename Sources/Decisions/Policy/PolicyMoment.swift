@@ -10,7 +10,7 @@ enum PolicyMoment {
         if let seconds = Int64(text), String(seconds) == text { return seconds }
         var reader = Reader(Array(text.utf8))
         guard let year = reader.number(4), reader.take("-"), let month = reader.number(2), reader.take("-"),
-            let day = reader.number(2), let days = daysSince1970(year: year, month: month, day: day)
+            let day = reader.number(2), let days = CivilDay.sinceEpoch(year: year, month: month, day: day)
         else { return nil }
         if reader.isAtEnd { return days * 86_400 }
         guard reader.take("T"), let hour = reader.number(2), hour < 24, reader.take(":"),
@@ -26,16 +26,6 @@ enum PolicyMoment {
         }
         guard let offset = reader.zone(), reader.isAtEnd else { return nil }
         return days * 86_400 + hour * 3_600 + minute * 60 + second - offset
-    }
-
-    private static func daysSince1970(year: Int64, month: Int64, day: Int64) -> Int64? {
-        guard (1...12).contains(month), year >= 1 else { return nil }
-        let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-        let lengths: [Int64] = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-        guard (1...lengths[Int(month) - 1]).contains(day) else { return nil }
-        let before = year - 1
-        let years = before * 365 + before / 4 - before / 100 + before / 400
-        return years + lengths.prefix(Int(month) - 1).reduce(0, +) + day - 1 - 719_162
     }
 
     private struct Reader {

@@ -27,6 +27,17 @@ package struct CivilDay: Sendable, Equatable {
         year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
     }
 
+    /// Days from 1970-01-01 to a date; `nil` where there is no such date, or it is before the year 1.
+    package static func sinceEpoch(year: Int64, month: Int64, day: Int64) -> Int64? {
+        guard (1...12).contains(month), (1...9_999).contains(year) else { return nil }
+        let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+        let lengths: [Int64] = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+        guard (1...lengths[Int(month) - 1]).contains(day) else { return nil }
+        let before = year - 1
+        let years = before * 365 + before / 4 - before / 100 + before / 400
+        return years + lengths.prefix(Int(month) - 1).reduce(0, +) + day - 1 - 719_162
+    }
+
     /// As PKCS#11 writes days (CK_DATE), as one number: yyyymmdd.
     package var number: UInt32 { UInt32(clamping: year * 10_000 + month * 100 + day) }
 }
