@@ -38,11 +38,11 @@ package enum TLSMaterialError: Error, Equatable, Sendable, CustomStringConvertib
         }
     }
 
-    /// What names the file, or the value, as a rule.
-    package var setting: String {
+    /// What names the file, or the value, among the keys of the table that names all of them.
+    package func setting(among files: TLSFiles) -> String {
         switch self {
-        case .clientNameWithoutAuthority, .badClientName: "xks.client_name"
-        default: "xks.certificate"
+        case .clientNameWithoutAuthority, .badClientName: "client_name"
+        default: file == files.key ? "key" : file == files.clientAuthority ? "client_ca" : "certificate"
         }
     }
 

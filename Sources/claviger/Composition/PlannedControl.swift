@@ -19,8 +19,8 @@ extension Translation {
     func control(_ diagnostics: inout Diagnostics) -> PlannedControl? {
         guard let protection = diagnostics.settings.control.protection else { return PlannedControl() }
         var planned = PlannedControl()
+        let files = TLSFiles(certificate: protection.certificate, key: protection.key)
         do {
-            let files = TLSFiles(certificate: protection.certificate, key: protection.key)
             let material = try TLSMaterial.load(files, now: now)
             for warning in material.warnings {
                 diagnostics.warn(
@@ -30,6 +30,8 @@ extension Translation {
             planned.context = try material.contextForHTTP1()
             planned.certificates = material.shown
             diagnostics.controlCertificate = material.server
+        } catch let error as TLSMaterialError {
+            diagnostics.report(error, among: files, in: "control")
         } catch {
             diagnostics.report("control.certificate", "\(error)", fix: "correct certificate or key")
         }

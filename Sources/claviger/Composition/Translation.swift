@@ -52,6 +52,11 @@ struct Diagnostics {
             Reservation(problem: configuration.problem(at: path, message, fix: fix), isFatal: isFatal))
     }
 
+    /// - Parameter table: that names the files.
+    mutating func report(_ error: TLSMaterialError, among files: TLSFiles, in table: String) {
+        report("\(table).\(error.setting(among: files))", error.problem, fix: error.mend)
+    }
+
     /// Counts as problems what a node would only warn of, and what keeps clients or peers from it.
     mutating func takeFatalWarnings() {
         problems += reservations.filter(\.isFatal).map(\.problem)
@@ -228,11 +233,10 @@ struct Translation {
         _ protection: XKSSettings.Protection, _ diagnostics: inout Diagnostics
     ) -> ListenerTransport? {
         guard case .tls(let certificate, let key, let clients) = protection else { return .plaintext }
+        let files = TLSFiles(
+            certificate: certificate, key: key, clientAuthority: clients?.ca, clientNames: clients?.names ?? [])
         do throws(TLSMaterialError) {
-            let material = try TLSMaterial.load(
-                TLSFiles(
-                    certificate: certificate, key: key, clientAuthority: clients?.ca, clientNames: clients?.names ?? []),
-                now: now)
+            let material = try TLSMaterial.load(files, now: now)
             for warning in material.warnings {
                 diagnostics.warn(
                     warning.file == clients?.ca ? "xks.client_ca" : "xks.certificate", warning.description,
@@ -248,9 +252,7 @@ struct Translation {
             }
             return .tls(material)
         } catch {
-            let settings = ["xks.key": key, "xks.client_ca": clients?.ca]
-            let setting = settings.first { $0.value == error.file }?.key ?? error.setting
-            diagnostics.report(setting, error.problem, fix: error.mend)
+            diagnostics.report(error, among: files, in: "xks")
             return nil
         }
     }
