@@ -61,10 +61,10 @@ final class AuditWriter {
         let gate = log.gate
         return gate.locked {
             while true {
-                let shared = log.shared
-                if shared.backlog.hasWork || shared.isKeyNew { return true }
-                if shared.isClosing { return false }
-                if segment == nil || written < lines.count || shared.backlog.gap != nil { return true }
+                // No copy of it: what waits would be copied with the next record that comes.
+                if log.shared.backlog.hasWork || log.shared.isKeyNew { return true }
+                if log.shared.isClosing { return false }
+                if segment == nil || written < lines.count || log.shared.backlog.gap != nil { return true }
                 let now = claviger_monotonic_nanoseconds()
                 if closing(now) != nil { return true }
                 log.shared.isWriterAsleep = true

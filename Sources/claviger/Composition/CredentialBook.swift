@@ -47,8 +47,8 @@ final class CredentialBook: Sendable {
         keep(changes)
     }
 
-    /// Takes in what is known by now. To be called about once a second.
-    func collect() {
+    /// Takes in what is known by now.
+    private func collect() {
         let (uses, peers) = state.withLock { ($0.uses, $0.peers) }
         let (own, others) = (uses?() ?? [:], peers?() ?? [])
         let now = Int64(time(nil))

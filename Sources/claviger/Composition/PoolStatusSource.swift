@@ -46,8 +46,9 @@ final class PoolStatusSource: NodeStatusSource {
     /// Since when this node knows what others say themselves: they log it.
     private let elsewhere = Mutex(ConditionBook())
     /// That clients are shown, the node's own first, by the setting that names their file.
-    private let authorities = Mutex<[ServerCertificate]>([])
     private let certificates = Mutex<[(setting: String, chain: [ServerCertificate])]>([])
+    /// The CAs that vouch for clients.
+    private let authorities = Mutex<[ServerCertificate]>([])
     private let traffic = Mutex(TrafficHistory(edges: NodeMetric.edges))
     private let circumstances = Mutex<(@Sendable () -> NodeCircumstances)?>(nil)
 
@@ -117,7 +118,6 @@ final class PoolStatusSource: NodeStatusSource {
 
     /// Looks at what is so, and returns what there is to say of it. To be called about once a second.
     func look() -> [ConditionBook.News] {
-        credentials.collect()
         if looks.add(1, ordering: .relaxed).newValue % Self.looksPerRoundTrip == 0 { roundTrips.withLock { $0 }?() }
         let known = known()
         let status = status(known)
