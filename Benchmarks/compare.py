@@ -31,7 +31,7 @@ def parse_arguments():
     parser.add_argument("--hsms", type=int, default=3, help="SoftHSM tokens of each node (default: 3)")
     parser.add_argument("--add", default="", metavar="LIST",
                         help="switch these on at this build's node only, with commas between: "
-                             + ", ".join(operating.FEATURES) + " (a policy of 20 statements, a scrape each second)")
+                             + ", ".join(operating.FEATURES) + " (a policy of 20 statements, the audit log, a scrape each second)")
     parser.add_argument("--keep", metavar="DIR", help="work in this new directory, and leave the nodes' state there")
     arguments = parser.parse_args()
     arguments.add = [word for word in arguments.add.split(",") if word]
@@ -78,7 +78,8 @@ def run(arguments, directory, stack):
     log = stack.enter_context(open(os.devnull, "ab"))
     nodes, loads = {}, {}
     for name, program in (("this", arguments.claviger), ("other", arguments.other)):
-        node = processes.Node(program, os.path.join(directory, name), True, arguments.hsms, log, [])
+        options = ["--audit"] if name == "this" and "audit" in arguments.add else []
+        node = processes.Node(program, os.path.join(directory, name), True, arguments.hsms, log, options)
         stack.callback(node.stop)
         node.wait_until_ready()
         nodes[name], loads[name] = node, workload.Workload(node.info, arguments.size, count=128)

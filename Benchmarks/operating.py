@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What operators switch on at a development node: a policy, and a Prometheus that asks for its metrics."""
+"""What operators switch on at a development node: policy, audit log, and a Prometheus that asks for its metrics."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import subprocess
 import threading
 import urllib.request
 
-FEATURES = ("policy", "metrics")
+FEATURES = ("policy", "audit", "metrics")
 
 
 def statements(count):

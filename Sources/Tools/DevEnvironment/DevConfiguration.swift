@@ -40,11 +40,7 @@ struct DevConfiguration {
         [control]
         listen = \(Self.toml(controlListen))
 
-        [audit]
-        segment_bytes = 4194304
-        keep_days = 30
-
-        \(clusterTable)\(hsms.map { Self.table(of: $0, module: module, options: options) }
+        \(Self.audit(options))\(clusterTable)\(hsms.map { Self.table(of: $0, module: module, options: options) }
             .joined(separator: "\n"))
         [[keystore]]
         path_prefix = \(Self.toml(DevNode.pathPrefix))
@@ -64,6 +60,17 @@ struct DevConfiguration {
             ca = \(Self.toml(cluster.authority))
             certificate = \(Self.toml(cluster.pair.certificate))
             key = \(Self.toml(cluster.pair.key))
+
+
+            """
+    }
+
+    private static func audit(_ options: DevOptions) -> String {
+        guard options.audit else { return "" }
+        return """
+            [audit]
+            segment_bytes = 4194304
+            keep_days = 30
 
 
             """

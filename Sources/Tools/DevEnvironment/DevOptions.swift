@@ -13,6 +13,8 @@ package struct DevOptions: Sendable, Equatable {
     package var controlListen: String
     /// Plain HTTP instead of TLS.
     package var plaintext: Bool
+    /// Keep an audit log.
+    package var audit: Bool
     /// Ask for client certificates of the development CA.
     package var mutualTLS: Bool
     /// Sessions (lanes) on each HSM, 1 to 256.
@@ -24,7 +26,7 @@ package struct DevOptions: Sendable, Equatable {
 
     package init(
         nodes: Int = 1, hsms: Int = 3, listen: String = "127.0.0.1:8443", controlListen: String? = nil,
-        plaintext: Bool = false, mutualTLS: Bool = false, sessions: Int = 1, depth: Int = 4,
+        plaintext: Bool = false, audit: Bool = false, mutualTLS: Bool = false, sessions: Int = 1, depth: Int = 4,
         logsAreText: Bool = false
     ) {
         self.nodes = nodes
@@ -32,6 +34,7 @@ package struct DevOptions: Sendable, Equatable {
         self.listen = listen
         self.controlListen = controlListen ?? (listen.hasSuffix(":0") ? "127.0.0.1:0" : "127.0.0.1:8480")
         self.plaintext = plaintext
+        self.audit = audit
         self.mutualTLS = mutualTLS
         self.sessions = sessions
         self.depth = depth

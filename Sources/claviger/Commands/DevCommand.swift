@@ -50,6 +50,12 @@ struct DevCommand: AsyncParsableCommand {
     @Flag(help: "Plain HTTP instead of HTTPS.")
     var plaintext = false
 
+    @Flag(
+        help: ArgumentHelp(
+            "Keep an audit log, in the directory audit of each node's state. As in a node of one's own, there is none "
+                + "without the table [audit]."))
+    var audit = false
+
     @Flag(help: "Ask clients for a certificate of the development CA.")
     var mutualTLS = false
 
@@ -101,7 +107,8 @@ struct DevCommand: AsyncParsableCommand {
             return try make(
                 DevOptions(
                     nodes: nodes, hsms: hsms, listen: listen, controlListen: control, plaintext: plaintext,
-                    mutualTLS: mutualTLS, sessions: sessions, depth: depth, logsAreText: isatty(STDERR_FILENO) == 1),
+                    audit: audit, mutualTLS: mutualTLS, sessions: sessions, depth: depth,
+                    logsAreText: isatty(STDERR_FILENO) == 1),
                 try DevState.open(directory), try SoftHSMLibrary.find(),
                 ProvisioningProcess(executable: ownExecutable(), arguments: ["hsm-provision"]))
         } catch {

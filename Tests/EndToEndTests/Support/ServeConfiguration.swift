@@ -21,8 +21,6 @@ struct ServeConfiguration {
         facts = origin.facts
         lines = try EndToEndTests.text(ofFile: origin.state + "/claviger.toml")
             .split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        // What a test is not about should not write beside it.
-        removeTable("[audit]", number: 0)
         if plaintext {
             for key in ["certificate", "key", "client_ca", "client_name"] { remove(key, in: "[xks]") }
             set("plaintext", "true", in: "[xks]")
