@@ -31,7 +31,33 @@ struct ConditionBookTests {
         #expect(said.last == .ended(full, seconds: 44, times: 5) && said.count == 2)
     }
 
-    @Test("another text is no other condition; another subject is; a graver one is said anew")
+    @Test("one that becomes graver is told at once; one that becomes milder, when it has been so for ten seconds")
+    func severity() {
+        var book = ConditionBook()
+        let mild = Condition(.noHSMServes, of: "fra-1", "", "passes on", severity: .warning)
+        var grave = mild
+        grave.severity = .critical
+        #expect(book.update([mild], now: 0, unixSeconds: 1_000) == [.began(mild)])
+        #expect(book.update([grave], now: 1, unixSeconds: 1_001) == [.changed(grave, from: .warning)])
+        var said: [ConditionBook.News] = []
+        // Milder for nine seconds, then grave for one, and again.
+        for second in 2..<32 {
+            said += book.update([second % 10 == 1 ? grave : mild], now: Int64(second), unixSeconds: 1_000)
+        }
+        #expect(said.isEmpty)
+        for second in 32..<60 { said += book.update([mild], now: Int64(second), unixSeconds: 1_000) }
+        #expect(said == [.changed(mild, from: .critical)])
+        // What was milder and is gone has ended.
+        _ = book.update([grave], now: 60, unixSeconds: 1_000)
+        _ = book.update([mild], now: 61, unixSeconds: 1_000)
+        #expect(book.update([], now: 71, unixSeconds: 1_000) == [.ended(mild, seconds: 0, times: 1)])
+        var note = mild
+        note.severity = .note
+        #expect(book.update([note], now: 72, unixSeconds: 1_000) == [.began(note)])
+        #expect(book.update([mild], now: 73, unixSeconds: 1_000) == [.changed(mild, from: .note)])
+    }
+
+    @Test("another text is no other condition; another subject is")
     func identity() {
         var book = ConditionBook()
         let hsm = Condition(.hsmUnavailable, of: "fra-1", "hsm a", "CKR_DEVICE_ERROR", since: 7)
@@ -41,12 +67,6 @@ struct ConditionBookTests {
         #expect(book.update([other], now: 1, unixSeconds: 1_001).isEmpty)
         other.subject = "hsm b"
         #expect(book.update([hsm, other], now: 2, unixSeconds: 1_002) == [.began(other)])
-        let stranded = Condition(.noHSMServes, of: "fra-1", "", "passes on", severity: .warning)
-        var alone = stranded
-        alone.severity = .critical
-        #expect(book.update([stranded], now: 3, unixSeconds: 1_003) == [.began(stranded)])
-        #expect(book.update([alone], now: 4, unixSeconds: 1_004) == [.began(alone)])
-        #expect(book.update([alone], now: 5, unixSeconds: 1_005).isEmpty)
     }
 
     @Test("a condition keeps the time of its beginning, also over a second in which it was not so")

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import StatusVocabulary
 
-/// Remembers since when each condition has been so, and decides what the log says of it: once when it begins, and once when
-/// it has been gone for a while. One that comes and goes in seconds is one condition.
+/// Remembers since when each condition has been so, and decides what the log says of it: once when it begins, once when
+/// it has been gone for a while, and in between when it has another severity. One that comes and goes in seconds is one
+/// condition.
 package struct ConditionBook: Sendable {
     package enum News: Sendable, Equatable {
         case began(Condition)
+        /// It is graver, or has been milder for a while.
+        case changed(Condition, from: Condition.Severity)
         /// - Parameters:
         ///   - seconds: from its beginning until it was last seen.
         ///   - times: how often it came in that time.
@@ -28,9 +31,35 @@ package struct ConditionBook: Sendable {
         var lastSeen: Int64
         var times = 1
         var isPresent = true
+        /// As the log was told.
+        var told: Condition.Severity
+        var milderSince: Int64?
+
+        init(_ condition: Condition, since: Int64, now: Int64) {
+            (self.condition, self.since, lastSeen, told) = (condition, since, now, condition.severity)
+        }
+
+        /// It is still so, or again.
+        mutating func see(_ condition: Condition, now: Int64) -> News? {
+            if !isPresent { times += 1 }
+            (self.condition, lastSeen, isPresent) = (condition, now, true)
+            guard condition.severity < told else {
+                milderSince = nil
+                return tell(condition)
+            }
+            let since = milderSince ?? now
+            milderSince = since
+            return now - since >= ConditionBook.grace ? tell(condition) : nil
+        }
+
+        private mutating func tell(_ condition: Condition) -> News? {
+            guard condition.severity != told else { return nil }
+            defer { (told, milderSince) = (condition.severity, nil) }
+            return .changed(condition, from: told)
+        }
     }
 
-    /// How long one must be gone to have ended, seconds.
+    /// How long one must be gone to have ended, or milder to be called so, seconds.
     package static let grace: Int64 = 10
     /// Most that are remembered: subjects come from the configuration and from peers.
     static let most = 1_000
@@ -49,19 +78,11 @@ package struct ConditionBook: Sendable {
         for condition in current {
             let identity = Identity(condition)
             guard present.insert(identity).inserted else { continue }
-            if var entry = entries[identity] {
-                if !entry.isPresent { entry.times += 1 }
-                // It has become graver: people are told anew.
-                if entry.condition.severity == .warning && condition.severity == .critical {
-                    news.append(.began(condition))
-                }
-                entry.condition = condition
-                entry.lastSeen = now
-                entry.isPresent = true
-                entries[identity] = entry
+            if entries[identity] != nil {
+                if let change = entries[identity]?.see(condition, now: now) { news.append(change) }
             } else if entries.count < Self.most {
                 entries[identity] = Entry(
-                    condition: condition, since: condition.sinceUnixSeconds ?? unixSeconds, lastSeen: now)
+                    condition, since: condition.sinceUnixSeconds ?? unixSeconds, now: now)
                 news.append(.began(condition))
             }
         }

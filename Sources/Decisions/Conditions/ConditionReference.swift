@@ -36,7 +36,8 @@ package enum ConditionReference {
         `GET /cluster/health` those of all nodes, whichever node is asked: what a node reports of itself is known to all
         within seconds. Verdicts follow from them and from nothing else: *critical* is UNAVAILABLE, *warning* is DEGRADED, a
         *note* degrades nothing. (Of a cluster, only `no-node-serves` is critical.) The log says `condition began` and
-        `condition ended`, once each: one that comes and goes within ten seconds is one condition, and is counted.
+        `condition ended`, once each: one that comes and goes within ten seconds is one condition, and is counted. One that
+        becomes graver, or milder for ten seconds, is told with `condition changed`.
 
         Which keys a condition is about stands in `details`, which are shown at the admin socket and in the log only.
         The gravest come first, here as everywhere.

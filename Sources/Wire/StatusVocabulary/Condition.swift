@@ -3,13 +3,24 @@
 /// Something that a person should know of, as it is reported: in status, to peers, in the log. Which there are, and what
 /// makes them, is decided in Conditions; docs/reference/conditions.md has a section for each code.
 package struct Condition: Sendable, Equatable, Codable {
-    package enum Severity: String, Sendable, Codable, CaseIterable {
+    package enum Severity: String, Sendable, Codable, CaseIterable, Comparable {
         /// Requests fail.
         case critical
         /// Somebody has to mend it, and requests are served.
         case warning
         /// Somebody may want to know it, and nobody has to mend it.
         case note
+
+        /// Milder ones come before graver ones.
+        package static func < (one: Severity, other: Severity) -> Bool { one.rank < other.rank }
+
+        private var rank: Int {
+            switch self {
+            case .note: 0
+            case .warning: 1
+            case .critical: 2
+            }
+        }
     }
 
     /// Stable, for programs: `node-dead`. A later version has further ones.

@@ -45,14 +45,19 @@ final class ConditionTrail: Sendable {
     private func say(_ news: ConditionBook.News) {
         switch news {
         case .began(let condition):
-            var metadata = metadata(condition)
-            metadata["severity"] = "\(condition.severity.rawValue)"
-            if let details = condition.details { metadata["details"] = "\(details.joined(separator: "; "))" }
-            if let mend = condition.known?.mend { metadata["mend"] = "\(mend)" }
+            let metadata = full(condition)
             switch condition.severity {
             case .critical: logger.error("condition began", metadata: metadata)
             case .warning: logger.warning("condition began", metadata: metadata)
             case .note: logger.info("condition began", metadata: metadata)
+            }
+        case .changed(let condition, let before):
+            var metadata = full(condition)
+            metadata["was"] = "\(before.rawValue)"
+            switch condition.severity {
+            case .critical: logger.error("condition changed", metadata: metadata)
+            case .warning: logger.warning("condition changed", metadata: metadata)
+            case .note: logger.info("condition changed", metadata: metadata)
             }
         case .ended(let condition, let seconds, let times):
             var metadata = metadata(condition)
@@ -64,6 +69,14 @@ final class ConditionTrail: Sendable {
                 logger.notice("condition ended", metadata: metadata)
             }
         }
+    }
+
+    private func full(_ condition: Condition) -> Logger.Metadata {
+        var metadata = metadata(condition)
+        metadata["severity"] = "\(condition.severity.rawValue)"
+        if let details = condition.details { metadata["details"] = "\(details.joined(separator: "; "))" }
+        if let mend = condition.known?.mend { metadata["mend"] = "\(mend)" }
+        return metadata
     }
 
     private func metadata(_ condition: Condition) -> Logger.Metadata {

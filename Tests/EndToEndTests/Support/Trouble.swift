@@ -70,8 +70,9 @@ extension NodeGroup {
         try isTold(trouble, isBrief: isBrief, within: seconds)
         for name in trouble.loggers {
             let entry = try eventually("the log of \(name) begins \(trouble)", within: seconds, every: 0.1) {
+                // Where it began with another severity, that has changed since.
                 conditionLines(of: name).last {
-                    $0.message == "condition began" && trouble.isLogged($0, by: name)
+                    ["condition began", "condition changed"].contains($0.message) && trouble.isLogged($0, by: name)
                         && $0["severity"] == trouble.severity.rawValue
                 }
             }
@@ -174,13 +175,10 @@ extension NodeGroup {
         }
     }
 
-    /// What the log says of a trouble. That one has become critical is said anew, and is no other beginning.
+    /// What the log says of the beginnings and ends of a trouble.
     private func messages(of trouble: Trouble, in name: String) -> [String] {
-        let lines = conditionLines(of: name).filter { trouble.isLogged($0, by: name) }
-        return lines.indices.filter { index in
-            index == 0 || lines[index].message != lines[index - 1].message
-                || lines[index]["severity"] == lines[index - 1]["severity"]
-        }.map { lines[$0].message }
+        conditionLines(of: name).filter { trouble.isLogged($0, by: name) && $0.message != "condition changed" }
+            .map(\.message)
     }
 
     /// Among all lines of requests they are few, and only they are read as JSON.
