@@ -67,6 +67,7 @@ let wire: [Target] = [
     room("Wire", "StatusVocabulary"),
     room("Wire", "XKSProtocol", ["SecureMemory", "StatusVocabulary"]),
     room("Wire", "SigV4", ["SecureMemory", "XKSProtocol", crypto]),
+    room("Wire", "XKSCalls", ["SecureMemory", "SigV4", "XKSProtocol"]),
     room("Wire", "LaneProtocol", ["SecureMemory", "StatusVocabulary"]),
     room("Wire", "AdminProtocol", ["StatusVocabulary"]),
 ]
@@ -150,6 +151,7 @@ let tools: [Target] = [
     room("Tools", "AdminClient", ["AdminProtocol", "StatusVocabulary", asyncHTTPClient, nioCore, nioHTTP1, nioPosix]),
     room("Tools", "ClusterCertificates", ["PrivateFiles", "SecureMemory", "TLSFacts", x509, asn1, crypto]),
     room("Tools", "KMSWords"),
+    room("Tools", "XKSClient", ["TLSFacts", "XKSCalls", nioCore, nioPosix, nioSSL, nioTLS]),
     room("Tools", "KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
     room(
         "Tools", "DevEnvironment",
@@ -206,6 +208,7 @@ let roomTests: [Target] = [
     tests("SecureMemoryTests", ["SecureMemory"]),
     tests("StatusVocabularyTests", ["StatusVocabulary"]),
     tests("XKSProtocolTests", ["Chance", "SecureMemory", "SeededRandom", "StatusVocabulary", "XKSProtocol"]),
+    tests("XKSCallsTests", ["SecureMemory", "SigV4", "XKSCalls", "XKSProtocol"]),
     tests("SigV4Tests", ["Chance", "SecureMemory", "SeededRandom", "SigV4", "XKSProtocol", crypto]),
     tests("AccessControlTests", ["AccessControl", "Chance", "LaneProtocol", "SeededRandom"]),
     tests("PolicyTests", ["Chance", "Policy", "SeededRandom", "XKSProtocol"]),
