@@ -77,6 +77,7 @@ let decisions: [Target] = [
     room("Decisions", "AccessControl", ["LaneProtocol", "XKSProtocol"]),
     room("Decisions", "Policy", ["XKSProtocol"]),
     room("Decisions", "Quota"),
+    room("Decisions", "RequestTraces", ["XKSProtocol"]),
     room("Decisions", "AuditChain", ["AdminProtocol", "XKSProtocol", crypto]),
     room("Decisions", "KeyProof", ["Chance", "LaneProtocol", "StatusVocabulary"]),
     room("Decisions", "SecondOpinion", ["LaneProtocol"]),
@@ -112,9 +113,12 @@ let node: [Target] = [
     room(
         "Node", "XKSService",
         [
-            "AccessControl", "KeyProof", "LaneProtocol", "Policy", "Quota", "Routing", "SecureMemory", "SigV4",
-            "StatusVocabulary", "XKSProtocol", crypto,
+            "AccessControl", "Chance", "KeyProof", "LaneProtocol", "Policy", "Quota", "Routing", "SecureMemory",
+            "SigV4", "StatusVocabulary", "RequestTraces", "XKSProtocol", crypto,
         ]),
+    room(
+        "Node", "TraceExport",
+        ["CPlatform", "RequestTraces", "XKSProtocol", asyncHTTPClient, logging, nioCore, nioHTTP1, nioPosix, nioSSL]),
     room("Node", "NodeStore", ["AccessControl", "KeyProof", "PrivateFiles", "StatusVocabulary", grdb]),
     room(
         "Node", "NodeConfig",
@@ -211,6 +215,7 @@ let roomTests: [Target] = [
     tests("XKSCallsTests", ["SecureMemory", "SigV4", "XKSCalls", "XKSProtocol"]),
     tests("SigV4Tests", ["Chance", "SecureMemory", "SeededRandom", "SigV4", "XKSProtocol", crypto]),
     tests("AccessControlTests", ["AccessControl", "Chance", "LaneProtocol", "SeededRandom"]),
+    tests("RequestTracesTests", ["RequestTraces", "XKSProtocol"]),
     tests("PolicyTests", ["Chance", "Policy", "SeededRandom", "XKSProtocol"]),
     tests("QuotaTests", ["Chance", "Quota", "SeededRandom"]),
     tests("AuditTests", ["AdminProtocol", "Audit", "AuditChain", "XKSProtocol", logging]),
@@ -353,7 +358,8 @@ let package = Package(
                 "Monitoring", "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
                 "Quota",
                 "Routing", "SecureMemory", "SigV4", "StatusPage", "StatusVocabulary", "TLSFacts", "TLSLinks",
-                "XKSListener", "XKSProtocol", "XKSService", argumentParser, asn1, asyncHTTPClient, crypto, logging,
+                "TraceExport", "RequestTraces", "XKSListener", "XKSProtocol", "XKSService", argumentParser, asn1,
+                asyncHTTPClient, crypto, logging,
                 nioCore, nioPosix, nioSSL, x509,
             ],
             swiftSettings: strict)

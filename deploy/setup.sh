@@ -92,11 +92,12 @@ if ((${#missing[@]})); then
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
 
-# What Debian does not have, and only tests of the files for operation want. Without PyPI these tests are skipped.
-from_pypi=(openapi-spec-validator python-hcl2)
+# What Debian does not have: judges of the files for operation, and OpenTelemetry's messages for the tests of traces. Without
+# PyPI the tests that want them are skipped.
+from_pypi=(openapi-spec-validator python-hcl2 opentelemetry-proto)
 if [[ -z $wanted || $wanted == test ]]; then
     cd "$(dirname "$0")/.."
-    if ! .build/python/bin/python3 -c "import openapi_spec_validator, hcl2" >/dev/null 2>&1; then
+    if ! .build/python/bin/python3 -c "import openapi_spec_validator, hcl2, opentelemetry.proto.trace.v1.trace_pb2" >/dev/null 2>&1; then
         echo "setup: fetching ${from_pypi[*]} from PyPI into .build/python"
         mkdir -p .build
         python3 -m venv .build/python && .build/python/bin/pip install --quiet --disable-pip-version-check "${from_pypi[@]}" ||

@@ -20,11 +20,12 @@ struct ForwardingTests {
     }
 
     private func forward(
-        _ node: ClusterService, needs: ForwardingNeeds = .none, within milliseconds: UInt64
+        _ node: ClusterService, _ other: ProxyRequest? = nil, needs: ForwardingNeeds = .none,
+        within milliseconds: UInt64
     ) async -> ForwardResult {
         await withCheckedContinuation { continuation in
             let now = clock_gettime_nsec()
-            node.forward(request, label: "foo", needs: needs, deadline: now + milliseconds * 1_000_000) {
+            node.forward(other ?? request, label: "foo", needs: needs, deadline: now + milliseconds * 1_000_000) {
                 continuation.resume(returning: $0)
             }
         }
@@ -54,6 +55,33 @@ struct ForwardingTests {
             #expect(peer == "a" && forwarded.target == request.target && forwarded.headers == request.headers)
             #expect(forwarded.body.constantTimeEquals(request.body) && forwarded.peer == request.peer)
             #expect(a.service.statistics.forwardsOut == 1 && b.service.statistics.forwardsIn == 1)
+        }
+    }
+
+    @Test("the peer gets the place in a trace from the node, and never from the client")
+    func traced() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let b = try await cluster.start("b", seeds: [a.service.address])
+            let seen = Mutex<ProxyRequest?>(nil)
+            let answer = response(200, "{}")
+            b.delegate.set { state in
+                state.answer = { request, _ in
+                    seen.withLock { $0 = request }
+                    return answer
+                }
+            }
+            try await eventually("b is there") { a.service.canForward(label: "foo") }
+            let context = TraceContext(traceHigh: 1, traceLow: 2, spanID: .max)
+            for sent in [context, nil] {
+                var traced = request
+                traced.traceContext = sent
+                traced.headers.append(
+                    HeaderField(name: "traceparent", value: "00-000000000000000100000000000000ab-00000000000000cd-01"))
+                _ = await forward(a.service, traced, within: 2_000)
+                let forwarded = try #require(seen.withLock { $0 })
+                #expect(forwarded.traceContext == sent && forwarded.headers == traced.headers)
+            }
         }
     }
 

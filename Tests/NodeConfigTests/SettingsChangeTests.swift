@@ -61,6 +61,12 @@ import Testing
         segment_time = "1h"
         keep_days = 30
         queue_bytes = 2000000
+        [tracing]
+        endpoint = "https://collector"
+        sample = "3%"
+        headers = { file = "/headers" }
+        ca = "/tracing-ca"
+        show_keys = false # of traces
         [cluster]
         listen = "127.0.0.1:7443"
         advertise = "127.0.0.1:7443"
@@ -161,7 +167,7 @@ import Testing
         "control.certificate": ("\"/control-c\"", "\"/other\"", .reload),
         "control.key": ("\"/control-k\"", "\"/other\"", .reload),
         "control.token": ("\"/control-t\"", "\"/other\"", .reload),
-        "control.show_keys": ("show_keys = false", "show_keys = true", .reload),
+        "control.show_keys": ("show_keys = false\n", "show_keys = true\n", .reload),
         "audit.directory": ("directory = \"/audit\"", "directory = \"/other\"", .restartOfTable("audit")),
         "audit.on_full": ("\"refuse\"", "\"continue\"", .restartOfTable("audit")),
         "audit.patience": ("patience = \"20ms\"", "patience = \"21ms\"", .restartOfTable("audit")),
@@ -169,6 +175,11 @@ import Testing
         "audit.segment_time": ("segment_time = \"1h\"", "segment_time = \"2h\"", .restartOfTable("audit")),
         "audit.keep_days": ("keep_days = 30", "keep_days = 31", .restartOfTable("audit")),
         "audit.queue_bytes": ("queue_bytes = 2000000", "queue_bytes = 2000001", .restartOfTable("audit")),
+        "tracing.endpoint": ("\"https://collector\"", "\"https://other\"", .reload),
+        "tracing.sample": ("\"3%\"", "\"4%\"", .reload),
+        "tracing.headers": ("\"/headers\"", "\"/other\"", .reload),
+        "tracing.ca": ("\"/tracing-ca\"", "\"/other\"", .reload),
+        "tracing.show_keys": ("show_keys = false # of traces", "show_keys = true", .reload),
         "cluster.listen": ("listen = \"127.0.0.1:7443\"", "listen = \"127.0.0.1:7444\"", .restart),
         "cluster.advertise": ("advertise = \"127.0.0.1:7443\"", "advertise = \"127.0.0.1:7444\"", .restart),
         "cluster.seeds": ("[\"a:1\"]", "[\"a:1\", \"b:1\"]", .reload),

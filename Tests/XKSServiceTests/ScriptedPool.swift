@@ -137,7 +137,8 @@ struct ServiceBench {
         foreignForm: AADForm = .specification, blocks: BlockList = BlockList(),
         forwarder: (any RequestForwarder)? = nil, formats: any FormatSource = FirstFormat(),
         unoffered: UnofferedWord = .nowhere, secret: Character = "s", policy: String? = nil,
-        quota: QuotaLimits? = nil, nodes: any NodeCountSource = SingleNode(), script: @escaping ScriptedPool.Script
+        quota: QuotaLimits? = nil, nodes: any NodeCountSource = SingleNode(), tracing: RequestTracing? = nil,
+        script: @escaping ScriptedPool.Script
     ) throws {
         credential = try Credential(
             accessKeyID: "ABCDEFGHIJKLMNOPQRST", secret: SecretBytes(String(repeating: secret, count: 43).utf8))
@@ -145,7 +146,8 @@ struct ServiceBench {
         self.blocks = HeldBlocks(blocks)
         self.foreignForm = foreignForm
         service = try XKSService(
-            settings: Self.settings(["foo", "prod-*"], credential, foreignForm, policy: policy, quota: quota),
+            settings: Self.settings(
+                ["foo", "prod-*"], credential, foreignForm, policy: policy, quota: quota, tracing: tracing),
             pool: pool,
             neighbours: ServiceNeighbours(
                 blocks: self.blocks, forwarder: forwarder, fleet: ScriptedFleet(hsms: hsms), formats: formats,
@@ -156,7 +158,7 @@ struct ServiceBench {
 
     private static func settings(
         _ keys: [String], _ credential: Credential, _ foreignForm: AADForm, policy: String? = nil,
-        quota: QuotaLimits? = nil, others: [Credential]? = nil
+        quota: QuotaLimits? = nil, others: [Credential]? = nil, tracing: RequestTracing? = nil
     ) throws -> ServiceSettings {
         let store = ServedKeyStore(
             keyStore: try KeyStore(pathPrefix: prefix, keys: try keys.map { try KeyPattern($0) }),
@@ -165,7 +167,7 @@ struct ServiceBench {
         var limits = XKSLimits.standard
         limits.keepsUnknownFields = store.policy?.asksForUnknownFields == true
         return ServiceSettings(
-            keyStores: [store], limits: limits, deadline: 200_000_000, version: "Claviger test")
+            keyStores: [store], limits: limits, deadline: 200_000_000, version: "Claviger test", tracing: tracing)
     }
 
     /// As a reload does.
@@ -195,14 +197,16 @@ struct ServiceBench {
     ///   - caller: who waits for the answer.
     ///   - isSurplus: because it has more than its HSMs can do.
     ///   - signer: another credential than the key store's.
+    ///   - traceContext: of the peer that passes it on.
     func post(
         _ path: String, _ body: String, method: String = "POST", sign: Bool = true, forwardedBy: String? = nil,
         isSurplus: Bool = false, caller: CallerPresence? = nil, signedBy signer: Credential? = nil,
-        peer: String = "127.0.0.1:1"
+        peer: String = "127.0.0.1:1", traceContext: TraceContext? = nil
     ) throws -> (Int, String) {
         var request = ProxyRequest(
             method: method, target: path, headers: [HeaderField(name: "Host", value: "localhost")],
             body: SecretBytes(body.utf8), receivedAt: 999_000_000, peer: peer, caller: caller)
+        request.traceContext = traceContext
         if sign { request = try signed(request, by: signer ?? credential) }
         let answers = Mutex<[ProxyResponse]>([])
         let reply: @Sendable (ProxyResponse) -> Void = { response in answers.withLock { $0.append(response) } }

@@ -9,6 +9,16 @@ package protocol OperationCaller: AnyObject, Sendable {
     var isGone: Bool { get }
 }
 
+/// Notes the calls of HSMs that are made for an operation that is traced. Called under the pool's lock: never waits.
+/// Times are CLOCK_MONOTONIC, nanoseconds.
+package protocol CallRecorder: AnyObject, Sendable {
+    /// - Parameter call: a number of the pool's that is not used again.
+    func began(call: UInt64, _ question: LaneQuestion, _ kind: LaneOperation, of hsm: String, at moment: UInt64)
+
+    /// - Parameter failure: what was wrong, for people; `nil` where nothing was.
+    func ended(call: UInt64, failure: String?, at moment: UInt64)
+}
+
 /// What the pool is asked to do with one key. A class: it is handed through several layers and never changed.
 package final class KeyOperation: Sendable {
     package let kind: LaneOperation
@@ -22,11 +32,14 @@ package final class KeyOperation: Sendable {
     package let data: SecretBytes
     /// `nil` where it is not known.
     package let caller: (any OperationCaller)?
+    /// `nil` where it is not traced.
+    package let recorder: (any CallRecorder)?
 
     package init(
         kind: LaneOperation, label: KeyLabel, additionalData: SecretBytes, initializationVector: SecretBytes,
-        data: SecretBytes, caller: (any OperationCaller)? = nil
+        data: SecretBytes, caller: (any OperationCaller)? = nil, recorder: (any CallRecorder)? = nil
     ) {
+        self.recorder = recorder
         self.kind = kind
         self.label = label
         self.additionalData = additionalData

@@ -51,6 +51,7 @@ extension PoolState {
         let kind = machine.kind(on: lane, generation: answer.header.generation) ?? .decrypt
         var disposition = Disposition(answer.header, operation: kind)
         if disposition == .done, !isExpected(answer, on: lane) { disposition = .ambiguous }
+        recorded.ended(answer.header.generation, disposition, HSMRefusal(answer.header), now: now)
         if disposition == .hsmSuspect || disposition == .hsmOut { hsms[lane.hsm].failures &+= 1 }
         let actions = machine.answered(
             lane, generation: answer.header.generation, disposition: disposition, refusal: HSMRefusal(answer.header),
@@ -65,7 +66,10 @@ extension PoolState {
     /// A lane's socket has closed; see `LaneDelegate`.
     package mutating func closed(_ lane: LaneID, epoch: UInt64, during call: UInt64?, now: UInt64) -> [PoolEffect] {
         var effects: [PoolEffect] = []
-        if hsms[lane.hsm].epoch == epoch { effects = self.effects(of: machine.laneClosed(lane, now: now), now: now) }
+        if hsms[lane.hsm].epoch == epoch {
+            recorded.lost(now: now) { $0 == lane }
+            effects = self.effects(of: machine.laneClosed(lane, now: now), now: now)
+        }
         // The worker's end may have been noticed first.
         guard let call else { return effects }
         return effects + self.effects(of: machine.endedDuring(generation: call, now: now), now: now)
@@ -122,6 +126,7 @@ extension PoolState {
         hsms[hsm].epoch += 1
         let worker = hsms[hsm].worker
         hsms[hsm].worker = nil
+        recorded.lost(now: now) { $0.hsm == hsm }
         if hsms[hsm].role.isRetired, let worker { leaving[worker.pid] = (hsm, hsms[hsm].epoch) }
         hsms[hsm].lanesAnnounced = nil
         if machine.phase(of: hsm) == .serving { hsms[hsm].outReason = reason }

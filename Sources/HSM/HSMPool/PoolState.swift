@@ -144,6 +144,8 @@ package struct PoolState {
     /// How often the HSMs have been given anew.
     var generation: UInt64 = 0
     var operations: [OperationID: PendingOperation] = [:]
+    /// Calls of operations that are traced, until they return.
+    var recorded = RecordedCalls()
     let startPatience: UInt64
     /// Nothing is started before the pool is.
     var isStarted = false
@@ -243,6 +245,9 @@ package struct PoolState {
                 dispatch.lane, generation: dispatch.generation, disposition: .keyMissing, now: now)
         }
         let lane = worker.lanes[dispatch.lane.lane]
+        if let recorder = pending.operation.recorder {
+            recorded.began(dispatch, pending.operation.kind, recorder, of: hsms[hsm].settings.name, now: now)
+        }
         if dispatch.question == .canary, proof.canary(of: label) == nil {
             effects.append(.order(lane, .knownAnswer, generation: dispatch.generation))
             return nil

@@ -18,6 +18,9 @@ enum ForwardWire {
         /// True where the first node has more than its HSMs can do; absent otherwise, and in messages of versions that
         /// do not pass such requests on.
         var surplus: Bool?
+        /// Of the first node's span, where it traces the request (W3C Trace Context); absent otherwise, and in messages of
+        /// versions that trace nothing.
+        var traceparent: String?
     }
 
     /// `nil` when the head is too long.
@@ -25,7 +28,7 @@ enum ForwardWire {
         let head = Head(
             method: request.method, target: request.target,
             headers: request.headers.flatMap { [$0.name, $0.value] }, peer: request.peer,
-            surplus: isSurplus ? true : nil)
+            surplus: isSurplus ? true : nil, traceparent: request.traceContext?.traceparent)
         guard let json = try? ClusterJSON.encode(head), json.count <= mostHeadBytes else { return nil }
         let bytes = SecretBytes(capacity: 4 + json.count + request.body.count)
         for shift in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: json.count >> shift)) }
@@ -47,10 +50,11 @@ enum ForwardWire {
             let fields = stride(from: 0, to: head.headers.count, by: 2).map {
                 HeaderField(name: head.headers[$0], value: head.headers[$0 + 1])
             }
-            let request = ProxyRequest(
+            var request = ProxyRequest(
                 method: head.method, target: head.target, headers: fields,
                 body: SecretBytes(copying: UnsafeRawBufferPointer(rebasing: bytes[(4 + length)...])),
                 receivedAt: receivedAt, peer: head.peer)
+            request.traceContext = head.traceparent.flatMap { TraceContext(traceparent: $0) }
             return ForwardedRequest(request: request, isSurplus: head.surplus ?? false)
         }
     }

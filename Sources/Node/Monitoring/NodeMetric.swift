@@ -59,6 +59,7 @@ package enum NodeMetric: String, Sendable, CaseIterable {
     case connectionsRefused = "claviger_connections_refused_total"
     case refusals = "claviger_refusals_total"
     case logDropped = "claviger_log_lines_dropped_total"
+    case traceSpans = "claviger_trace_spans_total"
     case buildInfo = "claviger_build_info"
     case residentMemory = "process_resident_memory_bytes"
     case openDescriptors = "process_open_fds"
@@ -111,6 +112,7 @@ package enum NodeMetric: String, Sendable, CaseIterable {
         case .auditMissed: ["kind"]
         case .refusals: ["listener", "kind"]
         case .logDropped: ["lines"]
+        case .traceSpans: ["outcome"]
         case .buildInfo: ["version"]
         default: []
         }
@@ -203,6 +205,9 @@ package enum NodeMetric: String, Sendable, CaseIterable {
         case .connectionsRefused: "Newcomers that were turned away for want of room."
         case .refusals: "Whom the listeners have turned away, by reason (docs/reference/log.md)."
         case .logDropped: "Lines that the log could not say: its reader did not keep up, or `withheld`, of strangers."
+        case .traceSpans:
+            "Spans of traced requests by what became of them: a collector has taken them (`sent`), or `refused` them, or was "
+                + "not reached (`unsent`), or too many waited (`crowded_out`). Absent before something was to be traced."
         case .buildInfo: "1, with the version."
         case .residentMemory: "Memory of the node's process; workers have their own."
         case .openDescriptors: "Descriptors that the process has open."

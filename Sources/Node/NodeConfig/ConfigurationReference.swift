@@ -34,6 +34,11 @@ package enum ConfigurationReference {
                 + "alone all is recorded.",
             keys: AuditKeys.all),
         ConfigurationTable(
+            title: "[tracing]",
+            introduction:
+                "Where traces of requests go ([tracing](../guides/tracing.md)). Without the table nothing is traced.",
+            keys: TracingKeys.all),
+        ConfigurationTable(
             title: "[[hsm]]",
             introduction: "One PKCS#11 token, served by a worker process of its own. One table for each, up to 64.",
             keys: HSMKeys.all),
@@ -55,7 +60,7 @@ package enum ConfigurationReference {
         ConfigurationTable(
             title: "Secrets",
             introduction: "No secret stands in the file. Where one is wanted (`hsm.pin`, "
-                + "`keystore.credentials.secret`, `control.token`), a table with exactly one of these keys says where it is to be had. "
+                + "`keystore.credentials.secret`, `control.token`, `tracing.headers`), a table with exactly one of these keys says where it is to be had. "
                 + "A secret has 1 to 4,096 bytes.",
             keys: SecretKeys.all),
     ]

@@ -10,6 +10,8 @@ package struct NodeSettings: Sendable, Equatable {
     package var cluster: ClusterTableSettings?
     /// `nil` where no audit log is written.
     package var audit: AuditTableSettings?
+    /// `nil` where nothing is traced.
+    package var tracing: TracingSettings?
     /// At least one; names differ.
     package var hsms: [HSMSettings]
     /// At least one; prefixes differ.
@@ -17,13 +19,15 @@ package struct NodeSettings: Sendable, Equatable {
 
     package init(
         node: NodeIdentitySettings, xks: XKSSettings, control: ControlSettings, cluster: ClusterTableSettings? = nil,
-        audit: AuditTableSettings? = nil, hsms: [HSMSettings], keyStores: [KeyStoreSettings]
+        audit: AuditTableSettings? = nil, tracing: TracingSettings? = nil, hsms: [HSMSettings],
+        keyStores: [KeyStoreSettings]
     ) {
         self.node = node
         self.xks = xks
         self.control = control
         self.cluster = cluster
         self.audit = audit
+        self.tracing = tracing
         self.hsms = hsms
         self.keyStores = keyStores
     }
@@ -31,7 +35,7 @@ package struct NodeSettings: Sendable, Equatable {
     /// Where all secrets come from.
     package var secretSources: [SecretSource] {
         hsms.compactMap(\.pin) + keyStores.flatMap { $0.credentials.map(\.secret) }
-            + [control.protection?.token].compactMap(\.self)
+            + [control.protection?.token, tracing?.headers].compactMap(\.self)
     }
 
     /// The environment variables that hold secrets: what a `SecretReader` takes out of the environment.
@@ -55,10 +59,12 @@ enum RootKeys {
     static let audit = ConfigurationKey(
         "audit", "table", standard: "none: no audit log is written", "The audit log; an empty table takes all defaults."
     )
+    static let tracing = ConfigurationKey(
+        "tracing", "table", standard: "none: nothing is traced", "Where traces of requests go.")
     static let hsms = ConfigurationKey("hsm", "list of tables", standard: "required", "The HSMs, 1 to 64.")
     static let keyStores = ConfigurationKey(
         "keystore", "list of tables", standard: "required", "The key stores, 1 to 1024.")
-    static let all = [node, xks, control, cluster, audit, hsms, keyStores]
+    static let all = [node, xks, control, cluster, audit, tracing, hsms, keyStores]
 }
 
 extension TableReader {
@@ -68,6 +74,7 @@ extension TableReader {
         let control = table(RootKeys.control, keys: ControlKeys.all)
         let cluster = table(RootKeys.cluster, keys: ClusterKeys.all)
         let audit = table(RootKeys.audit, keys: AuditKeys.all)
+        let tracing = table(RootKeys.tracing, keys: TracingKeys.all)
         let hsmReaders = requiredList(RootKeys.hsms, keys: HSMKeys.all, atMost: 64)
         let hsms = hsmReaders.map { $0.hsm(resolve: resolve) }
         let names = hsms.map(\.name)
@@ -79,8 +86,8 @@ extension TableReader {
             node: node.nodeIdentity(isClustered: has(RootKeys.cluster), resolve: resolve),
             xks: xks.xks(resolve: resolve),
             control: (control ?? empty(RootKeys.control, keys: ControlKeys.all)).control(resolve: resolve),
-            cluster: cluster?.cluster(resolve: resolve), audit: audit?.audit(resolve: resolve), hsms: hsms,
-            keyStores: keyStores)
+            cluster: cluster?.cluster(resolve: resolve), audit: audit?.audit(resolve: resolve),
+            tracing: tracing?.tracing(resolve: resolve), hsms: hsms, keyStores: keyStores)
         reportClashes(settings)
         return settings
     }

@@ -70,6 +70,11 @@ package struct TLSMaterial: Sendable {
             chain: chain, key: key, clientAuthorities: authorities)
     }
 
+    /// The certificates of a file of authorities, for whoever asks a server. Blocks on the disk.
+    package static func loadAuthorities(_ file: String) throws(TLSMaterialError) -> [NIOSSLCertificate] {
+        try readCertificates(file)
+    }
+
     private static func isPlausible(_ name: String) -> Bool {
         !name.isEmpty && name.utf8.count <= 253 && name.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }

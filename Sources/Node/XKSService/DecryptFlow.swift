@@ -32,7 +32,7 @@ extension XKSService {
                     sha256: { SHA256.hash(data: $0) }),
                 initializationVector: SecretBytes(request.initializationVector),
                 data: ciphertextAndTag(request.ciphertext, request.authenticationTag),
-                caller: exchange)
+                caller: exchange, recorder: exchange.recorder)
         } catch {
             // A node of a later version reads it; one that does not is not asked.
             guard let format = metadata.formatOfOthers(activated: activated) else {

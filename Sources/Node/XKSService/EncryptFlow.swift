@@ -36,7 +36,8 @@ extension XKSService {
                 kind: .encrypt, label: key.label,
                 additionalData: try HSMAdditionalData.specification(
                     aad: request.additionalAuthenticatedData, metadata: CiphertextMetadata.current),
-                initializationVector: SecretBytes(), data: request.plaintext, caller: exchange)
+                initializationVector: SecretBytes(), data: request.plaintext, caller: exchange,
+                recorder: exchange.recorder)
         } catch {
             throw Refusal(error: error, isOnlyHere: false)
         }
@@ -72,7 +73,7 @@ extension XKSService {
                 aad: encryption.request.additionalAuthenticatedData, metadata: fields.ciphertextMetadata),
             initializationVector: SecretBytes(fields.initializationVector),
             data: ciphertextAndTag(fields.ciphertext, fields.authenticationTag),
-            caller: encryption.exchange)
+            caller: encryption.exchange, recorder: encryption.exchange.recorder)
         submit(operation, encryption.exchange, encryption.store, isContinuation: true) {
             self.proved(encryption, body: body, $0)
         }

@@ -78,12 +78,19 @@ extension XKSService {
         exchange.trace.reason = refusal.error.message
         let began = clocks.monotonic()
         passedOn.add(exchange)
+        var request = exchange.request
+        let span = exchange.recorder?.passing(at: began)
+        request.traceContext = span?.context
         forwarder.forward(
-            exchange.request, label: label, needs: refusal.needs, deadline: exchange.deadline,
-            asking: { self.passedOn.note(exchange, askedOf: $0) }
+            request, label: label, needs: refusal.needs, deadline: exchange.deadline,
+            asking: { peer in
+                self.passedOn.note(exchange, askedOf: peer)
+                if let span { exchange.recorder?.asked(peer, in: span.position) }
+            }
         ) { outcome in
             self.passedOn.remove(exchange)
             let now = self.clocks.monotonic()
+            if let span { exchange.recorder?.passed(span.position, outcome, at: now) }
             exchange.trace.passedOnMicroseconds += (now > began ? now - began : 0) / 1_000
             switch outcome {
             case .answered(let response, let node) where !refusal.needs.isHandedOn(response.status):

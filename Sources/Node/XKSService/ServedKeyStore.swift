@@ -49,12 +49,18 @@ package struct ServiceSettings: Sendable {
     package var deadline: UInt64
     /// Product and version, for GetHealthStatus.
     package var version: String
+    /// Which requests are traced; `nil`: none.
+    package var tracing: RequestTracing?
 
-    package init(keyStores: [ServedKeyStore], limits: XKSLimits, deadline: UInt64, version: String) {
+    package init(
+        keyStores: [ServedKeyStore], limits: XKSLimits, deadline: UInt64, version: String,
+        tracing: RequestTracing? = nil
+    ) {
         self.keyStores = keyStores
         self.limits = limits
         self.deadline = deadline
         self.version = version
+        self.tracing = tracing
     }
 }
 

@@ -34,7 +34,7 @@ extension XKSService {
     /// touches it.
     func health(_ exchange: Exchange, _ store: ServedKeyStore) throws(XKSError) {
         let settings = exchange.setup.settings
-        exchange.trace.metadata = try HealthRequest(body: exchange.request.body, limits: settings.limits).metadata
+        exchange.read(try HealthRequest(body: exchange.request.body, limits: settings.limits).metadata)
         do throws(XKSError) {
             let fleet = neighbours.fleet.fleet(of: store.hsmNames)
             let vendors = Set(fleet.hsms.compactMap(\.manufacturer)).sorted()

@@ -193,6 +193,7 @@ package final class XKSService: ProxyRequestHandler {
         response.isAuthenticated = exchange.isAuthenticated
         exchange.reply(response)
         exchange.trace.totalMicroseconds = age(of: exchange)
+        if let recorder = exchange.recorder { exchange.trace.recording = recorder.seal(at: clocks.monotonic()) }
         observer.answered(exchange.trace)
     }
 
@@ -249,6 +250,8 @@ final class Exchange: @unchecked Sendable {
     /// under way may read it.
     private(set) var requestID: String?
     var isAuthenticated = false
+    /// `nil` where it is not traced, and before it has been read. Written before the pool or a peer is asked and never after.
+    private(set) var recorder: RequestRecorder?
     /// This node's clock minus the signer's, seconds, once it is authenticated.
     var skew: Int64 = 0
     /// Of the credential that signed it, among those of the key store.
@@ -275,10 +278,13 @@ final class Exchange: @unchecked Sendable {
         trace.receivedAt = request.receivedAt
     }
 
-    /// Takes in what the body says of the request.
+    /// Takes in what the body says of the request, whose signature is good.
     func read(_ metadata: RequestMetadata) {
         requestID = metadata.kmsRequestId
         trace.metadata = metadata
+        if let tracing = setup.settings.tracing {
+            recorder = tracing.recorder(of: metadata.kmsRequestId, after: request.traceContext)
+        }
     }
 
     /// The caller has closed the connection: the answer will not be written.

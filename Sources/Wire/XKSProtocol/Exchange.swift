@@ -42,6 +42,8 @@ package struct ProxyRequest: Sendable {
     package var peer: String
     /// nil where it is not known.
     package var caller: CallerPresence?
+    /// Of the span of the peer that has passed it on, where that one traces it; never what a client says.
+    package var traceContext: TraceContext?
 
     package init(
         method: String, target: String, headers: [HeaderField], body: SecretBytes, receivedAt: UInt64, peer: String,

@@ -56,14 +56,24 @@ package struct RequestTrace: Sendable {
         get { if case .refused(let refused)? = boxedRefused { refused } else { nil } }
         set { boxedRefused = newValue.map(BoxedRefused.refused) }
     }
-    /// Rare, and apart from the rest, so that copying a trace does not count its strings.
+    /// What was done for it, where it is traced.
+    package var recording: RequestRecording? {
+        get { if case .recording(let recording)? = boxedRecording { recording } else { nil } }
+        set { boxedRecording = newValue.map(BoxedRecording.recording) }
+    }
+    /// Rare both, and apart from the rest, so that copying a trace does not count their strings.
     private var boxedRefused: BoxedRefused?
+    private var boxedRecording: BoxedRecording?
 
     package init() {}
 }
 
 private indirect enum BoxedRefused: Sendable {
     case refused(RefusedRequest)
+}
+
+private indirect enum BoxedRecording: Sendable {
+    case recording(RequestRecording)
 }
 
 /// Informed of every request, once it has been answered.

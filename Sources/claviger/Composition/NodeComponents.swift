@@ -16,6 +16,7 @@ import Observability
 import PrivateFiles
 import Routing
 import Synchronization
+import TraceExport
 import XKSProtocol
 import XKSService
 
@@ -31,6 +32,7 @@ struct NodeComponents: Sendable {
     /// `nil` where no audit log is written.
     let audit: AuditTrail?
     let slowest: SlowestRequests
+    private let traces: TraceExporter
     let credentials: CredentialBook
     /// What the control listener is protected by at the moment.
     let controlProtection = ControlProtection()
@@ -74,13 +76,15 @@ struct NodeComponents: Sendable {
         let audit = AuditTrail(plan, incarnation: incarnation, neighbours: neighbours, logger: logger)
         let metrics = RequestMetrics(MetricRegistry())
         let slowest = SlowestRequests()
+        let traces = TraceExporter(
+            .init(node: settings.node.id, site: settings.node.site, version: Product.version), logger: logger)
         let service = try XKSService(
             settings: plan.service(hsms: pool.hsmSet),
             pool: pool,
             neighbours: ServiceNeighbours(
                 blocks: blocks, forwarder: isForwarding ? neighbours : nil, fleet: neighbours, formats: formats,
                 offers: neighbours, nodes: neighbours, audit: audit),
-            observer: RequestObservers(log.requests, metrics, slowest), clocks: .system)
+            observer: RequestObservers(log.requests, metrics, slowest, traces), clocks: .system)
         neighbours.serve(with: service)
         self.audit = audit
         self.store = store
@@ -88,6 +92,7 @@ struct NodeComponents: Sendable {
         self.refusedPINs = refusedPINs
         self.service = service
         self.slowest = slowest
+        self.traces = traces
         self.credentials = credentials
         self.blocks = blocks
         self.offered = offered
@@ -111,6 +116,7 @@ struct NodeComponents: Sendable {
     /// Lets those who report ask those who know.
     private func connect(_ keyUses: KeyUseBook, _ settings: NodeSettings) {
         status.count(requestsInFlight: { [weak service] in service?.requestsInFlight ?? 0 })
+        status.count(traces: { [weak traces] in traces?.counts })
         status.count(quotas: { [weak service] in service?.quotaCounts().map { QuotaStatus($0) } ?? [] })
         credentials.observe(
             uses: { [weak service] in service?.credentialUses() ?? [:] },
@@ -140,6 +146,7 @@ struct NodeComponents: Sendable {
         offered.serve(plan.keyStores.map(\.keyStore))
         credentials.serve(plan.settings.keyStores)
         neighbours.configured(plan)
+        traces.send(to: plan.tracing?.destination)
     }
 
     /// Logs nothing below this level, one of `NodeIdentitySettings.logLevels`. Returns the one before.
@@ -170,6 +177,7 @@ struct NodeComponents: Sendable {
         blocks.stop()
         trail.stop()
         conditions.stop()
+        await traces.stop()
         await pool.stop()
         await closeAudit()
         refusedPINs.flush()
@@ -235,16 +243,19 @@ private struct RequestObservers: RequestObserver {
     private let log: RequestLog
     private let metrics: RequestMetrics
     private let slowest: SlowestRequests
+    private let traces: TraceExporter
 
-    init(_ log: RequestLog, _ metrics: RequestMetrics, _ slowest: SlowestRequests) {
+    init(_ log: RequestLog, _ metrics: RequestMetrics, _ slowest: SlowestRequests, _ traces: TraceExporter) {
         self.log = log
         self.metrics = metrics
         self.slowest = slowest
+        self.traces = traces
     }
 
     func answered(_ trace: RequestTrace) {
         metrics.answered(trace)
         slowest.answered(trace)
+        traces.answered(trace)
         log.answered(trace)
     }
 }

@@ -24,6 +24,8 @@ struct NodePlan: Sendable {
     let descriptors: DescriptorPlan
     /// What those who have not authenticated may make the listeners hold.
     let memory: MemoryPlan
+    /// `nil` where nothing is traced.
+    let tracing: PlannedTracing?
     /// By HSM: by what its PIN is known again without being kept.
     let pinMarks: [String: PINMark]
 
@@ -68,6 +70,7 @@ struct NodePlan: Sendable {
         translation.checkStateDirectory(&diagnostics)
         translation.warnOfRoot(&diagnostics)
         translation.checkCluster(&diagnostics)
+        let tracing = translation.tracing(&diagnostics)
         guard diagnostics.error == nil, var listener, let control, let descriptors, let memory else {
             return (nil, diagnostics)
         }
@@ -76,14 +79,14 @@ struct NodePlan: Sendable {
         listener.limits.connectionBytes = memory.xks.connectionBytes
         let plan = NodePlan(
             configuration: configuration, pool: pool, keyStores: keyStores, listener: listener, control: control,
-            descriptors: descriptors, memory: memory, pinMarks: pinMarks)
+            descriptors: descriptors, memory: memory, tracing: tracing, pinMarks: pinMarks)
         return (plan, diagnostics)
     }
 
     private init(
         configuration: NodeConfiguration, pool: PoolSettings, keyStores: [PlannedKeyStore],
         listener: ListenerConfiguration, control: PlannedControl, descriptors: DescriptorPlan, memory: MemoryPlan,
-        pinMarks: [String: PINMark]
+        tracing: PlannedTracing?, pinMarks: [String: PINMark]
     ) {
         self.configuration = configuration
         self.pool = pool
@@ -92,6 +95,7 @@ struct NodePlan: Sendable {
         self.control = control
         self.descriptors = descriptors
         self.memory = memory
+        self.tracing = tracing
         self.pinMarks = pinMarks
     }
 }
@@ -182,6 +186,6 @@ extension NodePlan {
                     quota: store.quota, auditsSuccesses: store.auditsSuccesses)
             },
             limits: limits,
-            deadline: nanoseconds(xks.requestDeadline), version: Product.name)
+            deadline: nanoseconds(xks.requestDeadline), version: Product.name, tracing: tracing?.requests)
     }
 }

@@ -10,6 +10,7 @@ import HostLimits
 import Monitoring
 import NodeConfig
 import NodeStore
+import RequestTraces
 import Routing
 import StatusPage
 import StatusVocabulary
@@ -35,6 +36,7 @@ final class PoolStatusSource: NodeStatusSource {
     private let requestMetrics: RequestMetrics
     private let showsKeys = Atomic(false)
     private let requestsInFlight = Mutex<(@Sendable () -> Int)?>(nil)
+    private let traces = Mutex<(@Sendable () -> TraceOutbox.Counts?)?>(nil)
     private let quotas = Mutex<(@Sendable () -> [QuotaStatus])?>(nil)
     private let audit = Mutex<AuditTrail?>(nil)
     private let descriptors: DescriptorStatus
@@ -107,6 +109,9 @@ final class PoolStatusSource: NodeStatusSource {
     /// From now on these are the requests that have not been answered.
     func count(requestsInFlight count: @escaping @Sendable () -> Int) { requestsInFlight.withLock { $0 = count } }
 
+    /// From now on this is what has become of traces.
+    func count(traces count: @escaping @Sendable () -> TraceOutbox.Counts?) { traces.withLock { $0 = count } }
+
     /// From now on this is what quotas have refused.
     func count(quotas count: @escaping @Sendable () -> [QuotaStatus]) { quotas.withLock { $0 = count } }
 
@@ -148,6 +153,12 @@ final class PoolStatusSource: NodeStatusSource {
         if let (received, sent) = bytes.withLock({ $0 })?() {
             page.add(.receivedBytes, ["xks"], Double(received))
             page.add(.sentBytes, ["xks"], Double(sent))
+        }
+        if let counts = traces.withLock({ $0 })?() {
+            page.add(.traceSpans, ["sent"], Double(counts.sent))
+            page.add(.traceSpans, ["refused"], Double(counts.refused))
+            page.add(.traceSpans, ["unsent"], Double(counts.unsent))
+            page.add(.traceSpans, ["crowded_out"], Double(counts.crowdedOut))
         }
         page.add(.requestsInFlight, [], Double(requestsInFlight.withLock { $0 }?() ?? 0))
         StatusMetrics(

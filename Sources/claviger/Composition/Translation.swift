@@ -227,6 +227,7 @@ struct Translation {
             diagnostics.warn(advice.path, advice.message, isFatal: false, fix: "choose less")
         }
         adviseOnControl(&diagnostics)
+        adviseOnTracing(&diagnostics)
     }
 
     private func transport(
