@@ -4,96 +4,154 @@ import AuditChain
 import Testing
 import XKSProtocol
 
-@Suite("Records on their way to the disk")
+@Suite("Records on their way to the segments")
 struct AuditBacklogTests {
     private let ms: UInt64 = 1_000_000
 
-    private func backlog(_ rule: FullDiskRule, capacity: Int = 100_000) -> AuditBacklog<Int> {
-        AuditBacklog(.init(rule: rule, patience: 50 * ms, capacity: capacity))
+    private func backlog(_ rule: FullDiskRule, capacity: Int = 100_000) -> AuditBacklog {
+        AuditBacklog(.init(rule: rule, patience: 500 * ms, capacity: capacity))
     }
 
     private func record(_ number: UInt64 = 1) -> RecordText {
         RecordText(TestChain.trace(number), at: AuditTime(seconds: 1), node: "fra-1")
     }
 
-    private func says(_ released: [AuditBacklog<Int>.Released]) -> [String] {
-        released.map { "\($0.ticket) \($0.verdict)" }
+    /// What the log does with a record.
+    private func submit(
+        _ log: inout AuditBacklog, at now: UInt64 = 0, mustStand: Bool = false, trouble: String? = nil
+    ) -> AuditVerdict {
+        let record = record()
+        return log.admit(record.bytes.count, mustStand: mustStand, now: now)
+            ?? log.keep(record, trouble: trouble, mustStand: mustStand, now: now)
     }
 
-    @Test("answers leave when their records are written, in their order, and not before")
+    @Test("what is in the journal may be answered; the writer takes all that waits")
     func well() {
-        var log = backlog(.continue)
-        for number in 0..<5 { #expect(log.submit(record(), number, now: 0) == nil) }
-        #expect(log.take(after: 10, limit: 3).count == 3)
-        #expect(log.wrote(0).isEmpty)
-        #expect(says(log.wrote(2)) == ["0 answer", "1 answer"])
-        #expect(says(log.wrote(3)) == ["2 answer"])
-        #expect(log.take(after: 13, limit: 100).count == 2)
-        #expect(says(log.wrote(2)) == ["3 answer", "4 answer"])
-        #expect(!log.hasWork && log.keptBytes == 0 && log.recovered() == nil)
+        var log = backlog(.refuse)
+        for _ in 0..<5 { #expect(submit(&log) == .answer) }
+        #expect(log.hasWork && log.keptBytes == 5 * record().bytes.count)
+        #expect(log.take().count == 5)
+        log.writes(now: 1)
+        #expect(submit(&log, at: 2) == .answer)
+        log.wrote()
+        #expect(log.keptBytes == record().bytes.count && log.recovered() == nil && log.gap == nil)
+        #expect(log.take().count == 1)
+        log.wrote()
+        #expect(!log.hasWork && log.keptBytes == 0)
     }
 
-    @Test("a stalled disk counts as a full one after the patience; a pause of the process does not")
+    @Test("a write that takes longer than the patience counts as a full disk; a record that waits does not")
     func stalled() {
-        var log = backlog(.continue)
-        _ = log.submit(record(), 1, now: 0)
-        _ = log.take(after: 0, limit: 10)
-        for moment in stride(from: 0, to: 50, by: 10) as StrideTo<UInt64> {
-            #expect(log.tick(now: moment * ms, interval: 10 * ms).isEmpty)
-        }
-        #expect(says(log.tick(now: 50 * ms, interval: 10 * ms)) == ["1 answer"])
-        #expect(log.gap?.late == 1)
-
-        log = backlog(.continue)
-        _ = log.submit(record(), 1, now: 0)
-        #expect(log.tick(now: 0, interval: 10 * ms).isEmpty)
-        #expect(log.tick(now: 900 * ms, interval: 10 * ms).isEmpty)
-        #expect(log.tick(now: 940 * ms, interval: 10 * ms).isEmpty)
-        #expect(says(log.tick(now: 950 * ms, interval: 10 * ms)) == ["1 answer"])
+        var log = backlog(.refuse)
+        #expect(submit(&log) == .answer)
+        #expect(submit(&log, at: 10_000 * ms) == .answer)
+        _ = log.take()
+        log.writes(now: 10_000 * ms)
+        #expect(submit(&log, at: 10_499 * ms) == .answer && log.gap == nil)
+        #expect(submit(&log, at: 10_500 * ms) == .refuse)
+        #expect(log.gap?.from == 10_500 * ms && log.gap?.refused == 1 && log.gap?.cause.contains("500 ms") == true)
+        log.wrote()
+        #expect(log.recovered() == nil)
+        #expect(log.take().count == 1)
+        log.wrote()
+        #expect(log.recovered()?.refused == 1)
+        log.look(20_000 * ms)
+        #expect(log.gap == nil && submit(&log, at: 20_000 * ms) == .answer)
     }
 
-    @Test("going on: what waits is answered, kept while there is room and then lost, and the gap says how much of each")
+    @Test("going on: what comes is kept while there is room and then lost, and the gap says how much of each")
     func goesOn() {
         let size = record().bytes.count
         var log = backlog(.continue, capacity: 5 * size)
-        for number in 1...3 { _ = log.submit(record(), number, now: 0) }
-        _ = log.take(after: 0, limit: 2)
-        #expect(says(log.wrote(1)) == ["1 answer"])
-        #expect(says(log.failed("No space left on device", now: 7)) == ["2 answer", "3 answer"])
+        for _ in 1...2 { _ = submit(&log) }
+        _ = log.take()
+        log.failed("No space left on device", now: 7)
         #expect(!log.isRefusing)
-        for number in 4...8 { #expect(log.submit(record(), number, now: 8) == .answer) }
-        #expect(log.gap?.late == 2 + 2 && log.gap?.lost == 3)
+        for _ in 3...8 { #expect(submit(&log, at: 8) == .answer) }
+        #expect(log.gap?.late == 3 && log.gap?.lost == 3)
         #expect(log.recovered() == nil)
-        #expect(log.wrote(2).isEmpty)
+        log.wrote()
+        #expect(log.recovered() == nil && log.take().count == 3)
         #expect(log.recovered() == nil)
-        #expect(log.take(after: 2, limit: 100).count == 3)
-        #expect(log.wrote(3).isEmpty)
+        log.wrote()
         let gap = log.recovered()
         #expect(gap?.from == 7 && gap?.cause == "No space left on device" && gap?.lost == 3 && gap?.refused == 0)
-        #expect(log.gap == nil && log.past.gaps == 1 && log.past.late == 4 && log.past.lost == 3)
-        #expect(log.submit(record(), 9, now: 9) == nil)
+        #expect(log.gap == nil && log.past.gaps == 1 && log.past.late == 3 && log.past.lost == 3)
     }
 
-    @Test("refusing: what waits is refused, also what has its place already, and what comes; orders are kept")
+    @Test("refusing: what comes is refused until all that was kept is written; orders are kept")
     func refuses() {
         var log = backlog(.refuse)
-        for number in 1...4 { _ = log.submit(record(), number, now: 0) }
-        _ = log.take(after: 100, limit: 3)
-        #expect(says(log.wrote(1)) == ["1 answer"])
-        #expect(says(log.failed("I/O error", now: 1)) == ["2 refuse", "3 refuse", "4 refuse"])
-        #expect(log.isRefusing && log.submit(record(), 5, now: 2) == .refuse)
-        log.note(record(), now: 3)
-        #expect(log.wrote(3).isEmpty)
-        // The order alone is left: the one that was refused before it had a place is gone.
-        #expect(log.take(after: 103, limit: 10).count == 1)
-        #expect(log.wrote(1).isEmpty)
+        for _ in 1...4 { _ = submit(&log) }
+        _ = log.take()
+        log.failed("I/O error", now: 1)
+        #expect(log.isRefusing && submit(&log, at: 2) == .refuse)
+        #expect(submit(&log, at: 3, mustStand: true) == .answer)
+        log.wrote()
+        #expect(log.take().count == 1)
+        log.wrote()
         let gap = log.recovered()
-        #expect(gap?.refused == 4 && gap?.unanswered == 102...103 && gap?.late == 1 && gap?.lost == 0)
+        #expect(gap?.refused == 1 && gap?.late == 1 && gap?.lost == 0)
         #expect(!log.isRefusing)
         log.synced("fsync: I/O error")
-        #expect(log.isRefusing)
+        #expect(log.isRefusing && submit(&log, at: 4) == .refuse && submit(&log, at: 4, mustStand: true) == .answer)
         log.synced(nil)
-        #expect(!log.isRefusing)
+        #expect(!log.isRefusing && submit(&log, at: 5) == .answer)
+    }
+
+    @Test(
+        "a record that the journal does not have is refused, or kept and called late", arguments: FullDiskRule.allCases)
+    func noJournal(rule: FullDiskRule) {
+        var log = backlog(rule)
+        #expect(submit(&log, trouble: "no room") == (rule == .refuse ? .refuse : .answer))
+        #expect(log.hasWork == (rule == .continue) && log.gap?.cause == "no room")
+        #expect(submit(&log, mustStand: true, trouble: "no room") == .answer)
+        #expect(log.gap?.late == (rule == .refuse ? 1 : 2) && log.gap?.refused == (rule == .refuse ? 1 : 0))
+    }
+}
+
+@Suite("What a journal's file says")
+struct JournalTextTests {
+    private func record(_ number: UInt64) -> RecordText {
+        RecordText(TestChain.trace(number), at: AuditTime(seconds: 1), node: "fra-1")
+    }
+
+    private func file(after seq: UInt64, _ records: [RecordText], chain: Int = 3) -> [UInt8] {
+        records.reduce(into: JournalText.header(chain: chain, after: seq)) { $0 += $1.bytes + [UInt8(ascii: "\n")] }
+    }
+
+    private func left(_ bytes: [UInt8], end: UInt64) -> [[UInt8]] {
+        JournalText.left(of: bytes, chain: 3, end: end).records.map(\.bytes)
+    }
+
+    @Test("what the chain has is not left; what has no place yet is; a last line that is not whole was not answered")
+    func left() {
+        let records = (1...4).map(record)
+        let texts = records.map(\.bytes)
+        #expect(JournalText.header(chain: 3, after: 0).count == JournalText.headerLength)
+        #expect(left(file(after: 0, records), end: 900) == texts)
+        #expect(left(file(after: 100, records), end: 100) == texts)
+        #expect(left(file(after: 100, records), end: 102) == Array(texts[2...]))
+        #expect(left(file(after: 100, records), end: 104).isEmpty && left(file(after: 100, records), end: .max).isEmpty)
+        #expect(left(Array(file(after: 0, records).dropLast(3)), end: 0) == Array(texts[..<3]))
+        #expect(left([], end: 0).isEmpty && left(Array("claviger".utf8), end: 0).isEmpty)
+    }
+
+    @Test("lines that are no records are given up, and counted")
+    func damaged() {
+        let good = record(1)
+        let whole = file(after: 0, [good])
+        let bad = ["", "{}", "{\"kind\":\"request\"", "\u{0}", "{\"kind\":\"nothing\",\"node\":\"x\""]
+        for text in bad {
+            let found = JournalText.left(of: whole + Array((text + "\n").utf8) + good.bytes + [10], chain: 3, end: 0)
+            let isRecord = text.hasPrefix("{\"kind\":\"request")
+            #expect(found.records.count == (isRecord ? 3 : 2) && found.damaged == (isRecord ? 0 : 1), "\(text)")
+        }
+        // Of another chain, or of no journal at all.
+        for other in [file(after: 0, [good], chain: 4), good.bytes + [10], Array("\n\n".utf8)] {
+            let found = JournalText.left(of: other, chain: 3, end: 0)
+            #expect(found.records.isEmpty && found.damaged > 0)
+        }
     }
 }
 

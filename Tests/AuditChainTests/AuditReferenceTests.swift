@@ -36,14 +36,13 @@ struct AuditReferenceTests {
         trace.hsm = "h"
         trace.forwardedTo = "n"
         trace.isUndelivered = true
-        var gap = AuditGap(from: 0, cause: "c")
-        gap.unanswered = 1...2
+        let gap = AuditGap(from: 0, cause: "c")
         let order = AuditedOrder(
             words: "block", target: "t", user: "root", uid: 0, claimedUser: "alice", pid: 1, status: 200, reason: "r",
             expiresInSeconds: 1)
         let begin = SegmentBegin(
             version: "1", chain: 1, run: 1, cause: .start, previousHash: ChainLink.origin, tornBytes: 1,
-            signer: .init(certificates: ["00"], publicKey: "00"))
+            recovered: 1, signer: .init(certificates: ["00"], publicKey: "00"))
         return [
             (.request, RecordText(trace, at: time, node: "n")), (.order, RecordText(order, at: time, node: "n")),
             (.begin, RecordText(begin, at: time, node: "n")),

@@ -46,8 +46,9 @@ struct AuditLogTests {
         let heads = heads
         let log = AuditLog(
             settings: AuditSettings(
-                directory: path ?? directory.path, rules: SegmentRules(size: size, age: age, keep: keep),
-                backlog: .init(rule: rule, patience: 1_000_000_000, capacity: 1 << 20), node: "n", version: "1",
+                directory: path ?? directory.path, journals: scratch.path + "/journals",
+                rules: SegmentRules(size: size, age: age, keep: keep),
+                backlog: .init(rule: rule, patience: 10_000_000_000, capacity: 1 << 20), node: "n", version: "1",
                 run: run), key: key, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         ) { head in heads.all.withLock { $0.append(head) } }
         log.start()
@@ -64,15 +65,14 @@ struct AuditLogTests {
     /// Writes so many records from several threads, and returns the verdicts.
     private func write(_ count: Int, to log: AuditLog) async -> [AuditVerdict] {
         await withTaskGroup(of: AuditVerdict.self) { group in
-            for number in 0..<count {
-                group.addTask {
-                    await withCheckedContinuation { continuation in
-                        log.record(record(number)) { continuation.resume(returning: $0) }
-                    }
-                }
-            }
+            for number in 0..<count { group.addTask { log.record(record(number)) } }
             return await group.reduce(into: []) { $0.append($1) }
         }
+    }
+
+    /// Waits until all that was recorded is in a segment.
+    private func written(_ log: AuditLog) async throws {
+        while log.facts.waitingBytes > 0 { try await Task.sleep(for: .milliseconds(2)) }
     }
 
     private func verify(chain: Int = 1, heads: [SignedAuditHead] = []) throws -> AuditReport {
@@ -89,11 +89,12 @@ struct AuditLogTests {
         return stat(path, &facts) == 0 ? facts.st_mode & 0o777 : 0
     }
 
-    @Test("each answered record is in the file when its answer leaves; the chain goes on over restarts and segments")
+    @Test("each record comes into a file within moments; the chain goes on over restarts and segments")
     func written() async throws {
         for run in 1...3 as ClosedRange<UInt64> {
             let log = log(size: 30_000, run: run)
             #expect(await write(300, to: log).allSatisfy { $0 == .answer })
+            try await written(log)
             let now = try verify()
             #expect(now.counts.requests == run * 300 && now.isGood, "\(now.findings)")
             #expect(log.close())
@@ -153,7 +154,8 @@ struct AuditLogTests {
         #expect(verdicts.allSatisfy { $0 == (rule == .refuse ? .refuse : .answer) })
         #expect(log.facts.trouble?.contains(blocked) == true && log.facts.isRefusing == (rule == .refuse))
         // An order is done, and its record kept, by either rule.
-        await log.record(RecordText(AuditedOrder(words: "block", user: "root", status: 200), at: .now, node: "n"))
+        let order = RecordText(AuditedOrder(words: "block", user: "root", status: 200), at: .now, node: "n")
+        #expect(log.record(order, mustStand: true) == .answer)
         unlink(blocked)
         while log.facts.trouble != nil { try await Task.sleep(for: .milliseconds(5)) }
         #expect(await write(1, to: log) == [.answer])
@@ -166,6 +168,46 @@ struct AuditLogTests {
         #expect(report.counts.orders == 1 && report.counts.gaps == 1 && report.counts.lost == 0)
         #expect(report.counts.requests == (rule == .refuse ? 1 : 21))
         #expect(report.counts.refused == (rule == .refuse ? 20 : 0))
+    }
+
+    /// As it is after kill -9: what was answered is in the journal, and no more of it.
+    private func killed(after seq: UInt64, _ numbers: [Int], file: String = "a", chain: Int = 1) throws {
+        let journals = try AuditJournal.directory(in: scratch.path + "/journals", of: directory.path)
+        var bytes = JournalText.header(chain: chain, after: seq)
+        for number in numbers { bytes += record(number).bytes + [UInt8(ascii: "\n")] }
+        try Data(bytes).write(to: URL(fileURLWithPath: "\(journals)/chain-\(chain).\(file)"))
+    }
+
+    private func ids() throws -> [String] {
+        try directory.segments().flatMap { name in
+            try String(contentsOfFile: directory.file(name), encoding: .utf8).split(separator: "\n")
+        }.compactMap { line in
+            line.firstRange(of: "\"kmsRequestId\":\"").map { String(line[$0.upperBound...].prefix { $0 != "\"" }) }
+        }
+    }
+
+    @Test("what a killed process had answered for comes next after the first record of the next one, each once")
+    func recovered() async throws {
+        let first = log()
+        for number in 1...3 { #expect(first.record(record(number)) == .answer) }
+        first.close()
+        // The end of the chain: a first record, three of requests, a last one. Of what was taken, two are written.
+        try killed(after: 3, [3, 99, 4], file: "b")
+        try killed(after: 0, [5, 6])
+        // Of a process that wrote a chain of its own.
+        try killed(after: 0, [7], chain: 2)
+        let second = log(run: 2)
+        #expect(second.record(record(8)) == .answer)
+        #expect(second.facts.trouble == nil)
+        second.close()
+        #expect(try ids() == ["1", "2", "3", "4", "5", "6", "7", "8"].map { "request-\($0)" })
+        #expect(try verify().isGood && verify().counts.requests == 8)
+        let last = try String(contentsOfFile: directory.file(#require(directory.segments().last)), encoding: .utf8)
+        #expect(last.split(separator: "\n").first?.contains("\"recovered\":4") == true)
+        // None is left for a third.
+        let third = log(run: 3)
+        third.close()
+        #expect(try ids().count == 8)
     }
 
     @Test("segments whose time is over are removed, and a record says so")

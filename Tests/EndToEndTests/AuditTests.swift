@@ -259,6 +259,39 @@ extension EndToEnd {
         }
 
         @Test(
+            "where the journal is full is a full disk, too, until there is room",
+            .enabled("mounting a file system needs privileges") { TinyDisk.isPossible },
+            arguments: ["continue", "refuse"])
+        func fullJournal(rule: String) throws {
+            let disk = try TinyDisk()
+            let configuration = try configuration(["journal_dir": "\"\(disk.path)/journal\"", "on_full": "\"\(rule)\""])
+            let node = try Node.serve(configuration, activeHSMs: 1)
+            let (op, client, log) = (Operator(configuration), try XKSClient(node), AuditLog(configuration))
+            try op.proven(on: ["hsm-1"])
+            #expect(try client.encrypt([1], requestID: "before").status == 200)
+            try disk.fill()
+            // What fits the last page of the file is written still.
+            let statuses = try (0..<40).map { try client.encrypt([1], requestID: "full-\($0)").status }
+            #expect(statuses.contains(500) == (rule == "refuse"))
+            try eventually("the status says it", within: 10, every: 0.1) {
+                let told = try op.status().conditions?.first { $0.code == "audit-failing" }
+                return told?.text.contains(disk.path) == true
+            }
+            disk.makeRoom()
+            try eventually("the status says no more", within: 10, every: 0.1) {
+                try op.status().conditions?.contains { $0.code == "audit-failing" } == false
+            }
+            #expect(try client.encrypt([1], requestID: "after").status == 200)
+            #expect(try node.stop() == .exited(0))
+            let verified = try log.verify()
+            #expect(verified.end == .exited(0), "\(verified)")
+            let recorded = Set(try log.find("--kind", "request", "--outcome", "ok").compactMap { $0["kmsRequestId"] })
+            let answered = (0..<40).filter { statuses[$0] == 200 }.map { "full-\($0)" } + ["before", "after"]
+            #expect(recorded.isSuperset(of: answered))
+            #expect(try log.find("--kind", "gap").isEmpty == false)
+        }
+
+        @Test(
             "on a full disk refuses requests and orders that weaken where it is told to; a block proceeds",
             .enabled("mounting a file system needs privileges") { TinyDisk.isPossible })
         func fullAndRefusing() throws {

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/resource.h>
+#include <sys/statfs.h>
 #include <sys/timex.h>
 
 int64_t claviger_clock_error(void) {
@@ -30,4 +32,10 @@ int claviger_first_free_descriptor(void) {
     int descriptor = 0;
     while (fcntl(descriptor, F_GETFD) >= 0) descriptor++;
     return descriptor;
+}
+
+int claviger_is_in_memory(const char *path) {
+    struct statfs facts;
+    if (statfs(path, &facts) != 0) return -1;
+    return facts.f_type == TMPFS_MAGIC || facts.f_type == RAMFS_MAGIC;
 }

@@ -10,7 +10,7 @@ package enum AuditRecordKind: String, Sendable, CaseIterable {
         case .begin: "The first line of a segment: who writes it, and where the segment before it ended."
         case .request: "A request of KMS that was signed by a credential of the key store, when it was answered."
         case .order: "What a person has ordered: at the admin socket, or by a signal."
-        case .gap: "For a time records could not be written before their answers left, and what that has cost. Signed."
+        case .gap: "For a time records could not be written to segments or journal, and what that has cost. Signed."
         case .expired: "Segments were removed because their time was over (`keep_days`)."
         case .end: "The last line of a segment that was closed in order. Signed."
         }
@@ -20,7 +20,7 @@ package enum AuditRecordKind: String, Sendable, CaseIterable {
     /// and `hash` last.
     package var fields: [AuditField] {
         switch self {
-        case .begin: [.version, .chain, .run, .cause, .prev, .torn, .certificates, .publicKey]
+        case .begin: [.version, .chain, .run, .cause, .prev, .torn, .recovered, .certificates, .publicKey]
         case .request:
             [
                 .operation, .keyStore, .externalKeyID, .outcome, .status, .kmsRequestID, .principal, .kmsKeyARN,
@@ -29,7 +29,7 @@ package enum AuditRecordKind: String, Sendable, CaseIterable {
                 .undelivered,
             ]
         case .order: [.order, .target, .by, .uid, .claimed, .pid, .status, .reason, .expiresInSeconds]
-        case .gap: [.from, .to, .cause, .late, .lost, .refused, .unansweredFrom, .unansweredTo]
+        case .gap: [.from, .to, .cause, .late, .lost, .refused]
         case .expired: [.segments, .through, .throughHash]
         case .end: [.cause, .records]
         }
@@ -63,8 +63,8 @@ package enum AuditField: String, Sendable, CaseIterable {
     // Of orders.
     case order, target, by, uid, claimed, pid, expiresInSeconds
     // Of the chain itself.
-    case version, chain, run, cause, prev, torn, certificates, publicKey
-    case from, to, late, lost, refused, unansweredFrom, unansweredTo
+    case version, chain, run, cause, prev, torn, recovered, certificates, publicKey
+    case from, to, late, lost, refused
     case segments, through, throughHash, records
 
     /// For the reference.
@@ -117,16 +117,16 @@ package enum AuditField: String, Sendable, CaseIterable {
         case .cause: "`start`, `size`, `time`, `key` (the signing key is another) or `stop`; of a gap, why."
         case .prev: "`hash` of the record before, which is the last of the segment before; 64 zeros in a new chain."
         case .torn: "Bytes at the end of the segment before that are no whole record: the process ended while it wrote."
+        case .recovered:
+            "How many records next after this one the run before has answered for, and left in its journal when it was "
+                + "killed."
         case .certificates: "The signer: the node's certificate and intermediate ones, DER, hexadecimal."
         case .publicKey: "The signer, without a cluster: its public key (SubjectPublicKeyInfo), DER, hexadecimal."
         case .from: "When the gap began."
         case .to: "When records were written again."
-        case .late: "Records that were written after their answers had left; they stand before this one."
+        case .late: "Records that were made in this time, and written when it was over; they stand before this one."
         case .lost: "Records that were never written, though their answers left (`on_full = \"continue\"`)."
         case .refused: "Requests that were answered with an error for want of a record (`on_full = \"refuse\"`)."
-        case .unansweredFrom:
-            "First of the records before this one whose requests got an error instead of what the record says."
-        case .unansweredTo: "The last of them."
         case .segments: "How many were removed."
         case .through: "`seq` of the last record that was removed."
         case .throughHash: "Its `hash`."

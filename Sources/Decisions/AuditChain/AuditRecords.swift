@@ -60,6 +60,7 @@ extension RecordText {
         add(.cause, begin.cause.rawValue)
         add(.prev, begin.previousHash)
         if begin.tornBytes > 0 { add(.torn, begin.tornBytes) }
+        if begin.recovered > 0 { add(.recovered, begin.recovered) }
         if !begin.signer.certificates.isEmpty { add(.certificates, begin.signer.certificates) }
         add(.publicKey, begin.signer.publicKey)
     }
@@ -79,9 +80,6 @@ extension RecordText {
         add(.late, gap.late)
         add(.lost, gap.lost)
         add(.refused, gap.refused)
-        guard let unanswered = gap.unanswered else { return }
-        add(.unansweredFrom, unanswered.lowerBound)
-        add(.unansweredTo, unanswered.upperBound)
     }
 
     package init(expired: ExpiredSegments, at time: AuditTime, node: String) {
@@ -136,11 +134,13 @@ package struct SegmentBegin: Sendable, Equatable {
     package var cause: SegmentCause
     package var previousHash: String
     package var tornBytes: Int
+    /// Records next after this one that the process before has left in its journal.
+    package var recovered: Int
     package var signer: AuditSigner
 
     package init(
         version: String, chain: Int, run: UInt64, cause: SegmentCause, previousHash: String, tornBytes: Int,
-        signer: AuditSigner
+        recovered: Int = 0, signer: AuditSigner
     ) {
         self.version = version
         self.chain = chain
@@ -148,6 +148,7 @@ package struct SegmentBegin: Sendable, Equatable {
         self.cause = cause
         self.previousHash = previousHash
         self.tornBytes = tornBytes
+        self.recovered = recovered
         self.signer = signer
     }
 }

@@ -41,6 +41,13 @@ package struct ChainLink: Sendable, Equatable {
         lines.append(contentsOf: "\"}\n".utf8)
     }
 
+    /// SHA-256 of a text, 64 hexadecimal digits.
+    package static func digest(of text: String) -> String {
+        var digits: [UInt8] = []
+        Hexadecimal.append(SHA256.hash(data: Array(text.utf8)), to: &digits)
+        return String(decoding: digits, as: UTF8.self)
+    }
+
     /// What the signature of a record is over.
     ///
     /// - Parameter text: of the record, up to `,"signature"`.

@@ -18,6 +18,14 @@ package struct RecordText: Sendable {
         add(.node, node)
     }
 
+    /// A record as a journal has kept it; `nil` for what is none.
+    package init?(journaled bytes: ArraySlice<UInt8>) {
+        let end = ",\"seq\":1,\"hash\":\"\(ChainLink.origin)\"}"
+        let line = Array(bytes) + Array(end.utf8)
+        guard let record = AuditLine(line[...]), record.kind != nil, record.signature == nil else { return nil }
+        self.bytes = Array(bytes)
+    }
+
     package mutating func add(_ field: AuditField, _ value: String) {
         begin(field)
         append(quoted: value)

@@ -44,15 +44,21 @@ package struct AuditDirectory: Sendable {
     func takeChain() throws(AuditFileError) -> (chain: Int, lock: Int32) {
         if mkdir(path, 0o700) != 0, errno != EEXIST { throw AuditFileError("make the directory", path) }
         for chain in 1...AuditHead.mostChains {
-            let file = "\(path)/chain-\(chain).lock"
-            let lock = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-            guard lock >= 0 else { throw AuditFileError("open", file) }
-            if flock(lock, LOCK_EX | LOCK_NB) == 0 { return (chain, lock) }
-            let isHeld = errno == EWOULDBLOCK
-            if !isHeld { defer { close(lock) }; throw AuditFileError("lock", file) }
-            close(lock)
+            if let lock = try take(chain) { return (chain, lock) }
         }
         throw AuditFileError("\(AuditHead.mostChains) processes write audit logs to \(path)")
+    }
+
+    /// The descriptor that holds a chain until it is closed; `nil` where another process holds it.
+    func take(_ chain: Int) throws(AuditFileError) -> Int32? {
+        let file = "\(path)/chain-\(chain).lock"
+        let lock = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard lock >= 0 else { throw AuditFileError("open", file) }
+        if flock(lock, LOCK_EX | LOCK_NB) == 0 { return lock }
+        let isHeld = errno == EWOULDBLOCK
+        defer { close(lock) }
+        guard isHeld else { throw AuditFileError("lock", file) }
+        return nil
     }
 
     /// Where a chain ends, and how many bytes follow there that are no whole record: its process was killed while it
@@ -89,7 +95,7 @@ package struct AuditDirectory: Sendable {
         return nil
     }
 
-    private static func read(
+    static func read(
         _ descriptor: Int32, from offset: Int, count: Int, named file: String
     ) throws(AuditFileError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)

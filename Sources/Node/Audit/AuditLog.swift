@@ -5,28 +5,21 @@ import CPlatform
 import Glibc
 import Logging
 
-/// What a node's audit log is written by: takes records from any thread, and lets their answers go when the kernel has
-/// them.
+/// What a node's audit log is written by: takes records from any thread, and says whether their answers may leave.
 ///
-/// Three threads, none of which is an event loop: the **writer** puts all records that wait into one write(2) (group
-/// commit); the **watch** decides for answers whose write takes too long; the **sync** thread brings to the disk what is
-/// written, half a second later at most, and has the end of the chain signed then. What is decided stands in
-/// `AuditBacklog`. docs/internals/audit.md has the reasons.
+/// A record is in the journal, and so with the kernel, when `record` returns; no disk is waited for. Two threads do what a
+/// disk is needed for: the **writer** gives records their places in the chain, and puts all that wait into one write(2);
+/// the **sync** thread brings to the disk what is written, half a second later at most, and has the end of the chain signed
+/// then. What is decided stands in `AuditBacklog`. docs/internals/audit.md has the reasons.
 ///
-/// `@unchecked Sendable`: what changes is touched under `gate` only; `writer` by its thread alone.
+/// `@unchecked Sendable`: what changes is touched under `gate` only.
 package final class AuditLog: @unchecked Sendable {
-    /// Between two looks at answers that wait, nanoseconds.
-    static let watchInterval: UInt64 = 10_000_000
-    /// How long the watch goes on looking when nothing waits.
-    private static let watchTicks = 100
     /// From the first record that is not on the disk until it is brought there, nanoseconds.
     private static let syncDelay: UInt64 = 500_000_000
     /// What is not on the disk after this counts as one that fails, nanoseconds.
     private static let longestSync: UInt64 = 5_000_000_000
     /// Between two looks at what is old, nanoseconds.
     private static let expiryInterval: UInt64 = 3_600_000_000_000
-    /// Records of one write.
-    static let mostRecords = 512
 
     let settings: AuditSettings
     let directory: AuditDirectory
@@ -36,7 +29,9 @@ package final class AuditLog: @unchecked Sendable {
 
     /// What the threads share, under the gate.
     struct Shared {
-        var backlog: AuditBacklog<AuditAnswer>
+        var backlog: AuditBacklog
+        /// `nil` until a chain is open, and what runs before have left is in it.
+        var journal: AuditJournal?
         var key: AuditKey?
         var isKeyNew = false
         var facts = AuditFacts()
@@ -48,7 +43,6 @@ package final class AuditLog: @unchecked Sendable {
         /// When the first record was written that is not on the disk.
         var dirtySince: UInt64?
         var isWriterAsleep = false
-        var isWatchAsleep = false
         var isClosing = false
         var hasWriterEnded = false
         var hasEnded = false
@@ -76,11 +70,12 @@ package final class AuditLog: @unchecked Sendable {
         self.onHead = onHead
     }
 
+    /// Opens the chain, and begins the threads. Blocks on the disk.
     package func start() {
+        let writer = AuditWriter(self)
+        _ = writer.prepare()
         let hasThreads =
-            AuditGate.begin("audit-write") { [self] in AuditWriter(self).run() }
-            && AuditGate.begin("audit-watch") { [self] in watch() }
-            && AuditGate.begin("audit-sync") { [self] in synchronize() }
+            AuditGate.begin("audit-write") { writer.run() } && AuditGate.begin("audit-sync") { [self] in synchronize() }
         guard !hasThreads else { return }
         failed("the system has no more threads")
         gate.locked {
@@ -93,41 +88,41 @@ package final class AuditLog: @unchecked Sendable {
     // MARK: Recording
 
     /// Whether answers are refused for want of records: then nothing needs to be done for them first.
-    package var isRefusing: Bool { settings.backlog.rule == .refuse && gate.locked { shared.backlog.isRefusing } }
-
-    /// Writes a record, and then lets its answer go; or decides by the rule where it cannot be written in time.
-    ///
-    /// - Parameters:
-    ///   - mustStand: it is of something that is done whatever becomes of its record.
-    ///   - answer: called once: at once, or on a thread of the log.
-    package func record(_ record: RecordText, mustStand: Bool = false, answer: @escaping AuditAnswer) {
-        let now = claviger_monotonic_nanoseconds()
-        let verdict = gate.locked { () -> AuditVerdict? in
-            if shared.hasEnded { return mustStand || !shared.refusesAtEnd ? .answer : .refuse }
-            let verdict = shared.backlog.submit(record, answer, mustStand: mustStand, now: now)
-            wake()
-            return verdict
+    package var isRefusing: Bool {
+        guard settings.backlog.rule == .refuse else { return false }
+        return gate.locked {
+            look()
+            return shared.backlog.isRefusing
         }
-        if let verdict { answer(verdict) }
     }
 
-    /// Writes the record of something that is done whatever becomes of its record. Returns when the kernel has it, or when
-    /// it is known that this takes its time.
-    package func record(_ record: RecordText) async {
-        await withCheckedContinuation { continuation in
-            self.record(record, mustStand: true) { _ in continuation.resume() }
+    /// Gives the kernel a record; decides by the rule where that cannot be.
+    ///
+    /// - Parameter mustStand: it is of something that is done whatever becomes of its record.
+    package func record(_ record: RecordText, mustStand: Bool = false) -> AuditVerdict {
+        let now = claviger_monotonic_nanoseconds()
+        return gate.locked {
+            if shared.hasEnded || shared.hasWriterEnded { return mustStand || !shared.refusesAtEnd ? .answer : .refuse }
+            if let verdict = shared.backlog.admit(record.bytes.count, mustStand: mustStand, now: now) { return verdict }
+            let trouble = shared.journal == nil ? "the log is not open" : shared.journal?.append(record, now: now)
+            defer { wake() }
+            return shared.backlog.keep(record, trouble: trouble, mustStand: mustStand, now: now)
         }
     }
 
     /// With the gate held.
     private func wake() {
-        if shared.isWriterAsleep {
-            shared.isWriterAsleep = false
-            gate.wake(.writer)
-        }
-        if shared.isWatchAsleep {
-            shared.isWatchAsleep = false
-            gate.wake(.watch)
+        guard shared.isWriterAsleep else { return }
+        shared.isWriterAsleep = false
+        gate.wake(.writer)
+    }
+
+    /// With the gate held: notices what takes too long.
+    private func look() {
+        let now = claviger_monotonic_nanoseconds()
+        shared.backlog.look(now)
+        if let since = shared.dirtySince, now > since, now - since > Self.longestSync {
+            shared.backlog.synced("what is written is not on the disk after \(Self.longestSync / 1_000_000_000) s")
         }
     }
 
@@ -143,7 +138,9 @@ package final class AuditLog: @unchecked Sendable {
 
     package var facts: AuditFacts {
         let now = claviger_monotonic_nanoseconds()
+        defer { tell() }
         return gate.locked {
+            look()
             var facts = shared.facts
             let backlog = shared.backlog
             facts.trouble = backlog.gap?.cause ?? backlog.syncTrouble
@@ -168,7 +165,6 @@ package final class AuditLog: @unchecked Sendable {
         return gate.locked {
             shared.isClosing = true
             gate.wake(.writer)
-            gate.wake(.watch)
             gate.wake(.sync)
             while !shared.hasEnded, claviger_monotonic_nanoseconds() < deadline { gate.wait(.closer, until: deadline) }
             return shared.hasEnded
@@ -180,12 +176,21 @@ package final class AuditLog: @unchecked Sendable {
     /// Nothing can be written at the moment.
     func failed(_ cause: String) {
         let now = claviger_monotonic_nanoseconds()
-        release(gate.locked { shared.backlog.failed(cause, now: now) })
+        gate.locked { shared.backlog.failed(cause, now: now) }
         tell()
     }
 
-    func release(_ released: [AuditBacklog<AuditAnswer>.Released]) {
-        for answer in released { answer.ticket(answer.verdict) }
+    /// Says what runs before have left.
+    func tell(_ remains: JournalRemains) {
+        if !remains.records.isEmpty {
+            logger.notice(
+                "the audit log has records of a run that was killed", metadata: ["records": "\(remains.records.count)"])
+        }
+        if remains.damaged > 0 {
+            logger.warning(
+                "lines of the audit log's journal are no records, and are given up",
+                metadata: ["lines": "\(remains.damaged)"])
+        }
     }
 
     /// Says once that records are not written, or written again.
@@ -207,35 +212,6 @@ package final class AuditLog: @unchecked Sendable {
                 ])
         case (nil, .some): logger.notice("the audit log is written again")
         default: break
-        }
-    }
-
-    // MARK: The watch
-
-    private func watch() {
-        var idle = 0
-        while true {
-            let released = gate.locked { () -> [AuditBacklog<AuditAnswer>.Released]? in
-                if shared.isClosing, shared.hasWriterEnded || shared.hasEnded { return nil }
-                if shared.backlog.isAwaited { idle = 0 } else { idle += 1 }
-                if idle > Self.watchTicks, !shared.isClosing {
-                    shared.backlog.rest()
-                    shared.isWatchAsleep = true
-                    while shared.isWatchAsleep, !shared.isClosing { gate.wait(.watch) }
-                    shared.isWatchAsleep = false
-                    idle = 0
-                }
-                gate.wait(.watch, until: claviger_monotonic_nanoseconds() &+ Self.watchInterval)
-                let now = claviger_monotonic_nanoseconds()
-                if let since = shared.dirtySince, now > since, now - since > Self.longestSync {
-                    let seconds = Self.longestSync / 1_000_000_000
-                    shared.backlog.synced("what is written is not on the disk after \(seconds) s")
-                }
-                return shared.backlog.tick(now: now, interval: Self.watchInterval)
-            }
-            guard let released else { return }
-            release(released)
-            tell()
         }
     }
 
@@ -344,7 +320,7 @@ package final class AuditLog: @unchecked Sendable {
         do throws(AuditFileError) {
             let chain = gate.locked { shared.facts.chain }
             guard let old = try directory.expired(chain, settings.rules, now: Int64(time(nil))) else { return nil }
-            record(RecordText(expired: old.record, at: .now, node: settings.node), mustStand: true) { _ in }
+            _ = record(RecordText(expired: old.record, at: .now, node: settings.node), mustStand: true)
             return old.files
         } catch {
             logger.warning(

@@ -6,8 +6,10 @@ import AuditChain
 package struct AuditSettings: Sendable, Equatable {
     /// Absolute path; made where it is missing (0700).
     package var directory: String
+    /// Where journals of this host lie: absolute path, in memory (tmpfs); made where it is missing (0700).
+    package var journals: String
     package var rules: SegmentRules
-    package var backlog: AuditBacklog<AuditAnswer>.Settings
+    package var backlog: AuditBacklog.Settings
     /// Of the node that writes.
     package var node: String
     package var version: String
@@ -15,10 +17,11 @@ package struct AuditSettings: Sendable, Equatable {
     package var run: UInt64
 
     package init(
-        directory: String, rules: SegmentRules, backlog: AuditBacklog<AuditAnswer>.Settings, node: String,
+        directory: String, journals: String, rules: SegmentRules, backlog: AuditBacklog.Settings, node: String,
         version: String, run: UInt64
     ) {
         self.directory = directory
+        self.journals = journals
         self.rules = rules
         self.backlog = backlog
         self.node = node
@@ -26,9 +29,6 @@ package struct AuditSettings: Sendable, Equatable {
         self.run = run
     }
 }
-
-/// Lets an answer go, or has it refused. Called once, on a thread of the log.
-package typealias AuditAnswer = @Sendable (AuditVerdict) -> Void
 
 /// By what heads and records are signed.
 package struct AuditKey: Sendable {
@@ -68,6 +68,6 @@ package struct AuditFacts: Sendable, Equatable {
     package var refused: UInt64 = 0
     /// For how long the oldest record waits to be on the disk itself, nanoseconds; 0 where none does.
     package var unsynced: UInt64 = 0
-    /// Bytes of records that are kept in memory.
+    /// Bytes of records that are in no segment yet.
     package var waitingBytes = 0
 }

@@ -11,7 +11,7 @@ final class AuditGate: @unchecked Sendable {
     private let conditions: [UnsafeMutablePointer<pthread_cond_t>]
 
     /// Who waits.
-    enum Waiter: Int, CaseIterable { case writer, watch, sync, closer }
+    enum Waiter: Int, CaseIterable { case writer, sync, closer }
 
     init() {
         pthread_mutex_init(mutex, nil)

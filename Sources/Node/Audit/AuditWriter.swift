@@ -6,11 +6,16 @@ import Glibc
 
 /// The writer's thread: it alone knows the chain's end, and writes to its files.
 ///
-/// What has its place in the chain is written in any case, from where a write broke off: so a full disk leaves no hole, and
-/// no record is written twice.
-final class AuditWriter {
+/// It takes what waits a few milliseconds after the first record: so a busy node has a write(2) for many records. What has
+/// its place in the chain is written in any case, from where a write broke off: so a full disk leaves no hole, and no
+/// record is written twice.
+///
+/// `@unchecked Sendable`: used by who starts the log, and then by its thread alone.
+final class AuditWriter: @unchecked Sendable {
     /// Between two attempts while nothing can be written, nanoseconds.
     private static let retryInterval: UInt64 = 100_000_000
+    /// From the first record that waits until it is written to a segment, nanoseconds.
+    private static let gatherTime: UInt64 = 10_000_000
 
     private struct Segment {
         var descriptor: Int32
@@ -33,25 +38,23 @@ final class AuditWriter {
     /// Lines that have their places, and how much of them is written.
     private var lines: [UInt8] = []
     private var written = 0
-    /// Where the records end in `lines` that answers wait for.
-    private var ends: [Int] = []
+    /// Has the records of `lines` until they are written.
+    private var journalFile: AuditJournal.File?
+    /// Has records of runs before until they are written.
+    private var remains: JournalRemains?
 
     init(_ log: AuditLog) { self.log = log }
 
     func run() {
-        while true {
-            guard wait() else { break }
-            guard prepare(), flush() else {
-                log.gate.locked {
-                    guard !log.shared.isClosing else { return }
-                    log.gate.wait(.writer, until: claviger_monotonic_nanoseconds() &+ Self.retryInterval)
-                }
-                if log.gate.locked({ log.shared.isClosing }) { break }
+        while wait() {
+            guard prepare() else {
+                if pause() { break }
                 continue
             }
+            gather()
             take()
             guard flush() else { continue }
-            recover()
+            if !recover(), pause() { break }
         }
         finish()
     }
@@ -75,6 +78,25 @@ final class AuditWriter {
         }
     }
 
+    /// Until there may be more to write. What comes meanwhile is in the journal.
+    private func gather() {
+        let deadline = claviger_monotonic_nanoseconds() &+ Self.gatherTime
+        log.gate.locked {
+            while !log.shared.isClosing, log.shared.backlog.gap == nil, claviger_monotonic_nanoseconds() < deadline {
+                log.gate.wait(.writer, until: deadline)
+            }
+        }
+    }
+
+    /// Nothing can be done at the moment. True where the log is to end.
+    private func pause() -> Bool {
+        log.gate.locked {
+            guard !log.shared.isClosing else { return true }
+            log.gate.wait(.writer, until: claviger_monotonic_nanoseconds() &+ Self.retryInterval)
+            return log.shared.isClosing
+        }
+    }
+
     private func closing(_ now: UInt64) -> SegmentCause? {
         guard let segment else { return nil }
         return log.settings.rules.cause(
@@ -84,7 +106,7 @@ final class AuditWriter {
     // MARK: Segments
 
     /// Sees to it that there is a segment to write to. False where there can be none at the moment.
-    private func prepare() -> Bool {
+    func prepare() -> Bool {
         guard flush() else { return false }
         let hasNewKey = log.gate.locked { () -> Bool in
             defer { log.shared.isKeyNew = false }
@@ -99,7 +121,7 @@ final class AuditWriter {
         guard segment == nil else { return true }
         do throws(AuditFileError) {
             try open()
-            return true
+            return flush()
         } catch {
             log.failed(error.description)
             return false
@@ -107,25 +129,16 @@ final class AuditWriter {
     }
 
     private func open() throws(AuditFileError) {
-        if chain == 0 {
-            let taken = try log.directory.takeChain()
-            do throws(AuditFileError) {
-                (link, tornBytes) = try log.directory.end(of: taken.chain)
-            } catch {
-                close(taken.lock)
-                throw error
-            }
-            chain = taken.chain
-            log.gate.locked { log.shared.lock = taken.lock }
-        }
+        if chain == 0 { try begin() }
         // A segment is signed by one key, which its first record names.
         key = log.gate.locked { log.shared.key }
         let name = SegmentName(chain: chain, first: link.seq &+ 1)
         let descriptor = try log.directory.create(name)
         segment = Segment(descriptor: descriptor, name: name, begunAt: claviger_monotonic_nanoseconds())
+        let recovered = remains?.records ?? []
         let begin = SegmentBegin(
             version: log.settings.version, chain: chain, run: log.settings.run, cause: cause, previousHash: link.hash,
-            tornBytes: tornBytes, signer: key?.signer ?? AuditSigner())
+            tornBytes: tornBytes, recovered: recovered.count, signer: key?.signer ?? AuditSigner())
         tornBytes = 0
         log.gate.locked {
             log.shared.files.append((descriptor, name))
@@ -133,6 +146,24 @@ final class AuditWriter {
             log.shared.link = link
         }
         append(RecordText(begin, at: .now, node: log.settings.node))
+        for record in recovered { append(record) }
+    }
+
+    /// Takes a chain, and what was left in its journal and in those of chains that nobody writes any more.
+    private func begin() throws(AuditFileError) {
+        let taken = try log.directory.takeChain()
+        do throws(AuditFileError) {
+            (link, tornBytes) = try log.directory.end(of: taken.chain)
+            remains = try JournalRemains(
+                of: taken.chain, end: link.seq, in: log.directory,
+                journals: AuditJournal.directory(in: log.settings.journals, of: log.directory.path))
+        } catch {
+            close(taken.lock)
+            throw error
+        }
+        chain = taken.chain
+        log.gate.locked { log.shared.lock = taken.lock }
+        if let remains { log.tell(remains) }
     }
 
     private func end(_ cause: SegmentCause) {
@@ -155,19 +186,19 @@ final class AuditWriter {
 
     /// Gives what waits its places.
     private func take() {
-        let seq = link.seq
-        let records = log.gate.locked { log.shared.backlog.take(after: seq, limit: AuditLog.mostRecords) }
-        ends.removeAll(keepingCapacity: true)
-        for record in records {
-            link.append(record, to: &lines)
-            ends.append(lines.count)
+        let records = log.gate.locked { () -> [RecordText] in
+            journalFile = log.shared.journal?.turn(now: claviger_monotonic_nanoseconds())
+            return log.shared.backlog.take()
         }
+        journalFile?.mark(after: link.seq)
+        for record in records { link.append(record, to: &lines) }
         segment?.records += UInt64(records.count)
     }
 
-    /// Writes what has its place, and lets the answers go whose records are written. False where not all could be.
+    /// Writes what has its place. False where not all could be.
     private func flush() -> Bool {
         guard let descriptor = segment?.descriptor, written < lines.count else { return true }
+        log.gate.locked { log.shared.backlog.writes(now: claviger_monotonic_nanoseconds()) }
         while written < lines.count {
             let count = lines.withUnsafeBytes { bytes in
                 Glibc.write(descriptor, bytes.baseAddress?.advanced(by: written), bytes.count - written)
@@ -179,44 +210,48 @@ final class AuditWriter {
             }
             written += count
             segment?.bytes += count
-            progressed(by: count)
         }
+        let bytes = lines.count
         lines.removeAll(keepingCapacity: lines.capacity <= 1 << 20)
         written = 0
-        ends.removeAll(keepingCapacity: true)
+        journalFile?.clear()
+        journalFile = nil
+        // From here on the journal has nothing of the run before.
+        let journal = remains?.clear()
+        remains = nil
+        let (now, end) = (claviger_monotonic_nanoseconds(), link)
+        log.gate.locked {
+            if let journal { log.shared.journal = journal }
+            log.shared.facts.bytes &+= UInt64(bytes)
+            log.shared.facts.records &+= end.seq &- min(log.shared.link.seq, end.seq)
+            log.shared.link = end
+            if log.shared.dirtySince == nil {
+                log.shared.dirtySince = now
+                log.gate.wake(.sync)
+            }
+            log.shared.backlog.wrote()
+        }
         return true
     }
 
-    private func progressed(by count: Int) {
-        let done = ends.prefix { $0 <= written }.count
+    /// All is written: where it was not for a time, that is recorded. False while it is not over.
+    private func recover() -> Bool {
         let now = claviger_monotonic_nanoseconds()
-        let isWhole = written == lines.count
-        let end = link
-        let released = log.gate.locked { () -> [AuditBacklog<AuditAnswer>.Released] in
-            log.shared.facts.bytes &+= UInt64(count)
-            if isWhole {
-                log.shared.facts.records &+= end.seq &- min(log.shared.link.seq, end.seq)
-                log.shared.link = end
-                if log.shared.dirtySince == nil {
-                    log.shared.dirtySince = now
-                    log.gate.wake(.sync)
-                }
-            }
-            return log.shared.backlog.wrote(done)
+        let (isOver, gap) = log.gate.locked { () -> (Bool, AuditGap?) in
+            guard log.shared.backlog.gap != nil else { return (true, nil) }
+            // More has come, which is written at once.
+            guard !log.shared.backlog.hasWork else { return (true, nil) }
+            guard log.shared.journal?.probe(now: now) == true else { return (false, nil) }
+            return (true, log.shared.backlog.recovered())
         }
-        log.release(released)
-    }
-
-    /// All is written: where it was not for a time, that is recorded.
-    private func recover() {
-        let now = claviger_monotonic_nanoseconds()
-        guard let gap = log.gate.locked({ log.shared.backlog.recovered() }) else { return }
+        guard let gap else { return isOver }
         let wall = AuditTime.now
         append(
             RecordText(
                 gap, from: wall.earlier(by: now > gap.from ? now - gap.from : 0), to: wall, node: log.settings.node),
             isSigned: true)
         if flush() { log.tell() }
+        return true
     }
 
     /// Closes the chain in order, where it can be.
@@ -230,12 +265,12 @@ final class AuditWriter {
             _ = flush()
         }
         let now = claviger_monotonic_nanoseconds()
-        let left = log.gate.locked { () -> [AuditBacklog<AuditAnswer>.Released] in
+        log.gate.locked {
             log.shared.hasWriterEnded = true
             log.gate.wake(.sync)
-            return log.shared.backlog.failed("the node ends", now: now)
+            // What comes now has no record.
+            log.shared.backlog.failed("the node ends", now: now)
         }
-        log.release(left)
     }
 }
 

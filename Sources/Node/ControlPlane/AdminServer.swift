@@ -140,7 +140,7 @@ struct AdminCaller: Sendable {
         ]
         if peer.right != .all { metadata["from"] = "a process of this node's own, or one that is hidden from it" }
         logger.notice("order", metadata: metadata)
-        await recorder?.record(request.audited(by: author.name, peer, status: status))
+        recorder?.record(request.audited(by: author.name, peer, status: status))
     }
 
     func record(_ request: AdminRequest, by author: String, _ peer: AdminPeer, status: Int) async {

@@ -7,8 +7,8 @@ package protocol OrderRecorder: Sendable {
     /// Whether orders that weaken are refused, because no record of them can be written. Never waits.
     var isRefusing: Bool { get }
 
-    /// Returns when the order's record is written, or is known to take its time.
-    func record(_ order: AuditedOrder) async
+    /// Gives the kernel the order's record. Never waits.
+    func record(_ order: AuditedOrder)
 }
 
 extension AdminRequest {

@@ -10,7 +10,9 @@ package struct AuditTableSettings: Sendable, Equatable {
     /// Absolute path; `nil`: `audit` in the state directory.
     package var directory: String?
     package var onFull: FullRule
-    /// How long an answer waits for its record.
+    /// Absolute path; `nil`: `/dev/shm/claviger-UID`.
+    package var journalDirectory: String?
+    /// How long a write to a segment may take.
     package var patience: Duration
     /// Bytes after which a segment is closed.
     package var segmentBytes: Int
@@ -22,12 +24,14 @@ package struct AuditTableSettings: Sendable, Equatable {
     package var queueBytes: Int
 
     package init(
-        directory: String? = nil, onFull: FullRule = .continue, patience: Duration = .milliseconds(50),
+        directory: String? = nil, onFull: FullRule = .continue, journalDirectory: String? = nil,
+        patience: Duration = .milliseconds(500),
         segmentBytes: Int = 67_108_864, segmentTime: Duration = .seconds(86_400), keepDays: Int = 400,
         queueBytes: Int = 33_554_432
     ) {
         self.directory = directory
         self.onFull = onFull
+        self.journalDirectory = journalDirectory
         self.patience = patience
         self.segmentBytes = segmentBytes
         self.segmentTime = segmentTime
@@ -37,6 +41,9 @@ package struct AuditTableSettings: Sendable, Equatable {
 
     /// Where it is.
     package func directory(under stateDirectory: String) -> String { directory ?? stateDirectory + "/audit" }
+
+    /// Where its journal is. Every Linux has that directory, in memory, and everybody may write there.
+    package func journals(ofUser user: UInt32) -> String { journalDirectory ?? "/dev/shm/claviger-\(user)" }
 }
 
 enum AuditKeys {
@@ -46,15 +53,21 @@ enum AuditKeys {
         cost: "On the disk of `state_dir` it can fill that; a file system of its own is better.")
     static let onFull = ConfigurationKey(
         "on_full", "`\"continue\"` or `\"refuse\"`", standard: "\"continue\"",
-        "What is done where records cannot be written, or take longer than `patience`. `continue`: requests are answered, "
-            + "records are written as soon as they can be, and a signed gap record says how many came late and how many "
+        "What is done where records cannot be written, or a write takes longer than `patience`. `continue`: requests are "
+            + "answered, records are written as soon as they can be, and a signed gap record says how many came late and how many "
             + "were lost. `refuse`: requests get InternalException until records can be written; orders that weaken "
             + "(lift a block, trust or forget a key, forget a node, bootstrap) are refused too, all others are carried out.",
         cost: "With `refuse` a full disk stops the node's requests.")
     static let patience = DurationKey(
-        "patience", .milliseconds(5)...(.seconds(1)), standard: .milliseconds(50),
-        "How long an answer waits for its record to be with the kernel, before that counts as a full disk.",
-        cost: "KMS waits for 250 ms in all: with `xks.request_deadline` it should stay below that.")
+        "patience", .milliseconds(10)...(.seconds(10)), standard: .milliseconds(500),
+        "How long a write to a segment may take before that counts as a full disk. Answers do not wait for it.",
+        cost: "With `refuse`, what is answered meanwhile is in memory only: a loss of power loses so much more.")
+    static let journalDirectory = ConfigurationKey(
+        "journal_dir", "path", standard: "`/dev/shm/claviger-UID`",
+        "Where records are from the moment that their answers may leave until they are in a segment, some milliseconds "
+            + "later: a directory in memory (tmpfs) that outlives the process, made (0700) where it is missing. What a "
+            + "process that was killed has left there, the next start brings into the log.",
+        cost: "On a disk, requests wait for that disk. What is removed there while the node is down is lost.")
     static let segmentBytes = IntegerKey(
         "segment_bytes", 65_536...4_294_967_296, standard: 67_108_864, unit: "bytes",
         "A segment is closed when it is as large.", cost: "Larger segments take longer to copy and to verify.")
@@ -69,10 +82,12 @@ enum AuditKeys {
         cost: "About 800 bytes of disk for each request.")
     static let queueBytes = IntegerKey(
         "queue_bytes", 1_048_576...4_294_967_296, standard: 33_554_432, unit: "bytes",
-        "How much of records is kept in memory while they cannot be written. What is beyond it is lost, and counted.",
-        cost: "As much memory.")
+        "How much of records is kept in memory, and in `journal_dir`, while they cannot be written. What is beyond it is "
+            + "lost, and counted.",
+        cost: "As much memory, twice.")
     static let all = [
-        directory, onFull, patience.key, segmentBytes.key, segmentTime.key, keepDays.key, queueBytes.key,
+        directory, onFull, journalDirectory, patience.key, segmentBytes.key, segmentTime.key, keepDays.key,
+        queueBytes.key,
     ]
 }
 
@@ -85,6 +100,7 @@ extension TableReader {
         return AuditTableSettings(
             directory: filePath(AuditKeys.directory, resolve: resolve),
             onFull: rule.flatMap(AuditTableSettings.FullRule.init) ?? .continue,
+            journalDirectory: filePath(AuditKeys.journalDirectory, resolve: resolve),
             patience: duration(AuditKeys.patience), segmentBytes: integer(AuditKeys.segmentBytes),
             segmentTime: duration(AuditKeys.segmentTime), keepDays: integer(AuditKeys.keepDays),
             queueBytes: integer(AuditKeys.queueBytes))

@@ -108,15 +108,14 @@ package protocol FleetSource: Sendable {
     func fleet(of names: Set<String>?) -> Fleet
 }
 
-/// Keeps a record of authenticated requests. Their answers wait for it.
+/// Keeps a record of authenticated requests, before their answers leave.
 package protocol RequestAudit: Sendable {
     /// Whether requests are refused for want of records: then nothing is done for one first. Asked at each request; never
     /// waits.
     var isRefusing: Bool { get }
 
-    /// Records a request that is about to be answered. Never waits; `answer` is called exactly once, on any thread, with
-    /// whether the answer may leave.
-    func record(_ trace: RequestTrace, answer: @escaping @Sendable (Bool) -> Void)
+    /// Records a request that is about to be answered. Never waits for a disk. Returns whether the answer may leave.
+    func record(_ trace: RequestTrace) -> Bool
 }
 
 /// How many nodes share the requests, for quotas.

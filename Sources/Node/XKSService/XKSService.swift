@@ -177,14 +177,12 @@ package final class XKSService: ProxyRequestHandler {
             error != nil || exchange.setup.settings.keyStores[exchange.position].auditsSuccesses
         else { return answer(exchange, response) }
         exchange.trace.totalMicroseconds = age(of: exchange)
-        audit.record(exchange.trace) { mayAnswer in
-            if mayAnswer { return self.answer(exchange, response) }
-            let error = XKSError(.internalFailure, "no audit record of it can be written")
-            exchange.trace.status = error.status
-            exchange.trace.error = error.name
-            exchange.trace.reason = error.message
-            self.answer(exchange, .failure(error))
-        }
+        guard !audit.record(exchange.trace) else { return answer(exchange, response) }
+        let error = XKSError(.internalFailure, "no audit record of it can be written")
+        exchange.trace.status = error.status
+        exchange.trace.error = error.name
+        exchange.trace.reason = error.message
+        answer(exchange, .failure(error))
     }
 
     private func answer(_ exchange: Exchange, _ response: ProxyResponse) {

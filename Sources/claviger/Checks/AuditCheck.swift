@@ -6,8 +6,6 @@ import PrivateFiles
 
 /// Whether a node could write its audit log, for how long there is room, and whether its settings fit the others.
 struct AuditCheck {
-    /// KMS waits this long for an answer (AWS KMS developer guide, "External key stores"), milliseconds.
-    private static let kmsPatience: Int64 = 250
     /// Room for less than so many segments is warned of.
     private static let leastSegments: UInt64 = 4
 
@@ -21,13 +19,7 @@ struct AuditCheck {
                 "keystore[\(quiet)].audit", "says what the audit log leaves out, and there is none", isFatal: false,
                 fix: "add a table [audit], or take the line out")
         }
-        let sum = settings.xks.requestDeadline.inMilliseconds + audit.patience.inMilliseconds
-        if sum > Self.kmsPatience {
-            diagnostics.warn(
-                "audit.patience",
-                "with xks.request_deadline a request may take \(sum) ms, and KMS waits for \(Self.kmsPatience) ms",
-                isFatal: false, fix: "lower one of the two")
-        }
+        checkJournals(audit.journals(ofUser: geteuid()), &diagnostics)
         let path = audit.directory(under: settings.node.stateDirectory)
         // The node makes a state directory that is missing, and the log's own in it: whether it can, has been looked at.
         if audit.directory == nil, access(settings.node.stateDirectory, F_OK) != 0 { return }
@@ -47,6 +39,28 @@ struct AuditCheck {
                 "audit.directory",
                 "\(path) has room for \(room >> 20) MiB, less than \(Self.leastSegments) segments (\(wanted >> 20) MiB)",
                 isFatal: false, fix: "free space, choose another disk, or lower segment_bytes and keep_days")
+        }
+    }
+
+    /// The node makes the directory where it is missing, in one that is there.
+    private func checkJournals(_ path: String, _ diagnostics: inout Diagnostics) {
+        let key = "audit.journal_dir"
+        let mend = "choose a directory in memory (tmpfs) that belongs to the user of the node"
+        let parent = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+        let isThere = access(path, F_OK) == 0
+        let place = isThere ? path : parent.isEmpty ? "/" : parent
+        if isThere, let flaw = JournalPlace.flaw(of: path) {
+            return diagnostics.report(key, flaw.description, fix: mend)
+        }
+        guard access(place, W_OK | X_OK) == 0 else {
+            return diagnostics.report(
+                key, "\(path) cannot be \(isThere ? "written" : "made"): \(String(cString: strerror(errno)))", fix: mend
+            )
+        }
+        if JournalPlace.isInMemory(place) == false {
+            diagnostics.warn(
+                key, "\(path) is on a disk, so that requests wait for it while it is slow", isFatal: false,
+                fix: "choose a directory in memory (tmpfs), or leave it out for /dev/shm")
         }
     }
 

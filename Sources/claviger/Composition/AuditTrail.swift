@@ -4,6 +4,7 @@ import Audit
 import AuditChain
 import Cluster
 import ControlPlane
+import Glibc
 import Logging
 import NodeConfig
 import XKSProtocol
@@ -33,7 +34,7 @@ final class AuditTrail: RequestAudit, OrderRecorder {
         let key = Self.key(plan.settings, logger: logger)
         log = AuditLog(
             settings: AuditSettings(
-                directory: directory,
+                directory: directory, journals: settings.journals(ofUser: geteuid()),
                 rules: SegmentRules(
                     size: settings.segmentBytes, age: nanoseconds(settings.segmentTime),
                     keep: Int64(settings.keepDays) * 86_400),
@@ -74,11 +75,11 @@ final class AuditTrail: RequestAudit, OrderRecorder {
 
     var isRefusing: Bool { log.isRefusing }
 
-    func record(_ trace: RequestTrace, answer: @escaping @Sendable (Bool) -> Void) {
-        log.record(RecordText(trace, at: .now, node: node)) { answer($0 == .answer) }
-    }
+    func record(_ trace: RequestTrace) -> Bool { log.record(RecordText(trace, at: .now, node: node)) == .answer }
 
-    func record(_ order: AuditedOrder) async { await log.record(RecordText(order, at: .now, node: node)) }
+    func record(_ order: AuditedOrder) {
+        _ = log.record(RecordText(order, at: .now, node: node), mustStand: true)
+    }
 
     // MARK: The node
 

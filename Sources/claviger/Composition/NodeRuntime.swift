@@ -178,7 +178,7 @@ final class NodeRuntime: Sendable {
         // Not waited for: a file that takes its time keeps nobody from stopping the node.
         case .reload:
             reloader.reloadSoon()
-            await components.audit?.record(AuditedOrder(words: "reload", user: "signal", status: 202))
+            components.audit?.record(AuditedOrder(words: "reload", user: "signal", status: 202))
         case .stray(let name): components.logger.notice("signal ignored", metadata: ["signal": "\(name)"])
         }
     }
@@ -188,7 +188,7 @@ final class NodeRuntime: Sendable {
         Supervisor.shared.stopping()
         components.status.drain()
         components.neighbours.drain()
-        await components.audit?.record(AuditedOrder(words: "stop", user: "signal", status: 202))
+        components.audit?.record(AuditedOrder(words: "stop", user: "signal", status: 202))
         components.logger.notice("stopping", metadata: ["grace_s": "\(Self.grace.nanoseconds / 1_000_000_000)"])
         // Load balancers look at /readyz every second or so; until they have seen it, new requests still come here.
         try? await Task.sleep(for: drainDelay)

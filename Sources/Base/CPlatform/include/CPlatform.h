@@ -39,6 +39,9 @@ int claviger_forbid_dumps(void);
 /// Names the calling thread; longer names are cut to 15 bytes. Returns 0 or errno.
 int claviger_name_thread(const char *name);
 
+/// 1 where what lies at that path is in memory (tmpfs, ramfs), 0 where it is on a disk, -1 where it cannot be told.
+int claviger_is_in_memory(const char *path);
+
 /// Ignores the signal of that number in this process. Returns 0 or errno.
 int claviger_ignore_signal(int number);
 
