@@ -189,10 +189,10 @@ package enum NodeMetric: String, Sendable, CaseIterable {
         case .auditBytes: "Bytes that were written to the audit log."
         case .auditGaps: "Times for which records could not be written in time."
         case .auditMissed:
-            "Records that came after their answers (`late`), that were never written (`lost`), and requests that were refused "
-                + "for want of one (`refused`)."
+            "Records that came while segments or journal could not be written (`late`), that were never written (`lost`), "
+                + "and requests that were refused for want of one (`refused`)."
         case .auditUnsynced: "For how long the oldest record waits to be on the disk itself: below 1 as a rule."
-        case .auditWaiting: "Bytes of records that are kept in memory."
+        case .auditWaiting: "Bytes of records that are in no segment yet."
         case .receivedBytes: "Bytes that connections have received, TLS included, without TCP and IP."
         case .sentBytes: "Bytes that connections have sent, likewise."
         case .clientRoundTrip:
