@@ -26,16 +26,16 @@ package struct ChainLink: Sendable, Equatable {
         _ record: RecordText, to lines: inout [UInt8], sign: (([UInt8]) -> String?)? = nil
     ) {
         seq &+= 1
-        var text = record.bytes
-        text.append(contentsOf: ",\"seq\":".utf8)
-        text.append(contentsOf: String(seq).utf8)
-        if let sign, let signature = sign(Self.signedText(text, after: hash)) {
-            text.append(contentsOf: ",\"signature\":\"".utf8)
-            text.append(contentsOf: signature.utf8)
-            text.append(UInt8(ascii: "\""))
+        let start = lines.count
+        lines.append(contentsOf: record.bytes)
+        lines.append(contentsOf: ",\"seq\":".utf8)
+        lines.append(contentsOf: String(seq).utf8)
+        if let sign, let signature = sign(Self.signedText(Array(lines[start...]), after: hash)) {
+            lines.append(contentsOf: ",\"signature\":\"".utf8)
+            lines.append(contentsOf: signature.utf8)
+            lines.append(UInt8(ascii: "\""))
         }
-        hash = text.withUnsafeBytes { Self.hash(of: $0, after: hash) }
-        lines.append(contentsOf: text)
+        hash = lines.withUnsafeBytes { Self.hash(of: UnsafeRawBufferPointer(rebasing: $0[start...]), after: hash) }
         lines.append(contentsOf: ",\"hash\":\"".utf8)
         lines.append(contentsOf: hash.utf8)
         lines.append(contentsOf: "\"}\n".utf8)

@@ -15,7 +15,7 @@ final class AuditWriter: @unchecked Sendable {
     /// Between two attempts while nothing can be written, nanoseconds.
     private static let retryInterval: UInt64 = 100_000_000
     /// From the first record that waits until it is written to a segment, nanoseconds.
-    private static let gatherTime: UInt64 = 10_000_000
+    private static let gatherTime: UInt64 = 2_000_000
 
     private struct Segment {
         var descriptor: Int32
