@@ -120,6 +120,8 @@ import Testing
         ("POST /key/%2e%2E/trust?hsm=%2E", "trust .. on ."), ("POST /reload", "reload"),
         ("POST /reload/force", "reload by force"), ("POST /drain", "drain node"),
         ("POST /log/level/debug", "log level debug"),
+        ("POST /hsm/nshield-a/drain-for?seconds=15", "drain nshield-a for 15 s"),
+        ("POST /hsm/a%2F1/drain-for?prolong=300", "prolong a/1 by 300 s"),
     ])
     func commandsReachTheNode(_ line: String, command: String) async throws {
         let node = ScriptedNode(.done("it is \"done\""))
@@ -145,6 +147,15 @@ import Testing
         await server.stop()
     }
 
+    @Test("metrics are those of the control listener, as text")
+    func metrics() async throws {
+        let server = try await start(ScriptedNode())
+        let (status, head, body) = try await ask("GET /metrics")
+        #expect(status == "200" && body == "claviger_ready 1\n")
+        #expect(head.lowercased().contains("content-type: text/plain; version=0.0.4"))
+        await server.stop()
+    }
+
     @Test func whatIsNoCommandReachesNothing() async throws {
         let node = ScriptedNode()
         let server = try await start(node)
@@ -162,6 +173,12 @@ import Testing
             ("POST /key/a/trust?hsm=%C3", "400"),
             ("GET /hsm/a/drain", "405"), ("PUT /hsm/a/drain", "405"), ("GET /key/a/trust?hsm=a", "405"),
             ("GET /key/a/forget", "405"), ("POST /key//forget", "400"),
+            ("GET /hsm/a/drain-for?seconds=1", "405"), ("POST /hsm//drain-for?seconds=1", "400"),
+            ("POST /hsm/a/drain-for", "400"), ("POST /hsm/a/drain-for?seconds=", "400"),
+            ("POST /hsm/a/drain-for?seconds=0", "400"), ("POST /hsm/a/drain-for?seconds=301", "400"),
+            ("POST /hsm/a/drain-for?seconds=+5", "400"), ("POST /hsm/a/drain-for?seconds=5&prolong=5", "400"),
+            ("POST /hsm/a/drain-for?seconds=99999999999999999999", "400"), ("POST /hsm/a/drain-for?until=5", "400"),
+            ("POST /metrics", "405"),
             ("POST /status", "405"), ("DELETE /status", "405"), ("GET /reload", "405"), ("GET /drain", "405"),
             ("GET /log/level/debug", "405"), ("POST /log/tail", "405"),
             ("POST /cluster", "405"), ("PUT /blocks", "405"), ("GET /blocks/lift", "405"),

@@ -55,6 +55,12 @@ final class ScriptedNode: NodeAdministration {
 
     func drain(_ hsm: String) async -> AdminAnswer { note("drain \(hsm)") }
 
+    func drain(_ hsm: String, seconds: Int) async -> AdminAnswer { note("drain \(hsm) for \(seconds) s") }
+
+    func prolongDrain(of hsm: String, seconds: Int) async -> AdminAnswer { note("prolong \(hsm) by \(seconds) s") }
+
+    func metrics() -> String { "claviger_ready 1\n" }
+
     func undrain(_ hsm: String) async -> AdminAnswer { note("undrain \(hsm)") }
 
     func trust(key: String, hsm: String) async -> AdminAnswer { note("trust \(key) on \(hsm)") }

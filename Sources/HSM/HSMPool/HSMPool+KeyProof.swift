@@ -123,25 +123,4 @@ extension HSMPool {
         perform(effects)
         return refusal
     }
-
-    /// An operator takes an HSM out of use, or back into it; it is remembered over restarts. False when there is none of
-    /// that name.
-    package func drain(_ name: String, _ isDrained: Bool) -> Bool {
-        let now = monotonicNanoseconds()
-        let effects = state.withLock { state -> [PoolEffect]? in
-            guard state.position(of: name) != nil else { return nil }
-            var effects: [PoolEffect] = []
-            // The one with other settings that is to take over, too.
-            for hsm in state.hsms.indices where state.hsms[hsm].settings.name == name {
-                effects += state.effects(of: state.machine.drain(hsm, isDrained, now: now), now: now)
-            }
-            return effects
-        }
-        guard let effects else { return false }
-        journal.setDrained(name, isDrained)
-        logger.notice(isDrained ? "hsm drained" : "hsm undrained", metadata: ["hsm": "\(name)"])
-        perform(effects)
-        changed()
-        return true
-    }
 }

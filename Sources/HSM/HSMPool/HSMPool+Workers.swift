@@ -167,6 +167,7 @@ extension HSMPool {
             self.perform(effects)
             self.report(changes)
             self.reportRounds()
+            self.endTimedDrains()
             self.changeHSMs()
             self.resumeWaiters()
             self.keepBooks()

@@ -158,6 +158,7 @@ package struct PoolState {
     /// Those of them whose HSM leaves with them: the position and its epoch.
     var leaving: [Int32: (hsm: Int, epoch: UInt64)] = [:]
     var waiters: [PoolWaiter] = []
+    var timedDrains = TimedDrains()
 
     package init(
         settings: PoolSettings, groups: Int, stored: StoredProof, drained: Set<String>, seed: UInt64, now: UInt64,

@@ -22,9 +22,9 @@ extension ControlAnswer {
             switch error {
             case .noSuchPath:
                 let text =
-                    "no such path; there are /status, /requests, /cluster, /cluster/bootstrap, /blocks, /blocks/lift, "
+                    "no such path; there are /status, /requests, /metrics, /cluster, /cluster/bootstrap, /blocks, /blocks/lift, "
                     + "/blocks/orders/NUMBER, /reload, /reload/force, /drain, /log/level/LEVEL, /log/tail, /audit/heads, /hsm/NAME/drain, "
-                    + "/hsm/NAME/undrain, "
+                    + "/hsm/NAME/drain-for?seconds=NUMBER, /hsm/NAME/undrain, "
                     + "/key/LABEL/trust?hsm=NAME, /key/LABEL/forget and /cluster/NODE/forget?user=NAME"
                 return (json(404, AdminReply(error: text)), "")
             case .methodNotAllowed(let allowed):
@@ -67,6 +67,7 @@ extension ControlAnswer {
         switch request {
         case .status: json(200, administration.status())
         case .requests: json(200, administration.requests())
+        case .metrics: metrics(administration.metrics())
         case .cluster: json(200, administration.clusterHealth())
         case .blocks: json(200, administration.blocks())
         case .progress(let order): progress(order, administration)
@@ -80,6 +81,10 @@ extension ControlAnswer {
         case .auditHeads(let node): json(200, administration.auditHeads(of: node))
         case .drainNode: reply(await administration.drainNode())
         case .drain(let hsm): reply(await administration.drain(hsm))
+        case .drainFor(let hsm, let seconds, isProlonged: false):
+            reply(await administration.drain(hsm, seconds: seconds))
+        case .drainFor(let hsm, let seconds, isProlonged: true):
+            reply(await administration.prolongDrain(of: hsm, seconds: seconds))
         case .undrain(let hsm): reply(await administration.undrain(hsm))
         case .trust(let key, let hsm): reply(await administration.trust(key: key, hsm: hsm))
         case .forget(let key): reply(await administration.forget(key: key))

@@ -119,7 +119,10 @@ extension AdminRequest {
     /// What is recorded of it; `nil` for what changes nothing.
     var orderWords: String? {
         switch self {
-        case .status, .requests, .cluster, .blocks, .progress, .outlook, .logTail, .auditHeads: nil
+        case .status, .requests, .metrics, .cluster, .blocks, .progress, .outlook, .logTail, .auditHeads: nil
+        // Every few seconds: the order that it prolongs was recorded, and so is what ends it.
+        case .drainFor(_, _, isProlonged: true): nil
+        case .drainFor(let hsm, let seconds, isProlonged: false): "hsm drain \(hsm) for \(seconds) s"
         case .drain(let hsm): "hsm drain \(hsm)"
         case .undrain(let hsm): "hsm undrain \(hsm)"
         case .trust(let key, let hsm): "key trust \(key) --hsm \(hsm)"

@@ -5,8 +5,11 @@ import AdminProtocol
 enum AdminRequest: Equatable {
     case status
     case requests
+    case metrics
     case cluster
     case drain(hsm: String)
+    /// For a time, 1 to 300 seconds; `isProlonged`: one that is drained for a time already.
+    case drainFor(hsm: String, seconds: Int, isProlonged: Bool)
     case undrain(hsm: String)
     case trust(key: String, hsm: String)
     case forget(key: String)
@@ -33,6 +36,8 @@ enum AdminRequest: Equatable {
 
     /// Longest name in a path or query, bytes once decoded: the longest label that the configuration takes.
     static let longestName = 255
+    /// For how long an HSM may be drained for a time, at a time; Routing's `TimedDrains.seconds`.
+    static let drainSeconds = 1...300
     /// Longest body, bytes.
     static let longestBody = 64 * 1024
 
@@ -74,9 +79,12 @@ enum AdminRequest: Equatable {
     private static func parse(_ method: String, _ segment: Substring, body: [UInt8]) throws(Refusal) -> AdminRequest {
         let isGet = method == "GET" || method == "HEAD"
         switch segment {
-        case "status", "cluster", "requests":
+        case "status", "cluster", "requests", "metrics":
             guard isGet else { throw .methodNotAllowed(allowed: "GET, HEAD") }
-            return segment == "status" ? .status : segment == "cluster" ? .cluster : .requests
+            let all: [Substring: AdminRequest] = [
+                "status": .status, "cluster": .cluster, "requests": .requests, "metrics": .metrics,
+            ]
+            return all[segment] ?? .status
         case "blocks":
             if isGet { return .blocks }
             guard method == "POST" else { throw .methodNotAllowed(allowed: "GET, HEAD, POST") }
@@ -97,6 +105,9 @@ enum AdminRequest: Equatable {
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             let hsm = try name(segments[1], of: "HSM")
             return segments[2] == "drain" ? .drain(hsm: hsm) : .undrain(hsm: hsm)
+        case "hsm" where segments[2] == "drain-for":
+            guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
+            return try drainFor(try name(segments[1], of: "HSM"), query)
         case "key" where segments[2] == "trust":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
             return .trust(key: try name(segments[1], of: "key"), hsm: try only("hsm", of: query, "NAME"))
@@ -127,6 +138,18 @@ enum AdminRequest: Equatable {
             throw .malformed("the query must be \(key)=\(value), and nothing else")
         }
         return try name(field.dropFirst(key.utf8.count + 1), of: key == "hsm" ? "HSM" : key)
+    }
+
+    private static func drainFor(_ hsm: String, _ query: String) throws(Refusal) -> AdminRequest {
+        let words = query.split(separator: "=", omittingEmptySubsequences: false)
+        guard words.count == 2, words[0] == "seconds" || words[0] == "prolong", let seconds = Int(words[1]),
+            words[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), drainSeconds.contains(seconds)
+        else {
+            throw .malformed(
+                "the query must be seconds=NUMBER, or prolong=NUMBER where it is drained for a time already: "
+                    + "\(drainSeconds.lowerBound) to \(drainSeconds.upperBound) seconds")
+        }
+        return .drainFor(hsm: hsm, seconds: seconds, isProlonged: words[0] == "prolong")
     }
 
     private static func number(_ text: Substring) throws(Refusal) -> UInt64 {

@@ -70,9 +70,7 @@ struct ControlAnswer: Equatable {
         case "/cluster/health":
             answer = json(200, source.clusterHealth().withoutNames)
         case "/metrics":
-            answer = ControlAnswer(
-                status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",
-                body: Array(source.metrics().utf8))
+            answer = metrics(source.metrics())
         default:
             guard let file = page?.file(at: request.path) else {
                 let status = page == nil ? "" : "/, "
@@ -86,6 +84,11 @@ struct ControlAnswer: Equatable {
             return json(405, AdminReply(error: "only GET and HEAD are allowed"))
         }
         return answer
+    }
+
+    static func metrics(_ text: String) -> ControlAnswer {
+        ControlAnswer(
+            status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(text.utf8))
     }
 
     static func json(_ status: Int, _ value: some Encodable) -> ControlAnswer {

@@ -17,7 +17,8 @@ extension AdminRequest {
     var isWeakening: Bool {
         switch self {
         case .lift, .bootstrap, .trust, .forget, .forgetNode: true
-        case .status, .requests, .cluster, .drain, .undrain, .block, .outlook, .blocks, .progress, .reload, .logLevel,
+        case .status, .requests, .metrics, .cluster, .drain, .drainFor, .undrain, .block, .outlook, .blocks, .progress,
+            .reload, .logLevel,
             .logTail, .auditHeads, .drainNode:
             false
         }
@@ -39,8 +40,9 @@ extension AdminRequest {
     /// The command, and what it is about.
     private var auditedWords: (words: String, target: String?) {
         switch self {
-        case .status, .requests, .cluster, .blocks, .progress, .outlook, .logTail, .auditHeads: ("read", nil)
+        case .status, .requests, .metrics, .cluster, .blocks, .progress, .outlook, .logTail, .auditHeads: ("read", nil)
         case .drain(let hsm): ("hsm drain", hsm)
+        case .drainFor(let hsm, let seconds, _): ("hsm drain", "\(hsm) for \(seconds) s")
         case .undrain(let hsm): ("hsm undrain", hsm)
         case .trust(let key, let hsm): ("key trust", "\(key) --hsm \(hsm)")
         case .forget(let key): ("key forget", key)

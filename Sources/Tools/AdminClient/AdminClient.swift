@@ -50,9 +50,36 @@ package struct AdminClient: Sendable {
         try await get("/requests")
     }
 
+    /// The node's metrics, in the text format of Prometheus.
+    package func metrics() async throws(AdminClientError) -> String {
+        let (code, body) = try await ask(.GET, "/metrics")
+        guard code == 200 else {
+            if code == 404 { throw .refused("the node is of an earlier version, which shows no metrics here") }
+            throw try Self.refusal(code, body)
+        }
+        return String(decoding: body.readableBytesView, as: UTF8.self)
+    }
+
     /// What the node says about it, for people.
     package func drain(_ hsm: String) async throws(AdminClientError) -> String {
         try await perform("/hsm/\(Self.encoded(hsm))/drain")
+    }
+
+    /// For a time: the node puts the HSM back when it is over and has not been prolonged.
+    ///
+    /// - Parameter seconds: 1 to 300.
+    package func drain(_ hsm: String, seconds: Int) async throws(AdminClientError) -> String {
+        do {
+            return try await perform("/hsm/\(Self.encoded(hsm))/drain-for?seconds=\(seconds)")
+        } catch AdminClientError.unknown(_, name: nil, _) {
+            // What is not known is the path, and not the HSM.
+            throw .refused("the node is of an earlier version, which drains no HSM for a time")
+        }
+    }
+
+    /// From now on so many seconds.
+    package func prolongDrain(of hsm: String, seconds: Int) async throws(AdminClientError) -> String {
+        try await perform("/hsm/\(Self.encoded(hsm))/drain-for?prolong=\(seconds)")
     }
 
     package func undrain(_ hsm: String) async throws(AdminClientError) -> String {

@@ -37,8 +37,15 @@ package protocol NodeAdministration: Sendable {
     func status() -> AdminStatus
     /// What the node is at for KMS at the moment. Never waits.
     func requests() -> RequestsReport
+    /// Counters and gauges in the text format of Prometheus, as the control listener shows them.
+    func metrics() -> String
     /// Takes an HSM out of service. Requests that it is at work on end in the ordinary way.
     func drain(_ hsm: String) async -> AdminAnswer
+    /// Takes an HSM out of service for so many seconds, 1 to 300: the node puts it back by itself when they are over and
+    /// nobody has prolonged them. Refused where no other HSM serves what it serves.
+    func drain(_ hsm: String, seconds: Int) async -> AdminAnswer
+    /// From now on so many seconds, where the HSM is drained for a time that is not over.
+    func prolongDrain(of hsm: String, seconds: Int) async -> AdminAnswer
     /// Puts a drained HSM back.
     func undrain(_ hsm: String) async -> AdminAnswer
     /// Declares that what `hsm` holds under the label `key` is the key: its canary is made anew there, and the others

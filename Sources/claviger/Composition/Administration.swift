@@ -39,6 +39,8 @@ struct Administration: NodeAdministration {
 
     func clusterHealth() -> ClusterHealth { components.status.clusterHealth() }
 
+    func metrics() -> String { components.status.metrics() }
+
     func logTail() -> [String] { components.logTail }
 
     func forget(node: String, user: String) async -> AdminAnswer {
@@ -86,6 +88,27 @@ struct Administration: NodeAdministration {
         if durable == false { words.append("The store could not be written: a restart will forget it.") }
         if durable == nil { words.append("It is not on the disk yet: a restart before it is will forget it.") }
         return .done(words.joined(separator: " "))
+    }
+
+    func drain(_ hsm: String, seconds: Int) async -> AdminAnswer {
+        let status = components.status.status()
+        guard status.hsms.contains(where: { $0.name == hsm }) else { return unknown(hsm) }
+        if let reason = status.reason(toKeep: hsm) { return .refused("\(hsm) stays in use: \(reason)") }
+        switch components.pool.drain(hsm, seconds: seconds) {
+        case .unknownHSM: return unknown(hsm)
+        case .isDrained: return .refused("\(hsm) is drained already")
+        case .isOver, .done: break
+        }
+        components.neighbours.factsChanged()
+        return .done("\(hsm) is drained for \(seconds) s, unless that is prolonged: then it is put back by itself.")
+    }
+
+    func prolongDrain(of hsm: String, seconds: Int) async -> AdminAnswer {
+        switch components.pool.prolongDrain(of: hsm, seconds: seconds) {
+        case .unknownHSM: unknown(hsm)
+        case .isOver, .isDrained: .refused("\(hsm) is not drained for a time: it is over, or somebody has put it back")
+        case .done: .done("\(hsm) is drained for \(seconds) s from now.")
+        }
     }
 
     func undrain(_ hsm: String) async -> AdminAnswer {

@@ -200,7 +200,13 @@ final class PoolStatusSource: NodeStatusSource {
         var known = circumstances
         let hsms = pool.status().map { hsm in
             var shown = hsm.shown
-            if shown.drained { shown.drainedSinceUnixSeconds = store.drainedSince(shown.name).map(Int64.init) }
+            if shown.drained {
+                let begin = pool.timedDrainBegin(of: shown.name)
+                shown.drainedSinceUnixSeconds = begin ?? store.drainedSince(shown.name).map(Int64.init)
+                if begin != nil, shown.reason == nil {
+                    shown.reason = "for a time, as by a drill: the node puts it back by itself"
+                }
+            }
             return shown
         }
         let rows = pool.keys()
