@@ -11,7 +11,7 @@ RELEASE := $(SWIFT) build -c release --static-swift-stdlib --product claviger
 FAULTY := $(SWIFT) build -c release --static-swift-stdlib --product FaultyPKCS11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run cluster release test format check-format bench compare scaling optimum drills \
+.PHONY: help setup build run cluster release test format check-format bench compare bench-compare scaling optimum drills \
     cluster-drills upgrade-drill cluster-sim pool-sim sim attack soak policy-bench audit-drill fuzz tsan acceptance checkov conformance \
     screenshots package reproduce package-test clean
 
@@ -87,6 +87,11 @@ compare: setup-bench ## Compare this build with another, OTHER=path/to/claviger,
 	$(RELEASE)
 	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/compare.py \
 	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" --other "$(OTHER)" $(ARGS)
+
+bench-compare: setup-bench ## claviger bench beside wrk, in turns, at one node (release build).
+	$(RELEASE)
+	PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/bench_compare.py \
+	    --claviger "$$($(RELEASE) --show-bin-path)/claviger" $(ARGS)
 
 scaling: setup-bench ## How throughput grows with HSMs, and what one slow HSM carries (release build).
 	$(RELEASE)

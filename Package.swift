@@ -27,6 +27,7 @@ let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-h
 let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// A room, on its floor: Base ← Wire ← Decisions ← HSM, Node ← Tools ← claviger. None depends on a room of a floor to its
@@ -47,6 +48,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 let base: [Target] = [
     .target(name: "CPlatform", path: "Sources/Base/CPlatform"),
     room("Base", "Chance"),
+    room("Base", "Charts"),
     room("Base", "ConnectionLimits"),
     .target(name: "ProcessStart", path: "Sources/Base/ProcessStart"),
     room("Base", "HostLimits", ["CPlatform", logging, nioCore]),
@@ -125,7 +127,7 @@ let node: [Target] = [
         ["CPlatform", "ConnectionLimits", "PrivateFiles", "SecureMemory", "TLSFacts", "XKSProtocol", toml]),
     room("Node", "Monitoring", ["AdminProtocol", "CPlatform", "StatusVocabulary", "XKSProtocol", coreMetrics]),
     room(
-        "Node", "StatusPage", ["AdminProtocol", "Conditions", "StatusVocabulary", mustache],
+        "Node", "StatusPage", ["AdminProtocol", "Charts", "Conditions", "StatusVocabulary", mustache],
         embedding: [
             "Resources/status.html.mustache", "Resources/status.css", "Resources/status.js", "Resources/icon.svg",
         ]),
@@ -156,6 +158,8 @@ let tools: [Target] = [
     room("Tools", "ClusterCertificates", ["PrivateFiles", "SecureMemory", "TLSFacts", x509, asn1, crypto]),
     room("Tools", "KMSWords"),
     room("Tools", "XKSClient", ["TLSFacts", "XKSCalls", nioCore, nioPosix, nioSSL, nioTLS]),
+    room("Tools", "LoadPlan", ["Chance", "Charts", histogram]),
+    room("Tools", "LoadGenerator", ["LoadPlan", "XKSCalls", nioCore, nioPosix, nioSSL, nioTLS]),
     room("Tools", "KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
     room(
         "Tools", "DevEnvironment",
@@ -299,6 +303,9 @@ let roomTests: [Target] = [
         ]),
     .testTarget(
         name: "FuzzReplayTests", dependencies: ["FuzzTargets"], exclude: ["Corpus"], swiftSettings: strict),
+    tests("LoadPlanTests", ["Chance", "LoadPlan", "SeededRandom"]),
+    tests(
+        "LoadGeneratorTests", ["Chance", "LoadGenerator", "LoadPlan", "SeededRandom", "XKSCalls", nioCore, nioPosix]),
     tests("KMSWordsTests", ["Chance", "KMSWords", "SeededRandom"]),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
     tests(
@@ -344,6 +351,7 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.1"),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
         .package(url: "https://github.com/LebJe/TOMLKit.git", from: "0.6.0"),
     ],
     targets: base + wire + decisions + hsm + node + tools + [
@@ -352,14 +360,16 @@ let package = Package(
             dependencies: [
                 "AccessControl", "AdminClient", "AdminProtocol", "Audit", "AuditChain", "CPlatform", "Cluster",
                 "ClusterCertificates",
-                "Conditions", "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool", "HSMWorker",
+                "Conditions", "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool",
+                "HSMWorker",
                 "HTTPServing",
-                "HostLimits", "KMSWords", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "NodeConfig", "NodeStore",
+                "HostLimits", "KMSWords", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "LoadGenerator",
+                "LoadPlan", "NodeConfig", "NodeStore",
                 "Monitoring", "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
                 "Quota",
                 "Routing", "SecureMemory", "SigV4", "StatusPage", "StatusVocabulary", "TLSFacts", "TLSLinks",
-                "TraceExport", "RequestTraces", "XKSListener", "XKSProtocol", "XKSService", argumentParser, asn1,
-                asyncHTTPClient, crypto, logging,
+                "TraceExport", "RequestTraces", "XKSCalls", "XKSClient", "XKSListener", "XKSProtocol", "XKSService",
+                argumentParser, asn1, asyncHTTPClient, crypto, logging,
                 nioCore, nioPosix, nioSSL, x509,
             ],
             swiftSettings: strict)

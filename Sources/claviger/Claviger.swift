@@ -47,7 +47,8 @@ struct Claviger: AsyncParsableCommand {
             ReloadCommand.self,
             BlockCommand.self, UnblockCommand.self, BlocksCommand.self, ClusterCommand.self, DevCommand.self,
             KeyStoreCommand.self,
-            PolicyCommand.self, AuditCommand.self, HSMCommand.self, KeyCommand.self, LogCommand.self,
+            BenchCommand.self, PolicyCommand.self, AuditCommand.self, HSMCommand.self,
+            KeyCommand.self, LogCommand.self,
             ExplainCommand.self, HSMProvisionCommand.self,
         ])
 }

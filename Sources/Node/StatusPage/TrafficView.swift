@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Charts
 
 /// The two charts of the last quarter of an hour.
 struct TrafficView {

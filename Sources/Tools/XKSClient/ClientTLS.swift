@@ -62,7 +62,7 @@ package struct ClientTLS: Sendable {
     }
 
     /// Costs some milliseconds: one for all connections of a kind.
-    func context() throws -> NIOSSLContext {
+    package func context() throws -> NIOSSLContext {
         var configuration = TLSConfiguration.makeClientConfiguration()
         switch trust {
         case .host: break

@@ -43,6 +43,8 @@ package struct OpeningTimes: Sendable, Equatable {
 /// Opens connections of one kind to a proxy.
 package struct XKSConnector: Sendable {
     package let endpoint: XKSEndpoint
+    /// Where connections are made to in place of the endpoint's host and port: a node behind its balancer.
+    package var address: (host: String, port: Int)?
     private let context: NIOSSLContext?
 
     /// - Parameter tls: of no meaning where the endpoint is plain HTTP.
@@ -72,7 +74,8 @@ package struct XKSConnector: Sendable {
                     try pipeline.addHandler(answers)
                 }
             }
-        bootstrap.connect(host: endpoint.host, port: endpoint.port).whenFailure { error in
+        bootstrap.connect(host: address?.host ?? endpoint.host, port: address?.port ?? endpoint.port).whenFailure {
+            error in
             loop.execute { opened.fail(ConnectionFault.unreachable(Self.words(error))) }
         }
         return opened.futureResult

@@ -63,7 +63,7 @@ struct AdminOptions: ParsableArguments {
         }
     }
 
-    private static func failed(_ error: AdminClientError, _ names: [String]) -> ExitCode {
+    static func failed(_ error: AdminClientError, _ names: [String]) -> ExitCode {
         guard case .unknown(let message, let name, let known) = error else {
             return failure(Self.message(error), status: ExitStatus.notDone)
         }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The lines of a chart as path data of SVG. The drawing is 600 × 120 units, and is stretched to the width of the page.
-struct Chart {
-    static let width = 600.0
-    static let height = 120.0
+/// The lines of a chart as path data of SVG. The drawing is 600 × 120 units, and is stretched to where it is shown.
+package struct Chart {
+    package static let width = 600.0
+    package static let height = 120.0
 
     /// The value at the upper edge.
-    let most: Double
+    package let most: Double
 
     /// - Parameter values: of all lines; the upper edge is the next round number above the largest, at least `least`.
-    init(of values: [Double?], least: Double) {
+    package init(of values: [Double?], least: Double) {
         most = Self.roundNumber(above: max(values.compactMap(\.self).filter(\.isFinite).max() ?? 0, least))
     }
 
     /// The next of 1, 2, 5, 10, 20 …
-    static func roundNumber(above value: Double) -> Double {
+    package static func roundNumber(above value: Double) -> Double {
         guard value.isFinite, value > 0 else { return 1 }
         var unit = 1.0
         while unit * 10 <= min(value, 1e15) { unit *= 10 }
@@ -23,7 +23,7 @@ struct Chart {
     }
 
     /// A line that breaks where there is no value.
-    func line(_ values: [Double?]) -> String {
+    package func line(_ values: [Double?]) -> String {
         runs(values).map { run in
             let points = run.map { "\(x($0.index, of: values.count)) \(y($0.value))" }
             // One point alone is as wide as a step.
@@ -36,8 +36,17 @@ struct Chart {
         }.joined()
     }
 
+    /// A line through points that are not evenly spaced: `x` from 0, the left edge, to 1.
+    package func line(through points: [(x: Double, value: Double)]) -> String {
+        let places = points.filter { $0.x.isFinite && $0.value.isFinite }.map { point in
+            "\(Self.coordinate(min(max(point.x, 0), 1) * Self.width)) \(y(point.value))"
+        }
+        guard let first = places.first else { return "" }
+        return "M\(first)" + (places.count > 1 ? "L" + places.dropFirst().joined(separator: " ") : "h0.1")
+    }
+
     /// What is below that line.
-    func area(_ values: [Double?]) -> String {
+    package func area(_ values: [Double?]) -> String {
         runs(values).compactMap { run in
             guard let first = run.first, let last = run.last else { return nil }
             let base = Self.coordinate(Self.height)
@@ -71,5 +80,9 @@ struct Chart {
         Self.coordinate(Self.height - min(max(value / most, 0), 1) * Self.height)
     }
 
-    private static func coordinate(_ value: Double) -> String { PageText.tenths(value) }
+    /// To a tenth of a unit, which no eye sees.
+    private static func coordinate(_ value: Double) -> String {
+        let tenths = Int64((min(max(value, 0), 1e12) * 10).rounded())
+        return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
+    }
 }
