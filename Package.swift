@@ -158,6 +158,7 @@ let tools: [Target] = [
     room("Tools", "ClusterCertificates", ["PrivateFiles", "SecureMemory", "TLSFacts", x509, asn1, crypto]),
     room("Tools", "KMSWords"),
     room("Tools", "XKSClient", ["TLSFacts", "XKSCalls", nioCore, nioPosix, nioSSL, nioTLS]),
+    room("Tools", "DrillPlan", ["AdminProtocol", "StatusVocabulary"]),
     room("Tools", "LoadPlan", ["Chance", "Charts", histogram]),
     room("Tools", "LoadGenerator", ["LoadPlan", "XKSCalls", nioCore, nioPosix, nioSSL, nioTLS]),
     room("Tools", "KeyStoreCredentials", ["SecureMemory", "SigV4", "XKSProtocol"]),
@@ -303,6 +304,7 @@ let roomTests: [Target] = [
         ]),
     .testTarget(
         name: "FuzzReplayTests", dependencies: ["FuzzTargets"], exclude: ["Corpus"], swiftSettings: strict),
+    tests("DrillPlanTests", ["AdminProtocol", "Chance", "DrillPlan", "SeededRandom", "StatusVocabulary"]),
     tests("LoadPlanTests", ["Chance", "LoadPlan", "SeededRandom"]),
     tests(
         "LoadGeneratorTests", ["Chance", "LoadGenerator", "LoadPlan", "SeededRandom", "XKSCalls", nioCore, nioPosix]),
@@ -360,7 +362,7 @@ let package = Package(
             dependencies: [
                 "AccessControl", "AdminClient", "AdminProtocol", "Audit", "AuditChain", "CPlatform", "Cluster",
                 "ClusterCertificates",
-                "Conditions", "ConnectionLimits", "ControlPlane", "DevEnvironment", "Gossip", "HSMPool",
+                "Conditions", "ConnectionLimits", "ControlPlane", "DevEnvironment", "DrillPlan", "Gossip", "HSMPool",
                 "HSMWorker",
                 "HTTPServing",
                 "HostLimits", "KMSWords", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "LoadGenerator",

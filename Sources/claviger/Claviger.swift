@@ -47,7 +47,7 @@ struct Claviger: AsyncParsableCommand {
             ReloadCommand.self,
             BlockCommand.self, UnblockCommand.self, BlocksCommand.self, ClusterCommand.self, DevCommand.self,
             KeyStoreCommand.self,
-            BenchCommand.self, PolicyCommand.self, AuditCommand.self, HSMCommand.self,
+            BenchCommand.self, DrillCommand.self, PolicyCommand.self, AuditCommand.self, HSMCommand.self,
             KeyCommand.self, LogCommand.self,
             ExplainCommand.self, HSMProvisionCommand.self,
         ])
