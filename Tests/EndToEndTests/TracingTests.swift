@@ -167,9 +167,12 @@ extension EndToEnd {
             #expect(try client.encrypt([1], requestID: "over-tls").status == 200)
             let span = try #require(try collector.spans(of: "over-tls").first { $0["kmsRequestId"] == "over-tls" })
             #expect(span["claviger.key"] == "foo")
+            let op = Operator(configuration)
+            #expect(try op.call("diagnose").output.contains("takes traces, in "))
             configuration.remove("ca", in: "[tracing]")
             _ = try configuration.write()
-            try Operator(configuration).done("reload")
+            #expect(try op.call("diagnose").output.contains("\(collector.port)/v1/traces: TLS: "))
+            try op.done("reload")
             #expect(try client.encrypt([1], requestID: "to-a-stranger").status == 200)
             let line = try node.logEntry("it is said") { $0.message == "traces are not sent" }
             #expect(line["reason"]?.contains("TLS") == true, "\(line.line)")

@@ -212,6 +212,22 @@ private func trace(calls: Int = 1, _ change: (inout RequestTrace) -> Void = { _ 
         #expect(outbox.counts == .init(refused: 5))
     }
 
+    @Test func anotherCollectorIsAskedAtOnce() {
+        var outbox = TraceOutbox()
+        outbox.add(trace(), now: 0)
+        for attempt in 0..<UInt64(TraceOutbox.mostTries - 1) {
+            #expect(outbox.next(now: attempt * TraceOutbox.longestPause + Self.second) != nil)
+            _ = outbox.ended(.notNow, now: attempt * TraceOutbox.longestPause + Self.second)
+        }
+        let now = UInt64(TraceOutbox.mostTries - 2) * TraceOutbox.longestPause + Self.second
+        #expect(outbox.next(now: now) == nil)
+        outbox.begin()
+        #expect(outbox.next(now: now)?.count == 1 && outbox.ended(.notNow, now: now) == .none)
+        // It is told as one with what was before, until that one takes something.
+        #expect(outbox.next(now: now + TraceOutbox.firstPause) != nil)
+        #expect(outbox.ended(.taken(rejecting: 0), now: now) == .mended(lost: 0))
+    }
+
     @Test func withoutACollectorNothingWaits() {
         var outbox = TraceOutbox()
         for _ in 0..<300 { outbox.add(trace(), now: 0) }

@@ -138,6 +138,9 @@ package struct TraceOutbox: Sendable {
         }
     }
 
+    /// Another collector is there: what the last one did says nothing of it.
+    package mutating func begin() { (pausedUntil, tries, failures) = (0, 0, 0) }
+
     /// Gives up all that waits: there is no collector any more.
     package mutating func clear() {
         counts.unsent &+= Self.spans(underWay) &+ batches.reduce(0) { $0 &+ Self.spans($1) }

@@ -71,7 +71,7 @@ enum TracingKeys {
         "sample", "percentage in quotes, `\"0%\"` to `\"100%\"`", standard: "\"1%\"",
         "The share of the requests that are traced, for example `\"0.1%\"`; which ones, KMS's request id decides. A request that "
             + "a peer has passed on is traced where that peer traces it.",
-        cost: "Some microseconds for each request that is traced.")
+        cost: "About 2 kB to the collector for each request that is traced, and the time to write and send them.")
     static let headers = ConfigurationKey(
         "headers", "secret", standard: "none",
         "Header fields that the collector is sent, one in a line (`Authorization: Bearer …`). To a collector on another host "

@@ -29,6 +29,21 @@ package struct TraceDestination: Sendable, Equatable {
     }
 }
 
+extension TraceDestination {
+    /// Sends a message that holds no span.
+    ///
+    /// - Returns: why it is not taken, for people; `nil` where it is.
+    package func trouble(within patience: Duration = .seconds(5)) async -> String? {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let collector = Collector(self, group: group)
+        let (answer, reason) = await collector.post(#"{"resourceSpans":[]}"#, within: patience)
+        await collector.close()
+        try? await group.shutdownGracefully()
+        if case .taken = answer { return nil }
+        return reason
+    }
+}
+
 /// A collector that is given one message after the other.
 final class Collector: Sendable {
     /// Nothing that a collector answers is longer, bytes.

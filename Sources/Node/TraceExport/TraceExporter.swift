@@ -56,6 +56,7 @@ package final class TraceExporter: RequestObserver {
             let before = state.task
             before?.cancel()
             guard let destination else { return state.outbox.clear() }
+            state.outbox.begin()
             let group = state.group ?? MultiThreadedEventLoopGroup(numberOfThreads: 1)
             state.group = group
             state.task = Task {

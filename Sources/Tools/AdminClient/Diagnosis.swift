@@ -12,7 +12,7 @@ package struct Diagnosis: Sendable, Equatable, Codable {
 
     /// One thing that was looked at.
     package struct Finding: Sendable, Equatable, Codable {
-        /// What it belongs to: `host`, `configuration`, `listeners`, `peers`, `HSMs`, `requests`.
+        /// What it belongs to: `host`, `configuration`, `listeners`, `peers`, `HSMs`, `requests`, `traces`.
         package var group: String
         /// For example `open files`, `hsm a`.
         package var subject: String

@@ -106,6 +106,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
             await PeerDiagnosis(
                 settings: settings, cluster: try? await admin.clusterHealth(), status: running.status
             ).findings(on: group.next()))
+        diagnosis.add(await TracingDiagnosis(configuration: configuration, secrets: secrets).findings())
         try? await group.shutdownGracefully()
         return diagnosis
     }
