@@ -119,7 +119,18 @@ struct RecordTests {
         #expect(rules.cause(written: 1, records: 2, age: 10) == .time)
         #expect(rules.cause(written: 1, records: 1, age: 10) == nil)
         let names = [1, 5, 9].map { SegmentName(chain: 1, first: $0) }
-        #expect(rules.expired([(names[0], 0), (names[1], 49), (names[2], 0)], now: 100) == Array(names[..<2]))
-        #expect(rules.expired([(names[0], 60), (names[1], 0), (names[2], 0)], now: 100) == [])
+        func expired(_ rules: SegmentRules, _ written: [Int64], bytes: [Int] = [0, 0, 0]) -> [SegmentName] {
+            rules.expired(
+                names.indices.map { .init(names[$0], written: written[$0], bytes: bytes[$0]) }, now: 100)
+        }
+        #expect(expired(rules, [0, 49, 0]) == Array(names[..<2]))
+        #expect(expired(rules, [60, 0, 0]) == [])
+        // More than there is to be room for: the oldest go until the others fit.
+        let small = SegmentRules(size: 100, age: 10, keep: 50, most: 250)
+        #expect(expired(small, [100, 100, 100], bytes: [100, 100, 50]) == [])
+        #expect(expired(small, [100, 100, 100], bytes: [100, 100, 51]) == [names[0]])
+        #expect(expired(small, [100, 100, 100], bytes: [1, 300, 100]) == Array(names[..<2]))
+        #expect(expired(small, [100, 100, 100], bytes: [1, 1, 900]) == Array(names[..<2]))
+        #expect(expired(rules, [100, 100, 100], bytes: [.max, .max, .max]) == [])
     }
 }

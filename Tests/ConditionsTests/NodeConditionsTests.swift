@@ -45,6 +45,24 @@ import Testing
         #expect(half.isReady)
     }
 
+    @Test func anAuditLogThatIsNotWrittenOrNotSignedIsToBeMended() {
+        func texts(_ audit: AuditStatus) -> [String] {
+            node { $0.audit = audit }.conditions.filter { $0.code == "audit-failing" }.map {
+                "\($0.severity.rawValue): \($0.text)"
+            }
+        }
+        #expect(texts(AuditStatus(directory: "/d")).isEmpty)
+        #expect(
+            texts(AuditStatus(trouble: "full", unsigned: "no key", directory: "/d"))
+                == ["warning: the audit log of node n is not written: full"])
+        #expect(
+            texts(AuditStatus(unsigned: "no key", directory: "/d"))
+                == ["warning: the audit log of node n is not signed: no key"])
+        #expect(
+            texts(AuditStatus(trouble: "full", refusing: true, directory: "/d"))
+                == ["critical: the audit log of node n is not written: full; requests are refused"])
+    }
+
     @Test func whoHasLostTheBlocksServesNothing() {
         let lost = node { status in
             status.blocksUnknown = "the store was lost"

@@ -11,7 +11,7 @@ package enum AuditRecordKind: String, Sendable, CaseIterable {
         case .request: "A request of KMS that was signed by a credential of the key store, when it was answered."
         case .order: "What a person has ordered: at the admin socket, or by a signal."
         case .gap: "For a time records could not be written to segments or journal, and what that has cost. Signed."
-        case .expired: "Segments were removed because their time was over (`keep_days`)."
+        case .expired: "Segments were removed because their time was over (`keep_days`), or their room (`keep_bytes`)."
         case .end: "The last line of a segment that was closed in order. Signed."
         }
     }

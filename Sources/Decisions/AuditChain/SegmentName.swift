@@ -40,11 +40,14 @@ package struct SegmentRules: Sendable, Equatable {
     package var age: UInt64
     /// Seconds that a closed segment is kept after its last record.
     package var keep: Int64
+    /// Bytes that the segments of a chain may have in all; `nil`: as many as come.
+    package var most: Int?
 
-    package init(size: Int, age: UInt64, keep: Int64) {
+    package init(size: Int, age: UInt64, keep: Int64, most: Int? = nil) {
         self.size = size
         self.age = age
         self.keep = keep
+        self.most = most
     }
 
     /// Why the segment is to be closed before the next record; `nil` while it is not.
@@ -58,10 +61,28 @@ package struct SegmentRules: Sendable, Equatable {
         return age >= self.age && records > 1 ? .time : nil
     }
 
-    /// Those of one chain that have been kept long enough: the oldest in a row, never the last.
+    /// A segment that lies on the disk.
+    package struct Kept {
+        package var name: SegmentName
+        /// When it was last written, Unix seconds.
+        package var written: Int64
+        package var bytes: Int
+
+        package init(_ name: SegmentName, written: Int64, bytes: Int) {
+            (self.name, self.written, self.bytes) = (name, written, bytes)
+        }
+    }
+
+    /// Those of one chain that have been kept long enough, or for which there is to be no room: the oldest in a row, never
+    /// the last.
     ///
-    /// - Parameter segments: of one chain in order, with when each was last written, Unix seconds.
-    package func expired(_ segments: [(name: SegmentName, written: Int64)], now: Int64) -> [SegmentName] {
-        segments.dropLast().prefix { now - $0.written > keep }.map(\.name)
+    /// - Parameter segments: of one chain in order.
+    package func expired(_ segments: [Kept], now: Int64) -> [SegmentName] {
+        var total = segments.reduce(0) { $0 &+ $1.bytes }
+        return segments.dropLast().prefix { segment in
+            let isTooMuch = most.map { total > $0 } ?? false
+            total &-= segment.bytes
+            return isTooMuch || now &- segment.written > keep
+        }.map(\.name)
     }
 }

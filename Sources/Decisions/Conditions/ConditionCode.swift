@@ -107,8 +107,9 @@ package enum ConditionCode: String, Sendable, CaseIterable {
                 + "on to another node."
         case .overloaded: "More is asked of the node's HSMs than they can do: what cannot be done in time gets 429."
         case .auditFailing:
-            "Records of the audit log cannot be written in time. It is critical where requests are refused for that "
-                + "(`on_full = \"refuse\"`); otherwise they are answered, and a gap record will say what that has cost."
+            "Records of the audit log cannot be written in time, or not be signed. It is critical where requests are refused "
+                + "for that (`on_full = \"refuse\"`); otherwise they are answered, and a gap record will say what that has "
+                + "cost."
         case .nodeNameUsedTwice: "Two processes bear one node's name: an order reaches one of them only."
         case .nodeDead: "A node does not answer any more, and did not say goodbye."
         case .keyDisputed:
@@ -178,7 +179,8 @@ package enum ConditionCode: String, Sendable, CaseIterable {
         case .overloaded:
             "Add sessions or HSMs, or lower what is asked; a slow HSM is shown with what it can do in `claviger status`."
         case .auditFailing:
-            "The text says what the disk answers: free space, or mend its owner and mode. Records that wait are written then "
+            "The text says what the disk answers: free space, or mend its owner and mode; or which key cannot be had: put it "
+                + "back and `claviger reload`. Records that wait are written then "
                 + "([audit log](../guides/audit.md#when-the-disk-is-full))."
         case .nodeNameUsedTwice: "Give each node a `node.id` and a certificate of its own."
         case .nodeDead:

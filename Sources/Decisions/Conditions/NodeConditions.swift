@@ -294,6 +294,10 @@ struct NodeConditions {
                         + (audit.refusing ? "; requests are refused" : ""),
                     severity: audit.refusing ? .critical : nil))
         }
+        if let audit = status.audit, audit.trouble == nil, let unsigned = audit.unsigned {
+            found.append(
+                Condition(.auditFailing, of: node, "", "the audit log of node \(node) is not signed: \(unsigned)"))
+        }
         for (other, text) in circumstances.auditContradictions.sorted(by: { $0.key < $1.key }) {
             found.append(
                 Condition(

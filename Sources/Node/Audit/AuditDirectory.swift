@@ -127,15 +127,15 @@ package struct AuditDirectory: Sendable {
         guard fsync(descriptor) == 0 else { throw AuditFileError("write", path) }
     }
 
-    /// Segments of a chain that have been kept long enough, and the record that says that they are removed.
+    /// Segments of a chain whose time or room is over, and the record that says that they are removed.
     func expired(
         _ chain: Int, _ rules: SegmentRules, now: Int64
     ) throws(AuditFileError) -> (files: [SegmentName], record: ExpiredSegments)? {
-        var own: [(name: SegmentName, written: Int64)] = []
+        var own: [SegmentRules.Kept] = []
         for name in try segments() where name.chain == chain {
             var facts = stat()
             guard stat(file(name), &facts) == 0 else { continue }
-            own.append((name, Int64(facts.st_mtim.tv_sec)))
+            own.append(.init(name, written: Int64(facts.st_mtim.tv_sec), bytes: Int(facts.st_size)))
         }
         let old = rules.expired(own, now: now)
         guard let newest = old.last, let end = try Self.lastRecord(of: file(newest)) else { return nil }

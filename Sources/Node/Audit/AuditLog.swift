@@ -225,6 +225,8 @@ package final class AuditLog: @unchecked Sendable {
         var isRecorded = false
         /// The newest file of which the directory on the disk knows.
         var known: SegmentName?
+        /// The newest file when it was last looked for old ones.
+        var newest: SegmentName?
     }
 
     private func synchronize() {
@@ -232,7 +234,10 @@ package final class AuditLog: @unchecked Sendable {
         var expiryAt: UInt64 = 0
         while true {
             let now = claviger_monotonic_nanoseconds()
-            if now >= expiryAt, chores.expired == nil, gate.locked({ shared.facts.chain > 0 }) {
+            let newest = gate.locked { shared.files.last?.name }
+            // Also when a segment is full: a busy node fills many in an hour.
+            if now >= expiryAt || newest != chores.newest, chores.expired == nil, newest != nil {
+                chores.newest = newest
                 expiryAt = now &+ Self.expiryInterval
                 (chores.expired, chores.isRecorded) = (announceExpired(), false)
             }

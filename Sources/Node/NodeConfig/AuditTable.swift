@@ -20,6 +20,8 @@ package struct AuditTableSettings: Sendable, Equatable {
     package var segmentTime: Duration
     /// Days that closed segments are kept.
     package var keepDays: Int
+    /// Bytes of segments that are kept; 0: as many as come.
+    package var keepBytes: Int
     /// How much may wait to be written, bytes.
     package var queueBytes: Int
 
@@ -27,6 +29,7 @@ package struct AuditTableSettings: Sendable, Equatable {
         directory: String? = nil, onFull: FullRule = .continue, journalDirectory: String? = nil,
         patience: Duration = .milliseconds(500),
         segmentBytes: Int = 67_108_864, segmentTime: Duration = .seconds(86_400), keepDays: Int = 400,
+        keepBytes: Int = 0,
         queueBytes: Int = 33_554_432
     ) {
         self.directory = directory
@@ -36,6 +39,7 @@ package struct AuditTableSettings: Sendable, Equatable {
         self.segmentBytes = segmentBytes
         self.segmentTime = segmentTime
         self.keepDays = keepDays
+        self.keepBytes = keepBytes
         self.queueBytes = queueBytes
     }
 
@@ -80,6 +84,12 @@ enum AuditKeys {
         "How long closed segments are kept after their last record. Then they are removed, and a record says so. 400 days: "
             + "the twelve months that PCI DSS asks for (10.5.1), and a month to spare.",
         cost: "About 800 bytes of disk for each request.")
+    static let keepBytes = IntegerKey(
+        "keep_bytes", 0...(1 << 50), standard: 0, unit: "bytes",
+        "How much the segments may have in all before the oldest are removed, though `keep_days` are not over; a record says "
+            + "so. 0: as much as comes. The one that is written to is never removed.",
+        cost:
+            "Who can make many requests can have old records removed sooner: prefer `keep_days` and a disk of its own.")
     static let queueBytes = IntegerKey(
         "queue_bytes", 1_048_576...4_294_967_296, standard: 33_554_432, unit: "bytes",
         "How much of records is kept in memory, and in `journal_dir`, while they cannot be written. What is beyond it is "
@@ -87,6 +97,7 @@ enum AuditKeys {
         cost: "As much memory, twice.")
     static let all = [
         directory, onFull, journalDirectory, patience.key, segmentBytes.key, segmentTime.key, keepDays.key,
+        keepBytes.key,
         queueBytes.key,
     ]
 }
@@ -103,6 +114,7 @@ extension TableReader {
             journalDirectory: filePath(AuditKeys.journalDirectory, resolve: resolve),
             patience: duration(AuditKeys.patience), segmentBytes: integer(AuditKeys.segmentBytes),
             segmentTime: duration(AuditKeys.segmentTime), keepDays: integer(AuditKeys.keepDays),
+            keepBytes: integer(AuditKeys.keepBytes),
             queueBytes: integer(AuditKeys.queueBytes))
     }
 }

@@ -4,6 +4,8 @@
 package struct AuditStatus: Sendable, Equatable, Codable {
     /// Why records are not written in time; `nil` while they are.
     package var trouble: String?
+    /// Why records are not signed by the key that the configuration names; `nil` where they are.
+    package var unsigned: String?
     /// Requests are refused for want of records.
     package var refusing: Bool
     package var directory: String
@@ -22,11 +24,13 @@ package struct AuditStatus: Sendable, Equatable, Codable {
     package var waitingBytes: Int
 
     package init(
-        trouble: String? = nil, refusing: Bool = false, directory: String, chain: Int = 0, seq: Int = 0,
+        trouble: String? = nil, unsigned: String? = nil, refusing: Bool = false, directory: String, chain: Int = 0,
+        seq: Int = 0,
         records: Int = 0, bytes: Int = 0, gaps: Int = 0, late: Int = 0, lost: Int = 0, refused: Int = 0,
         unsyncedMicroseconds: Int = 0, waitingBytes: Int = 0
     ) {
         self.trouble = trouble
+        self.unsigned = unsigned
         self.refusing = refusing
         self.directory = directory
         self.chain = chain

@@ -7,6 +7,7 @@ import ControlPlane
 import Glibc
 import Logging
 import NodeConfig
+import Synchronization
 import XKSProtocol
 import XKSService
 
@@ -17,6 +18,8 @@ final class AuditTrail: RequestAudit, OrderRecorder {
     private let stateDirectory: String
     private let log: AuditLog
     private let logger: Logger
+    /// Why the key that the configuration names does not sign.
+    private let unsigned: Mutex<String?>
 
     /// `nil` where the configuration has no `[audit]`. Never fails: what is wrong with the directory is a condition of the
     /// node.
@@ -32,43 +35,49 @@ final class AuditTrail: RequestAudit, OrderRecorder {
         stateDirectory = node.stateDirectory
         self.logger = logger
         let key = Self.key(plan.settings, logger: logger)
+        unsigned = Mutex(key.flaw)
         log = AuditLog(
             settings: AuditSettings(
                 directory: directory, journals: settings.journals(ofUser: geteuid()),
                 rules: SegmentRules(
                     size: settings.segmentBytes, age: nanoseconds(settings.segmentTime),
-                    keep: Int64(settings.keepDays) * 86_400),
+                    keep: Int64(settings.keepDays) * 86_400,
+                    most: settings.keepBytes == 0 ? nil : settings.keepBytes),
                 backlog: AuditBacklog.Settings(
                     rule: settings.onFull == .refuse ? .refuse : .continue, patience: nanoseconds(settings.patience),
                     capacity: settings.queueBytes),
                 node: node.id, version: Product.version, run: incarnation),
-            key: key, logger: logger
+            key: key.key, logger: logger
         ) { [weak neighbours] head in neighbours?.audited(head) }
         log.start()
     }
 
     /// The cluster key's files are others: what they hold signs from now on.
     func keyChanged(_ settings: NodeSettings) {
-        if let key = Self.key(settings, logger: logger) { log.use(key) }
+        let key = Self.key(settings, logger: logger)
+        // The one that is in use goes on signing where the new one cannot be had.
+        unsigned.withLock { $0 = key.flaw }
+        if let key = key.key { log.use(key) }
     }
 
-    /// Blocks on the disk.
-    private static func key(_ settings: NodeSettings, logger: Logger) -> AuditKey? {
-        if let table = settings.cluster {
-            guard let key = NodeSigningKey(ClusterTLSFiles(table)) else {
-                logger.error(
-                    "the audit log is not signed",
-                    metadata: ["reason": "the key of [cluster] cannot be read, or is of a kind that cannot sign here"])
-                return nil
-            }
-            return AuditKey(signer: AuditSigner(certificates: key.certificates)) { key.sign($0) }
-        }
+    /// Blocks on the disk. Where there is none, why.
+    private static func key(_ settings: NodeSettings, logger: Logger) -> (key: AuditKey?, flaw: String?) {
         do {
-            return try OwnAuditKey.load(stateDirectory: settings.node.stateDirectory)
+            guard let table = settings.cluster else {
+                return (try OwnAuditKey.load(stateDirectory: settings.node.stateDirectory), nil)
+            }
+            if let key = NodeSigningKey(ClusterTLSFiles(table)) {
+                return (AuditKey(signer: AuditSigner(certificates: key.certificates)) { key.sign($0) }, nil)
+            }
+            throw KeyFlaw()
         } catch {
             logger.error("the audit log is not signed", metadata: ["reason": "\(error)"])
-            return nil
+            return (nil, "\(error)")
         }
+    }
+
+    private struct KeyFlaw: Error, CustomStringConvertible {
+        let description = "the key of [cluster] cannot be read, or is of a kind that cannot sign here"
     }
 
     // MARK: What is recorded
@@ -86,7 +95,8 @@ final class AuditTrail: RequestAudit, OrderRecorder {
     var status: AuditStatus {
         let facts = log.facts
         return AuditStatus(
-            trouble: facts.trouble, refusing: facts.isRefusing, directory: directory, chain: facts.chain,
+            trouble: facts.trouble, unsigned: unsigned.withLock(\.self), refusing: facts.isRefusing,
+            directory: directory, chain: facts.chain,
             seq: Int(clamping: facts.seq), records: Int(clamping: facts.records), bytes: Int(clamping: facts.bytes),
             gaps: Int(clamping: facts.gaps), late: Int(clamping: facts.late), lost: Int(clamping: facts.lost),
             refused: Int(clamping: facts.refused), unsyncedMicroseconds: Int(clamping: facts.unsynced / 1_000),
