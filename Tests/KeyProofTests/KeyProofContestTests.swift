@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Chance
 import KeyProof
 import LaneProtocol
 import Testing
@@ -118,6 +119,80 @@ struct KeyProofContestTests {
 
     /// Without: both nodes prove the key by one canary, so nothing was contested, and this one called invalid what the
     /// peer's excluded HSM opens.
+    /// A person gives the HSMs of one side the key of the other, one after the other, while catalogues are read, checks are
+    /// under way and fail, and the other side may be out of sight. Without: where both HSMs were found to hold another key
+    /// before one had tried the other side's, the key was disputed for good, though all HSMs of both nodes held the same.
+    @Test("HSMs that are given the other side's key serve it in the end, whatever came between", arguments: 1...200)
+    func replaced(seed: UInt64) {
+        var dice = RandomChoice(seed: seed)
+        var bench = ProofBench(["a", "b"], seed: seed)
+        for hsm in 0...1 { bench.put("k", 1, on: hsm) }
+        bench.settle()
+        bench.wait(11)
+        bench.know(["n2"])
+        bench.exchange([other()], with: "n2")
+        bench.run()
+        #expect(bench.holders("k") == [0, 1] && bench.encrypting("k").isEmpty)
+        var steps = [2, 2]
+        var rest = 12
+        while rest > 0 {
+            if steps == [0, 0] { rest -= 1 }
+            switch Int.random(in: 0..<9, using: &dice) {
+            case 0, 1:
+                let hsm = Int.random(in: 0...1, using: &dice)
+                guard steps[hsm] > 0 else { continue }
+                steps[hsm] -= 1
+                if steps[hsm] == 1 { bench.remove("k", 1, on: hsm) } else { bench.put("k", 2, on: hsm) }
+            case 2: bench.list(Int.random(in: 0...1, using: &dice))
+            case 3: bench.know(["n2"], live: Bool.random(using: &dice) ? ["n2"] : [])
+            case 4: bench.end(Int.random(in: 0...1, using: &dice))
+            case 5: bench.wait(1)
+            case 6, 7:
+                guard let check = bench.checks.indices.randomElement(using: &dice) else { continue }
+                bench.answer(bench.checks.remove(at: check))
+            default:
+                guard let check = bench.checks.indices.randomElement(using: &dice) else { continue }
+                bench.fail(bench.checks.remove(at: check))
+            }
+        }
+        for hsm in [0, 1].shuffled(using: &dice) { bench.list(hsm) }
+        bench.run()
+        bench.know(["n2"])
+        for _ in 0..<10 {
+            bench.run()
+            bench.wait(30)
+        }
+        #expect(bench.proof.matrix().first?.dispute == nil)
+        #expect(bench.holders("k") == [0, 1] && bench.encrypting("k") == [0, 1] && !bench.proof.hasDisagreements)
+    }
+
+    /// As long as one HSM holds the key that ciphertext was made with, or opens nothing, only a person can know.
+    @Test(
+        "a dispute goes on while an HSM here holds the disputed key, or not the other nodes', or nobody lives who proves it"
+    )
+    func dispute() {
+        for (values, live, age) in [
+            ([1, 2], true, 7_200), ([3, 3], true, 7_200), ([2, 3], true, 7_200), ([2, 2], false, 60),
+        ]
+            as [([UInt8], Bool, Int64)]
+        {
+            var bench = ProofBench(["a", "b"])
+            for hsm in 0...1 { bench.put("k", 1, on: hsm) }
+            bench.settle()
+            bench.wait(11)
+            bench.know(["n2"], live: live ? ["n2"] : [])
+            for (hsm, value) in [UInt8(3), 3].enumerated() { bench.put("k", value, on: hsm) }
+            bench.settle()
+            #expect(bench.proof.matrix().first?.dispute != nil)
+            bench.exchange([other(age: age)], with: "n2")
+            for (hsm, value) in values.enumerated() { bench.put("k", value, on: hsm) }
+            bench.settle()
+            bench.wait(100)
+            bench.run()
+            #expect(bench.proof.matrix().first?.dispute != nil && bench.holders("k").isEmpty, "\(values)")
+        }
+    }
+
     @Test("what nothing here opens may be under the key of an HSM that is excluded at another node")
     func excludedElsewhere() throws {
         var far = ProofBench(["b", "c"], canaries: [oldCanary("k", 1, maker: "a")])

@@ -21,6 +21,8 @@ extension KeyProof {
             // It waits for an operator. One has spoken, at another node.
             if let order = foreign(record).first(where: { endsDispute($0, of: record) }) {
                 adopt(order, for: record, openedBy: nil, now: now, into: &actions)
+            } else {
+                leaveDispute(record, now: now, into: &actions)
             }
         case .announced, .provisional, .decided: compare(record, now: now, into: &actions)
         }
@@ -41,6 +43,35 @@ extension KeyProof {
         guard order.isTrusted, let ours = records[record].canary else { return false }
         guard ours.isTrusted else { return true }
         return ([ours.digest] + ours.history.rivals).allSatisfy(order.history.replaces.contains)
+    }
+
+    /// A dispute ends without an order where there is nothing left to decide: no HSM here holds the disputed canary's key any
+    /// more, and each that lists the label opens the one by which live nodes prove it. So it does not matter whether keys
+    /// were replaced on all HSMs in one moment, or one after the other.
+    private mutating func leaveDispute(_ record: Int, now: UInt64, into actions: inout ProofActions) {
+        guard let ours = records[record].canary, !ours.isTrusted, ours.history.rivals.isEmpty,
+            records[record].isLost
+        else { return }
+        let decided = foreign(record).filter { canary in
+            records[record].claims.contains { node, claim in
+                claim.canary.isSame(as: canary) && claim.isProven && !claim.canary.history.isProvisional
+                    && cluster.isLive(node)
+            }
+        }
+        guard let winner = decided.max(by: { weight(of: $0, record) < weight(of: $1, record) }) else { return }
+        let trial = records[record].trials.first { $0.canary.isSame(as: winner) } ?? CanaryTrial(canary: winner)
+        let listing = HSMSet(names.indices.filter { records[record].slots[$0].canOpen })
+        guard trial.refuted.intersection(listing).isEmpty else { return }
+        if listing.subtracting(trial.opened).isEmpty, let hsm = listing.member(after: 0) {
+            adopt(winner, for: record, openedBy: hsm, now: now, into: &actions)
+        } else {
+            _ = haveTried(winner, record, listing, except: trial)
+        }
+    }
+
+    /// True where what other nodes prove may end a dispute.
+    func mayLeaveDispute(_ record: Int) -> Bool {
+        if case .disputed = records[record].stage { !records[record].claims.isEmpty } else { false }
     }
 
     private mutating func compare(_ record: Int, now: UInt64, into actions: inout ProofActions) {

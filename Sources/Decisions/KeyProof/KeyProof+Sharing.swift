@@ -125,6 +125,7 @@ extension KeyProof {
         for record in unconfirmed { confirm(record, into: &actions) }
         // More or fewer live nodes are on either side.
         for record in contested { assess(record, now: now, into: &actions) }
+        for record in records.indices where mayLeaveDispute(record) { assess(record, now: now, into: &actions) }
         issueChecks(now: now, into: &actions)
         return actions
     }

@@ -170,9 +170,21 @@ extension NodeGroup {
                     return report.verdict == "ACTIVE"
                 }
             } catch {
-                throw HarnessError("\(error): \(reasons)")
+                throw HarnessError("\(error): \(reasons)\(names.map(keysOutOfOrder).joined())")
             }
         }
+    }
+
+    /// Keys that a node does not serve, or not by all of its HSMs, by name: what is told to all leaves names out.
+    private func keysOutOfOrder(of name: String) -> String {
+        guard let report = try? status(of: name).0 else { return "\n\(name) does not say how its keys are" }
+        let keys = report.keys.filter { key in
+            key.disputed != nil || key.cells.values.contains { $0 != "proven" }
+        }
+        return keys.map { key in
+            let cells = key.cells.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+            return "\n\(name): key \(key.label): \(cells)" + (key.disputed.map { "; disputed: \($0)" } ?? "")
+        }.joined()
     }
 
     /// What the log says of the beginnings and ends of a trouble.
