@@ -132,7 +132,36 @@ import Testing
         // Without an HSM that serves there is no second thing to say.
         let none = node { for index in 0...1 { $0.hsms[index].drained = true } }.judged(unserved)
         #expect(!none.conditions.contains { $0.code == "no-key-served" })
-        #expect(Condition.codesThatStop == [ConditionCode.blocksUnknown.rawValue, ConditionCode.noKeyServed.rawValue])
+        #expect(
+            Condition.codesThatStop == Set([ConditionCode.blocksUnknown, .noKeyServed, .hsmsTooSlow].map(\.rawValue)))
+    }
+
+    // It was ACTIVE until a request came, and timed out.
+    @Test func aNodeWhoseHSMsAreAllTooSlowServesNothing() {
+        func slow(_ hsms: [Int], _ change: (inout NodeStatus) -> Void = { _ in }) -> NodeStatus {
+            node { status in
+                for index in hsms {
+                    (status.hsms[index].state, status.hsms[index].missesDeadline) = (.degraded, true)
+                }
+                change(&status)
+            }
+        }
+        #expect(slow([1]).conditions.map(\.code) == ["hsm-degraded"], "the other one is fast enough")
+        let all = slow([0, 1])
+        #expect(all.conditions.first?.code == "hsms-too-slow" && all.verdict == .unavailable)
+        #expect(all.conditions.first?.text.contains("x and y") == true)
+        #expect(slow([1]) { $0.hsms[0].drained = true }.conditions.contains { $0.code == "hsms-too-slow" })
+        let passing = slow([0, 1]) { $0.canForward = true }
+        #expect(passing.conditions.first?.code == "hsms-too-slow" && passing.verdict == .degraded)
+    }
+
+    // Only `check` said so.
+    @Test func keysThatMayDoNothingAreTold() {
+        let forbidden = KeyStatus(label: "k", canaryBy: nil, mayDoNothing: true, cells: ["x": .unprovable])
+        let status = node { $0.keys.append(forbidden) }
+        let condition = status.conditions.first
+        #expect(condition?.code == "key-odd" && condition?.subject == "usage" && status.verdict == .active)
+        #expect(condition?.details == ["k: CKA_ENCRYPT and CKA_DECRYPT are false on every HSM that lists it"])
     }
 
     // GetHealthStatus of the key store was ACTIVE, and each of its requests failed.

@@ -21,6 +21,7 @@ struct HSMTroubles {
             var configuration = try ServeConfiguration(with: faults)
             configuration.set("attempt_deadline", "\"1s\"", in: "[xks]")
             configuration.setInAll("[[hsm]]", "stuck_after", "\"20s\"")
+            configuration.setInAll("[[hsm]]", "probe_interval", "\"1s\"")
             let table = configuration.removeTable("[[hsm]]", number: 2)
             // Each node's HSMs have their own faults.
             if third.isEmpty { third = table }
@@ -39,7 +40,7 @@ struct HSMTroubles {
     private func begins(_ troubles: [Trouble]) throws { for trouble in troubles { try pair.begins(trouble) } }
 
     func run() throws {
-        let troubles = try overload() + outOfOrder() + lost() + drained()
+        let troubles = try overload() + tooSlow() + outOfOrder() + lost() + drained()
         try pair.end(troubles)
         try pair.whole(Pair.names)
     }
@@ -54,6 +55,17 @@ struct HSMTroubles {
         for faults in faults { try faults.clear() }
         _ = try load.stop()
         return [overloaded]
+    }
+
+    /// A call takes longer than a request may, on both HSMs of node-1, and nobody asks: its probes alone show it.
+    private func tooSlow() throws -> [Trouble] {
+        let slow = ["delay C_Encrypt 2200ms", "delay C_Decrypt 2200ms"]
+        try faults[0].set(["hsm-1": slow, "hsm-2": slow])
+        let troubles = [trouble(.hsmDegraded, "hsm-1"), trouble(.hsmsTooSlow, severity: .warning)]
+        try begins(troubles)
+        #expect(try XKSClient(pair.node("node-1")).encrypt([1]).status == 200, "node-2 answers")
+        try faults[0].clear()
+        return troubles
     }
 
     /// One whose new worker comes up and whose test hangs: the second key that it makes is that of the test. One with a

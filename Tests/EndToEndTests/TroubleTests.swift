@@ -29,7 +29,7 @@ extension EndToEnd {
         private static func file(of code: ConditionCode) -> String {
             switch code {
             case .overloaded, .noHSMServes, .hsmUnavailable, .hsmProbing, .hsmStarting, .hsmDrained, .hsmDegraded,
-                .hsmTwice, .hsmSettingsRefused, .libraryNotConfined:
+                .hsmTwice, .hsmSettingsRefused, .libraryNotConfined, .hsmsTooSlow:
                 "HSMTroubles"
             case .noKeyServed, .keyStoreUnserved, .keyDisputed, .keyContested, .keyUnserved, .keyDifferent, .keyAbsent,
                 .keyOdd,

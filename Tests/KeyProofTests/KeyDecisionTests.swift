@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import KeyProof
 import LaneProtocol
+import StatusVocabulary
 import Testing
 
 @Suite("May this key be used here, soon, or why not")
@@ -74,6 +75,21 @@ struct KeyDecisionTests {
         var both = ProofBench(["a"], canaries: [oldCanary("k", 1, maker: "a")])
         both.put("k", 1, on: 0, usage: .decrypt)
         both.settle()
+        var others = ProofBench(["a", "b", "c"])
+        for (hsm, usage) in [KeyUsage([.encrypt, .decrypt]), .encrypt, .sign].enumerated() {
+            others.put("k", 1, on: hsm, usage: usage)
+        }
+        others.settle()
+        #expect(
+            others.proof.matrix().first?.complaints == [
+                "b may not decrypt with it, and so cannot prove it (CKA_DECRYPT is false)",
+                "c may neither encrypt nor decrypt with it (CKA_ENCRYPT and CKA_DECRYPT are false)",
+            ])
+        var none = ProofBench(["a", "b"])
+        for hsm in 0...1 { none.put("k", 1, on: hsm, usage: [.sign, .verify]) }
+        none.settle()
+        let row = none.proof.matrix().first
+        #expect(row?.isOfNoUse == true && row?.complaints == [] && others.proof.matrix().first?.isOfNoUse == false)
         #expect(both.decision("k", .encrypt) == .forbidden(.decrypt) && both.proof.matrix().first?.complaints == [])
     }
 

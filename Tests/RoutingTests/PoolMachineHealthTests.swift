@@ -24,6 +24,31 @@ struct PoolMachineHealthTests {
         #expect(served.dispatches.map(\.operation) == [id])
     }
 
+    // An HSM that takes 600 ms for a call was as good as any until a request came.
+    @Test(
+        "an HSM whose probes are slower than a request may take is known for it, until an answer or a probe is in time")
+    func slow() throws {
+        var bench = Bench(hsms: 1, lanes: 2)
+        func probe(_ milliseconds: UInt64) -> UInt64? {
+            // An encryption and a decryption.
+            _ = bench.machine.probed(0, passed: true, latency: 2 * milliseconds * millisecond, now: bench.now)
+            return bench.machine.slowCall(of: 0).map { $0 / millisecond }
+        }
+        #expect(probe(199) == nil)
+        #expect(probe(200) == 200 && bench.machine.phase(of: 0) == .serving)
+        #expect(probe(180) == 180, "about as slow as before")
+        #expect(probe(600) == 600)
+        #expect(probe(159) == nil)
+        #expect(probe(600) == 600)
+        let dispatch = try bench.send([0])
+        bench.now += 20 * millisecond
+        _ = bench.answer(dispatch, .done)
+        #expect(bench.machine.slowCall(of: 0) == nil)
+        #expect(probe(600) == 600)
+        _ = bench.machine.ended(0, returning: true, now: bench.now)
+        #expect(bench.machine.slowCall(of: 0) == nil, "it does not serve")
+    }
+
     @Test("three soft failures in a row take an HSM out, a probe is asked for at once, and brings it back")
     func soft() throws {
         var bench = Bench(hsms: 2, lanes: 4)

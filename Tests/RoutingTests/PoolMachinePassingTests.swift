@@ -34,6 +34,19 @@ struct PoolMachinePassingTests {
         #expect(bench.submit([0, 1]).1.finishes.isEmpty, "it waits for a worker")
     }
 
+    // Each waited for its deadline, beside a node that could have answered.
+    @Test("at once when every HSM that serves is slower than a request may take, by its probes")
+    func tooSlow() throws {
+        var bench = Bench(hsms: 2, lanes: 1)
+        for hsm in 0..<2 { _ = bench.machine.probed(hsm, passed: true, latency: 900 * millisecond, now: bench.now) }
+        let (id, actions) = submit([0, 1], to: &bench)
+        #expect(actions.finishes.map(\.operation) == [id] && actions.dispatches.isEmpty)
+        #expect(actions.finishes.first?.outcome.isUnavailable == true)
+        #expect(bench.submit([0, 1]).1.dispatches.count == 1, "no other node may be asked")
+        _ = bench.machine.probed(1, passed: true, latency: 2 * millisecond, now: bench.now)
+        #expect(submit([0, 1], to: &bench).1.dispatches.map(\.lane.hsm) == [1])
+    }
+
     @Test("when the last HSM's patience ends, with the time that is left", arguments: 1...4)
     func silent(hsms: Int) throws {
         var bench = Bench(hsms: hsms, lanes: 1)

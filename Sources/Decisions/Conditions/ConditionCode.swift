@@ -9,6 +9,7 @@ package enum ConditionCode: String, Sendable, CaseIterable {
     case blocksUnknown = "blocks-unknown"
     case noHSMServes = "no-hsm-serves"
     case noKeyServed = "no-key-served"
+    case hsmsTooSlow = "hsms-too-slow"
     case overloaded
     case auditFailing = "audit-failing"
     case nodeNameUsedTwice = "node-name-used-twice"
@@ -51,7 +52,7 @@ package enum ConditionCode: String, Sendable, CaseIterable {
     /// How grave it is as a rule. What makes requests fail depends on whether others can do them.
     package var severity: Condition.Severity {
         switch self {
-        case .noNodeServes, .blocksUnknown, .noHSMServes, .noKeyServed: .critical
+        case .noNodeServes, .blocksUnknown, .noHSMServes, .noKeyServed, .hsmsTooSlow: .critical
         case .libraryNotConfined, .nodeEnding, .nodeForgotten, .versionsDiffer, .canariesDiffer, .blocksInForce: .note
         default: .warning
         }
@@ -68,7 +69,8 @@ package enum ConditionCode: String, Sendable, CaseIterable {
 
     package var origin: Origin {
         switch self {
-        case .blocksUnknown, .noKeyServed, .keyStoreUnserved, .overloaded, .keyDisputed, .keyContested, .keyDifferent,
+        case .blocksUnknown, .noKeyServed, .hsmsTooSlow, .keyStoreUnserved, .overloaded, .keyDisputed, .keyContested,
+            .keyDifferent,
             .keyAbsent, .keyOdd,
             .hsmTwice, .hsmSettingsRefused, .clockOff, .certificateInvalid, .certificateEnding, .seedUnreachable,
             .adminSocketClosed, .storeFailing, .libraryNotConfined, .auditFailing, .auditContradicted:
@@ -105,6 +107,9 @@ package enum ConditionCode: String, Sendable, CaseIterable {
         case .noKeyServed:
             "HSMs of the node are well, and serve none of the keys that it offers. It is critical where nothing can be passed "
                 + "on to another node."
+        case .hsmsTooSlow:
+            "Every HSM of the node that could serve takes longer for one call than a request may take: requests time out. It is "
+                + "critical where nothing can be passed on to another node."
         case .overloaded: "More is asked of the node's HSMs than they can do: what cannot be done in time gets 429."
         case .auditFailing:
             "Records of the audit log cannot be written in time, or not be signed. It is critical where requests are refused "
@@ -137,8 +142,8 @@ package enum ConditionCode: String, Sendable, CaseIterable {
         case .keyDifferent: "An HSM holds another key under the label of one that it should serve. It never serves it."
         case .keyAbsent: "An HSM lacks keys that it should serve."
         case .keyOdd:
-            "Something about a key is odd, and keeps it from nothing; or, as a note, a token holds keys that no key store "
-                + "can offer, as their labels can be no external key id."
+            "Something about a key is odd, and keeps it from nothing; or, as a note, the attributes of a key forbid its use on "
+                + "every HSM, or a token holds keys that no key store can offer, as their labels can be no external key id."
         case .clockOff:
             "The node's clock differs from those of most peers by seconds, or from KMS's. It is critical, and the node not "
                 + "ready, where all valid signatures of the last minute were out of time and most peers agree that it is "
@@ -176,6 +181,9 @@ package enum ConditionCode: String, Sendable, CaseIterable {
         case .noKeyServed:
             "`claviger status` shows for each key and HSM why it is not served: no key of that label, another one than "
                 + "before, a dispute."
+        case .hsmsTooSlow:
+            "Look at the HSMs' own load and at the network to them. Where they are as far away as that, raise "
+                + "`xks.request_deadline`, as far as KMS's 250 ms allow ([times](../guides/load-balancers.md#times))."
         case .overloaded:
             "Add sessions or HSMs, or lower what is asked; a slow HSM is shown with what it can do in `claviger status`."
         case .auditFailing:

@@ -114,6 +114,18 @@ struct NodeConditions {
                         + (status.canForward ? "requests on to others" : "none on to others"),
                     severity: status.canForward ? .warning : .critical))
         }
+        let usable = status.hsms.filter(\.canServe)
+        if !usable.isEmpty, usable.allSatisfy({ $0.missesDeadline == true }) {
+            let names = usable.map(\.name)
+            found.append(
+                Condition(
+                    .hsmsTooSlow, of: node, "",
+                    "no HSM of node \(node) is fast enough: by their probes, a call of "
+                        + "\(names.count > 3 ? "\(names.count) HSMs" : names.joined(separator: " and ")) takes longer than a "
+                        + "request may (xks.request_deadline); it passes "
+                        + (status.canForward ? "requests on to others" : "none on to others"),
+                    severity: status.canForward ? .warning : .critical))
+        }
         if let text = status.overload { found.append(Condition(.overloaded, of: node, "", "node \(node): \(text)")) }
         return found
     }
@@ -255,12 +267,25 @@ struct NodeConditions {
 
     private var odd: [Condition] {
         let odd = status.keys.filter { $0.disputed == nil && $0.complaints != nil }
-        guard !odd.isEmpty else { return oddTokens }
+        guard !odd.isEmpty else { return forbidden + oddTokens }
         return [
             Condition(
                 .keyOdd, of: node, "", "\(Self.count(odd.count)) odd on node \(node): `claviger status` says why",
                 details: odd.map { "\($0.label): \($0.complaints?.joined(separator: "; ") ?? "")" })
-        ] + oddTokens
+        ] + forbidden + oddTokens
+    }
+
+    /// Their owner may have meant it so; KMS refuses to use such a key.
+    private var forbidden: [Condition] {
+        let forbidden = status.keys.filter { $0.mayDoNothing == true }
+        guard !forbidden.isEmpty else { return [] }
+        return [
+            Condition(
+                .keyOdd, of: node, "usage",
+                "\(Self.count(forbidden.count)) offered by node \(node) and may neither encrypt nor decrypt, on any HSM: "
+                    + "`claviger status` names them",
+                details: forbidden.map { "\($0.label): \(KeyStatus.nothingAllowed)" }, severity: .note)
+        ]
     }
 
     /// A token may hold keys of other applications: nobody has to mend those.

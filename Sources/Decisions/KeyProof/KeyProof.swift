@@ -537,7 +537,7 @@ extension KeyProof {
             if case .disputed(let text) = record.stage { dispute = text }
             return KeyProofRow(
                 label: record.label, canaryMaker: record.canary?.maker, dispute: dispute,
-                complaints: complaints(record),
+                complaints: complaints(record), isOfNoUse: record.isOfNoUse,
                 verdicts: record.slots.map { $0.isRemembered ? $0.verdict : nil })
         }
     }
@@ -547,14 +547,22 @@ extension KeyProof {
 
     private func complaints(_ record: KeyRecord) -> [String] {
         var complaints: [String] = []
+        // Where it is so everywhere, that is how the key is meant.
+        let mayOpen = record.slots.contains { $0.canOpen }
         for hsm in names.indices where record.slots[hsm].isPresent {
             let slot = record.slots[hsm]
             if !slot.others.isEmpty {
                 complaints.append("\(names[hsm]) has \(slot.others.count + 1) keys of this label")
             }
-            // Where it is so everywhere, that is how the key is meant.
-            if !slot.object.usage.contains(.encrypt), !record.encrypting.isEmpty {
+            if slot.object.usage.isDisjoint(with: [.encrypt, .decrypt]) {
+                guard !record.isOfNoUse else { continue }
+                complaints.append(
+                    "\(names[hsm]) may neither encrypt nor decrypt with it (CKA_ENCRYPT and CKA_DECRYPT are false)")
+            } else if !slot.object.usage.contains(.encrypt), !record.encrypting.isEmpty {
                 complaints.append("\(names[hsm]) may not encrypt with it (CKA_ENCRYPT is false)")
+            } else if !slot.object.usage.contains(.decrypt), mayOpen {
+                complaints.append(
+                    "\(names[hsm]) may not decrypt with it, and so cannot prove it (CKA_DECRYPT is false)")
             }
         }
         return complaints

@@ -182,6 +182,8 @@ package struct KeyProofRow: Sendable, Equatable {
     package var dispute: String?
     /// What is odd about the key, a sentence each: nothing of it keeps the key from being served.
     package var complaints: [String] = []
+    /// Every HSM that lists it says that it may neither encrypt nor decrypt.
+    package var isOfNoUse = false
     /// One for each position of the pool; `nil` where its HSM does not list the key, or there is none.
     package var verdicts: [KeyVerdict?]
 }

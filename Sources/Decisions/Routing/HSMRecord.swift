@@ -52,6 +52,8 @@ struct HSMRecord: Sendable {
     /// When to ask for the next probe while it is out, and the pause after that.
     var nextProbeAt: UInt64 = .max
     var probePause: UInt64 = 0
+    /// What one call of the last probe took, nanoseconds, where that is longer than a request may take; else `nil`.
+    private(set) var slowCall: UInt64?
 
     init(traits: HSMTraits, position: Int, groups: Int) {
         self.traits = traits
@@ -130,10 +132,24 @@ struct HSMRecord: Sendable {
         let duration = now > work.calledAt ? now - work.calledAt : 0
         service.record(duration, isAnswer: isAnswer, usual: latency.usual ?? 0, now: now)
         guard isAnswer else { return }
+        if slowCall != nil { noteSpeed(duration, isProbe: false, limits: limits) }
         let counted = min(Double(duration), 4 * service.centre)
         limit.record(
             counted, inFlight: work.inFlight, sentAt: work.sentAt, lanes: lanes.open * depth,
             tooLong: Self.mostOfRequest * Double(limits.requestTime), now: now)
+    }
+
+    /// A probe has passed, one call of which took this long, nanoseconds.
+    mutating func probed(call: UInt64, limits: PoolLimits) {
+        service.probed(call)
+        noteSpeed(call, isProbe: true, limits: limits)
+    }
+
+    /// An HSM that nobody asks is as slow as its probes are. One answer in time ends that at once; where calls take about as
+    /// long as a request may, it is one condition, and does not come and go.
+    private mutating func noteSpeed(_ call: UInt64, isProbe: Bool, limits: PoolLimits) {
+        let bound = slowCall == nil ? limits.requestTime : limits.requestTime / 10 * 8
+        if call < bound { slowCall = nil } else if isProbe { slowCall = call }
     }
 
     private static let oneFailure = 1.0 / 16

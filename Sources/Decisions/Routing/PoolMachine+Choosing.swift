@@ -7,6 +7,11 @@ extension PoolMachine {
     /// Puts an operation on the best free lane, or in the line, or ends it when there is nothing to wait for.
     mutating func assign(_ id: OperationID, now: UInt64, atFront: Bool, into actions: inout PoolActions) {
         guard let operation = operations[id] else { return }
+        if operation.terms.mayPassOn, operation.check == nil, isTooSlow(operation.willing),
+            giveBack(id, now: now, into: &actions)
+        {
+            return
+        }
         let candidates = candidates(for: operation)
         if let lane = choose(
             candidates, group: operation.group, mayWait: true, deadline: operation.deadline, now: now)
@@ -44,10 +49,14 @@ extension PoolMachine {
     /// Ends an operation that nothing here serves, so that another node can be asked while there is time. False where
     /// none may be, or something serves it.
     mutating func giveBack(_ id: OperationID, now: UInt64, into actions: inout PoolActions) -> Bool {
-        guard let operation = operations[id], operation.terms.mayPassOn, !isServed(by: operation.willing) else {
-            return false
-        }
-        let reason = operation.lastFailure?.text ?? "no HSM here serves the key at the moment"
+        guard let operation = operations[id], operation.terms.mayPassOn else { return false }
+        let isTooSlow = isTooSlow(operation.willing)
+        guard isTooSlow || !isServed(by: operation.willing) else { return false }
+        let reason =
+            operation.lastFailure?.text
+            ?? (isTooSlow
+                ? "the HSMs here take longer for one call than a request may take"
+                : "no HSM here serves the key at the moment")
         finish(id, .unavailable(reason), hsm: operation.lastFailure?.hsm, now: now, into: &actions)
         return true
     }
@@ -181,6 +190,15 @@ extension PoolMachine {
         set.contains {
             hsms.indices.contains($0) && hsms[$0].isServing && hsms[$0].lanes.open > hsms[$0].lanes.overdue
         }
+    }
+
+    /// True when some of them get requests, and none of these can answer one in time, by its probes.
+    private func isTooSlow(_ set: HSMSet) -> Bool {
+        set.contains { hsms.indices.contains($0) && hsms[$0].isServing && hsms[$0].slowCall != nil }
+            && !set.contains {
+                hsms.indices.contains($0) && hsms[$0].isServing && hsms[$0].slowCall == nil
+                    && hsms[$0].lanes.open > hsms[$0].lanes.overdue
+            }
     }
 
     mutating func dispatch(

@@ -25,6 +25,9 @@ extension PoolMachine {
     /// True while a tick has something to decide that cannot wait for the next half second.
     package var needsTicks: Bool { !operations.isEmpty || hsms.contains { $0.lanes.busy > 0 || $0.lanes.moving > 0 } }
 
+    /// What a request has from its arrival to its answer, nanoseconds.
+    package var requestTime: UInt64 { limits.requestTime }
+
     package func phase(of hsm: Int) -> HSMPhase { hsms.indices.contains(hsm) ? hsms[hsm].phase : .down }
 
     package func isDrained(_ hsm: Int) -> Bool { hsms.indices.contains(hsm) && hsms[hsm].isDrained }
@@ -53,6 +56,12 @@ extension PoolMachine {
             return now - call.calledAt > limits.longestAttempt
         }
         return silent == 0 && now < hsms[hsm].silentUntil ? 1 : silent
+    }
+
+    /// What one call took of the last probe of an HSM that serves, nanoseconds, where no request can wait for as long, and no
+    /// answer has come in time since; `nil` where calls are fast enough, as far as is known.
+    package func slowCall(of hsm: Int) -> UInt64? {
+        hsms.indices.contains(hsm) && hsms[hsm].phase == .serving ? hsms[hsm].slowCall : nil
     }
 
     /// Share of an HSM's recent answers that failed softly: 0 … 1.

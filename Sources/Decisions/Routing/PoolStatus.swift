@@ -74,14 +74,18 @@ package struct KeyRow: Sendable, Equatable {
     package var dispute: String?
     /// What is odd about it and keeps it from nothing, a sentence each.
     package var complaints: [String]
+    /// Every HSM that lists it says that it may neither encrypt nor decrypt.
+    package var isOfNoUse: Bool
     /// One for each HSM, in the order of the configuration.
     package var cells: [KeyCell]
     /// By all HSMs, earlier processes included.
     package var uses = KeyUses()
 
     package init(
-        label: KeyLabel, canaryMaker: String?, dispute: String?, complaints: [String] = [], cells: [KeyCell]
+        label: KeyLabel, canaryMaker: String?, dispute: String?, complaints: [String] = [], isOfNoUse: Bool = false,
+        cells: [KeyCell]
     ) {
+        self.isOfNoUse = isOfNoUse
         self.label = label
         self.canaryMaker = canaryMaker
         self.dispute = dispute
@@ -96,7 +100,7 @@ package struct KeyRow: Sendable, Equatable {
         let cells = cells.filter { mayServe($0.hsm) }.map { ($0.hsm, $0.state) }
         var status = KeyStatus(
             label: label.text, canaryBy: canaryMaker, disputed: dispute, complaints: complaints,
-            cells: Dictionary(cells) { _, last in last })
+            mayDoNothing: isOfNoUse, cells: Dictionary(cells) { _, last in last })
         status.encrypts = uses.encrypts
         return status
     }

@@ -25,6 +25,7 @@ struct KeyView {
         proof.matrix().map { row in
             KeyRow(
                 label: row.label, canaryMaker: row.canaryMaker, dispute: row.dispute, complaints: row.complaints,
+                isOfNoUse: row.isOfNoUse,
                 cells: hsms.map { hsm, name in
                     let uses = useCounts.counts(of: row.label, hsm: hsm)
                     let verdict = row.verdicts.indices.contains(hsm) ? row.verdicts[hsm] : nil

@@ -40,7 +40,8 @@ extension PoolState {
             case .active: ""
             case .degraded: flaw ?? ""
             case .probing: entry.probeFailure ?? "its last answers were failures"
-            case .starting where phase == .probing: "its worker is ready, and its first probe is under way"
+            case .starting where phase == .probing:
+                entry.probeFailure ?? "its worker is ready, and its first probe is under way"
             case .starting: entry.outReason
             case .unavailable: entry.failure?.message ?? entry.outReason
             }
@@ -49,6 +50,10 @@ extension PoolState {
 
     /// What is wrong with an HSM that serves; `nil` where nothing is.
     private func flaw(of hsm: Int, now: UInt64) -> String? {
+        if let call = machine.slowCall(of: hsm) {
+            return "a call of its last probe took \(call / 1_000_000) ms, and a request may take "
+                + "\(machine.requestTime / 1_000_000) ms (xks.request_deadline): requests to it time out"
+        }
         let silent = machine.silentCalls(of: hsm, now: now)
         if silent > 0 { return "\(silent) of its calls have not returned in time" }
         let failures = machine.failureShare(of: hsm, now: now)
@@ -86,7 +91,7 @@ extension PoolState {
                 drained: machine.isDrained(hsm), latencyMicroseconds: machine.latency(of: hsm),
                 learned: machine.learned(of: hsm, now: now), work: machine.work(of: hsm, now: now),
                 compartment: entry.compartment, settingsRefused: refusedSettings(of: hsm),
-                complaints: complaints.isEmpty ? nil : complaints),
+                complaints: complaints.isEmpty ? nil : complaints, missesDeadline: machine.slowCall(of: hsm) != nil),
             module: entry.settings.worker.module, identity: entry.identity, failures: entry.failures,
             workerPID: entry.worker?.pid ?? 0)
     }

@@ -33,19 +33,30 @@ struct Prober {
     }
 
     /// One probe on `session`. Where the token makes no session key, it only draws random bytes, and says so by the
-    /// function in the report.
+    /// function in the report. Its time is that of the calls which a request would make: to make a key, or to draw IVs in
+    /// bulk, may take far longer.
     mutating func probe(on session: Session) -> ProbeReport {
-        let start = claviger_monotonic_nanoseconds()
-        let result = run(on: session)
-        let microseconds = UInt32(clamping: (claviger_monotonic_nanoseconds() &- start) / 1000)
+        var spent: UInt64 = 0
+        let result = run(on: session, &spent)
         return ProbeReport(
             passed: result.passed, function: result.result.function, code: UInt64(result.result.code.rawValue),
-            microseconds: microseconds)
+            microseconds: UInt32(clamping: spent / 1000))
     }
 
-    private mutating func run(on session: Session) -> (passed: Bool, result: CallResult) {
+    /// Makes a call, and adds the time that it takes, nanoseconds.
+    private static func timed<Result>(_ spent: inout UInt64, _ call: () -> Result) -> Result {
+        let start = claviger_monotonic_nanoseconds()
+        let result = call()
+        spent &+= claviger_monotonic_nanoseconds() &- start
+        return result
+    }
+
+    private mutating func run(on session: Session, _ spent: inout UInt64) -> (passed: Bool, result: CallResult) {
         var plaintext = [UInt8](repeating: 0, count: 64)
-        let drawn = plaintext.withUnsafeMutableBytes { session.random(into: $0) }
+        var timeOfRandom: UInt64 = 0
+        let drawn = plaintext.withUnsafeMutableBytes { bytes in
+            Self.timed(&timeOfRandom) { session.random(into: bytes) }
+        }
         guard drawn.isOK else { return (false, drawn) }
         // The same generator makes the IVs: what they must not be, this must not be either.
         guard plaintext.withUnsafeBytes({ ivs.admit(drawn: $0) }) else { return (false, .brokenGenerator) }
@@ -59,15 +70,16 @@ struct Prober {
                     return (false, CallResult(function: error.function, code: error.code))
                 }
                 refusal = error
+                spent = timeOfRandom
                 return (true, drawn)
             }
         }
         guard let key else { return (false, drawn) }
-        return roundTrip(plaintext, key: key, session: session)
+        return roundTrip(plaintext, key: key, session: session, &spent)
     }
 
     private func roundTrip(
-        _ plaintext: [UInt8], key: ObjectHandle, session: Session
+        _ plaintext: [UInt8], key: ObjectHandle, session: Session, _ spent: inout UInt64
     ) -> (passed: Bool, result: CallResult) {
         var iv = [UInt8](repeating: 0, count: profile.ivLength)
         var output = [UInt8](repeating: 0, count: profile.outputRoom(forPlaintextOf: plaintext.count))
@@ -78,14 +90,14 @@ struct Prober {
                         key: key, iv: iv, aad: UnsafeRawBufferPointer(start: nil, count: 0), input: input,
                         output: output)
                     return profile.ivSource == .caller
-                        ? encryptWithOwnIV(call, session) : encryptWithIVOfHSM(call, session)
+                        ? encryptWithOwnIV(call, session, &spent) : encryptWithIVOfHSM(call, session, &spent)
                 }
             }
         }
         guard encrypted.isOK else { return (false, encrypted) }
         let block = KnownBlock(
             key: key, iv: iv, ciphertext: Array(output.prefix(encrypted.length)), plaintext: plaintext)
-        switch session.checkKnownBlock(block, profile: profile) {
+        switch Self.timed(&spent, { session.checkKnownBlock(block, profile: profile) }) {
         case .passed:
             knownBlock.replace(with: block)
             return (true, CallResult(function: .decrypt, code: .ok))
@@ -94,17 +106,17 @@ struct Prober {
         }
     }
 
-    private func encryptWithOwnIV(_ call: GCMCall, _ session: Session) -> CallResult {
+    private func encryptWithOwnIV(_ call: GCMCall, _ session: Session, _ spent: inout UInt64) -> CallResult {
         switch ivs.take(into: call.iv, refill: { session.random(into: $0) }) {
-        case .taken: session.encrypt(call, profile: profile)
+        case .taken: Self.timed(&spent) { session.encrypt(call, profile: profile) }
         case .failed(let result): result
         case .unusable: .brokenGenerator
         }
     }
 
     /// The keys of the prober have numbers at the upper end, where no token has its handles.
-    private func encryptWithIVOfHSM(_ call: GCMCall, _ session: Session) -> CallResult {
-        let result = session.encrypt(call, profile: profile)
+    private func encryptWithIVOfHSM(_ call: GCMCall, _ session: Session, _ spent: inout UInt64) -> CallResult {
+        let result = Self.timed(&spent) { session.encrypt(call, profile: profile) }
         guard result.isOK else { return result }
         let iv = UnsafeRawBufferPointer(rebasing: call.iv.prefix(result.ivLength))
         return ivs.admit(iv, madeUnder: .max &- keyNumber) ? result : .brokenGenerator

@@ -103,7 +103,8 @@ struct KeyView {
     }
 
     private func remark(of key: KeyStatus) -> String {
-        ([key.disputed.map { "disputed, refused: \($0)" }].compactMap(\.self) + (key.complaints ?? []))
+        ([key.disputed.map { "disputed, refused: \($0)" }].compactMap(\.self)
+            + (key.mayDoNothing == true ? [KeyStatus.nothingAllowed] : []) + (key.complaints ?? []))
             .joined(separator: "; ")
     }
 }

@@ -30,6 +30,9 @@ enum KeyMatrix {
         if keys.count > shown.count { lines.append("… and \(keys.count - shown.count) more: --json shows all") }
         lines += legendLines(page)
         for key in shown {
+            if key.mayDoNothing == true {
+                lines += page.paragraph("\(page.plain(key.label)): \(KeyStatus.nothingAllowed)")
+            }
             for complaint in key.complaints ?? [] {
                 lines += page.paragraph("\(page.plain(key.label)): \(page.plain(complaint))")
             }

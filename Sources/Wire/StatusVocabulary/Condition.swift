@@ -68,7 +68,7 @@ package struct Condition: Sendable, Equatable, Codable {
     package var stopsItsNode: Bool { Self.codesThatStop.contains(code) }
 
     /// Of those that nodes report of themselves; that no HSM serves, everybody sees.
-    package static let codesThatStop: Set<String> = ["blocks-unknown", "no-key-served"]
+    package static let codesThatStop: Set<String> = ["blocks-unknown", "no-key-served", "hsms-too-slow"]
 
     /// Without what names keys.
     package var withoutNames: Condition {

@@ -105,14 +105,18 @@ package struct HSMStatus: Sendable, Equatable, Codable {
     /// What is odd about its token beside the keys that are served: labels that can be no external key id, or are no text.
     /// They name keys. `nil` where there is nothing, where only the store reports, and of a node of an earlier version.
     package var complaints: [String]?
+    /// By its probes, one call takes longer than a request may take, so that requests to it time out. `nil` where that is not
+    /// so, where only the store reports, and of a node of an earlier version.
+    package var missesDeadline: Bool?
 
     package init(
         name: String, tokenLabel: String? = nil, serial: String? = nil, model: String? = nil, firmware: String? = nil,
         state: HSMState, reason: String? = nil, sinceUnixSeconds: Int64, lanes: Lanes, keys: Int, tier: Int? = nil,
         weight: Int? = nil, drained: Bool = false, latencyMicroseconds: Latency? = nil,
         learned: Learned? = nil, work: Work? = nil, compartment: Compartment? = nil,
-        settingsRefused: String? = nil, complaints: [String]? = nil
+        settingsRefused: String? = nil, complaints: [String]? = nil, missesDeadline: Bool = false
     ) {
+        self.missesDeadline = missesDeadline ? true : nil
         self.complaints = complaints
         self.settingsRefused = settingsRefused
         self.compartment = compartment

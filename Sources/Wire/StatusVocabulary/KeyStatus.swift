@@ -13,10 +13,15 @@ package struct KeyStatus: Sendable, Equatable, Codable {
     package var complaints: [String]?
     /// By name of the HSM. One that is not to serve the key has no entry.
     package var cells: [String: KeyState]
+    /// Every HSM that lists it says that it may neither encrypt nor decrypt; `nil` where that is not so.
+    package var mayDoNothing: Bool?
     /// How often this node's processes have encrypted under it, ever; `nil` where that is not known.
     package var encrypts: UInt64?
     /// How often other nodes have, as far as they tell; `nil` where none does.
     package var encryptsElsewhere: UInt64?
+
+    /// What that means, for people.
+    package static let nothingAllowed = "CKA_ENCRYPT and CKA_DECRYPT are false on every HSM that lists it"
 
     /// By all nodes together; `nil` where nothing is known.
     package var encryptsInAll: UInt64? {
@@ -27,8 +32,9 @@ package struct KeyStatus: Sendable, Equatable, Codable {
 
     package init(
         label: String, canaryBy: String?, disputed: String? = nil, complaints: [String] = [],
-        cells: [String: KeyState]
+        mayDoNothing: Bool = false, cells: [String: KeyState]
     ) {
+        self.mayDoNothing = mayDoNothing ? true : nil
         self.label = label
         self.canaryBy = canaryBy
         self.disputed = disputed
