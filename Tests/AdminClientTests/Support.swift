@@ -53,6 +53,7 @@ final class ScriptedNode: NodeAdministration {
     func blocks() -> BlockListing { Example.blocks }
 
     func auditHeads(of node: String?) -> AuditHeads { AuditHeads(heads: []) }
+    func beginDiagnosis() -> String { "diagnose-1" }
     func logTail() -> [String] { ["first", "second"] }
     func clusterHealth() -> ClusterHealth { Example.cluster }
 

@@ -86,6 +86,7 @@ final class ScriptedNode: NodeAdministration {
     func clusterHealth() -> ClusterHealth { Scene.health(status().status) }
 
     func auditHeads(of node: String?) -> AuditHeads { AuditHeads(heads: []) }
+    func beginDiagnosis() -> String { "diagnose-1" }
     func logTail() -> [String] { ["first", "second"] }
 
     func forget(node: String, user: String) async -> AdminAnswer { note("forget \(node) by \(user)") }

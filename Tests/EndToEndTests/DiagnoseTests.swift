@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import Conditions
 import Foundation
 import Glibc
+import StatusVocabulary
 import Testing
 
 /// `claviger diagnose --json`
@@ -39,11 +41,20 @@ extension EndToEnd {
             try dev.stop()
             var configuration = try ServeConfiguration(from: dev, plaintext: false)
             configuration.stateDirectory = configuration.scratch.file("node")
+            // One request, and the quota is used up for a while.
+            configuration.set("requests_per_second", "1", in: "[[keystore]]")
+            configuration.set("burst", "1", in: "[[keystore]]")
             let node = try Node.serve(configuration, activeHSMs: 2)
             let op = Operator(configuration)
             try op.proven(on: ["hsm-1", "hsm-2"])
+            func requests() throws -> [Substring] {
+                let lines = try node.control("/metrics").text.split(separator: "\n")
+                return lines.filter { $0.hasPrefix("claviger_requests_total{") }
+            }
+            let counted = try requests()
             let (report, result) = try Report.of(configuration)
             #expect(result.end == .exited(0) && report.state != "failure", "\(result)")
+            #expect(try requests() == counted, "nothing of a diagnosis is KMS's")
             for subject in ["open files", "processors", "disk"] {
                 #expect(report.first("host", subject)?.state == "ok", "\(subject): \(result)")
             }
@@ -103,6 +114,11 @@ extension EndToEnd {
         @Test("peers: who is there and how far, whose clock is how far off, and who cannot be reached")
         func peers() throws {
             let trio = try Trio(from: try sharedNode())
+            // A key that may neither encrypt nor decrypt: only `check` said so.
+            try trio.begins(Trouble(.keyOdd, of: "node-1", "usage", severity: .note, by: ["node-2"]))
+            #expect(
+                try trio.op("node-1").call("status").output.contains(
+                    "impotent_key: CKA_ENCRYPT and CKA_DECRYPT are false"))
             let (report, result) = try Report.of(trio.configuration("node-1"))
             #expect(result.end == .exited(0), "\(result)")
             for name in ["node-2", "node-3"] {
@@ -114,6 +130,11 @@ extension EndToEnd {
                     try Report.of(trio.configuration("node-1")).0.first("peers", "clock of \(name)")?.state == "ok"
                 }
             }
+            #expect(try trio.node("node-2").stop() == .exited(0))
+            let (left, good) = try Report.of(trio.configuration("node-1"))
+            let gone = left.first("peers", try trio.clusterAddress("node-2"))
+            #expect(good.end == .exited(0) && gone?.state == "skipped", "\(good)")
+            #expect(gone?.text == "node node-2 has left in good order", "\(good)")
             trio.node("node-3").process.kill(SIGKILL)
             _ = try trio.node("node-3").process.end(within: 10)
             let (without, failed) = try Report.of(trio.configuration("node-1"))

@@ -31,11 +31,29 @@ import XKSService
     /// It kept a credential in use that KMS had given up, and was taken for KMS's clock.
     @Test func whatThisHostsOwnCommandsSignCountsForNothing() throws {
         let bench = try bench()
-        #expect(try bench.post(path, health.replacing("\"1\"", with: "\"diagnose-1\"")).0 == 200)
+        let id = bench.service.diagnostics.begin(now: 999_000_000, chance: (1, 2))
+        #expect(try bench.post(path, health.replacing("\"1\"", with: "\"\(id)\"")).0 == 200)
+        #expect(bench.observer.traces.last?.isDiagnostic == true)
         #expect(bench.service.credentialUses() == [:] && bench.service.keyStoresUsed(since: 0) == [])
         #expect(bench.service.signedClock.facts(now: 999_000_001).tolerated == nil)
         #expect(try bench.post(path, health).0 == 200)
         #expect(bench.service.signedClock.facts(now: 999_000_001).tolerated != nil)
+    }
+
+    /// Whoever held a credential could keep its use unseen.
+    @Test func howAnIDBeginsDecidesNothing() throws {
+        let bench = try bench()
+        let old = bench.service.diagnostics.begin(now: 0, chance: (1, 2))
+        for id in ["diagnose-1", "diagnose-00000000000000010000000000000003"] {
+            #expect(try bench.post(path, health.replacing("\"1\"", with: "\"\(id)\"")).0 == 200)
+            #expect(bench.observer.traces.last?.isDiagnostic == false && bench.service.credentialUses().count == 1)
+        }
+        #expect(old == "diagnose-00000000000000010000000000000002")
+        _ = try bench.post(path, health.replacing("\"1\"", with: "\"\(old)\""))
+        #expect(bench.observer.traces.last?.isDiagnostic == true)
+        let stale = bench.service.diagnostics.begin(now: 999_000_000 &- DiagnosticRequests.lifetime, chance: (3, 4))
+        _ = try bench.post(path, health.replacing("\"1\"", with: "\"\(stale)\""))
+        #expect(bench.observer.traces.last?.isDiagnostic == false, "its time is over")
     }
 
     /// The key store has been used, whatever has become of the credential.

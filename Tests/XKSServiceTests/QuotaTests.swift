@@ -8,10 +8,12 @@ import Testing
 import XKSProtocol
 import XKSService
 
-private func body(_ operation: String, by principal: String = "arn:aws:iam::123456789012:user/Alice") -> String {
+private func body(
+    _ operation: String, by principal: String = "arn:aws:iam::123456789012:user/Alice", id: String = "4112f4d6"
+) -> String {
     let metadata =
         #"{"awsPrincipalArn":"\#(principal)","kmsKeyArn":"arn:aws:kms:eu-central-1:1:key/1","#
-        + #""kmsOperation":"Encrypt","kmsRequestId":"4112f4d6"}"#
+        + #""kmsOperation":"Encrypt","kmsRequestId":"\#(id)"}"#
     return operation == "encrypt"
         ? #"{"requestMetadata":\#(metadata),"plaintext":"SGVsbG8gV29ybGQh","encryptionAlgorithm":"AES_GCM"}"#
         : #"{"requestMetadata":\#(metadata)}"#
@@ -40,6 +42,18 @@ final class ScriptedNodes: NodeCountSource {
 
 @Suite("A key store's quota on the way of a request")
 struct QuotaTests {
+    /// Without: `claviger diagnose` was refused where the quota was used up, and said that the key store fails.
+    @Test("what this host's own commands ask is let through, and charged to nobody")
+    func diagnostic() throws {
+        let bench = try ServiceBench(quota: limits(1, principal: 1)) { _ in done }
+        let id = bench.service.diagnostics.begin(now: 999_000_000, chance: (1, 2))
+        for _ in 0..<3 { #expect(try bench.post(keyPath + "encrypt", body("encrypt", id: id)).0 == 200) }
+        #expect(bench.service.quotaCounts().first?.counts.admitted == 0)
+        #expect(try bench.post(keyPath + "encrypt", body("encrypt")).0 == 200)
+        #expect(try bench.post(keyPath + "encrypt", body("encrypt", id: "diagnose-1")).0 == 429)
+        #expect(try bench.post(keyPath + "encrypt", body("encrypt", id: id)).0 == 200)
+    }
+
     @Test("what is over a principal's limit is refused before an HSM is asked, and the log names the setting and who")
     func refused() throws {
         let bench = try ServiceBench(quota: limits(principal: 2)) { _ in done }

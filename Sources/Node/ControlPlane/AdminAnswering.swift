@@ -23,7 +23,8 @@ extension ControlAnswer {
             case .noSuchPath:
                 let text =
                     "no such path; there are /status, /requests, /metrics, /cluster, /cluster/bootstrap, /blocks, /blocks/lift, "
-                    + "/blocks/orders/NUMBER, /reload, /reload/force, /drain, /log/level/LEVEL, /log/tail, /audit/heads, /hsm/NAME/drain, "
+                    + "/blocks/orders/NUMBER, /reload, /reload/force, /drain, /diagnosis, /log/level/LEVEL, /log/tail, /audit/heads, "
+                    + "/hsm/NAME/drain, "
                     + "/hsm/NAME/drain-for?seconds=NUMBER, /hsm/NAME/undrain, "
                     + "/key/LABEL/trust?hsm=NAME, /key/LABEL/forget and /cluster/NODE/forget?user=NAME"
                 return (json(404, AdminReply(error: text)), "")
@@ -80,6 +81,7 @@ extension ControlAnswer {
         case .logTail: json(200, LogTail(lines: administration.logTail()))
         case .auditHeads(let node): json(200, administration.auditHeads(of: node))
         case .drainNode: reply(await administration.drainNode())
+        case .diagnosis: reply(.done(administration.beginDiagnosis()))
         case .drain(let hsm): reply(await administration.drain(hsm))
         case .drainFor(let hsm, let seconds, isProlonged: false):
             reply(await administration.drain(hsm, seconds: seconds))

@@ -119,7 +119,8 @@ extension AdminRequest {
     /// What is recorded of it; `nil` for what changes nothing.
     var orderWords: String? {
         switch self {
-        case .status, .requests, .metrics, .cluster, .blocks, .progress, .outlook, .logTail, .auditHeads: nil
+        case .status, .requests, .metrics, .cluster, .blocks, .progress, .outlook, .logTail, .auditHeads, .diagnosis:
+            nil
         // Every few seconds: the order that it prolongs was recorded, and so is what ends it.
         case .drainFor(_, _, isProlonged: true): nil
         case .drainFor(let hsm, let seconds, isProlonged: false): "hsm drain \(hsm) for \(seconds) s"

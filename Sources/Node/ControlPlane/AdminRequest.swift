@@ -26,6 +26,7 @@ enum AdminRequest: Equatable {
     /// Of the node of this name, or of all.
     case auditHeads(of: String?)
     case drainNode
+    case diagnosis
 
     /// Why a request is none of these.
     enum Refusal: Error, Equatable {
@@ -89,9 +90,9 @@ enum AdminRequest: Equatable {
             if isGet { return .blocks }
             guard method == "POST" else { throw .methodNotAllowed(allowed: "GET, HEAD, POST") }
             return .block(try OrderBody.block(body))
-        case "reload", "drain":
+        case "reload", "drain", "diagnosis":
             guard method == "POST" else { throw .methodNotAllowed(allowed: "POST") }
-            return segment == "reload" ? .reload(isForced: false) : .drainNode
+            return segment == "reload" ? .reload(isForced: false) : segment == "drain" ? .drainNode : .diagnosis
         default: throw .noSuchPath
         }
     }

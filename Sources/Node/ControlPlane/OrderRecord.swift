@@ -19,7 +19,7 @@ extension AdminRequest {
         case .lift, .bootstrap, .trust, .forget, .forgetNode: true
         case .status, .requests, .metrics, .cluster, .drain, .drainFor, .undrain, .block, .outlook, .blocks, .progress,
             .reload, .logLevel,
-            .logTail, .auditHeads, .drainNode:
+            .logTail, .auditHeads, .drainNode, .diagnosis:
             false
         }
     }
@@ -40,7 +40,8 @@ extension AdminRequest {
     /// The command, and what it is about.
     private var auditedWords: (words: String, target: String?) {
         switch self {
-        case .status, .requests, .metrics, .cluster, .blocks, .progress, .outlook, .logTail, .auditHeads: ("read", nil)
+        case .status, .requests, .metrics, .cluster, .blocks, .progress, .outlook, .logTail, .auditHeads, .diagnosis:
+            ("read", nil)
         case .drain(let hsm): ("hsm drain", hsm)
         case .drainFor(let hsm, let seconds, _): ("hsm drain", "\(hsm) for \(seconds) s")
         case .undrain(let hsm): ("hsm undrain", hsm)

@@ -9,7 +9,7 @@ extension XKSService {
     /// Decrypt (XKS 1.0.3, "Decrypt").
     func decrypt(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
         let request = try DecryptRequest(body: exchange.request.body, limits: exchange.setup.settings.limits)
-        exchange.read(request.metadata)
+        read(request.metadata, into: exchange)
         do throws(Refusal) {
             let key = try admit(exchange, store, externalKeyID, for: .decrypt)
             submit(try operation(request, key, store, of: exchange), exchange, store) { self.decrypted(exchange, $0) }

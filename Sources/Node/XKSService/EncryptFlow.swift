@@ -9,7 +9,7 @@ extension XKSService {
     /// Encrypt (XKS 1.0.3, "Encrypt").
     func encrypt(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
         let request = try EncryptRequest(body: exchange.request.body, limits: exchange.setup.settings.limits)
-        exchange.read(request.metadata)
+        read(request.metadata, into: exchange)
         do throws(Refusal) {
             let key = try admit(exchange, store, externalKeyID, for: .encrypt)
             guard !request.wantsIntegrityValue || key.usage.contains(.decrypt) else {

@@ -7,8 +7,9 @@ extension XKSService {
     /// GetKeyMetadata (XKS 1.0.3, "GetKeyMetadata"). A key that is blocked, or outside its dates, is DISABLED: KMS then
     /// makes no key of it, and says so to people.
     func keyMetadata(_ exchange: Exchange, _ store: ServedKeyStore, _ externalKeyID: String?) throws(XKSError) {
-        exchange.read(
-            try GetKeyMetadataRequest(body: exchange.request.body, limits: exchange.setup.settings.limits).metadata)
+        read(
+            try GetKeyMetadataRequest(body: exchange.request.body, limits: exchange.setup.settings.limits).metadata,
+            into: exchange)
         do throws(Refusal) {
             try authorize(exchange, store, externalKeyID)
             try charge(exchange)
@@ -34,7 +35,7 @@ extension XKSService {
     /// touches it.
     func health(_ exchange: Exchange, _ store: ServedKeyStore) throws(XKSError) {
         let settings = exchange.setup.settings
-        exchange.read(try HealthRequest(body: exchange.request.body, limits: settings.limits).metadata)
+        read(try HealthRequest(body: exchange.request.body, limits: settings.limits).metadata, into: exchange)
         do throws(XKSError) {
             let fleet = neighbours.fleet.fleet(of: store.hsmNames)
             let vendors = Set(fleet.hsms.compactMap(\.manufacturer)).sorted()

@@ -5,9 +5,11 @@ import XKSProtocol
 
 extension XKSService {
     /// The key store's quota, where it has one: refuses what is over it. Of a request that a peer has passed on, that peer
-    /// has decided; GetHealthStatus does not come here.
+    /// has decided; GetHealthStatus does not come here, and what this host's own commands ask is nobody's.
     func charge(_ exchange: Exchange) throws(Refusal) {
-        guard let gate = exchange.setup.quotas[exchange.position], exchange.forwardedBy == nil else { return }
+        guard let gate = exchange.setup.quotas[exchange.position], exchange.forwardedBy == nil,
+            !exchange.trace.isDiagnostic
+        else { return }
         let principal = exchange.trace.metadata?.awsPrincipalArn ?? ""
         let now = clocks.monotonic()
         let share = nodeShare.current(now: now, neighbours.nodes)

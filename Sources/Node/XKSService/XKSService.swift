@@ -22,6 +22,8 @@ package final class XKSService: ProxyRequestHandler {
     /// What signatures say of this node's clock.
     package let signedClock = SignedClock()
     let nodeShare = NodeShare()
+    /// Requests of this host's own commands.
+    package let diagnostics = DiagnosticRequests()
 
     package init(
         settings: ServiceSettings, pool: any KeyOperationPool, neighbours: ServiceNeighbours,
@@ -160,6 +162,13 @@ package final class XKSService: ProxyRequestHandler {
         }
     }
 
+    /// Takes in what the body says of the request.
+    func read(_ metadata: RequestMetadata, into exchange: Exchange) {
+        exchange.read(
+            metadata,
+            isDiagnostic: diagnostics.contains(metadata.kmsRequestId, at: exchange.request.receivedAt))
+    }
+
     // MARK: Answering
 
     func finish(_ exchange: Exchange, _ response: ProxyResponse, error: XKSError? = nil) {
@@ -197,7 +206,7 @@ package final class XKSService: ProxyRequestHandler {
 
     /// What this host's own commands sign says nothing of KMS's clock, and nothing of which credential KMS uses.
     private func noteSignature(_ exchange: Exchange) {
-        guard exchange.isAuthenticated, exchange.trace.metadata?.isDiagnostic != true else { return }
+        guard exchange.isAuthenticated, !exchange.trace.isDiagnostic else { return }
         let received = exchange.request.receivedAt
         signedClock.note(skew: exchange.skew, at: received)
         exchange.setup.uses[exchange.position].credentials[exchange.credentialPosition].last.store(
@@ -277,8 +286,9 @@ final class Exchange: @unchecked Sendable {
     }
 
     /// Takes in what the body says of the request, whose signature is good.
-    func read(_ metadata: RequestMetadata) {
+    fileprivate func read(_ metadata: RequestMetadata, isDiagnostic: Bool) {
         requestID = metadata.kmsRequestId
+        trace.isDiagnostic = isDiagnostic
         trace.metadata = metadata
         if let tracing = setup.settings.tracing {
             recorder = tracing.recorder(of: metadata.kmsRequestId, after: request.traceContext)

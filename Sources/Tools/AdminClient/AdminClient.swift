@@ -155,6 +155,11 @@ package struct AdminClient: Sendable {
         try await get("/audit/heads" + (node.map { "?node=\(Self.encoded($0))" } ?? ""))
     }
 
+    /// The `kmsRequestId` for requests by which a command looks whether the node answers.
+    package func beginDiagnosis() async throws(AdminClientError) -> String {
+        try await perform("/diagnosis")
+    }
+
     /// Has the node end as on SIGTERM; returns before it has.
     package func drainNode() async throws(AdminClientError) -> String {
         try await perform("/drain")

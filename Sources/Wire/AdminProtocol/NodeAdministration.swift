@@ -80,6 +80,9 @@ package protocol NodeAdministration: Sendable {
     func logTail() -> [String]
     /// The heads of audit logs that this node keeps: of the node of this name, or of all. Reads a file: blocks.
     func auditHeads(of node: String?) -> AuditHeads
+    /// The `kmsRequestId` for requests by which a command looks whether this node answers: for some minutes, those that bear
+    /// it count for nothing.
+    func beginDiagnosis() -> String
     /// Ends the node as SIGTERM does. Answers before it has ended.
     func drainNode() async -> AdminAnswer
 }

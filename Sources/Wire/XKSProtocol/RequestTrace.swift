@@ -17,6 +17,8 @@ package struct RequestTrace: Sendable {
     package var region: String?
     /// `nil` when the body could not be read so far.
     package var metadata: RequestMetadata?
+    /// A command on the node's own host has made it: nothing of it counts as KMS's.
+    package var isDiagnostic = false
     /// The statement of the key store's policy that decided, by its Sid or its number; `nil` where there is no policy, and
     /// where no statement is about the request.
     package var policyStatement: String?

@@ -8,6 +8,7 @@ import NIOCore
 import NodeConfig
 import SecureMemory
 import SigV4
+import XKSProtocol
 
 /// A real encryption and decryption by each key store of the running node, signed as KMS signs.
 struct EncryptionDiagnosis {
@@ -17,6 +18,8 @@ struct EncryptionDiagnosis {
     let target: NodeConfig.ListenAddress
     /// PEM files with which to meet `xks.client_ca`.
     let client: (certificate: String, key: String)?
+    /// By which the node knows that these requests are its own host's; `nil` where it gives none, as one of an earlier version.
+    let requestID: String?
 
     /// For an answer; far longer than any deadline.
     private static let patience = TimeAmount.seconds(10)
@@ -70,7 +73,9 @@ struct EncryptionDiagnosis {
         let region = store.regions?.min() ?? "us-east-1"
         let call = XKSCall(
             http: http, target: target, isTLS: settings.xks.protection != .plaintext,
-            credential: signing, region: region, patience: Self.patience)
+            credential: signing, region: region,
+            requestID: requestID ?? RequestMetadata.diagnosticPrefix + UUID().uuidString.lowercased(),
+            patience: Self.patience)
         do {
             let plaintext = Data((0..<32).map { _ in UInt8.random(in: .min ... .max) })
             let base = "\(store.pathPrefix)/kms/xks/v1/keys/\(id)"
@@ -95,6 +100,12 @@ struct EncryptionDiagnosis {
                 "requests", path, .warning, "key \(id): \(error)",
                 advice: "an order or a rule of this node bars it: claviger blocks; a policy has to allow "
                     + "\(Metadata.principal); the log has the request under kmsRequestId \(call.requestID)")
+        } catch let error as XKSCall.Refused where error.name == "ThrottlingException" {
+            return Diagnosis.Finding(
+                "requests", path, .warning,
+                "key \(id): \(error): the key store answers, and lets no more through at the moment",
+                advice:
+                    "claviger status shows what its quota has refused, and whether more is asked than its HSMs can do")
         } catch {
             return Diagnosis.Finding(
                 "requests", path, .failure, "key \(id): \(error)",

@@ -53,9 +53,21 @@ struct PeerDiagnosis {
             return Diagnosis.Finding(
                 "peers", address, .ok, "node \(reach.peer), connected with TLS in \(time) ms")
         case .failure(let trouble):
+            if let gone = gone(address) { return gone }
             return Diagnosis.Finding(
                 "peers", address, .failure, trouble.message,
                 advice: trouble.advice)
+        }
+    }
+
+    /// Nobody is missed at the address of a node that has left in good order, or was given up by order.
+    private func gone(_ address: String) -> Diagnosis.Finding? {
+        guard let node = cluster?.nodes.first(where: { $0.address == address }) else { return nil }
+        if node.liveness == .left {
+            return Diagnosis.Finding("peers", address, .skipped, "node \(node.name) has left in good order")
+        }
+        return node.forgottenBy.map {
+            Diagnosis.Finding("peers", address, .skipped, "node \(node.name) was given up by \($0)")
         }
     }
 

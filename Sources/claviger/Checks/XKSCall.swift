@@ -30,12 +30,13 @@ struct XKSCall {
     let patience: TimeAmount
     private let signer: SigV4Signer
     /// By which the node's log knows all of them.
-    let requestID = "\(RequestMetadata.diagnosticPrefix)\(UUID().uuidString.lowercased())"
+    let requestID: String
 
     init(
         http: HTTPClient, target: NodeConfig.ListenAddress, isTLS: Bool, credential: Credential, region: String,
-        patience: TimeAmount
+        requestID: String, patience: TimeAmount
     ) {
+        self.requestID = requestID
         self.http = http
         self.target = target
         self.isTLS = isTLS

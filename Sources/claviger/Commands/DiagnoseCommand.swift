@@ -47,7 +47,9 @@ struct DiagnoseCommand: AsyncParsableCommand {
         } catch {
             let findings = error.problems.map { Diagnosis.Finding($0) }
             if json {
-                printLine(try JSONLine.text(Diagnosis(node: "", version: Product.version, findings: findings)))
+                printLine(
+                    try JSONLine.text(Diagnosis(node: "", version: Product.version, findings: findings)),
+                    isForPrograms: true)
             } else {
                 printError(lines(error))
             }
@@ -56,7 +58,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
         HostLimits.raiseDescriptors()
         let diagnosis = await Self.diagnose(
             configuration, client: clientCert.flatMap { certificate in clientKey.map { (certificate, $0) } })
-        printLine(json ? try JSONLine.text(diagnosis) : diagnosis.text(on: Terminals.page))
+        printLine(json ? try JSONLine.text(diagnosis) : diagnosis.text(on: Terminals.page), isForPrograms: json)
         if diagnosis.state == .failure { throw ExitStatus.notDone }
     }
 
@@ -89,7 +91,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
             diagnosis.add(
                 await EncryptionDiagnosis(
                     settings: settings, secrets: secrets, status: status, target: target,
-                    client: client
+                    client: client, requestID: try? await admin.beginDiagnosis()
                 ).findings())
         } else {
             diagnosis.add([

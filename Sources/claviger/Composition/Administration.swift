@@ -41,6 +41,12 @@ struct Administration: NodeAdministration {
 
     func metrics() -> String { components.status.metrics() }
 
+    func beginDiagnosis() -> String {
+        var generator = SystemRandomNumberGenerator()
+        return components.service.diagnostics.begin(
+            now: claviger_monotonic_nanoseconds(), chance: (generator.next(), generator.next()))
+    }
+
     func logTail() -> [String] { components.logTail }
 
     func forget(node: String, user: String) async -> AdminAnswer {

@@ -253,7 +253,7 @@ private struct RequestObservers: RequestObserver {
     }
 
     func answered(_ trace: RequestTrace) {
-        metrics.answered(trace)
+        if !trace.isDiagnostic { metrics.answered(trace) }
         slowest.answered(trace)
         traces.answered(trace)
         log.answered(trace)

@@ -25,9 +25,9 @@ package struct RequestMetadata: Sendable, Equatable {
     /// Fields that this version does not know, where they were asked for.
     package var others: [OtherField] = []
 
-    /// How the `kmsRequestId` of a request begins that a command on the node's own host has made. KMS's are UUIDs.
+    /// How the `kmsRequestId` of a request begins that a command on the node's own host has made, for people who read the
+    /// log. KMS's are UUIDs.
     package static let diagnosticPrefix = "diagnose-"
-    package var isDiagnostic: Bool { kmsRequestId.hasPrefix(Self.diagnosticPrefix) }
 
     /// A field that this version does not know.
     package struct OtherField: Sendable, Equatable {
