@@ -27,6 +27,31 @@ extension EndToEnd {
             #expect(text.contains("chown -R nobody: \(configuration.stateDirectory)"), "\(result)")
         }
 
+        // `check` wrote them raw, and others of its lines were in `\u{…}`.
+        @Test("in a C locale nothing but ASCII is written to people, and JSON stays UTF-8")
+        func localeWithoutUnicode() throws {
+            let node = try Node.dev(["--plaintext", "--hsms", "1"])
+            try node.stop()
+            try TokenTool(facts: node.facts, hsm: "hsm-1").makeKey("größe")
+            var configuration = try ServeConfiguration(from: node)
+            configuration.set(
+                "keys", "[{ id = \"g\", label = \"größe\" }, { id = \"l\", label = \"löwe\" }]", in: "[[keystore]]")
+            configuration.stateDirectory = configuration.scratch.file("zustand-ä")
+            let file = try configuration.write()
+            for (locale, isShown) in [("C", false), ("C.UTF-8", true)] {
+                let environment = ["LC_ALL": locale]
+                for command in [["check"], ["check", "--offline"], ["status"], ["diagnose"]] {
+                    let result = try ClavigerBinary.run(command + ["--config", file], environment: environment)
+                    let text = result.output + result.errors
+                    #expect(isShown || text.unicodeScalars.allSatisfy(\.isASCII), "\(command): \(text)")
+                    guard command == ["check"] || command == ["diagnose"] else { continue }
+                    #expect(text.contains(isShown ? "löwe" : "l\\u{f6}we"), "\(command): \(text)")
+                }
+                let json = try ClavigerBinary.run(["diagnose", "--json", "--config", file], environment: environment)
+                #expect(json.output.contains("löwe"), "\(json)")
+            }
+        }
+
         /// 16631be wrote it to the terminal as it was.
         @Test("a key's label that turns the direction of writing is shown, not obeyed, by hsm list and check")
         func hostileLabel() throws {

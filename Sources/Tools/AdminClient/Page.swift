@@ -70,8 +70,9 @@ package struct Page: Sendable, Equatable {
         return Terminal.distinct(plain, to: max(columns / 4, 16))
     }
 
-    /// A whole text that is laid out: of what is not ASCII only ellipses are left.
-    func finished(_ text: String) -> String {
+    /// A whole text that is laid out, with everything that the page does not show written as `\u{…}`, but for ellipses, which
+    /// are of this program's making.
+    package func finished(_ text: String) -> String {
         isASCII ? Self.ascii(text.replacing("…", with: "~")) : text
     }
 

@@ -126,7 +126,7 @@ struct AuditVerifyCommand: AsyncParsableCommand {
         let verdict = AuditVerdicts(
             reports: reports, missing: AuditVerification.missing(known.heads, reports, isPart: isPart),
             refused: known.refused)
-        printLine(json ? try verdict.json() : Terminal.shown(verdict.text))
+        printLine(json ? try verdict.json() : Terminal.shown(verdict.text), isForPrograms: json)
         guard verdict.isGood else { throw ExitStatus.notDone }
     }
 
@@ -216,7 +216,7 @@ struct AuditFindCommand: ParsableCommand {
                     _ = try AuditFileReader.read(file.path) { line in
                         guard let record = AuditLine(line), filter.fits(record) else { return true }
                         count += 1
-                        printLine(String(decoding: line, as: UTF8.self))
+                        printLine(String(decoding: line, as: UTF8.self), isForPrograms: true)
                         return !Output.isOver
                     }
                 } catch {
@@ -247,7 +247,7 @@ struct AuditHeadsCommand: AsyncParsableCommand {
         let client = try node.client()
         do throws(AdminClientError) {
             let heads = try await client.auditHeads(of: name)
-            printLine(AuditVerification.json(heads))
+            printLine(AuditVerification.json(heads), isForPrograms: true)
         } catch {
             throw failure(AdminOptions.message(error), status: ExitStatus.notDone)
         }

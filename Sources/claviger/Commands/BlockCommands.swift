@@ -158,7 +158,8 @@ struct BlocksCommand: AsyncParsableCommand {
             printLine(
                 json
                     ? try JSONLine.text(listing)
-                    : BlockTable.text(listing, nowUnixSeconds: Int64(time(nil)), on: Terminals.page))
+                    : BlockTable.text(listing, nowUnixSeconds: Int64(time(nil)), on: Terminals.page),
+                isForPrograms: json)
         } catch {
             throw failure(AdminOptions.message(error), status: ExitStatus.notDone)
         }

@@ -46,7 +46,7 @@ struct ClusterStatusCommand: AsyncParsableCommand {
             } catch {
                 throw failure(AdminOptions.message(error), status: ExitStatus.notDone)
             }
-            printLine(try text(health))
+            printLine(try text(health), isForPrograms: json)
             if health.verdict == .unavailable { throw ExitStatus.notDone }
             return
         }

@@ -96,7 +96,7 @@ struct DevClusterRun: Sendable {
         let announcement = cluster.announcement(
             pids: processes.nodes.map(\.pid), balancerPID: processes.balancer?.pid)
         if json {
-            printLine((try? announcement.jsonLine()) ?? "{}")
+            printLine((try? announcement.jsonLine()) ?? "{}", isForPrograms: true)
             printLine("ready")
         } else {
             printLine(announcement.text())

@@ -121,7 +121,7 @@ struct DevCommand: AsyncParsableCommand {
     private func announce(_ dev: DevNode, _ node: NodeRuntime) async {
         if json {
             await node.pool.started()
-            printLine((try? announcement(dev, node).jsonLine()) ?? "{}")
+            printLine((try? announcement(dev, node).jsonLine()) ?? "{}", isForPrograms: true)
             await node.pool.settled()
             printLine("ready")
         } else {

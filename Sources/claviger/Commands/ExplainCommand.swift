@@ -24,7 +24,7 @@ struct ExplainCommand: ParsableCommand {
         let input = text == ["-"] ? try standardInput() : text.joined(separator: " ")
         let explanations = KMSWordSearch.texts(in: input).map { Explanation(text: $0, KMSWordSearch.find($0)) }
         if json {
-            for explanation in explanations { printLine(try JSONLine.text(explanation)) }
+            for explanation in explanations { printLine(try JSONLine.text(explanation), isForPrograms: true) }
         } else {
             let page = Terminals.page
             printLine(explanations.map { $0.text(on: page) }.joined(separator: "\n\n"))

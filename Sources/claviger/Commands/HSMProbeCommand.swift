@@ -63,7 +63,7 @@ struct HSMProbeCommand: ParsableCommand {
         return .label(token ?? "")
     }
 
-    func run() throws { try LibraryProcess.run(hiding: try? pin()) { try probe() } }
+    func run() throws { try LibraryProcess.run(hiding: try? pin(), isForPrograms: json) { try probe() } }
 
     private func pin() throws -> SecretBytes? { try pinFile.map { try SecretReader(taking: []).read(.file($0)) } }
 

@@ -33,7 +33,7 @@ struct NewCredentialCommand: ParsableCommand {
             """
             access_key_id = "\(credential.accessKeyID)"
             secret = { file = \(secretFile.debugDescription) }
-            """)
+            """, isForPrograms: true)
     }
 }
 

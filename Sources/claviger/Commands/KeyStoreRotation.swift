@@ -25,7 +25,8 @@ struct KeyStoreListCommand: AsyncParsableCommand {
         printLine(
             json
                 ? try JSONLine.text(credentials)
-                : CredentialTable.text(credentials, nowUnixSeconds: Int64(time(nil)), on: Terminals.page))
+                : CredentialTable.text(credentials, nowUnixSeconds: Int64(time(nil)), on: Terminals.page),
+            isForPrograms: json)
     }
 }
 

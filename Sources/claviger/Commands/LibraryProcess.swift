@@ -19,9 +19,17 @@ enum LibraryProcess {
 
     /// Prints what `body` returns, or throws what it throws; status 2 when the library ends the process first.
     ///
-    /// - Parameter secret: never shown, even where the library prints it.
-    static func run(hiding secret: @autoclosure () -> SecretBytes? = nil, _ body: () throws -> String) throws {
-        if getenv(mark) != nil { try runAsChild(body) } else { try runAsParent(hiding: secret()) }
+    /// - Parameters:
+    ///   - secret: never shown, even where the library prints it.
+    ///   - isForPrograms: what `body` returns.
+    static func run(
+        hiding secret: @autoclosure () -> SecretBytes? = nil, isForPrograms: Bool = false, _ body: () throws -> String
+    ) throws {
+        if getenv(mark) != nil {
+            try runAsChild(body)
+        } else {
+            try runAsParent(hiding: secret(), isForPrograms: isForPrograms)
+        }
     }
 
     // MARK: The child
@@ -50,7 +58,7 @@ enum LibraryProcess {
 
     // MARK: The parent
 
-    private static func runAsParent(hiding secret: SecretBytes?) throws {
+    private static func runAsParent(hiding secret: SecretBytes?, isForPrograms: Bool) throws {
         let (result, output) = (try pipe(), try pipe())
         defer { for pipe in [result, output] { close(pipe.reading) } }
         let notes = CallNotes()
@@ -73,7 +81,7 @@ enum LibraryProcess {
                 status: ExitStatus.configuration)
         }
         if kind == success {
-            Output.whole(String(decoding: text.dropFirst().dropLast(), as: UTF8.self))
+            Output.whole(String(decoding: text.dropFirst().dropLast(), as: UTF8.self), isForPrograms: isForPrograms)
         } else if case .status(let status) = way, status != 0 {
             throw ExitCode(status)
         } else {

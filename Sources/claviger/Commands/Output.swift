@@ -5,7 +5,7 @@ import Glibc
 import Synchronization
 
 /// What commands write on standard output and standard error: the one place where it is written, so that nothing that
-/// could not be is taken for said.
+/// could not be is taken for said, and nothing is written to people that their locale cannot show.
 ///
 /// A command does not end in its middle because nobody reads what it says: an order is carried out to its end. What could
 /// not be written is remembered, and decides how the program ends.
@@ -19,13 +19,12 @@ enum Output {
 
     private static let trouble = Mutex<Trouble?>(nil)
 
-    /// A line, or several, at once: whoever reads a pipe waits for it.
-    static func line(_ text: String) { whole(text + "\n") }
-
-    /// A text that has its line feeds.
-    static func whole(_ text: String) {
+    /// A text that has its line feeds, at once: whoever reads a pipe waits for it.
+    ///
+    /// - Parameter isForPrograms: JSON, TOML and the like, which are UTF-8 wherever they are written.
+    static func whole(_ text: String, isForPrograms: Bool) {
         guard trouble.withLock({ $0 }) == nil else { return }
-        let code = write(text, to: STDOUT_FILENO)
+        let code = write(isForPrograms ? text : Terminals.shown(text), to: STDOUT_FILENO)
         guard code != 0 else { return }
         trouble.withLock { $0 = code == EPIPE ? .readerIsGone : .error }
         guard code != EPIPE else { return }
@@ -68,10 +67,16 @@ enum Output {
 }
 
 /// One line on standard output, or several, at once.
-func printLine(_ line: String) { Output.line(line) }
+///
+/// - Parameter isForPrograms: JSON, TOML and the like.
+func printLine(_ line: String, isForPrograms: Bool = false) {
+    Output.whole(line + "\n", isForPrograms: isForPrograms)
+}
 
 /// One line on standard error, or several. What comes from a token, a library or a file may be in it.
-func printError(_ line: String) { _ = Output.write(Terminal.shown(line) + "\n", to: STDERR_FILENO) }
+func printError(_ line: String) {
+    _ = Output.write(Terminals.shown(Terminal.shown(line)) + "\n", to: STDERR_FILENO)
+}
 
 /// Waits between two pictures of `--watch`; returns false when nobody looks any more.
 func waitToShow(again seconds: Int) async throws -> Bool {

@@ -20,6 +20,7 @@ enum Picture {
     /// Over the last one on a terminal (ECMA-48: cursor home, erase to the end), below it in a file.
     static func show(_ text: String, isForPrograms: Bool) {
         let isTerminal = isatty(STDOUT_FILENO) == 1 && !isForPrograms
-        printLine(isTerminal ? "\u{1B}[H\u{1B}[2J\(text)" : isForPrograms ? text : text + "\n")
+        printLine(
+            isTerminal ? "\u{1B}[H\u{1B}[2J\(text)" : isForPrograms ? text : text + "\n", isForPrograms: isForPrograms)
     }
 }

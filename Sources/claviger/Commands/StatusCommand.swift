@@ -42,7 +42,7 @@ struct StatusCommand: AsyncParsableCommand {
         guard let watch else {
             switch await origin.look() {
             case .success(let status):
-                printLine(try text(status))
+                printLine(try text(status), isForPrograms: json)
                 if status.verdict == .unavailable { throw ExitStatus.notDone }
             case .failure(let trouble): throw failure(trouble.message, status: trouble.status)
             }
@@ -66,7 +66,11 @@ struct StatusCommand: AsyncParsableCommand {
             do throws(AdminClientError) {
                 let report = try await client.requests()
                 let shown = json ? try? JSONLine.text(report) : RequestTable.text(report, on: Terminals.page)
-                if watch == nil { printLine(shown ?? "") } else { Picture.show(shown ?? "", isForPrograms: json) }
+                if watch == nil {
+                    printLine(shown ?? "", isForPrograms: json)
+                } else {
+                    Picture.show(shown ?? "", isForPrograms: json)
+                }
             } catch {
                 let message = AdminOptions.message(error)
                 guard watch != nil else { throw failure(message, status: ExitStatus.notDone) }

@@ -6,6 +6,9 @@ import Glibc
 enum Terminals {
     static var showsUnicode: Bool { Page.showsUnicode(variable) }
 
+    /// The text as this process's locale can show it.
+    static func shown(_ text: String) -> String { Page(columns: nil, isASCII: !showsUnicode).finished(text) }
+
     /// Of standard output, as it is now: a terminal's width changes.
     static var page: Page {
         var size = winsize()
