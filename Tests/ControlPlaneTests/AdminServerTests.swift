@@ -85,6 +85,14 @@ import Testing
         #expect(try String(contentsOfFile: socketPath, encoding: .utf8) == "mine")
     }
 
+    // "open: Is a directory", without what mends it.
+    @Test func whatHasThePlaceOfTheLockIsNamed() async throws {
+        let lock = directory.path + "/admin.lock"
+        try FileManager.default.createDirectory(atPath: lock, withIntermediateDirectories: false)
+        let error = await #expect(throws: AdminSocketError.self) { try await start() }
+        #expect(error?.description == "\(lock) is a directory, where a file of the node's belongs: move it away")
+    }
+
     @Test func aDirectoryThatDoesNotServeIsNamed() async throws {
         let gone = directory.path + "/gone"
         let missing = await #expect(throws: AdminSocketError.self) {
@@ -180,7 +188,7 @@ import Testing
             ("POST /hsm/a/drain-for?seconds=99999999999999999999", "400"), ("POST /hsm/a/drain-for?until=5", "400"),
             ("POST /metrics", "405"),
             ("POST /status", "405"), ("DELETE /status", "405"), ("GET /reload", "405"), ("GET /drain", "405"),
-            ("GET /log/level/debug", "405"), ("POST /log/tail", "405"),
+            ("GET /log/level/debug", "405"), ("POST /log/tail", "405"), ("GET /diagnosis", "405"),
             ("POST /cluster", "405"), ("PUT /blocks", "405"), ("GET /blocks/lift", "405"),
             ("POST /blocks/orders/7", "405"), ("POST /reload/now", "404"), ("GET /blocks/7", "404"),
             ("GET /blocks/orders", "404"), ("GET /cluster/health", "404"), ("GET /blocks/orders/x", "400"),

@@ -142,6 +142,38 @@ extension EndToEnd {
                 chmod(module, 0o666)
                 configuration.set("module", "\"\(module)\"", in: "[[hsm]]", number: 1)
             },
+            Row("a policy that everybody may replace", says: "policy.json can be written by every user of this host") {
+                configuration, scratch in
+                let policy = try scratch.write(
+                    #"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}"#,
+                    to: "policy.json")
+                chmod(policy, 0o666)
+                configuration.set("policy", "\"\(policy)\"", in: "[[keystore]]")
+            },
+            Row("a state directory that a group may write to", says: "whose members could take away or replace") {
+                configuration, _ in
+                try makeStateDirectory(configuration)
+                chmod(configuration.stateDirectory, 0o770)
+            },
+            Row(
+                "a directory in place of the database", check: 2,
+                says: "claviger.sqlite is a directory, where a file of the node's belongs: move it away",
+                served: .no(condition: "blocks-unknown")
+            ) { configuration, _ in
+                try FileManager.default.createDirectory(
+                    atPath: configuration.database, withIntermediateDirectories: true)
+                chmod(configuration.stateDirectory, 0o700)
+            },
+            Row("a directory in place of the admin socket's lock", check: 2, says: "admin.lock is a directory") {
+                configuration, _ in
+                let lock = configuration.stateDirectory + "/admin.lock"
+                try FileManager.default.createDirectory(atPath: lock, withIntermediateDirectories: true)
+                chmod(configuration.stateDirectory, 0o700)
+            },
+            Row(
+                "one HSM of two with another one's profile",
+                says: "does not work by the profile that is configured (IV by the caller, parameters of 40 bytes)"
+            ) { configuration, _ in configuration.set("profile", "\"luna\"", in: "[[hsm]]", number: 1) },
             Row("sessions that leave none for requests", check: 2, offline: 2, says: "session_limit", served: .ends(2))
             {
                 configuration, _ in configuration.set("session_limit", "2", in: "[[hsm]]")

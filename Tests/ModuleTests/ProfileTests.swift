@@ -79,12 +79,26 @@ struct ProfileTests {
                 profile: GCMProfile(named: "message"))
             #expect(token.capabilities.profile == GCMProfile(named: "message"))
             #expect(token.capabilities.wrongTagCode != 0)
-            let other = try OpenToken.open(
-                module: FaultyHSM.library, token: .label(SoftHSM.label), pin: faulty.hsm.userPIN,
-                profile: GCMProfile(named: "luna-fips"))
-            #expect(other.capabilities.profile == GCMProfile(named: "luna-fips"))
-            // Nothing could be encrypted in this way, so nothing was decrypted either.
-            #expect(other.capabilities.wrongTagCode == 0)
+            faulty.hsm.remove()
+        }
+    }
+
+    // It came up, its probes failed, and people were told that its first probe is under way.
+    @Test("One that the token refuses is told, with the one that works; where none does, the token may be unwell")
+    func wrong() async {
+        await #expect(processExitsWith: .success) {
+            let faulty = try FaultyHSM(faults: "vendor message-api")
+            func open() throws -> OpenToken {
+                try OpenToken.open(
+                    module: FaultyHSM.library, token: .label(SoftHSM.label), pin: faulty.hsm.userPIN,
+                    profile: GCMProfile(named: "luna-fips"))
+            }
+            let failure = #expect(throws: WorkerFailure.self) { try open() }
+            #expect(failure?.kind == .profile && failure?.kind.isPermanent == true)
+            #expect(failure?.message.contains("(IV by the HSM, behind the tag, parameters of 40 bytes)") == true)
+            #expect(failure?.message.contains("functions of PKCS#11 3.0 (profile \"message\")") == true)
+            try faulty.set("return CKR_DEVICE_ERROR C_EncryptInit\nreturn CKR_DEVICE_ERROR C_MessageEncryptInit")
+            #expect(try open().capabilities.profile == GCMProfile(named: "luna-fips"))
             faulty.hsm.remove()
         }
     }

@@ -156,7 +156,8 @@ struct BlockLossTests {
         let inPlace = try Scratch()
         try FileManager.default.createDirectory(atPath: inPlace.file, withIntermediateDirectories: true)
         let other = inPlace.open()
-        #expect(other.blocks().doubt?.contains("not a plain file") == true)
+        #expect(
+            other.blocks().doubt?.contains("is a directory, where a file of the node's belongs: move it away") == true)
         other.close()
     }
 

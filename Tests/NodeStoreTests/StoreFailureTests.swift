@@ -71,7 +71,8 @@ struct StoreFailureTests {
         let scratch = try Scratch()
         try FileManager.default.createDirectory(atPath: scratch.file, withIntermediateDirectories: true)
         let store = scratch.open()
-        #expect(store.health.reason?.contains("not a plain file") == true)
+        #expect(
+            store.health.reason?.contains("is a directory, where a file of the node's belongs: move it away") == true)
         store.close()
         #expect(try scratch.setAside() == [])
     }

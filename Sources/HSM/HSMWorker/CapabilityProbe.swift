@@ -50,6 +50,7 @@ struct CapabilityProbe {
     /// like most.
     ///
     /// - Parameter configured: the profile that the configuration names; then only the code is looked for.
+    /// - Throws: kind `profile` when the token refuses the configured one, and another one works.
     func capabilities(configured: GCMProfile? = nil) throws(WorkerFailure) -> TokenCapabilities {
         var capabilities = TokenCapabilities(
             profile: configured ?? likeliest, wrongTagCode: 0, allowsThreads: module.allowsThreads)
@@ -57,9 +58,22 @@ struct CapabilityProbe {
         defer { try? session.destroy(key) }
         var trials = CapabilityTrials(session, key: key)
         defer { trials.end() }
-        if configured == nil { capabilities.profile = try findProfile(&trials) }
+        if let configured {
+            try confirm(configured, &trials)
+        } else {
+            capabilities.profile = try findProfile(&trials)
+        }
         capabilities.wrongTagCode = UInt64(try wrongTagCode(&trials, capabilities.profile).rawValue)
         return capabilities
+    }
+
+    /// Whether the token works as the configuration says. Where no way works, it may be unwell: its probes will tell.
+    private func confirm(_ configured: GCMProfile, _ trials: inout CapabilityTrials) throws(WorkerFailure) {
+        let outcome = trials.confirm(configured)
+        guard !outcome.isOK, outcome != .brokenGenerator, let works = try? findProfile(&trials), works != configured,
+            !trials.confirm(configured).isOK
+        else { return }
+        throw .wrongProfile(token, configured, outcome.error, works: works)
     }
 
     /// A key for trials, or why the token makes none.

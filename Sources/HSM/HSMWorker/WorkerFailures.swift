@@ -74,6 +74,19 @@ extension WorkerFailure {
                 + "serve an external key store.")
     }
 
+    /// A named profile that the token refuses, while another one works.
+    static func wrongProfile(
+        _ token: TokenIdentity, _ configured: GCMProfile, _ error: PKCS11Error, works: GCMProfile
+    ) -> WorkerFailure {
+        let name = GCMProfile.names.first { $0.profile == works }.map { " (profile \"\($0.name)\")" } ?? ""
+        return WorkerFailure(
+            kind: .profile, function: error.function, code: UInt64(error.code.rawValue),
+            message:
+                "token \"\(token.label)\" (serial \(token.serial), \(token.model)) does not work by the profile that is "
+                + "configured (\(configured.words)): \(error). It works with \(works.words)\(name). Take `profile` out of this "
+                + "HSM's configuration, or correct it, then `claviger reload`.")
+    }
+
     static func ignoresTags(_ token: TokenIdentity) -> WorkerFailure {
         WorkerFailure(
             kind: .mechanism, function: .decrypt,

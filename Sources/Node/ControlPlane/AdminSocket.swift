@@ -8,6 +8,8 @@ package enum AdminSocketError: Error, Sendable, Equatable, CustomStringConvertib
     case inUse(path: String, pid: Int32?)
     /// Something that is no socket has its name; it is left alone.
     case notASocket(path: String)
+    /// Something else has the place of a file that the node needs: what, and what mends it.
+    case obstacle(String)
     /// The socket's path would not fit into a socket address (unix(7)).
     case directoryTooLong(path: String, limit: Int)
     case system(call: String, path: String, code: Int32)
@@ -18,6 +20,7 @@ package enum AdminSocketError: Error, Sendable, Equatable, CustomStringConvertib
             "\(path) is served by another node\(pid.map { ", process \($0)" } ?? ""): end it, or give this one a "
                 + "state_dir of its own"
         case .notASocket(let path): "\(path) is in the way and is no socket: move it away"
+        case .obstacle(let text): text
         case .directoryTooLong(let path, let limit):
             "\(path) is too long for a socket in it: choose a state_dir of at most \(limit) bytes"
         case .system(let call, let path, let code):
@@ -40,7 +43,7 @@ package enum AdminSocketError: Error, Sendable, Equatable, CustomStringConvertib
 /// Whoever does this holds a lock (`admin.lock`), so that of two nodes that start together one sees the other.
 package struct AdminSocket {
     static let name = "admin.sock"
-    private static let lockName = "admin.lock"
+    package static let lockName = "admin.lock"
     private static let stagingPrefix = ".admin-"
     /// SwiftNIO takes 103 bytes, what fits into a sockaddr_un everywhere; Linux alone has room for 107.
     private static let longestPath = 103
@@ -156,7 +159,10 @@ package struct AdminSocket {
     /// Whoever holds the lock needs a few milliseconds; five seconds mean that it hangs.
     private static func lock(_ path: String) async throws(AdminSocketError) -> Int32 {
         let descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw failure("open", path) }
+        guard descriptor >= 0 else {
+            let error = failure("open", path)
+            throw Ownership.obstacle(at: path).map { .obstacle("\($0.message): \($0.mend)") } ?? error
+        }
         for _ in 0..<250 {
             if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
             guard errno == EWOULDBLOCK || errno == EINTR else { break }

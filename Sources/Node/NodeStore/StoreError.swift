@@ -86,6 +86,11 @@ package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
         return Ownership.flaw(of: [directory, path] + files, in: directory)
     }
 
+    /// Whether a file has this path, and no directory.
+    private static func isOfFile(_ path: String) -> Bool {
+        (path.split(separator: "/").last ?? "").hasPrefix(StoreFiles.name)
+    }
+
     /// What the journals of an empty database need, bytes.
     private static let leastRoom: UInt = 64 << 10
 
@@ -112,6 +117,10 @@ package enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
         let words = "\(call): \(String(cString: strerror(code)))"
         if code == EACCES || code == EPERM, let foreign = foreign(path) {
             return .unusable(path: path, detail: foreign)
+        }
+        // EISDIR, ELOOP, ENOTEMPTY, ENXIO and others say little to whoever has to mend it.
+        if isOfFile(path), let obstacle = Ownership.obstacle(at: path) {
+            return .unusable(path: path, detail: "\(obstacle.message): \(obstacle.mend)")
         }
         let isFull = code == ENOSPC || code == EDQUOT
         return .unusable(path: path, detail: isFull ? "the disk is full: \(words)" : words)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AccessControl
 import Glibc
+import PrivateFiles
 
 /// Which file a path leads to. A file that is deleted and made anew is another one: while a connection keeps the old
 /// one open, its inode number is not given again.
@@ -190,8 +191,8 @@ struct StoreFiles: Sendable {
             if errno == ENOENT { return nil }
             throw .system("look at", path: path)
         }
-        guard facts.st_mode & S_IFMT == S_IFREG else {
-            throw .unusable(path: path, detail: "it is not a plain file")
+        if let obstacle = Ownership.obstacle(at: path) {
+            throw .unusable(path: path, detail: "\(obstacle.message): \(obstacle.mend)")
         }
         return facts
     }

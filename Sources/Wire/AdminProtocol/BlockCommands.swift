@@ -195,14 +195,17 @@ package struct BlockListing: Sendable, Equatable, Codable {
         self.unknown = unknown
     }
 
-    /// Whether the list is there, and its files are another user's. It may hold blocks, so that nobody may declare that there
-    /// are none, and until its files are its own, the node can keep no order either.
-    package static func isOutOfReach(_ reason: String) -> Bool { reason.contains("run chown ") }
+    /// Whether the list's files are another user's, bar their own, or something else has their place. It may hold blocks, so
+    /// that nobody may declare that there are none, and until that is mended, the node can keep no order either.
+    package static func isOutOfReach(_ reason: String) -> Bool {
+        ["run chown ", "run chmod ", ": move it away"].contains(where: reason.contains)
+    }
 
     /// What a node that does not know its list needs, in words for people.
     ///
     /// - Parameter reason: as `unknown` reports it.
     package static func mend(_ reason: String) -> String {
+        let reason = reason.hasSuffix(".") ? String(reason.dropLast()) : reason
         if isOutOfReach(reason) { return "it cannot use its list of blocks: \(reason), then restart it" }
         return
             "it does not know what is blocked (\(reason)). Peers that know the list tell it within seconds; where no node "

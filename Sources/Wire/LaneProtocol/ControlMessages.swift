@@ -103,9 +103,16 @@ package enum WorkerFailureKind: UInt8, Sendable, CaseIterable {
     case mechanism = 5
     /// Some other call failed; another attempt may succeed.
     case call = 6
+    /// The token works otherwise than the configured profile says.
+    case profile = 7
 
     /// True when a new attempt cannot help until a person has done something, or could do harm.
-    package var isPermanent: Bool { self == .pinRefused || self == .pinUnusable || self == .mechanism }
+    package var isPermanent: Bool {
+        switch self {
+        case .pinRefused, .pinUnusable, .mechanism, .profile: true
+        case .module, .token, .call: false
+        }
+    }
 }
 
 /// Why a worker gave up.

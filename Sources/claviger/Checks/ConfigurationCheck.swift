@@ -114,13 +114,32 @@ struct ConfigurationCheck {
     /// Whoever may write to them has the node's rights, or its HSMs'.
     private func checkWriters(_ settings: NodeSettings, _ diagnostics: inout Diagnostics) {
         let modules = settings.hsms.enumerated().map { ("hsm[\($0.offset)].module", $0.element.module) }
-        for (setting, file) in [("", configuration.file)] + modules {
+        let policies = settings.keyStores.enumerated().compactMap { index, store in
+            store.policy.map { ("keystore[\(index)].policy", $0) }
+        }
+        for (setting, file) in [("", configuration.file)] + modules + policies {
             var facts = stat()
             guard stat(file, &facts) == 0, facts.st_mode & S_IWOTH != 0 else { continue }
             diagnostics.warn(
-                setting, "\(file) can be written by every user of this host, who would have the node's rights by it",
+                setting,
+                "\(file) can be written by every user of this host, who would have the node's rights by it, or say who may use "
+                    + "which key",
                 isFatal: false, fix: "chmod o-w \(file)")
         }
+        checkGroup(of: settings.node.stateDirectory, &diagnostics)
+    }
+
+    /// Whoever may write to the state directory can take the node's list of blocks away, or put another one there. That every
+    /// user may is an error.
+    private func checkGroup(of directory: String, _ diagnostics: inout Diagnostics) {
+        var facts = stat()
+        guard stat(directory, &facts) == 0, facts.st_mode & (S_IWGRP | S_IWOTH) == S_IWGRP else { return }
+        let group = getgrgid(facts.st_gid).map { String(cString: $0.pointee.gr_name) } ?? "gid \(facts.st_gid)"
+        diagnostics.warn(
+            "node.state_dir",
+            "\(directory) can be written by the group \(group), whose members could take away or replace what the node keeps, "
+                + "its list of blocks included",
+            isFatal: false, fix: "chmod g-w \(directory)")
     }
 
     /// Two processes may share a state directory for the time of an upgrade, not two nodes.

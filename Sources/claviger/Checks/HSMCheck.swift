@@ -78,6 +78,7 @@ struct HSMCheck {
             case .pinRefused, .pinUnusable: "correct the PIN, or have it reset, before anything logs in again"
             case .module: "install the library, or correct the path"
             case .token, .mechanism: "claviger hsm list \(hsm.module) shows what the library offers"
+            case .profile: "leave `profile` out: the node finds out how the token is to be called"
             case .call, nil: "try the vendor's own tools on the same token, with the same environment"
             }
         return Trouble(message: sentence(hsm.reason), fix: fix)

@@ -32,7 +32,9 @@ struct StateDirectoryCheck {
         if BlockListing.isOutOfReach(reason) {
             diagnostics.report(
                 "node.state_dir", "the node would refuse every request: it cannot use its list of blocks (\(reason))",
-                fix: "do that, and start it: the list is there")
+                fix: reason.contains("run ")
+                    ? "do that, and start it: the list is there"
+                    : "do that, and put the file back where it is elsewhere; then start it")
         } else if isClustered {
             diagnostics.notes.append(words)
         } else {
@@ -62,6 +64,13 @@ struct StateDirectoryCheck {
         var facts = stat()
         if lstat(socket, &facts) == 0, facts.st_mode & S_IFMT != S_IFSOCK {
             diagnostics.report("node.state_dir", "\(socket) is no socket, and in its place", fix: "remove it")
+        }
+        // Who makes the socket holds it.
+        let lock = "\(directory)/\(AdminSocket.lockName)"
+        if let flaw = Ownership.obstacle(at: lock) ?? Ownership.barred([lock], in: directory) {
+            diagnostics.report(
+                "node.state_dir", "\(flaw.message): the node would have no admin socket, and no order would reach it",
+                fix: flaw.mend)
         }
     }
 

@@ -145,7 +145,8 @@ final class BlockBook: BlockSource {
     /// After a lost store: there are no other blocks than those that are known.
     private func confirm(by user: String) async -> AdminResult<BlockReceipt> {
         if let reason = current().unknown, BlockListing.isOutOfReach(reason) {
-            return .malformed("The list of blocks is there, and may hold some: \(reason), then restart the node.")
+            let mend = reason.hasSuffix(".") ? reason : reason + "."
+            return .malformed("The list of blocks cannot be used, and may hold some: \(mend) Then restart the node.")
         }
         guard let reason = store.updateBlocks({ $0.confirm(unixSeconds: Self.now()) }) else {
             return .unknown("The block list is known: nothing to confirm.")
