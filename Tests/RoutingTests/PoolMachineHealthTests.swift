@@ -44,6 +44,8 @@ struct PoolMachineHealthTests {
         bench.now += 20 * millisecond
         _ = bench.answer(dispatch, .done)
         #expect(bench.machine.slowCall(of: 0) == nil)
+        #expect(probe(600) == nil, "it may have waited for requests")
+        bench.now += 3_000 * millisecond
         #expect(probe(600) == 600)
         _ = bench.machine.ended(0, returning: true, now: bench.now)
         #expect(bench.machine.slowCall(of: 0) == nil, "it does not serve")

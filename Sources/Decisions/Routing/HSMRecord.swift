@@ -140,9 +140,12 @@ struct HSMRecord: Sendable {
     }
 
     /// A probe has passed, one call of which took this long, nanoseconds.
-    mutating func probed(call: UInt64, limits: PoolLimits) {
+    mutating func probed(call: UInt64, limits: PoolLimits, now: UInt64) {
         service.probed(call)
-        noteSpeed(call, isProbe: true, limits: limits)
+        // A probe beside many requests waits for them inside of the HSM: then their answers say how fast it is.
+        let isAnswering =
+            service.lastAt > 0 && now < service.lastAt &+ Self.answering && service.centre < Double(limits.requestTime)
+        if !isAnswering { noteSpeed(call, isProbe: true, limits: limits) }
     }
 
     /// An HSM that nobody asks is as slow as its probes are. One answer in time ends that at once; where calls take about as
@@ -152,6 +155,8 @@ struct HSMRecord: Sendable {
         if call < bound { slowCall = nil } else if isProbe { slowCall = call }
     }
 
+    /// How long after an answer an HSM is known by its answers, nanoseconds.
+    private static let answering: UInt64 = 2_000_000_000
     private static let oneFailure = 1.0 / 16
     /// What an HSM's calls may usually take of the time that a request has.
     private static let mostOfRequest = 0.6

@@ -196,10 +196,10 @@ package struct PoolMachine: Sendable {
         switch hsms[hsm].phase {
         case .down, .starting: return actions
         case .probing where passed:
-            hsms[hsm].probed(call: latency / 2, limits: limits)
+            hsms[hsm].probed(call: latency / 2, limits: limits, now: now)
             comeBack(hsm, now: now, into: &actions)
         case .serving where passed:
-            hsms[hsm].probed(call: latency / 2, limits: limits)
+            hsms[hsm].probed(call: latency / 2, limits: limits, now: now)
             hsms[hsm].softFailures = 0
             hsms[hsm].failedProbes = 0
         case .probing, .serving:

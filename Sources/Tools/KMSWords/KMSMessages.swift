@@ -216,7 +216,7 @@ extension KMSWord {
                 failed
                     + "; `reason` says what was short: the time that was left, a lane, an answer; `hsm_us`, `waited_us`, "
                     + "`total_us`",
-                "`claviger status`: HSMs that are degraded, their p99; `claviger status --requests`",
+                "`claviger status`: HSMs that are degraded, their p99, condition `hsms-too-slow`; `claviger status --requests`",
                 "metrics `claviger_hsm_duration_seconds`, `claviger_hsm_longest_wait_seconds`",
             ],
             node: [
