@@ -105,7 +105,9 @@ struct BenchCommand: AsyncParsableCommand {
             version: Product.version, url: url, mode: load.mode, operations: load.operations.map(\.rawValue),
             roundTrip: load.roundTripMilliseconds, findings: result.findings, wasStopped: result.wasStopped)
         // Before anything can go wrong with the chart: a measurement takes minutes.
-        printLine(json ? try JSONLine.text(report) : Terminals.page.isASCII ? ascii(report.text) : report.text)
+        printLine(
+            json ? try JSONLine.text(report) : Terminals.page.isASCII ? ascii(report.text) : report.text,
+            isForPrograms: json)
         if let chart {
             let picture = BenchChart(
                 title: report.sentences.last ?? report.url, lines: result.lines,

@@ -86,7 +86,7 @@ struct HSMLossDrillCommand: AsyncParsableCommand {
                 throw ExitStatus.start
             }
         }
-        printLine(json ? text : Terminal.shown(result.report.text))
+        printLine(json ? text : Terminal.shown(result.report.text), isForPrograms: json)
         if !result.report.isGood || result.trouble != nil { throw ExitStatus.notDone }
     }
 
