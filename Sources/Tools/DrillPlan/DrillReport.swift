@@ -122,7 +122,7 @@ extension DrillReport {
         }
         if let failures = during?.failures, !failures.isEmpty {
             lines += ["", "Not answered with 200 while it was out:"]
-            lines += failures.map { "  \($0.requests) × \($0.what)" }
+            lines += failures.map { "  \($0.requests)  \($0.what)" }
         }
         if !conditions.isEmpty {
             lines += ["", "Conditions:"]

@@ -95,11 +95,11 @@ struct BenchCalls: LoadSource {
 
     private func plaintext() -> [UInt8] { (0..<plaintextSize).map { _ in UInt8.random(in: .min ... .max) } }
 
-    /// By the prefix a node knows that it is not KMS that uses the credential.
+    /// For people who read the log: KMS's ids are UUIDs.
     private func metadata(_ operation: BenchOperation, _ number: Int) -> CallMetadata {
         CallMetadata(
             principal: principal, keyARN: "arn:aws:kms:\(region):000000000000:key/claviger-bench",
-            operation: operation.kmsOperation, requestID: "\(RequestMetadata.diagnosticPrefix)bench-\(run)-\(number)")
+            operation: operation.kmsOperation, requestID: "bench-\(run)-\(number)")
     }
 
     // MARK: Before the load
