@@ -60,6 +60,8 @@ import Testing
         segment_bytes = 100000
         segment_time = "1h"
         keep_days = 30
+        keep_bytes = 1000000
+        journal_dir = "/journal"
         queue_bytes = 2000000
         [tracing]
         endpoint = "https://collector"
@@ -174,6 +176,8 @@ import Testing
         "audit.segment_bytes": ("segment_bytes = 100000", "segment_bytes = 100001", .restartOfTable("audit")),
         "audit.segment_time": ("segment_time = \"1h\"", "segment_time = \"2h\"", .restartOfTable("audit")),
         "audit.keep_days": ("keep_days = 30", "keep_days = 31", .restartOfTable("audit")),
+        "audit.keep_bytes": ("keep_bytes = 1000000", "keep_bytes = 1000001", .restartOfTable("audit")),
+        "audit.journal_dir": ("journal_dir = \"/journal\"", "journal_dir = \"/elsewhere\"", .restartOfTable("audit")),
         "audit.queue_bytes": ("queue_bytes = 2000000", "queue_bytes = 2000001", .restartOfTable("audit")),
         "tracing.endpoint": ("\"https://collector\"", "\"https://other\"", .reload),
         "tracing.sample": ("\"3%\"", "\"4%\"", .reload),
