@@ -86,6 +86,8 @@ let decisions: [Target] = [
     room("Decisions", "Routing", ["Chance", "KeyProof", "LaneProtocol", "SecureMemory", "StatusVocabulary"]),
     room("Decisions", "Gossip", ["Chance", "StatusVocabulary"]),
     room("Decisions", "Conditions", ["AdminProtocol", "StatusVocabulary"]),
+    room("Decisions", "KMSPlay", ["Chance", "XKSCalls", "XKSProtocol", crypto]),
+    room("Decisions", "Conformance", ["SecureMemory", "SigV4", "XKSCalls", "XKSProtocol", crypto]),
 ]
 
 /// HSMs, and the processes that hold their libraries.
@@ -157,7 +159,16 @@ let tools: [Target] = [
     room("Tools", "AdminClient", ["AdminProtocol", "StatusVocabulary", asyncHTTPClient, nioCore, nioHTTP1, nioPosix]),
     room("Tools", "ClusterCertificates", ["PrivateFiles", "SecureMemory", "TLSFacts", x509, asn1, crypto]),
     room("Tools", "KMSWords"),
-    room("Tools", "XKSClient", ["TLSFacts", "XKSCalls", nioCore, nioPosix, nioSSL, nioTLS]),
+    room(
+        "Tools", "XKSClient",
+        ["TLSFacts", "XKSCalls", "XKSProtocol", nioCore, nioPosix, nioHTTP2, nioSSL, nioTLS]),
+    room(
+        "Tools", "Certification",
+        [
+            "Conformance", "TLSFacts", "XKSCalls", "XKSClient", "XKSProtocol", nioCore, nioSSL, crypto, mustache, asn1,
+            x509,
+        ],
+        embedding: ["Resources/report.html.mustache"]),
     room("Tools", "DrillPlan", ["AdminProtocol", "StatusVocabulary"]),
     room("Tools", "LoadPlan", ["Chance", "Charts", histogram]),
     room("Tools", "LoadGenerator", ["LoadPlan", "XKSCalls", nioCore, nioPosix, nioSSL, nioTLS]),
@@ -196,7 +207,7 @@ let fuzzTargets = Target.target(
         "AccessControl", "AdminProtocol", "AuditChain", "Cluster", "ClusterCertificates", "ConnectionLimits",
         "ControlPlane",
         "Gossip", "LaneProtocol", "NodeConfig", "Policy", "SecureMemory", "SigV4", "TLSFacts", "XKSListener",
-        "XKSProtocol", logging, nioCore, nioEmbedded,
+        "XKSCalls", "XKSProtocol", logging, nioCore, nioEmbedded,
     ],
     path: "TestSupport/FuzzTargets", swiftSettings: strict)
 
@@ -308,6 +319,14 @@ let roomTests: [Target] = [
     tests("LoadPlanTests", ["Chance", "LoadPlan", "SeededRandom"]),
     tests(
         "LoadGeneratorTests", ["Chance", "LoadGenerator", "LoadPlan", "SeededRandom", "XKSCalls", nioCore, nioPosix]),
+    tests(
+        "CertificationTests",
+        [
+            "Certification", "ClusterCertificates", "Conformance", "ConnectionLimits", "SecureMemory", "SigV4",
+            "StatusVocabulary", "XKSCalls", "XKSClient", "XKSListener", "XKSProtocol", crypto, logging, nioCore,
+            nioPosix, nioSSL, x509,
+        ]),
+    tests("KMSPlayTests", ["KMSPlay", "KMSWords", "XKSCalls", "XKSProtocol", crypto]),
     tests("KMSWordsTests", ["Chance", "KMSWords", "SeededRandom"]),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
     tests(
@@ -360,12 +379,14 @@ let package = Package(
         .executableTarget(
             name: "claviger",
             dependencies: [
-                "AccessControl", "AdminClient", "AdminProtocol", "Audit", "AuditChain", "CPlatform", "Cluster",
+                "AccessControl", "AdminClient", "AdminProtocol", "Audit", "AuditChain", "CPlatform", "Certification",
+                "Cluster",
                 "ClusterCertificates",
-                "Conditions", "ConnectionLimits", "ControlPlane", "DevEnvironment", "DrillPlan", "Gossip", "HSMPool",
+                "Conditions", "Conformance", "ConnectionLimits", "ControlPlane", "DevEnvironment", "DrillPlan",
+                "Gossip", "HSMPool",
                 "HSMWorker",
                 "HTTPServing",
-                "HostLimits", "KMSWords", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "LoadGenerator",
+                "HostLimits", "KMSPlay", "KMSWords", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "LoadGenerator",
                 "LoadPlan", "NodeConfig", "NodeStore",
                 "Monitoring", "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
                 "Quota",

@@ -49,7 +49,7 @@ struct Claviger: AsyncParsableCommand {
             KeyStoreCommand.self,
             BenchCommand.self, DrillCommand.self, PolicyCommand.self, AuditCommand.self, HSMCommand.self,
             KeyCommand.self, LogCommand.self,
-            ExplainCommand.self, HSMProvisionCommand.self,
+            ExplainCommand.self, CertifyCommand.self, KMSPlayCommand.self, HSMProvisionCommand.self,
         ])
 }
 

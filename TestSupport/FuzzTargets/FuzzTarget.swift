@@ -10,7 +10,7 @@ package struct FuzzTarget: Sendable {
 
     package static let all = [
         http1, http2, proxyHeader, serverFlight, authorization, requests, orders, lanes, cluster, configuration,
-        certificates, policy, audit,
+        certificates, policy, audit, answers,
     ]
 }
 

@@ -55,4 +55,29 @@ import Testing
         let file = try decode(ConsoleFile.self, try #require(credential.consoleFile(pathPrefix: prefix)))
         #expect(file.XksProxyUriPath.utf8.count == 128)
     }
+
+    @Test func readsWhatItWrites() throws {
+        for document in [credential.document(), try #require(credential.consoleFile(pathPrefix: "/a"))] {
+            let read = try #require(try Credential.read(document: document))
+            #expect(read.accessKeyID == credential.accessKeyID)
+            #expect(read.secret == credential.secret)
+        }
+    }
+
+    @Test(
+        arguments: [
+            "", "{}", #"{"AccessKeyId":"ABCDEFGHIJKLMNOPQRSTUVWX2345"}"#,
+            #"{"AccessKeyId":1,"RawSecretAccessKey":"x"}"#,
+            #"{"AccessKeyId":"A","AccessKeyId":"B","RawSecretAccessKey":"x"}"#,
+            #"{"AccessKeyId":"A","RawSecretAccessKey":"x\u0041"}"#, #"{"AccessKeyId":"A","RawSecretAccessKey":"x"#,
+            #""AccessKeyId"#, #""AccessKeyId""#,
+        ])
+    func readsNothingElse(text: String) throws {
+        #expect(try Credential.read(document: SecretBytes(text.utf8)) == nil)
+    }
+
+    @Test func namesWhatIsNotOfKMSsForm() {
+        let document = SecretBytes(#"{"AccessKeyId":"short","RawSecretAccessKey":"x"}"#.utf8)
+        #expect(throws: CredentialError.accessKeyIDLength(5)) { try Credential.read(document: document) }
+    }
 }

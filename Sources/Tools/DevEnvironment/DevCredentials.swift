@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Foundation
 import KeyStoreCredentials
 import PrivateFiles
 import SecureMemory
@@ -7,11 +6,6 @@ import SigV4
 
 /// The one credential of a development node: made once, then the same at every start.
 package enum DevCredentials {
-    private struct Document: Decodable {
-        var AccessKeyId: String
-        var RawSecretAccessKey: String
-    }
-
     /// Reads `credential.json`, or makes it; writes the file that the configuration takes the secret from.
     package static func ensure(in state: DevState) throws -> Credential {
         let credential: Credential
@@ -26,11 +20,7 @@ package enum DevCredentials {
     }
 
     private static func read(_ content: SecretBytes, from path: String) throws -> Credential {
-        let document = content.withUnsafeBytes { try? JSONDecoder().decode(Document.self, from: Data($0)) }
-        guard let document,
-            let credential = try? Credential(
-                accessKeyID: document.AccessKeyId, secret: SecretBytes(Array(document.RawSecretAccessKey.utf8)))
-        else {
+        guard let credential = try? Credential.read(document: content) else {
             // Not replaced silently: somebody may have put a credential of theirs here, and clients rely on it.
             throw DevError(
                 "\(path) holds no credential: AccessKeyId (20 to 30 of A-Z 2-7) and RawSecretAccessKey (43 to 64 of "

@@ -109,7 +109,7 @@ final class AnswerHandler: ChannelInboundHandler {
         let channel = context.channel
         let this = NIOLoopBound(self, eventLoop: context.eventLoop)
         timer = context.eventLoop.scheduleTask(in: limit) {
-            this.value.notOpened(.handshake("not within \(this.value.limit.nanoseconds / 1_000_000) ms"))
+            this.value.notOpened(.silent)
             channel.close(promise: nil)
         }
     }

@@ -67,10 +67,7 @@ package struct XKSConnector: Sendable {
                     let answers = AnswerHandler(
                         begun: begun, awaitsTLS: context != nil, limit: limit, opened: opened)
                     let pipeline = channel.pipeline.syncOperations
-                    if let context {
-                        try pipeline.addHandler(FlightReader(answers))
-                        try pipeline.addHandler(try tlsHandler(context))
-                    }
+                    for handler in try tlsHandlers({ answers.facts = $0 }) ?? [] { try pipeline.addHandler(handler) }
                     try pipeline.addHandler(answers)
                 }
             }
@@ -81,8 +78,13 @@ package struct XKSConnector: Sendable {
         return opened.futureResult
     }
 
-    private func tlsHandler(_ context: NIOSSLContext) throws -> NIOSSLClientHandler {
-        try NIOSSLClientHandler(context: context, serverHostname: endpoint.isAddress ? nil : endpoint.host)
+    /// What stands between the socket and HTTP; `nil` for a plain connection.
+    func tlsHandlers(_ found: @escaping (HandshakeFacts?) -> Void) throws -> [any ChannelHandler]? {
+        guard let context else { return nil }
+        return [
+            FlightReader(found),
+            try NIOSSLClientHandler(context: context, serverHostname: endpoint.isAddress ? nil : endpoint.host),
+        ]
     }
 
     static func words(_ error: any Error) -> String {
@@ -102,13 +104,13 @@ private final class FlightReader: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
 
-    private let answers: AnswerHandler
+    private let found: (HandshakeFacts?) -> Void
     private var flight = ServerFlight()
 
-    init(_ answers: AnswerHandler) { self.answers = answers }
+    init(_ found: @escaping (HandshakeFacts?) -> Void) { self.found = found }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if case .done(let facts) = flight.read(unwrapInboundIn(data).readableBytesView) { answers.facts = facts }
+        if case .done(let facts) = flight.read(unwrapInboundIn(data).readableBytesView) { found(facts) }
         context.fireChannelRead(data)
     }
 }

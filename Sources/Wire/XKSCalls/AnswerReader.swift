@@ -167,6 +167,7 @@ package struct AnswerReader: Sendable {
             guard pending.count - start <= Self.longestHead else { throw .headTooLong }
             return nil
         }
+        guard end - start <= Self.longestHead else { throw .headTooLong }
         defer { start = end + 1 }
         return Array(end > start && pending[end - 1] == 0x0D ? pending[start..<end - 1] : pending[start..<end])
     }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import AdminClient
 import AdminProtocol
-import AsyncHTTPClient
 import Foundation
 import LaneProtocol
 import NIOCore
 import NodeConfig
 import SecureMemory
 import SigV4
+import XKSCalls
+import XKSClient
 import XKSProtocol
 
 /// A real encryption and decryption by each key store of the running node, signed as KMS signs.
@@ -20,6 +21,7 @@ struct EncryptionDiagnosis {
     let client: (certificate: String, key: String)?
     /// By which the node knows that these requests are its own host's; `nil` where it gives none, as one of an earlier version.
     let requestID: String?
+    let loop: any EventLoop
 
     /// For an answer; far longer than any deadline.
     private static let patience = TimeAmount.seconds(10)
@@ -34,9 +36,10 @@ struct EncryptionDiagnosis {
                     "xks.client_ca asks for a client's certificate: give one by --client-cert and --client-key")
             ]
         }
-        let http: HTTPClient
+        // The node of this host is asked, whose certificate bears the name by which KMS reaches it.
+        var tls = ClientTLS(trust: .anything)
         do {
-            http = try XKSCall.makeClient(client, patience: Self.patience)
+            tls.identity = try client.map { try ClientTLS.Identity(certificate: $0.certificate, key: $0.key) }
         } catch {
             return [
                 Diagnosis.Finding(
@@ -45,8 +48,7 @@ struct EncryptionDiagnosis {
             ]
         }
         var findings: [Diagnosis.Finding] = []
-        for store in settings.keyStores { findings.append(await finding(store, http)) }
-        try? await http.shutdown()
+        for store in settings.keyStores { findings.append(await finding(store, tls)) }
         return findings + [clock].compactMap(\.self)
     }
 
@@ -60,7 +62,7 @@ struct EncryptionDiagnosis {
         }
     }
 
-    private func finding(_ store: KeyStoreSettings, _ http: HTTPClient) async -> Diagnosis.Finding {
+    private func finding(_ store: KeyStoreSettings, _ tls: ClientTLS) async -> Diagnosis.Finding {
         let path = store.pathPrefix.isEmpty ? "key store without a prefix" : "key store \(store.pathPrefix)"
         guard let id = keyID(of: store) else {
             return Diagnosis.Finding(
@@ -71,18 +73,19 @@ struct EncryptionDiagnosis {
             let signing = try? Credential(accessKeyID: credential.accessKeyID, secret: secret)
         else { return Diagnosis.Finding("requests", path, .skipped, "its credential cannot be read") }
         let region = store.regions?.min() ?? "us-east-1"
+        let scheme = settings.xks.protection == .plaintext ? "http" : "https"
+        guard let endpoint = try? XKSEndpoint("\(scheme)://\(target)\(store.pathPrefix)") else {
+            return Diagnosis.Finding("requests", path, .skipped, "its address and prefix make no URL")
+        }
         let call = XKSCall(
-            http: http, target: target, isTLS: settings.xks.protection != .plaintext,
-            credential: signing, region: region,
-            requestID: requestID ?? RequestMetadata.diagnosticPrefix + UUID().uuidString.lowercased(),
-            patience: Self.patience)
+            signer: CallSigner(endpoint: endpoint, credential: signing, region: region), key: id, region: region,
+            tls: tls, loop: loop, patience: Self.patience,
+            requestID: requestID ?? RequestMetadata.diagnosticPrefix + UUID().uuidString.lowercased())
         do {
-            let plaintext = Data((0..<32).map { _ in UInt8.random(in: .min ... .max) })
-            let base = "\(store.pathPrefix)/kms/xks/v1/keys/\(id)"
-            let (sealed, encryption) = try await call.post(
-                "\(base)/encrypt", Encryption(plaintext: plaintext), as: Sealed.self)
-            let (opened, decryption) = try await call.post("\(base)/decrypt", Decryption(sealed), as: Opened.self)
-            guard opened.plaintext == plaintext else {
+            let plaintext = (0..<32).map { _ in UInt8.random(in: .min ... .max) }
+            let (sealed, encryption) = try await call.encrypt(plaintext)
+            let (opened, decryption) = try await call.decrypt(sealed)
+            guard opened == plaintext else {
                 return Diagnosis.Finding(
                     "requests", path, .failure, "what key \(id) had encrypted was decrypted to something else",
                     advice: "claviger block --key \(id), and look at claviger status")
@@ -99,7 +102,7 @@ struct EncryptionDiagnosis {
             return Diagnosis.Finding(
                 "requests", path, .warning, "key \(id): \(error)",
                 advice: "an order or a rule of this node bars it: claviger blocks; a policy has to allow "
-                    + "\(Metadata.principal); the log has the request under kmsRequestId \(call.requestID)")
+                    + "\(XKSCall.principal); the log has the request under kmsRequestId \(call.requestID)")
         } catch let error as XKSCall.Refused where error.name == "ThrottlingException" {
             return Diagnosis.Finding(
                 "requests", path, .warning,

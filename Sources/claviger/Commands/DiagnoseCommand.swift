@@ -91,7 +91,8 @@ struct DiagnoseCommand: AsyncParsableCommand {
             diagnosis.add(
                 await EncryptionDiagnosis(
                     settings: settings, secrets: secrets, status: status, target: target,
-                    client: client, requestID: try? await admin.beginDiagnosis()
+                    client: client, requestID: try? await admin.beginDiagnosis(),
+                    loop: group.next()
                 ).findings())
         } else {
             diagnosis.add([
