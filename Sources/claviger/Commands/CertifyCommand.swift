@@ -102,7 +102,7 @@ struct CertifyCommand: AsyncParsableCommand {
         }
         try? await group.shutdownGracefully()
         if let html { try write(report, to: html) }
-        printLine(json ? try JSONLine.text(report) : report.text(all: all))
+        printLine(json ? try JSONLine.text(report) : report.text(all: all), isForPrograms: json)
         guard strict ? report.conformsStrictly : report.conforms else { throw ExitStatus.notDone }
     }
 

@@ -63,7 +63,7 @@ struct KMSPlayCommand: AsyncParsableCommand {
         ).play(plan)
         try? await group.shutdownGracefully()
         if json {
-            printLine(try JSONLine.text(report))
+            printLine(try JSONLine.text(report), isForPrograms: true)
         } else {
             printLine(report.text { id in KMSWord.all.first { $0.id == id }?.sentences.first })
         }
