@@ -159,6 +159,7 @@ let tools: [Target] = [
     room("Tools", "AdminClient", ["AdminProtocol", "StatusVocabulary", asyncHTTPClient, nioCore, nioHTTP1, nioPosix]),
     room("Tools", "ClusterCertificates", ["PrivateFiles", "SecureMemory", "TLSFacts", x509, asn1, crypto]),
     room("Tools", "KMSWords"),
+    room("Tools", "ReferenceImport", ["NodeConfig", "SecureMemory", "SigV4", "XKSProtocol"]),
     room(
         "Tools", "XKSClient",
         ["TLSFacts", "XKSCalls", "XKSProtocol", nioCore, nioPosix, nioHTTP2, nioSSL, nioTLS]),
@@ -328,6 +329,7 @@ let roomTests: [Target] = [
         ]),
     tests("KMSPlayTests", ["KMSPlay", "KMSWords", "XKSCalls", "XKSProtocol", crypto]),
     tests("KMSWordsTests", ["Chance", "KMSWords", "SeededRandom"]),
+    tests("ReferenceImportTests", ["Chance", "NodeConfig", "ReferenceImport", "SecureMemory"]),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
     tests(
         "DevEnvironmentTests",
@@ -389,7 +391,7 @@ let package = Package(
                 "HostLimits", "KMSPlay", "KMSWords", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "LoadGenerator",
                 "LoadPlan", "NodeConfig", "NodeStore",
                 "Monitoring", "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
-                "Quota",
+                "Quota", "ReferenceImport",
                 "Routing", "SecureMemory", "SigV4", "StatusPage", "StatusVocabulary", "TLSFacts", "TLSLinks",
                 "TraceExport", "RequestTraces", "XKSCalls", "XKSClient", "XKSListener", "XKSProtocol", "XKSService",
                 argumentParser, asn1, asyncHTTPClient, crypto, logging,

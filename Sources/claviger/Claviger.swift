@@ -42,7 +42,8 @@ struct Claviger: AsyncParsableCommand {
             + "claviger serve.",
         version: Product.name,
         subcommands: [
-            ServeCommand.self, CheckCommand.self, DiagnoseCommand.self, DebugCommand.self, StatusCommand.self,
+            ServeCommand.self, CheckCommand.self, ImportCommand.self, DiagnoseCommand.self, DebugCommand.self,
+            StatusCommand.self,
             DrainCommand.self,
             ReloadCommand.self,
             BlockCommand.self, UnblockCommand.self, BlocksCommand.self, ClusterCommand.self, DevCommand.self,

@@ -54,22 +54,22 @@ package struct ConfigurationProblems: Error, Sendable, CustomStringConvertible {
 }
 
 /// Gathers problems while a file is read, and finds their lines.
-final class ProblemCollector {
+package final class ProblemCollector {
     private let outline: TOMLOutline
     private var problems: [ConfigurationProblem] = []
 
-    init(outline: TOMLOutline) { self.outline = outline }
+    package init(outline: TOMLOutline) { self.outline = outline }
 
-    func add(_ path: String, value: String? = nil, _ message: String, fix: String) {
+    package func add(_ path: String, value: String? = nil, _ message: String, fix: String) {
         problems.append(
             ConfigurationProblem(
                 line: outline.line(of: path), path: path, value: value, message: message, fix: fix))
     }
 
-    var isEmpty: Bool { problems.isEmpty }
+    package var isEmpty: Bool { problems.isEmpty }
 
     /// The problems by line; those of one line stay in the order in which they were found.
-    var sorted: [ConfigurationProblem] {
+    package var sorted: [ConfigurationProblem] {
         problems.enumerated()
             .sorted { ($0.element.line ?? 0, $0.offset) < ($1.element.line ?? 0, $1.offset) }
             .map(\.element)

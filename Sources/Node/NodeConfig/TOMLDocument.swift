@@ -2,7 +2,7 @@
 import TOMLKit
 
 /// A TOML value, free of the parser that read it.
-indirect enum TOMLNode: Sendable, Equatable {
+package indirect enum TOMLNode: Sendable, Equatable {
     case string(String)
     case integer(Int)
     case boolean(Bool)
@@ -12,7 +12,7 @@ indirect enum TOMLNode: Sendable, Equatable {
     case table([String: TOMLNode])
 
     /// What it is, in words.
-    var kind: String {
+    package var kind: String {
         switch self {
         case .string: "a string"
         case .integer: "an integer"
@@ -25,15 +25,15 @@ indirect enum TOMLNode: Sendable, Equatable {
 }
 
 /// A parsed TOML text with the positions of its values.
-struct TOMLDocument {
-    let root: [String: TOMLNode]
-    let outline: TOMLOutline
+package struct TOMLDocument {
+    package let root: [String: TOMLNode]
+    package let outline: TOMLOutline
 
     /// Parses a text that may be anything at all.
     ///
     /// The text is scanned first: what the parser cannot bear (its stack overflows over very deep dotted keys, some
     /// broken keys fail an assertion, its strings end at U+0000) is refused here and never reaches it.
-    static func parse(_ bytes: [UInt8]) throws(ConfigurationProblem) -> TOMLDocument {
+    package static func parse(_ bytes: [UInt8]) throws(ConfigurationProblem) -> TOMLDocument {
         guard bytes.count <= TOMLLimits.size else {
             throw ConfigurationProblem(
                 path: "", message: "is larger than \(TOMLLimits.size) bytes",

@@ -186,9 +186,9 @@ extension ConfigurationKey {
 }
 
 /// How keys and values of the file appear in a message: quoted, without control characters, not endlessly long.
-enum Shown {
+package enum Shown {
     /// `nil` for what has values of its own, which could be secrets.
-    static func value(_ node: TOMLNode) -> String? {
+    package static func value(_ node: TOMLNode) -> String? {
         switch node {
         case .string(let text): quoted(text)
         case .integer(let number): "\(number)"
@@ -197,11 +197,11 @@ enum Shown {
         }
     }
 
-    static func quoted(_ text: String) -> String {
+    package static func quoted(_ text: String) -> String {
         "\"" + escaped(text, limit: 80) + "\""
     }
 
-    static func key(_ key: String) -> String {
+    package static func key(_ key: String) -> String {
         let isBare = key.utf8.allSatisfy {
             (0x61...0x7A).contains($0) || (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F
                 || $0 == 0x2D

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The text of a configuration file in the making.
+struct ConfigurationText {
+    private(set) var text = ""
+
+    mutating func line(_ line: String = "") { text += line + "\n" }
+
+    mutating func set(_ key: String, _ value: String) { line("\(key) = \(value)") }
+
+    /// A comment, broken into lines of at most `width` characters where there is a blank.
+    ///
+    /// - Parameter paragraph: has no line break, and no control character.
+    mutating func comment(_ paragraph: String, indent: String = "") {
+        var current = ""
+        for word in paragraph.split(separator: " ") {
+            if !current.isEmpty, current.count + word.count + 1 > Self.width {
+                line("# " + current)
+                current = indent
+            }
+            current += (current.isEmpty || current == indent ? "" : " ") + word
+        }
+        line("# " + current)
+    }
+
+    private static let width = 110
+
+    /// A basic string (TOML 1.0, "String").
+    static func quoted(_ value: String) -> String {
+        var result = "\""
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": result += "\\\(scalar)"
+            default:
+                if scalar.value < 0x20 || scalar.value == 0x7F {
+                    let digits = String(scalar.value, radix: 16)
+                    result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                } else {
+                    result.unicodeScalars.append(scalar)
+                }
+            }
+        }
+        return result + "\""
+    }
+
+    static func list(_ values: [String]) -> String { "[" + values.map(quoted).joined(separator: ", ") + "]" }
+}
