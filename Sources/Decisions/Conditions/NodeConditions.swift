@@ -282,8 +282,7 @@ struct NodeConditions {
         return [
             Condition(
                 .keyOdd, of: node, "usage",
-                "\(Self.count(forbidden.count)) offered by node \(node) and may neither encrypt nor decrypt, on any HSM: "
-                    + "`claviger status` names them",
+                "\(Self.count(forbidden.count)) forbidden any use by all HSMs of node \(node)",
                 details: forbidden.map { "\($0.label): \(KeyStatus.nothingAllowed)" }, severity: .note)
         ]
     }
