@@ -128,7 +128,7 @@ struct JournalTextTests {
     func left() {
         let records = (1...4).map(record)
         let texts = records.map(\.bytes)
-        #expect(JournalText.header(chain: 3, after: 0).count == JournalText.headerLength)
+        #expect(JournalText.header(chain: 3, after: 0).count == 65)
         #expect(left(file(after: 0, records), end: 900) == texts)
         #expect(left(file(after: 100, records), end: 100) == texts)
         #expect(left(file(after: 100, records), end: 102) == Array(texts[2...]))

@@ -11,8 +11,6 @@ package enum JournalText {
     private static let place = " after="
     private static let chainDigits = 6
     private static let seqDigits = 20
-    /// Length of the first line with its line feed, bytes.
-    package static let headerLength = 31 + chainDigits + 7 + seqDigits + 1
 
     /// - Parameter seq: of the record in the chain that they follow; 0 where that is not known yet.
     package static func header(chain: Int, after seq: UInt64) -> [UInt8] {

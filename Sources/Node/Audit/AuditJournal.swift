@@ -111,9 +111,6 @@ package struct AuditJournal {
         drained = try File("\(directory)/chain-\(chain).b", chain: chain)
     }
 
-    /// Whether there may be something in them from a run before.
-    var isEmpty: Bool { active.size == 0 && drained.size == 0 }
-
     /// Records that the run before has left, in their order, and how many lines are none.
     ///
     /// - Parameter end: number of the chain's last record.
