@@ -194,7 +194,7 @@ extension HSMPool {
     private func dismiss(_ worker: WorkerHandle) {
         worker.control.close()
         for lane in worker.lanes { lane.close() }
-        loops[0].scheduleTask(in: Self.farewell) {
+        timers.after(Self.farewell, on: loops[0]) {
             self.state.withLock { state in
                 let isThere = state.hsms.contains { $0.worker?.pid == worker.pid } || state.dying.contains(worker.pid)
                 if isThere { WorkerProcess.kill(worker.pid) }

@@ -15,6 +15,8 @@ extension HSMPool {
     private static let patienceWithSockets = TimeAmount.milliseconds(20)
     /// How long a library may go on starting processes while those that it has left behind are ended.
     private static let patienceWithOrphans = TimeAmount.seconds(2)
+    /// How long a start under way may hold up the end of the pool, beyond the grace.
+    private static let patienceWithStarts = TimeAmount.seconds(5)
     /// How often silent workers are looked for.
     private static let watchInterval = TimeAmount.milliseconds(500)
 
@@ -23,7 +25,7 @@ extension HSMPool {
     func startWorker(_ hsm: Int, after pause: UInt64) {
         let loop = loops[hsm % loops.count]
         let before = state.withLock { $0.hsms[hsm].epoch }
-        loop.scheduleTask(in: .nanoseconds(Int64(clamping: pause))) {
+        timers.after(.nanoseconds(Int64(clamping: pause)), on: loop) {
             let now = monotonicNanoseconds()
             let epoch = self.state.withLock { state -> UInt64? in
                 guard let epoch = state.beginStart(of: hsm, after: before, now: now) else { return nil }
@@ -93,7 +95,7 @@ extension HSMPool {
     /// the library where there is one, and then nobody waits for it.
     private func exited(_ hsm: Int, epoch: UInt64, _ way: WorkerEnd.Way?) {
         guard state.withLock({ !$0.isStopping && $0.hsms[hsm].epoch == epoch }) else { return }
-        loops[hsm % loops.count].scheduleTask(in: Self.patienceWithSockets) {
+        timers.after(Self.patienceWithSockets, on: loops[hsm % loops.count]) {
             self.ended(hsm: hsm, epoch: epoch, as: way)
         }
     }
@@ -111,7 +113,7 @@ extension HSMPool {
         guard way == nil, !isOver, NIODeadline.now() < deadline else {
             return ended(hsm: hsm, epoch: epoch, as: way)
         }
-        loops[hsm % loops.count].scheduleTask(in: .milliseconds(1)) {
+        timers.after(.milliseconds(1), on: loops[hsm % loops.count]) {
             self.askForEnd(of: hsm, epoch: epoch, until: deadline)
         }
     }
@@ -158,12 +160,12 @@ extension HSMPool {
     /// Twice a second, as long as the pool runs: looks for workers that have fallen silent, for proofs and probes that
     /// are due, and for sessions to be had; and has the journal written.
     func watch() {
-        loops[0].scheduleRepeatedTask(initialDelay: Self.watchInterval, delay: Self.watchInterval) { task in
+        timers.every(Self.watchInterval, first: Self.watchInterval, on: loops[0]) {
             let now = monotonicNanoseconds()
             let found = self.state.withLock { state in
                 state.isStopping ? nil : state.look(now: now)
             }
-            guard let (effects, changes) = found else { return task.cancel() }
+            guard let (effects, changes) = found else { return false }
             self.perform(effects)
             self.report(changes)
             self.reportRounds()
@@ -171,6 +173,7 @@ extension HSMPool {
             self.changeHSMs()
             self.resumeWaiters()
             self.keepBooks()
+            return true
         }
     }
 
@@ -184,7 +187,7 @@ extension HSMPool {
             metadata: ["hsm": "\(name)", "pid": "\(pid)", "reason": "\(reason)"])
         state.withLock { if $0.hsms[hsm].epoch == epoch { $0.hsms[hsm].isKilled = true } }
         if pid > 0 { WorkerProcess.kill(pid) }
-        loops[hsm % loops.count].scheduleTask(in: Self.patienceWithTheDead) {
+        timers.after(Self.patienceWithTheDead, on: loops[hsm % loops.count]) {
             self.ended(hsm: hsm, epoch: epoch, reason: reason)
         }
     }
@@ -215,9 +218,7 @@ extension HSMPool {
             // Once its status has been taken, the number may be another process's.
             if byForce, state.dying.contains(pid) { WorkerProcess.kill(pid) }
         }
-        loops[0].scheduleRepeatedTask(initialDelay: .milliseconds(1), delay: .milliseconds(20)) { task in
-            if self.reap(pid) { task.cancel() }
-        }
+        timers.every(.milliseconds(20), first: .milliseconds(1), on: loops[0]) { !self.reap(pid) }
     }
 
     /// Takes the exit status of a worker, once: the number may belong to another process afterwards.
@@ -237,10 +238,11 @@ extension HSMPool {
     /// started in its turn becomes so when its parent has ended: so again and again, until there is none.
     private func endOrphans(until deadline: NIODeadline) {
         guard settings.endsOrphans, claviger_end_orphans() > 0, NIODeadline.now() < deadline else { return }
-        loops[0].scheduleTask(in: .milliseconds(5)) { self.endOrphans(until: deadline) }
+        timers.after(.milliseconds(5), on: loops[0]) { self.endOrphans(until: deadline) }
     }
 
-    /// Ends every worker: first by closing the sockets, then, after `grace`, by force.
+    /// Ends every worker: first by closing the sockets, then, after `grace`, by force. Nothing of the pool needs its event
+    /// loops afterwards.
     package func stop(grace: TimeAmount = .seconds(2)) async {
         closeBooks()
         let workers = state.withLock { state -> [WorkerHandle] in
@@ -253,7 +255,7 @@ extension HSMPool {
         }
         let deadline = NIODeadline.now() + grace
         // A start under way puts sockets on the event loops, which may end only after it.
-        while state.withLock({ $0.spawning > 0 }), NIODeadline.now() < deadline {
+        while state.withLock({ $0.spawning > 0 }), NIODeadline.now() < deadline + Self.patienceWithStarts {
             try? await Task.sleep(for: .milliseconds(1))
         }
         // Those that were on their way out already, too: the event loops that see to them may end before they do.
@@ -275,6 +277,7 @@ extension HSMPool {
             Set(state.hsms.filter { !$0.role.isVacant }.map(\.settings.ledgerName))
         }
         for token in tokens { journal.releaseLanes(token: token) }
+        timers.end()
         resumeWaiters()
     }
 }

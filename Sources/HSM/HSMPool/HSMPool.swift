@@ -19,6 +19,7 @@ package final class HSMPool: KeyOperationPool {
     let settings: PoolSettings
     let journal: any PoolJournal
     let loops: [any EventLoop]
+    let timers = PoolTimers()
     let logger: Logger
     let state: Mutex<PoolState>
     let isKeepingBooks = Atomic(false)
@@ -191,7 +192,7 @@ package final class HSMPool: KeyOperationPool {
     }
 
     private func scheduleTick() {
-        loops[0].scheduleTask(in: Self.tickInterval) { self.tick() }
+        timers.after(Self.tickInterval, on: loops[0]) { self.tick() }
     }
 
     private func tick() {
