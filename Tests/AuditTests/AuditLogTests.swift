@@ -244,4 +244,45 @@ struct AuditLogTests {
         let report = try verify()
         #expect(report.isGood, "\(report.findings)")
     }
+
+    /// While `body` runs, the disk of the segment that is written is full.
+    private func full(_ body: () async throws -> Void) async throws {
+        let name = try #require(try directory.segments().last)
+        let segment = URL(fileURLWithPath: directory.file(name)).resolvingSymlinksInPath().path
+        let descriptor = try #require(
+            (3..<4_096).first {
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == segment
+            })
+        let (kept, full) = (dup(Int32(descriptor)), open("/dev/full", O_WRONLY))
+        #expect(kept >= 0 && full >= 0 && dup2(full, Int32(descriptor)) == descriptor)
+        try await body()
+        #expect(dup2(kept, Int32(descriptor)) == descriptor)
+        close(kept)
+        close(full)
+    }
+
+    @Test(
+        "a segment whose last record finds the disk full ends with that record all the same",
+        arguments: [true, false])
+    func fullAtTheEnd(goesOn: Bool) async throws {
+        let log = log()
+        #expect(await write(3, to: log).count == 3)
+        try await written(log)
+        let elsewhere = try AuditScratch()
+        let other = try OwnAuditKey.load(stateDirectory: elsewhere.path)
+        try await full {
+            log.use(other)
+            while log.facts.trouble == nil { try await Task.sleep(for: .milliseconds(2)) }
+            #expect(await write(4, to: log) == [.answer, .answer, .answer, .answer])
+        }
+        if goesOn {
+            while log.facts.trouble != nil { try await Task.sleep(for: .milliseconds(2)) }
+            #expect(await write(2, to: log).count == 2)
+        }
+        #expect(log.close())
+        let report = try verify()
+        #expect(report.isGood && report.counts.requests == (goesOn ? 9 : 7), "\(report.findings)")
+        #expect(report.counts.gaps == 1)
+        #expect(try directory.segments().count == 2)
+    }
 }

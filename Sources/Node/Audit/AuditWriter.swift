@@ -31,6 +31,8 @@ final class AuditWriter: @unchecked Sendable {
     private var link = ChainLink()
     private var tornBytes = 0
     private var segment: Segment?
+    /// Why the segment's last record has its place, and may not be written yet: nothing comes after it.
+    private var ending: SegmentCause?
     /// Why the next segment is begun.
     private var cause = SegmentCause.start
     private var key: AuditKey?
@@ -108,15 +110,18 @@ final class AuditWriter: @unchecked Sendable {
     /// Sees to it that there is a segment to write to. False where there can be none at the moment.
     func prepare() -> Bool {
         guard flush() else { return false }
-        let hasNewKey = log.gate.locked { () -> Bool in
-            defer { log.shared.isKeyNew = false }
-            return log.shared.isKeyNew
-        }
-        if segment != nil, let due = closing(claviger_monotonic_nanoseconds()) ?? (hasNewKey ? .key : nil) {
-            end(due)
+        if ending == nil {
+            let hasNewKey = log.gate.locked { () -> Bool in
+                defer { log.shared.isKeyNew = false }
+                return log.shared.isKeyNew
+            }
+            if let due = closing(claviger_monotonic_nanoseconds()) ?? (hasNewKey ? .key : nil) { end(due) }
             guard flush() else { return false }
+        }
+        if let ending {
             segment = nil
-            cause = due
+            cause = ending
+            self.ending = nil
         }
         guard segment == nil else { return true }
         do throws(AuditFileError) {
@@ -158,7 +163,7 @@ final class AuditWriter: @unchecked Sendable {
                 of: taken.chain, end: link.seq, in: log.directory,
                 journals: AuditJournal.directory(in: log.settings.journals, of: log.directory.path))
         } catch {
-            close(taken.lock)
+            Glibc.close(taken.lock)
             throw error
         }
         chain = taken.chain
@@ -168,6 +173,7 @@ final class AuditWriter: @unchecked Sendable {
 
     private func end(_ cause: SegmentCause) {
         guard let segment else { return }
+        ending = cause
         append(
             RecordText(endOf: cause, records: segment.records &+ 1, at: .now, node: log.settings.node), isSigned: true)
     }
@@ -254,15 +260,11 @@ final class AuditWriter: @unchecked Sendable {
         return true
     }
 
-    /// Closes the chain in order, where it can be.
+    /// Closes the chain in order, where it can be: what waits still comes into it. What does not is in the journal.
     private func finish() {
-        if segment != nil, flush() {
-            if let gap = log.gate.locked({ log.shared.backlog.recovered() }) {
-                let wall = AuditTime.now
-                append(RecordText(gap, from: wall, to: wall, node: log.settings.node), isSigned: true)
-            }
-            end(.stop)
-            _ = flush()
+        if segment != nil, prepare() {
+            take()
+            if flush() { close() }
         }
         let now = claviger_monotonic_nanoseconds()
         log.gate.locked {
@@ -271,6 +273,16 @@ final class AuditWriter: @unchecked Sendable {
             // What comes now has no record.
             log.shared.backlog.failed("the node ends", now: now)
         }
+    }
+
+    /// All is written: ends the segment.
+    private func close() {
+        if let gap = log.gate.locked({ log.shared.backlog.recovered() }) {
+            let wall = AuditTime.now
+            append(RecordText(gap, from: wall, to: wall, node: log.settings.node), isSigned: true)
+        }
+        end(.stop)
+        _ = flush()
     }
 }
 
