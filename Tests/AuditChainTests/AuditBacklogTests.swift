@@ -116,19 +116,22 @@ struct JournalTextTests {
         RecordText(TestChain.trace(number), at: AuditTime(seconds: 1), node: "fra-1")
     }
 
-    private func file(after seq: UInt64, _ records: [RecordText], chain: Int = 3) -> [UInt8] {
-        records.reduce(into: JournalText.header(chain: chain, after: seq)) { $0 += $1.bytes + [UInt8(ascii: "\n")] }
+    private func file(after seq: UInt64, _ records: [RecordText], chain: Int = 3, turn: UInt64 = 1) -> [UInt8] {
+        records.reduce(into: JournalText.header(chain: chain, turn: turn, after: seq)) {
+            $0 += $1.bytes + [UInt8(ascii: "\n")]
+        }
     }
 
-    private func left(_ bytes: [UInt8], end: UInt64) -> [[UInt8]] {
-        JournalText.left(of: bytes, chain: 3, end: end).records.map(\.bytes)
+    private func left(_ files: [UInt8]..., end: UInt64) -> [[UInt8]] {
+        JournalText.left(of: files, chain: 3, end: end).records.map(\.bytes)
     }
 
     @Test("what the chain has is not left; what has no place yet is; a last line that is not whole was not answered")
     func left() {
         let records = (1...4).map(record)
         let texts = records.map(\.bytes)
-        #expect(JournalText.header(chain: 3, after: 0).count == 65)
+        #expect(JournalText.headerSize == 91)
+        #expect(JournalText.header(chain: 999_999, turn: .max, after: .max).count == JournalText.headerSize)
         #expect(left(file(after: 0, records), end: 900) == texts)
         #expect(left(file(after: 100, records), end: 100) == texts)
         #expect(left(file(after: 100, records), end: 102) == Array(texts[2...]))
@@ -137,19 +140,35 @@ struct JournalTextTests {
         #expect(left([], end: 0).isEmpty && left(Array("claviger".utf8), end: 0).isEmpty)
     }
 
+    @Test("what stands behind the end is of earlier turns, and no record; of two files the earlier turn comes first")
+    func room() {
+        let records = (1...4).map(record)
+        let texts = records.map(\.bytes)
+        // The first byte of a record comes last: one that was being written when the process was killed has none.
+        var begun = record(3).bytes + [10, 0]
+        begun[0] = 0
+        let killed = file(after: 0, Array(records[..<2])) + begun + Array(repeating: 0, count: 50)
+        #expect(left(killed, end: 0) == Array(texts[..<2]))
+        #expect(left(file(after: 0, Array(records[..<2])) + [0] + texts[3] + [10], end: 0) == Array(texts[..<2]))
+        let later = file(after: 0, [records[2]], turn: 10)
+        let earlier = file(after: 7, Array(records[..<2]), turn: 9)
+        #expect(
+            left(later, earlier, end: 7) == Array(texts[..<3]) && left(earlier, later, end: 8) == Array(texts[1..<3]))
+    }
+
     @Test("lines that are no records are given up, and counted")
     func damaged() {
         let good = record(1)
         let whole = file(after: 0, [good])
-        let bad = ["", "{}", "{\"kind\":\"request\"", "\u{0}", "{\"kind\":\"nothing\",\"node\":\"x\""]
+        let bad = ["", "{}", "{\"kind\":\"request\"", "\u{1}", "{\"kind\":\"nothing\",\"node\":\"x\""]
         for text in bad {
-            let found = JournalText.left(of: whole + Array((text + "\n").utf8) + good.bytes + [10], chain: 3, end: 0)
+            let found = JournalText.left(of: [whole + Array((text + "\n").utf8) + good.bytes + [10]], chain: 3, end: 0)
             let isRecord = text.hasPrefix("{\"kind\":\"request")
             #expect(found.records.count == (isRecord ? 3 : 2) && found.damaged == (isRecord ? 0 : 1), "\(text)")
         }
         // Of another chain, or of no journal at all.
         for other in [file(after: 0, [good], chain: 4), good.bytes + [10], Array("\n\n".utf8)] {
-            let found = JournalText.left(of: other, chain: 3, end: 0)
+            let found = JournalText.left(of: [other], chain: 3, end: 0)
             #expect(found.records.isEmpty && found.damaged > 0)
         }
     }

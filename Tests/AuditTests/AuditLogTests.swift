@@ -171,9 +171,11 @@ struct AuditLogTests {
     }
 
     /// As it is after kill -9: what was answered is in the journal, and no more of it.
-    private func killed(after seq: UInt64, _ numbers: [Int], file: String = "a", chain: Int = 1) throws {
+    private func killed(
+        after seq: UInt64, _ numbers: [Int], file: String = "a", chain: Int = 1, turn: UInt64 = 2
+    ) throws {
         let journals = try AuditJournal.directory(in: scratch.path + "/journals", of: directory.path)
-        var bytes = JournalText.header(chain: chain, after: seq)
+        var bytes = JournalText.header(chain: chain, turn: turn, after: seq)
         for number in numbers { bytes += record(number).bytes + [UInt8(ascii: "\n")] }
         try Data(bytes).write(to: URL(fileURLWithPath: "\(journals)/chain-\(chain).\(file)"))
     }
@@ -192,7 +194,7 @@ struct AuditLogTests {
         for number in 1...3 { #expect(first.record(record(number)) == .answer) }
         first.close()
         // The end of the chain: a first record, three of requests, a last one. Of what was taken, two are written.
-        try killed(after: 3, [3, 99, 4], file: "b")
+        try killed(after: 3, [3, 99, 4], file: "b", turn: 1)
         try killed(after: 0, [5, 6])
         // Of a process that wrote a chain of its own.
         try killed(after: 0, [7], chain: 2)

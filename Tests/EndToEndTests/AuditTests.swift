@@ -259,20 +259,38 @@ extension EndToEnd {
         }
 
         @Test(
-            "where the journal is full is a full disk, too, until there is room",
-            .enabled("mounting a file system needs privileges") { TinyDisk.isPossible },
-            arguments: ["continue", "refuse"])
-        func fullJournal(rule: String) throws {
+            "a journal keeps the room that it has, also where nothing else has any",
+            .enabled("mounting a file system needs privileges") { TinyDisk.isPossible })
+        func journalsRoom() throws {
             let disk = try TinyDisk()
-            let configuration = try configuration(["journal_dir": "\"\(disk.path)/journal\"", "on_full": "\"\(rule)\""])
+            let configuration = try configuration(["journal_dir": "\"\(disk.path)/journal\""])
             let node = try Node.serve(configuration, activeHSMs: 1)
             let (op, client, log) = (Operator(configuration), try XKSClient(node), AuditLog(configuration))
             try op.proven(on: ["hsm-1"])
             #expect(try client.encrypt([1], requestID: "before").status == 200)
+            // The room that it has is its own, whatever else fills the disk.
             try disk.fill()
-            // What the journal held meanwhile is in a segment now, and has left room.
-            _ = try op.status()
+            for number in 0..<100 {
+                #expect(try client.encrypt([1], requestID: "more-\(number)").status == 200)
+            }
+            #expect(try op.status().conditions?.contains { $0.code == "audit-failing" } == false)
+            #expect(try node.stop() == .exited(0))
+            let recorded = Set(try log.find("--kind", "request", "--outcome", "ok").compactMap { $0["kmsRequestId"] })
+            #expect(recorded.isSuperset(of: (0..<100).map { "more-\($0)" } + ["before"]))
+        }
+
+        @Test(
+            "where there is no room for a journal is a full disk, too, until there is",
+            .enabled("mounting a file system needs privileges") { TinyDisk.isPossible },
+            arguments: ["continue", "refuse"])
+        func noJournal(rule: String) throws {
+            let disk = try TinyDisk()
+            let configuration = try configuration(["journal_dir": "\"\(disk.path)/journal\"", "on_full": "\"\(rule)\""])
+            mkdir(disk.path + "/journal", 0o700)
             try disk.fill()
+            let node = try Node.serve(configuration, activeHSMs: 1)
+            let (op, client, log) = (Operator(configuration), try XKSClient(node), AuditLog(configuration))
+            try op.proven(on: ["hsm-1"])
             let statuses = try (0..<40).map { try client.encrypt([1], requestID: "full-\($0)").status }
             #expect(statuses.contains(500) == (rule == "refuse"))
             try eventually("the status says it", within: 10, every: 0.1) {
@@ -288,7 +306,7 @@ extension EndToEnd {
             let verified = try log.verify()
             #expect(verified.end == .exited(0), "\(verified)")
             let recorded = Set(try log.find("--kind", "request", "--outcome", "ok").compactMap { $0["kmsRequestId"] })
-            let answered = (0..<40).filter { statuses[$0] == 200 }.map { "full-\($0)" } + ["before", "after"]
+            let answered = (0..<40).filter { statuses[$0] == 200 }.map { "full-\($0)" } + ["after"]
             #expect(recorded.isSuperset(of: answered))
             #expect(try log.find("--kind", "gap").isEmpty == false)
         }

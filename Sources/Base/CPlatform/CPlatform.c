@@ -66,3 +66,11 @@ void *claviger_map_private_pages(size_t length) {
     (void)madvise(memory, length, MADV_WIPEONFORK);
     return memory;
 }
+
+void claviger_append_line(void *place, const void *text, size_t count) {
+    char *line = place;
+    memcpy(line + 1, (const char *)text + 1, count - 1);
+    line[count] = '\n';
+    line[count + 1] = '\0';
+    __atomic_store_n(line, *(const char *)text, __ATOMIC_RELEASE);
+}

@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What a journal's file holds: records that the kernel has and the log's segments have not, one in a line, after a first
-/// line that says which place in the chain they were given.
+/// line that says when the file's turn was, and which place in the chain the records were given.
 ///
-///     claviger audit journal 1 chain=000001 after=00000000000000004711
+///     claviger audit journal 2 chain=000001 turn=00000000000000000012 after=00000000000000004711
 ///
-/// `after` is 0 until they have their places. Records stand there without number and hash, as `RecordText` has them.
+/// `after` is 0 until they have their places; a file of a higher `turn` has later records. Records stand there without number
+/// and hash, as `RecordText` has them. A byte 0 is where they end: the file has room for more behind it.
 package enum JournalText {
-    private static let title = "claviger audit journal 1 chain="
-    private static let place = " after="
+    private static let title = "claviger audit journal 2 chain="
     private static let chainDigits = 6
-    private static let seqDigits = 20
+    private static let numberDigits = 20
+    /// Of the first line, bytes, with its line feed.
+    package static let headerSize = header(chain: 1, turn: 1, after: 0).count
 
-    /// - Parameter seq: of the record in the chain that they follow; 0 where that is not known yet.
-    package static func header(chain: Int, after seq: UInt64) -> [UInt8] {
+    /// - Parameters:
+    ///   - turn: grows each time that a file is emptied.
+    ///   - seq: of the record in the chain that they follow; 0 where that is not known yet.
+    package static func header(chain: Int, turn: UInt64, after seq: UInt64) -> [UInt8] {
         var bytes = Array(title.utf8)
         append(UInt64(clamping: chain), digits: chainDigits, to: &bytes)
-        bytes.append(contentsOf: place.utf8)
-        append(seq, digits: seqDigits, to: &bytes)
+        bytes.append(contentsOf: " turn=".utf8)
+        append(turn, digits: numberDigits, to: &bytes)
+        bytes.append(contentsOf: " after=".utf8)
+        append(seq, digits: numberDigits, to: &bytes)
         bytes.append(UInt8(ascii: "\n"))
         return bytes
     }
@@ -28,30 +34,44 @@ package enum JournalText {
         bytes.append(contentsOf: text.utf8)
     }
 
-    /// Records of a file that the chain does not have yet.
+    /// Records of a chain's files that the chain does not have yet, in their order.
     ///
     /// - Parameters:
-    ///   - bytes: the whole file. A last line without its line feed is a record whose answer has not left.
+    ///   - files: each whole. A last line without its line feed is a record whose answer has not left.
     ///   - end: number of the chain's last record.
     /// - Returns: the records, and how many lines are none: another program's, or damaged.
-    package static func left(of bytes: [UInt8], chain: Int, end: UInt64) -> (records: [RecordText], damaged: Int) {
-        var lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        // What follows the last line feed.
-        if !lines.isEmpty { lines.removeLast() }
-        guard let first = lines.first else { return ([], 0) }
-        guard let after = seq(in: first, chain: chain) else { return ([], lines.count) }
-        let entries = lines.dropFirst()
-        let written = after == 0 || end <= after ? 0 : Int(clamping: end - after)
-        let records = entries.dropFirst(written).map { RecordText(journaled: $0) }
-        return (records.compactMap(\.self), records.count { $0 == nil })
+    package static func left(
+        of files: [[UInt8]], chain: Int, end: UInt64
+    ) -> (records: [RecordText], damaged: Int) {
+        var damaged = 0
+        var found: [(turn: UInt64, records: [RecordText])] = []
+        for bytes in files {
+            var lines = bytes.prefix { $0 != 0 }.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            // What follows the last line feed.
+            if !lines.isEmpty { lines.removeLast() }
+            guard let first = lines.first else { continue }
+            guard let (turn, after) = place(in: first, chain: chain) else {
+                damaged += lines.count
+                continue
+            }
+            let written = after == 0 || end <= after ? 0 : Int(clamping: end - after)
+            let records = lines.dropFirst().dropFirst(written).map { RecordText(journaled: $0) }
+            damaged += records.count { $0 == nil }
+            found.append((turn, records.compactMap(\.self)))
+        }
+        found.sort { $0.turn < $1.turn }
+        return (found.flatMap(\.records), damaged)
     }
 
-    private static func seq(in line: ArraySlice<UInt8>, chain: Int) -> UInt64? {
-        let digits = line.suffix(seqDigits)
-        guard digits.allSatisfy({ (0x30...0x39).contains($0) }),
-            let seq = UInt64(String(decoding: digits, as: UTF8.self)),
-            line.elementsEqual(header(chain: chain, after: seq).dropLast())
+    private static func place(in line: ArraySlice<UInt8>, chain: Int) -> (turn: UInt64, after: UInt64)? {
+        let words = line.split(separator: UInt8(ascii: " "))
+        guard words.count >= 2, let turn = number(words[words.count - 2]), let after = number(words[words.count - 1]),
+            line.elementsEqual(header(chain: chain, turn: turn, after: after).dropLast())
         else { return nil }
-        return seq
+        return (turn, after)
+    }
+
+    private static func number(_ word: ArraySlice<UInt8>) -> UInt64? {
+        UInt64(String(decoding: word.suffix(numberDigits), as: UTF8.self))
     }
 }

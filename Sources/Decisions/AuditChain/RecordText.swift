@@ -84,12 +84,24 @@ package struct RecordText: Sendable {
 
     private mutating func append(quoted text: String) {
         bytes.append(UInt8(ascii: "\""))
-        if text.utf8.allSatisfy({ (0x20...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }) {
-            bytes.append(contentsOf: text.utf8)
-        } else {
+        let isCopied = text.utf8.withContiguousStorageIfAvailable { text in
+            guard Self.isPlain(text) else { return false }
+            bytes.append(contentsOf: text)
+            return true
+        }
+        if isCopied != true {
             for scalar in text.unicodeScalars { append(escaping: scalar) }
         }
         bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Whether all is printable ASCII that stands for itself within quotes. Without a branch for each byte: nearly all is.
+    private static func isPlain(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        var others: UInt8 = 0
+        for byte in text {
+            others |= (byte &- 0x20 > 0x5E ? 1 : 0) | (byte == 0x22 ? 1 : 0) | (byte == 0x5C ? 1 : 0)
+        }
+        return others == 0
     }
 
     /// Also what a terminal obeys, and what makes a line read otherwise than it is written: records are shown to people.

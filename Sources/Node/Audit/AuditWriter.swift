@@ -41,7 +41,7 @@ final class AuditWriter: @unchecked Sendable {
     private var lines: [UInt8] = []
     private var written = 0
     /// Has the records of `lines` until they are written.
-    private var journalFile: AuditJournal.File?
+    private var journalFile: JournalFile?
     /// Has records of runs before until they are written.
     private var remains: JournalRemains?
 

@@ -44,11 +44,12 @@ struct JournalRemains {
 
     /// All is in a segment. Returns the journal of this run.
     func clear() -> AuditJournal {
-        own.clear()
         for other in others {
-            other.journal.clear()
+            other.journal.empty()
             close(other.lock)
         }
-        return own
+        var journal = own
+        journal.clear()
+        return journal
     }
 }

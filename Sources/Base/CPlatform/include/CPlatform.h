@@ -42,6 +42,11 @@ int claviger_name_thread(const char *name);
 /// 1 where what lies at that path is in memory (tmpfs, ramfs), 0 where it is on a disk, -1 where it cannot be told.
 int claviger_is_in_memory(const char *path);
 
+/// Appends a line to text in shared memory that ends with a byte 0, which lies at `place`: `text`, which must not be empty, a line
+/// feed, and the byte 0 that is the end from then on. There must be room for `count + 2` bytes. The first byte comes last: a
+/// process that is killed meanwhile leaves the text as it was.
+void claviger_append_line(void *place, const void *text, size_t count);
+
 /// Ignores the signal of that number in this process. Returns 0 or errno.
 int claviger_ignore_signal(int number);
 
