@@ -58,7 +58,7 @@ struct ForwardingTests {
         }
     }
 
-    @Test("the peer gets the place in a trace from the node, and never from the client")
+    @Test("the peer gets the place in a trace, and that a command makes it, from the node, and never from the client")
     func traced() async throws {
         try await withCluster { cluster in
             let a = try await cluster.start("a")
@@ -76,11 +76,13 @@ struct ForwardingTests {
             for sent in [context, nil] {
                 var traced = request
                 traced.traceContext = sent
+                traced.isDiagnostic = sent == nil
                 traced.headers.append(
                     HeaderField(name: "traceparent", value: "00-000000000000000100000000000000ab-00000000000000cd-01"))
                 _ = await forward(a.service, traced, within: 2_000)
                 let forwarded = try #require(seen.withLock { $0 })
                 #expect(forwarded.traceContext == sent && forwarded.headers == traced.headers)
+                #expect(forwarded.isDiagnostic == (sent == nil))
             }
         }
     }

@@ -232,6 +232,22 @@ struct NeighbourTests {
         #expect(bench.pool.terms.map(\.isSurplus) == [true, false, false])
     }
 
+    /// It stood in the peer's metrics as a request of KMS.
+    @Test("a peer learns that a request is a diagnostic command's, and takes the node's word for it")
+    func diagnostic() throws {
+        let peer = ScriptedForwarder(answer(200, "{}"))
+        let bench = try ServiceBench(forwarder: peer) { _ in OperationResult(outcome: .crowded) }
+        let id = bench.service.diagnostics.begin(now: 999_000_000, chance: (1, 2))
+        _ = try bench.post(keyPath + "/encrypt", encryptBody.replacing("4112f4d6", with: id))
+        #expect(peer.isLastDiagnostic.withLock { $0 })
+        _ = try bench.post(keyPath + "/encrypt", encryptBody)
+        #expect(!peer.isLastDiagnostic.withLock { $0 })
+        for said in [true, false] {
+            _ = try bench.post(keyPath + "/encrypt", encryptBody, forwardedBy: "fra-2", isDiagnostic: said)
+            #expect(bench.observer.traces.last?.isDiagnostic == said)
+        }
+    }
+
     @Test("no ciphertext is called invalid while another node may hold its key; a node that does is asked once")
     func contested() throws {
         let invalid = OperationResult(outcome: .callersFault(.ciphertextIsInvalid), attempts: 1)

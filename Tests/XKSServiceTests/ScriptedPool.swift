@@ -72,6 +72,8 @@ final class ScriptedForwarder: RequestForwarder {
     private let isThere: Bool
     private let seen = Mutex<[KeyLabel]>([])
     private let needed = Mutex<[ForwardingNeeds]>([])
+    /// Whether the last one was a diagnostic command's.
+    let isLastDiagnostic = Mutex(false)
 
     init(_ outcome: ForwardOutcome, isThere: Bool = true) {
         self.outcome = outcome
@@ -99,6 +101,7 @@ final class ScriptedForwarder: RequestForwarder {
     ) {
         seen.withLock { $0.append(label) }
         needed.withLock { $0.append(needs) }
+        isLastDiagnostic.withLock { $0 = request.isDiagnostic }
         completion(outcome)
     }
 }
@@ -201,12 +204,13 @@ struct ServiceBench {
     func post(
         _ path: String, _ body: String, method: String = "POST", sign: Bool = true, forwardedBy: String? = nil,
         isSurplus: Bool = false, caller: CallerPresence? = nil, signedBy signer: Credential? = nil,
-        peer: String = "127.0.0.1:1", traceContext: TraceContext? = nil
+        peer: String = "127.0.0.1:1", traceContext: TraceContext? = nil, isDiagnostic: Bool = false
     ) throws -> (Int, String) {
         var request = ProxyRequest(
             method: method, target: path, headers: [HeaderField(name: "Host", value: "localhost")],
             body: SecretBytes(body.utf8), receivedAt: 999_000_000, peer: peer, caller: caller)
         request.traceContext = traceContext
+        request.isDiagnostic = isDiagnostic
         if sign { request = try signed(request, by: signer ?? credential) }
         let answers = Mutex<[ProxyResponse]>([])
         let reply: @Sendable (ProxyResponse) -> Void = { response in answers.withLock { $0.append(response) } }

@@ -21,6 +21,9 @@ enum ForwardWire {
         /// Of the first node's span, where it traces the request (W3C Trace Context); absent otherwise, and in messages of
         /// versions that trace nothing.
         var traceparent: String?
+        /// True where a command on the first node's host makes the request; absent otherwise, and in messages of versions
+        /// that do not say it.
+        var diagnostic: Bool?
     }
 
     /// `nil` when the head is too long.
@@ -28,7 +31,8 @@ enum ForwardWire {
         let head = Head(
             method: request.method, target: request.target,
             headers: request.headers.flatMap { [$0.name, $0.value] }, peer: request.peer,
-            surplus: isSurplus ? true : nil, traceparent: request.traceContext?.traceparent)
+            surplus: isSurplus ? true : nil, traceparent: request.traceContext?.traceparent,
+            diagnostic: request.isDiagnostic ? true : nil)
         guard let json = try? ClusterJSON.encode(head), json.count <= mostHeadBytes else { return nil }
         let bytes = SecretBytes(capacity: 4 + json.count + request.body.count)
         for shift in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: json.count >> shift)) }
@@ -55,6 +59,7 @@ enum ForwardWire {
                 body: SecretBytes(copying: UnsafeRawBufferPointer(rebasing: bytes[(4 + length)...])),
                 receivedAt: receivedAt, peer: head.peer)
             request.traceContext = head.traceparent.flatMap { TraceContext(traceparent: $0) }
+            request.isDiagnostic = head.diagnostic ?? false
             return ForwardedRequest(request: request, isSurplus: head.surplus ?? false)
         }
     }

@@ -81,6 +81,7 @@ extension XKSService {
         var request = exchange.request
         let span = exchange.recorder?.passing(at: began)
         request.traceContext = span?.context
+        request.isDiagnostic = exchange.trace.isDiagnostic
         forwarder.forward(
             request, label: label, needs: refusal.needs, deadline: exchange.deadline,
             asking: { peer in

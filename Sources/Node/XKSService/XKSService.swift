@@ -164,9 +164,10 @@ package final class XKSService: ProxyRequestHandler {
 
     /// Takes in what the body says of the request.
     func read(_ metadata: RequestMetadata, into exchange: Exchange) {
+        let request = exchange.request
         exchange.read(
             metadata,
-            isDiagnostic: diagnostics.contains(metadata.kmsRequestId, at: exchange.request.receivedAt))
+            isDiagnostic: request.isDiagnostic || diagnostics.contains(metadata.kmsRequestId, at: request.receivedAt))
     }
 
     // MARK: Answering

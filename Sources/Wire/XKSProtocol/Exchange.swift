@@ -44,6 +44,9 @@ package struct ProxyRequest: Sendable {
     package var caller: CallerPresence?
     /// Of the span of the peer that has passed it on, where that one traces it; never what a client says.
     package var traceContext: TraceContext?
+    /// A peer that has passed it on says that a command on that peer's own host makes it (`claviger diagnose`); never what a
+    /// client says.
+    package var isDiagnostic = false
 
     package init(
         method: String, target: String, headers: [HeaderField], body: SecretBytes, receivedAt: UInt64, peer: String,
