@@ -53,7 +53,8 @@ let base: [Target] = [
     .target(name: "ProcessStart", path: "Sources/Base/ProcessStart"),
     room("Base", "HostLimits", ["CPlatform", logging, nioCore]),
     room("Base", "SecureMemory"),
-    room("Base", "PrivateFiles", ["SecureMemory"]),
+    room("Base", "Threads", ["CPlatform"]),
+    room("Base", "PrivateFiles", ["SecureMemory", "Threads"]),
     room("Base", "TLSFacts"),
     room("Base", "TLSLinks", ["TLSFacts", nioCore]),
     room(
@@ -96,12 +97,12 @@ let hsm: [Target] = [
     room("HSM", "PKCS11", ["CPKCS11", "CPlatform", "LaneProtocol", "SecureMemory", "StatusVocabulary"]),
     room(
         "HSM", "HSMWorker",
-        ["CPlatform", "LaneProtocol", "PKCS11", "SecondOpinion", "SecureMemory", "StatusVocabulary"]),
+        ["CPlatform", "LaneProtocol", "PKCS11", "SecondOpinion", "SecureMemory", "StatusVocabulary", "Threads"]),
     room(
         "HSM", "HSMPool",
         [
-            "CPlatform", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "StatusVocabulary", crypto, logging,
-            nioCore, nioPosix,
+            "CPlatform", "KeyProof", "LaneProtocol", "Routing", "SecureMemory", "StatusVocabulary", "Threads", crypto,
+            logging, nioCore, nioPosix,
         ]),
 ]
 
@@ -133,9 +134,10 @@ let node: [Target] = [
         embedding: [
             "Resources/status.html.mustache", "Resources/status.css", "Resources/status.js", "Resources/icon.svg",
         ]),
-    room("Node", "Observability", ["CPlatform", "ConnectionLimits", "XKSProtocol", logging]),
+    room("Node", "Observability", ["CPlatform", "ConnectionLimits", "Threads", "XKSProtocol", logging]),
     room(
-        "Node", "Audit", ["AdminProtocol", "AuditChain", "CPlatform", "PrivateFiles", "SecureMemory", crypto, logging]),
+        "Node", "Audit",
+        ["AdminProtocol", "AuditChain", "CPlatform", "PrivateFiles", "SecureMemory", "Threads", crypto, logging]),
     room(
         "Node", "ControlPlane",
         [
@@ -273,6 +275,7 @@ let roomTests: [Target] = [
     tests("ClusterCertificatesTests", ["ClusterCertificates", "SecureMemory", x509]),
     tests("TLSFactsTests", ["Chance", "SeededRandom", "TLSFacts", "TLSLinks"]),
     tests("PrivateFilesTests", ["PrivateFiles", "SecureMemory"]),
+    tests("ThreadsTests", ["Threads"]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),
     tests("SecondOpinionTests", ["Chance", "LaneProtocol", "SecondOpinion", "SeededRandom"]),
     tests(

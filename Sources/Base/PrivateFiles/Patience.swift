@@ -2,6 +2,7 @@
 import Dispatch
 import Glibc
 import Synchronization
+import Threads
 
 /// Calls that may never return: opening or reading what lies on a dead network mount.
 ///
@@ -27,7 +28,7 @@ package enum Patience {
     ) -> Value? {
         guard !isEnded, !abandoned.withLock({ $0.contains(path) }) else { return nil }
         let attempt = Attempt(path: path, body)
-        guard Thread.start({ attempt.run() }) else { return body() }
+        guard begin({ attempt.run() }) else { return body() }
         let deadline = ContinuousClock.now + limit
         while !attempt.wait(milliseconds: 50) {
             guard !isEnded, ContinuousClock.now < deadline else { return attempt.abandon() }
@@ -37,7 +38,11 @@ package enum Patience {
 
     /// Performs `body` on a thread of its own: it may block for good, and nobody waits for it.
     package static func detach(_ body: @escaping @Sendable () -> Void) {
-        if !Thread.start(body) { body() }
+        if !begin(body) { body() }
+    }
+
+    private static func begin(_ body: @escaping @Sendable () -> Void) -> Bool {
+        DetachedThread.begin("patience", stackSize: 1 << 20, body)
     }
 
     private final class Attempt<Value: Sendable>: Sendable {
@@ -77,33 +82,6 @@ package enum Patience {
                 Patience.abandoned.withLock { _ = $0.insert(path) }
                 return nil
             }
-        }
-    }
-
-    /// Threads that nobody joins.
-    private enum Thread {
-        private final class Box: Sendable {
-            let body: @Sendable () -> Void
-            init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-        }
-
-        /// False where the system gives no thread.
-        static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
-            let box = Unmanaged.passRetained(Box(body))
-            var attributes = pthread_attr_t()
-            pthread_attr_init(&attributes)
-            defer { pthread_attr_destroy(&attributes) }
-            pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-            pthread_attr_setstacksize(&attributes, 1 << 20)
-            var thread = pthread_t()
-            let code = pthread_create(
-                &thread, &attributes,
-                { pointer in
-                    if let pointer { Unmanaged<Box>.fromOpaque(pointer).takeRetainedValue().body() }
-                    return nil
-                }, box.toOpaque())
-            if code != 0 { box.release() }
-            return code == 0
         }
     }
 }

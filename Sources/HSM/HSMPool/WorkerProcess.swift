@@ -3,6 +3,7 @@ import CPlatform
 import Glibc
 import LaneProtocol
 import SecureMemory
+import Threads
 
 /// Nanoseconds of the monotonic clock, the same for node and workers on one host.
 func monotonicNanoseconds() -> UInt64 { claviger_monotonic_nanoseconds() }
@@ -192,33 +193,8 @@ enum ProcessEnd {
     /// taken. False when the system gives no thread: the closing of the sockets must do then.
     @discardableResult
     static func watch(_ pid: Int32, _ body: @escaping @Sendable (WorkerEnd.Way?) -> Void) -> Bool {
-        let box = Unmanaged.passRetained(Watch(pid: pid, body: body))
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        pthread_attr_setstacksize(&attributes, stackSize)
-        var thread = pthread_t()
-        let error = pthread_create(&thread, &attributes, waitForEnd, box.toOpaque())
-        if error != 0 { box.release() }
-        return error == 0
+        DetachedThread.begin("worker's end", stackSize: stackSize) {
+            body(WorkerEnd.way(of: pid, isAwaited: true))
+        }
     }
-}
-
-private final class Watch: Sendable {
-    let pid: Int32
-    let body: @Sendable (WorkerEnd.Way?) -> Void
-
-    init(pid: Int32, body: @escaping @Sendable (WorkerEnd.Way?) -> Void) {
-        self.pid = pid
-        self.body = body
-    }
-}
-
-private func waitForEnd(_ box: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let box else { return nil }
-    let watch = Unmanaged<Watch>.fromOpaque(box).takeRetainedValue()
-    _ = claviger_name_thread("worker's end")
-    watch.body(WorkerEnd.way(of: watch.pid, isAwaited: true))
-    return nil
 }

@@ -2,6 +2,7 @@
 import CPlatform
 import Glibc
 import LaneProtocol
+import Threads
 
 /// The body of a worker process: it alone holds the vendor's library and the PIN of one HSM.
 package enum HSMWorker {
@@ -38,7 +39,7 @@ package enum HSMWorker {
             let keeper = Keeper(
                 configuration, openLanes: openLanes, firstLaneDescriptor: firstLaneDescriptor, control: control,
                 doorbell: doorbell)
-            guard startThread(name: "keeper", { keeper.run() }) else { _exit(3) }
+            guard DetachedThread.begin("keeper", takesSignals: true, { keeper.run() }) else { _exit(3) }
             while let message = try reader.next() {
                 switch message {
                 case .configure: _exit(2)

@@ -4,6 +4,7 @@ import AuditChain
 import CPlatform
 import Glibc
 import Logging
+import Threads
 
 /// What a node's audit log is written by: takes records from any thread, and says whether their answers may leave.
 ///
@@ -75,7 +76,8 @@ package final class AuditLog: @unchecked Sendable {
         let writer = AuditWriter(self)
         _ = writer.prepare()
         let hasThreads =
-            AuditGate.begin("audit-write") { writer.run() } && AuditGate.begin("audit-sync") { [self] in synchronize() }
+            DetachedThread.begin("audit-write") { writer.run() }
+            && DetachedThread.begin("audit-sync") { [self] in synchronize() }
         guard !hasThreads else { return }
         failed("the system has no more threads")
         gate.locked {

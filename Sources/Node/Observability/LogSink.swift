@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Threads
 
 /// Takes finished lines from any thread and writes them to a descriptor from one thread of its own.
 ///
@@ -141,32 +142,11 @@ package final class LogSink: @unchecked Sendable {
     // MARK: - The writer
 
     private func startWriter() {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        var thread = pthread_t()
-        let retained = Unmanaged.passRetained(self)
-        // The writer takes no signals: they are for the threads that wait for them.
-        var all = sigset_t()
-        var before = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        let code = pthread_create(
-            &thread, &attributes,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<LogSink>.fromOpaque(argument).takeRetainedValue().write()
-                return nil
-            }, retained.toOpaque())
-        pthread_sigmask(SIG_SETMASK, &before, nil)
-        if code != 0 {
-            // Without a thread there is no log; say so by counting every line as dropped.
-            retained.release()
-            locked {
-                isClosing = true
-                hasEnded = true
-            }
+        guard !DetachedThread.begin("log", { self.write() }) else { return }
+        // Without a thread there is no log; say so by counting every line as dropped.
+        locked {
+            isClosing = true
+            hasEnded = true
         }
     }
 

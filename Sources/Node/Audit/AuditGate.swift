@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import CPlatform
 import Glibc
 
 /// A mutex with conditions that threads of a log wait for. Condition variables have addresses of their own, which Swift's
@@ -54,40 +53,5 @@ final class AuditGate: @unchecked Sendable {
         }
         var deadline = timespec(tv_sec: Int(moment / 1_000_000_000), tv_nsec: Int(moment % 1_000_000_000))
         pthread_cond_timedwait(condition, mutex, &deadline)
-    }
-
-    /// Begins a thread that takes no signals: they are for those that wait for them. False where the system has none.
-    static func begin(_ name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
-        final class Work: Sendable {
-            let name: String
-            let body: @Sendable () -> Void
-
-            init(_ name: String, _ body: @escaping @Sendable () -> Void) {
-                self.name = name
-                self.body = body
-            }
-        }
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        var thread = pthread_t()
-        var all = sigset_t()
-        var before = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        let work = Unmanaged.passRetained(Work(name, body))
-        let code = pthread_create(
-            &thread, &attributes,
-            { argument in
-                guard let argument else { return nil }
-                let work = Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
-                _ = claviger_name_thread(work.name)
-                work.body()
-                return nil
-            }, work.toOpaque())
-        if code != 0 { work.release() }
-        return code == 0
     }
 }
