@@ -162,6 +162,7 @@ let tools: [Target] = [
     room("Tools", "ClusterCertificates", ["PrivateFiles", "SecureMemory", "TLSFacts", x509, asn1, crypto]),
     room("Tools", "KMSWords"),
     room("Tools", "ReferenceImport", ["NodeConfig", "SecureMemory", "SigV4", "XKSProtocol"]),
+    room("Tools", "SetupPlan", ["NodeConfig", "XKSProtocol"]),
     room(
         "Tools", "XKSClient",
         ["TLSFacts", "XKSCalls", "XKSProtocol", nioCore, nioPosix, nioHTTP2, nioSSL, nioTLS]),
@@ -333,6 +334,7 @@ let roomTests: [Target] = [
     tests("KMSPlayTests", ["KMSPlay", "KMSWords", "XKSCalls", "XKSProtocol", crypto]),
     tests("KMSWordsTests", ["Chance", "KMSWords", "SeededRandom"]),
     tests("ReferenceImportTests", ["Chance", "NodeConfig", "ReferenceImport", "SecureMemory"]),
+    tests("SetupPlanTests", ["NodeConfig", "SetupPlan"]),
     tests("KeyStoreCredentialsTests", ["KeyStoreCredentials", "SecureMemory", "SigV4"]),
     tests(
         "DevEnvironmentTests",
@@ -395,7 +397,8 @@ let package = Package(
                 "LoadPlan", "NodeConfig", "NodeStore",
                 "Monitoring", "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
                 "Quota", "ReferenceImport",
-                "Routing", "SecureMemory", "SigV4", "StatusPage", "StatusVocabulary", "TLSFacts", "TLSLinks",
+                "Routing", "SecureMemory", "SetupPlan", "SigV4", "StatusPage", "StatusVocabulary", "TLSFacts",
+                "TLSLinks",
                 "TraceExport", "RequestTraces", "XKSCalls", "XKSClient", "XKSListener", "XKSProtocol", "XKSService",
                 argumentParser, asn1, asyncHTTPClient, crypto, logging,
                 nioCore, nioPosix, nioSSL, x509,

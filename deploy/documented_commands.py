@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 #: Not listed by help: of the argument parser itself, and of the node's own processes.
 UNLISTED = {"--help", "-h", "--version", "--generate-completion-script"}
-HIDDEN = {"hsm-worker", "hsm-provision"}
+HIDDEN = {"hsm-worker", "hsm-provision", "hsm-look", "run-as"}
 
 
 def commands(help_: dict) -> dict[tuple[str, ...], tuple[set[str], bool]]:

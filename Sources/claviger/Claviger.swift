@@ -38,12 +38,11 @@ struct Claviger: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "claviger",
         abstract: "An AWS KMS External Key Store proxy over pools of HSMs.",
-        discussion: "Try it: claviger dev. Then: claviger hsm list MODULE, a configuration file, claviger check, "
-            + "claviger serve.",
+        discussion: "Try it: claviger dev. Then, with an HSM of your own: claviger init, claviger serve.",
         version: Product.name,
         subcommands: [
-            ServeCommand.self, CheckCommand.self, ImportCommand.self, DiagnoseCommand.self, DebugCommand.self,
-            StatusCommand.self,
+            ServeCommand.self, InitCommand.self, CheckCommand.self, ImportCommand.self, DiagnoseCommand.self,
+            DebugCommand.self, StatusCommand.self,
             DrainCommand.self,
             ReloadCommand.self,
             BlockCommand.self, UnblockCommand.self, BlocksCommand.self, ClusterCommand.self, DevCommand.self,
@@ -51,6 +50,8 @@ struct Claviger: AsyncParsableCommand {
             BenchCommand.self, DrillCommand.self, PolicyCommand.self, AuditCommand.self, HSMCommand.self,
             KeyCommand.self, LogCommand.self,
             ExplainCommand.self, CertifyCommand.self, KMSPlayCommand.self, HSMProvisionCommand.self,
+            HSMLookCommand.self,
+            RunAsCommand.self,
         ])
 }
 

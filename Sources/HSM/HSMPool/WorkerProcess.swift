@@ -25,12 +25,6 @@ struct WorkerProcess {
     var errorDescriptor: CInt
     let notes: CallNotes?
 
-    /// Variables of the node's own environment that a worker inherits. Nothing else reaches it: a secret that was given
-    /// to the node in a variable must not be readable in a child's /proc/PID/environ.
-    private static let inheritedVariables = [
-        "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER",
-    ]
-
     /// Starts a worker and sends it its configuration. Blocks for a few milliseconds: not for an event loop.
     ///
     /// - Parameter openLanes: how many of its lanes get a session at once.
@@ -145,13 +139,7 @@ struct WorkerProcess {
     private static func spawn(
         _ settings: PoolMember, _ executable: String, _ descriptors: [CInt], streams: [CInt]
     ) throws(WorkerStartError) -> Int32 {
-        var environment: [String: String] = [:]
-        for name in inheritedVariables {
-            if let value = getenv(name) { environment[name] = String(cString: value) }
-        }
-        environment.merge(settings.environment) { _, configured in configured }
-        // A crash ends the worker at once: a backtrace would take seconds, and show arguments.
-        environment["SWIFT_BACKTRACE"] = "enable=no"
+        let environment = WorkerEnvironment.variables(configured: settings.environment)
         // The name is an argument only so that a person sees in a process list which worker is which.
         let arguments = CStringArray(["claviger", "hsm-worker", settings.name])
         let variables = CStringArray(environment.map { "\($0.key)=\($0.value)" })
@@ -161,6 +149,27 @@ struct WorkerProcess {
             CInt(clamping: descriptors.count), &pid)
         guard code == 0 else { throw WorkerStartError(call: "posix_spawn \(executable)", code: code) }
         return pid
+    }
+}
+
+/// The environment of a process that loads a vendor's library.
+package enum WorkerEnvironment {
+    /// Variables of the node's own environment that a worker inherits. Nothing else reaches it: a secret that was given
+    /// to the node in a variable must not be readable in a child's /proc/PID/environ.
+    private static let inherited = [
+        "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER",
+    ]
+
+    /// - Parameter configured: what the configuration says of the library's environment.
+    package static func variables(configured: [String: String]) -> [String: String] {
+        var environment: [String: String] = [:]
+        for name in inherited {
+            if let value = getenv(name) { environment[name] = String(cString: value) }
+        }
+        environment.merge(configured) { _, configured in configured }
+        // A crash ends the worker at once: a backtrace would take seconds, and show arguments.
+        environment["SWIFT_BACKTRACE"] = "enable=no"
+        return environment
     }
 }
 

@@ -112,7 +112,7 @@ package struct HSMListing: Sendable, Equatable {
 }
 
 extension HSMListing.Key {
-    fileprivate init(_ key: KeyDescription) {
+    init(_ key: KeyDescription) {
         self.init(
             label: key.label, id: hexadecimal(key.id),
             // A token may say anything.

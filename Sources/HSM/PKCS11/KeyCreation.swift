@@ -34,6 +34,26 @@ extension Session {
         }
     }
 
+    /// Makes an AES-256 key that stays on the token and may encrypt and decrypt: C_GenerateKey. Private, sensitive,
+    /// unextractable: nobody ever sees its value. Needs a read-write session and the user logged in.
+    ///
+    /// - Parameter label: 1 to 255 bytes; it is CKA_ID, too.
+    package func generateTokenKey(label: String) throws(PKCS11Error) -> ObjectHandle {
+        var template = AttributeTemplate()
+        template.set(UInt(CKA_CLASS), UInt(CKO_SECRET_KEY))
+        template.set(UInt(CKA_KEY_TYPE), UInt(CKK_AES))
+        template.set(UInt(CKA_VALUE_LEN), UInt(32))
+        template.set(UInt(CKA_TOKEN), true)
+        template.set(UInt(CKA_PRIVATE), true)
+        template.set(UInt(CKA_SENSITIVE), true)
+        template.set(UInt(CKA_EXTRACTABLE), false)
+        template.set(UInt(CKA_ENCRYPT), true)
+        template.set(UInt(CKA_DECRYPT), true)
+        template.set(UInt(CKA_LABEL), Array(label.utf8))
+        template.set(UInt(CKA_ID), Array(label.utf8))
+        return try generateKey(template)
+    }
+
     private func generateKey(_ template: AttributeTemplate) throws(PKCS11Error) -> ObjectHandle {
         var mechanism = CK_MECHANISM(mechanism: UInt(CKM_AES_KEY_GEN), pParameter: nil, ulParameterLen: 0)
         var key: UInt = 0

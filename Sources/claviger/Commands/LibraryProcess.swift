@@ -3,6 +3,7 @@ import ArgumentParser
 import CPlatform
 import Glibc
 import HSMPool
+import PrivateFiles
 import SecureMemory
 
 /// Runs what loads a vendor's library in a process of its own: this very command once more, as a child. What the library
@@ -15,6 +16,8 @@ enum LibraryProcess {
     private static let mark = "CLAVIGER_LIBRARY_PROCESS"
     private static let resultDescriptor: CInt = 3
     private static let notesDescriptor: CInt = 4
+    /// What `ask` sends.
+    private static let inputDescriptor: CInt = 5
     private static let (success, failed) = (UInt8(ascii: "R"), UInt8(ascii: "E"))
 
     /// Prints what `body` returns, or throws what it throws; status 2 when the library ends the process first.
@@ -28,8 +31,39 @@ enum LibraryProcess {
         if getenv(mark) != nil {
             try runAsChild(body)
         } else {
-            try runAsParent(hiding: secret(), isForPrograms: isForPrograms)
+            Output.whole(
+                try runAsParent(Child(arguments: CommandLine.arguments), hiding: secret()), isForPrograms: isForPrograms
+            )
         }
+    }
+
+    /// Runs another command as such a child, and returns what its body returns.
+    ///
+    /// - Parameters:
+    ///   - environment: all of it: that of a worker.
+    ///   - input: for the child to read by `input()`; never shown, even where the library prints it. At most what a pipe holds,
+    ///     64 KiB.
+    ///   - seconds: how long it may take.
+    static func ask(
+        _ arguments: [String], environment: [String: String], input: SecretBytes?, within seconds: UInt64
+    ) throws -> String {
+        try runAsParent(
+            Child(arguments: arguments, environment: environment, input: input, seconds: seconds), hiding: input)
+    }
+
+    /// What the parent sends, in a child of `ask`.
+    static func input() throws -> SecretBytes {
+        try PrivateFiles.readAll(inputDescriptor, limit: 64 * 1024, named: "the parent's input")
+    }
+
+    private struct Child {
+        /// With the program's own name.
+        var arguments: [String]
+        /// `nil`: this process's own.
+        var environment: [String: String]?
+        var input: SecretBytes?
+        /// `nil`: as long as it takes.
+        var seconds: UInt64?
     }
 
     // MARK: The child
@@ -37,7 +71,9 @@ enum LibraryProcess {
     private static func runAsChild(_ body: () throws -> String) throws {
         // Nothing of it is for programs that the library may run.
         unsetenv(mark)
-        for descriptor in [resultDescriptor, notesDescriptor] { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+        for descriptor in [resultDescriptor, notesDescriptor, inputDescriptor] {
+            _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        }
         _ = claviger_use_call_notes(notesDescriptor)
         var result = [failed]
         defer { write(result + [0]) }
@@ -58,18 +94,36 @@ enum LibraryProcess {
 
     // MARK: The parent
 
-    private static func runAsParent(hiding secret: SecretBytes?, isForPrograms: Bool) throws {
-        let (result, output) = (try pipe(), try pipe())
+    private static func runAsParent(_ child: Child, hiding secret: SecretBytes?) throws -> String {
+        let (result, output, input) = (try pipe(), try pipe(), try pipe())
         defer { for pipe in [result, output] { close(pipe.reading) } }
         let notes = CallNotes()
         let pid: pid_t
         do {
-            defer { for pipe in [result, output] { close(pipe.writing) } }
-            pid = try start([result.writing] + (notes.map { [$0.descriptor] } ?? []), output: output.writing)
+            defer {
+                for pipe in [result, output, input] { close(pipe.writing) }
+                close(input.reading)
+            }
+            // It fits: nothing waits for the child.
+            if let content = child.input {
+                try PrivateFiles.writeAll(content, to: input.writing, named: "the child's input")
+            }
+            let descriptors = [result.writing, notes?.descriptor ?? -1, input.reading]
+            pid = try start(child, descriptors, output: output.writing)
         }
         var lines = OutputLines(secret: secret)
-        let text = read(result.reading, and: output.reading, from: pid) { show(lines.take($0, seconds: seconds())) }
+        let limit = child.seconds.map { seconds() + $0 }
+        let text = read(result.reading, and: output.reading, from: pid, until: limit) {
+            show(lines.take($0, seconds: seconds()))
+        }
         show(lines.finish(seconds: seconds()))
+        if let limit, seconds() >= limit, text.last != 0 {
+            kill(-pid, SIGKILL)
+            waitpid(pid, nil, 0)
+            throw failure(
+                "the library does not come back: it was ended after \(child.seconds ?? 0) s",
+                status: ExitStatus.configuration)
+        }
         let way = WorkerEnd.way(of: pid, isAwaited: true)
         // What the library has left behind, as long as the number is its own.
         kill(-pid, SIGKILL)
@@ -81,7 +135,7 @@ enum LibraryProcess {
                 status: ExitStatus.configuration)
         }
         if kind == success {
-            Output.whole(String(decoding: text.dropFirst().dropLast(), as: UTF8.self), isForPrograms: isForPrograms)
+            return String(decoding: text.dropFirst().dropLast(), as: UTF8.self)
         } else if case .status(let status) = way, status != 0 {
             throw ExitCode(status)
         } else {
@@ -107,17 +161,22 @@ enum LibraryProcess {
         }
     }
 
-    private static func start(_ descriptors: [CInt], output: CInt) throws -> pid_t {
+    private static func start(_ child: Child, _ descriptors: [CInt], output: CInt) throws -> pid_t {
         setenv(mark, "1", 1)
         // A crash of the library's ends the child at once: a backtrace would take seconds.
         setenv("SWIFT_BACKTRACE", "enable=no", 0)
         defer { unsetenv(mark) }
-        var arguments = CommandLine.arguments.map { strdup($0) }
+        var arguments = child.arguments.map { strdup($0) }
         arguments.append(nil)
-        defer { for argument in arguments { free(argument) } }
+        var variables = (child.environment ?? [:]).map { strdup("\($0.key)=\($0.value)") }
+        variables += [strdup("\(mark)=1"), nil]
+        defer { for text in arguments + variables { free(text) } }
         var pid: pid_t = 0
-        let code = claviger_spawn(
-            ownExecutable(), arguments, environ, output, output, descriptors, CInt(clamping: descriptors.count), &pid)
+        let code = variables.withUnsafeMutableBufferPointer { own in
+            claviger_spawn(
+                ownExecutable(), arguments, child.environment == nil ? environ : own.baseAddress, output, output,
+                descriptors, CInt(clamping: descriptors.count), &pid)
+        }
         guard code == 0 else { throw problem("posix_spawn", code) }
         return pid
     }
@@ -125,15 +184,18 @@ enum LibraryProcess {
     /// Everything up to the zero byte at the end, or until nobody writes any more: the library may have left a process
     /// behind that holds the other end.
     ///
-    /// - Parameter heard: what the library prints meanwhile.
+    /// - Parameters:
+    ///   - limit: seconds of the monotonic clock; `nil` to wait as long as it takes.
+    ///   - heard: what the library prints meanwhile.
     private static func read(
-        _ result: CInt, and output: CInt, from pid: pid_t, heard: ([UInt8]) -> Void
+        _ result: CInt, and output: CInt, from pid: pid_t, until limit: UInt64?, heard: ([UInt8]) -> Void
     ) -> [UInt8] {
         var text: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 * 1024)
         var isOver = false
         var isOutputOpen = true
         while text.last != 0 {
+            if let limit, seconds() >= limit { break }
             var entries = [result, isOutputOpen ? output : -1].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             guard poll(&entries, 2, 100) != 0 else {
                 // What it wrote before it ended is in the pipes: once more after its end is enough.

@@ -4,7 +4,7 @@
 /// none.
 enum RepeatedOptions {
     /// Those that take several values.
-    private static let repeatable: Set<String> = ["--host", "--heads", "--heads-from", "--audit"]
+    private static let repeatable: Set<String> = ["--host", "--heads", "--heads-from", "--audit", "--env"]
     /// Those that ask for words only.
     private static let harmless: Set<String> = ["--help", "--version"]
     /// Short names of long ones.

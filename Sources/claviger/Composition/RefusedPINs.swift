@@ -15,7 +15,7 @@ struct PINMark: Sendable, Hashable {
     /// SHA-256 over all of it, in hexadecimal: a source may be a command whose words are nobody's business.
     fileprivate let text: String
 
-    private init(_ hsm: HSMSettings, _ source: SecretSource) {
+    init(_ hsm: HSMSettings, _ source: SecretSource) {
         var fields = [hsm.module, "\(hsm.token)"]
         switch source {
         case .file(let path): fields += ["file"] + Self.state(ofFile: path)
@@ -52,7 +52,7 @@ final class RefusedPINs: Sendable {
     /// When each was refused, Unix seconds, by the text of its mark: what HSM it is configured for makes no difference.
     private typealias Refusals = [String: Int64]
 
-    private static let name = "refused-pins.json"
+    static let name = "refused-pins.json"
     /// Most that are kept; the oldest go first.
     private static let most = 200
 

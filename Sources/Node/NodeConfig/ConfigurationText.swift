@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The text of a configuration file in the making.
-struct ConfigurationText {
-    private(set) var text = ""
+package struct ConfigurationText: Sendable {
+    package private(set) var text = ""
 
-    mutating func line(_ line: String = "") { text += line + "\n" }
+    package init() {}
 
-    mutating func set(_ key: String, _ value: String) { line("\(key) = \(value)") }
+    /// A line, with its line feed.
+    package mutating func line(_ line: String = "") { text += line + "\n" }
+
+    /// - Parameter value: TOML.
+    package mutating func set(_ key: String, _ value: String) { line("\(key) = \(value)") }
 
     /// A comment, broken into lines of at most `width` characters where there is a blank.
     ///
     /// - Parameter paragraph: has no line break, and no control character.
-    mutating func comment(_ paragraph: String, indent: String = "") {
+    package mutating func comment(_ paragraph: String, indent: String = "") {
         var current = ""
         for word in paragraph.split(separator: " ") {
             if !current.isEmpty, current.count + word.count + 1 > Self.width {
@@ -26,7 +30,7 @@ struct ConfigurationText {
     private static let width = 110
 
     /// A basic string (TOML 1.0, "String").
-    static func quoted(_ value: String) -> String {
+    package static func quoted(_ value: String) -> String {
         var result = "\""
         for scalar in value.unicodeScalars {
             switch scalar {
@@ -43,5 +47,6 @@ struct ConfigurationText {
         return result + "\""
     }
 
-    static func list(_ values: [String]) -> String { "[" + values.map(quoted).joined(separator: ", ") + "]" }
+    /// A list of basic strings.
+    package static func list(_ values: [String]) -> String { "[" + values.map(quoted).joined(separator: ", ") + "]" }
 }
