@@ -117,7 +117,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("a PIN that the token refused is not tried again, and no try is made where one more locks the token")
+        @Test("a PIN that the token refused is not tried again")
         func refusedPIN() throws {
             try token.makeKey("orders")
             let wrong = try scratch.write("never-to-be-shown", to: "wrong.pin")

@@ -42,6 +42,21 @@ import Testing
         #expect(person.standard(for: .stateDirectory) == "/home/anna/.local/state/claviger/n")
     }
 
+    @Test("no login is tried where one more wrong PIN locks the token")
+    func finalTry() throws {
+        var interview = SetupInterview(host: host)
+        interview.learn(tokens: [
+            SetupToken(slot: 1, label: "last", serial: "1", isAtFinalTry: true),
+            SetupToken(slot: 2, label: "b", serial: "2"),
+        ])
+        try interview.take("last", for: .token)
+        #expect(
+            interview.flawOfLogin(retriesRefused: false)?.description.contains("\"last\": one more wrong PIN") == true)
+        #expect(interview.flawOfLogin(retriesRefused: true) == nil)
+        try interview.take("b", for: .token)
+        #expect(interview.flawOfLogin(retriesRefused: false) == nil)
+    }
+
     @Test("keys that KMS could not use, or ask for, are not proposed")
     func proposedKeys() throws {
         let keys = [

@@ -173,6 +173,19 @@ package struct SetupInterview: Sendable {
         }
     }
 
+    // MARK: Login
+
+    /// Why nothing logs in to the token that was chosen; `nil` where nothing speaks against it.
+    ///
+    /// - Parameter retriesRefused: `--retry-refused-pins`.
+    package func flawOfLogin(retriesRefused: Bool) -> SetupProblem? {
+        guard let token, token.isAtFinalTry, !retriesRefused else { return nil }
+        return SetupProblem(
+            SetupQuestion.token.option, value: token.label,
+            "one more wrong PIN locks this token, so no login was tried",
+            fix: "have the PIN confirmed or reset by its security officer, or give --retry-refused-pins")
+    }
+
     // MARK: Keys
 
     /// What is wrong with the keys that were named, by what the token shows.

@@ -44,10 +44,7 @@ extension SetupRun {
     }
 
     func proveToken() throws {
-        guard let token = plan.token, token.isAtFinalTry, !command.retryRefusedPins else { return }
-        throw SetupProblem(
-            "--token", value: token.label, "one more wrong PIN locks this token, so no login was tried",
-            fix: "have the PIN confirmed or reset by its security officer, or give --retry-refused-pins")
+        if let problem = plan.flawOfLogin(retriesRefused: command.retryRefusedPins) { throw problem }
     }
 
     // MARK: PIN
