@@ -52,6 +52,7 @@ let base: [Target] = [
     room("Base", "ConnectionLimits"),
     .target(name: "ProcessStart", path: "Sources/Base/ProcessStart"),
     room("Base", "HostLimits", ["CPlatform", logging, nioCore]),
+    room("Base", "QuotedText"),
     room("Base", "SecureMemory"),
     room("Base", "Threads", ["CPlatform"]),
     room("Base", "PrivateFiles", ["SecureMemory", "Threads"]),
@@ -70,7 +71,7 @@ let wire: [Target] = [
     room("Wire", "StatusVocabulary"),
     room("Wire", "XKSProtocol", ["SecureMemory", "StatusVocabulary"]),
     room("Wire", "SigV4", ["SecureMemory", "XKSProtocol", crypto]),
-    room("Wire", "XKSCalls", ["SecureMemory", "SigV4", "XKSProtocol"]),
+    room("Wire", "XKSCalls", ["QuotedText", "SecureMemory", "SigV4", "XKSProtocol"]),
     room("Wire", "LaneProtocol", ["SecureMemory", "StatusVocabulary"]),
     room("Wire", "AdminProtocol", ["StatusVocabulary"]),
 ]
@@ -80,7 +81,7 @@ let decisions: [Target] = [
     room("Decisions", "AccessControl", ["LaneProtocol", "XKSProtocol"]),
     room("Decisions", "Policy", ["XKSProtocol"]),
     room("Decisions", "Quota"),
-    room("Decisions", "RequestTraces", ["XKSProtocol"]),
+    room("Decisions", "RequestTraces", ["QuotedText", "XKSProtocol"]),
     room("Decisions", "AuditChain", ["AdminProtocol", "XKSProtocol", crypto]),
     room("Decisions", "KeyProof", ["Chance", "LaneProtocol", "StatusVocabulary"]),
     room("Decisions", "SecondOpinion", ["LaneProtocol"]),
@@ -127,7 +128,10 @@ let node: [Target] = [
     room("Node", "NodeStore", ["AccessControl", "KeyProof", "PrivateFiles", "StatusVocabulary", grdb]),
     room(
         "Node", "NodeConfig",
-        ["CPlatform", "ConnectionLimits", "PrivateFiles", "SecureMemory", "TLSFacts", "XKSProtocol", toml]),
+        [
+            "CPlatform", "ConnectionLimits", "PrivateFiles", "QuotedText", "SecureMemory", "TLSFacts", "XKSProtocol",
+            toml,
+        ]),
     room("Node", "Monitoring", ["AdminProtocol", "CPlatform", "StatusVocabulary", "XKSProtocol", coreMetrics]),
     room(
         "Node", "StatusPage", ["AdminProtocol", "Charts", "Conditions", "StatusVocabulary", mustache],
@@ -180,8 +184,8 @@ let tools: [Target] = [
     room(
         "Tools", "DevEnvironment",
         [
-            "ClusterCertificates", "KeyStoreCredentials", "LaneProtocol", "PrivateFiles", "SecureMemory", "SigV4",
-            "StatusVocabulary", x509, crypto,
+            "ClusterCertificates", "KeyStoreCredentials", "LaneProtocol", "PrivateFiles", "QuotedText", "SecureMemory",
+            "SigV4", "StatusVocabulary", x509, crypto,
         ]),
 ]
 

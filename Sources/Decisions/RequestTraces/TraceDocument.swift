@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import QuotedText
 import XKSProtocol
 
 /// Requests as OTLP/HTTP takes them in its JSON encoding (OpenTelemetry Protocol 1.x, "JSON Protobuf Encoding": ids are
@@ -68,7 +69,7 @@ package struct TraceDocument: Sendable {
             ("claviger.site", resource.site),
         ])
         return #"{"resourceSpans":[{"resource":{"attributes":[\#(attributes.joined(separator: ","))]},"#
-            + #""scopeSpans":[{"scope":{"name":"claviger","version":\#(Self.quoted(resource.version))},"#
+            + #""scopeSpans":[{"scope":{"name":"claviger","version":\#(resource.version.quoted)},"#
             + #""spans":[\#(spans.joined(separator: ","))]}]}]}"#
     }
 
@@ -77,9 +78,9 @@ package struct TraceDocument: Sendable {
         to end: UInt64, attributes: [String], error: String?
     ) -> String {
         let parent = parent.map { #""parentSpanId":"\#(TraceContext.hex($0))","# } ?? ""
-        let status = error.map { #","status":{"code":\#(Self.errorStatus),"message":\#(Self.quoted($0))}"# } ?? ""
+        let status = error.map { #","status":{"code":\#(Self.errorStatus),"message":\#($0.quoted)}"# } ?? ""
         return #"{"traceId":"\#(context.traceID)","spanId":"\#(TraceContext.hex(id))",\#(parent)"#
-            + #""name":\#(Self.quoted(name)),"kind":\#(kind),"startTimeUnixNano":"\#(start &+ epoch)","#
+            + #""name":\#(name.quoted),"kind":\#(kind),"startTimeUnixNano":"\#(start &+ epoch)","#
             + #""endTimeUnixNano":"\#(max(end, start) &+ epoch)","attributes":[\#(attributes.joined(separator: ","))]"#
             + "\(status)}"
     }
@@ -127,22 +128,7 @@ package struct TraceDocument: Sendable {
 
     private static func texts(_ fields: [(String, String?)]) -> [String] {
         fields.compactMap { key, value in
-            value.map { #"{"key":"\#(key)","value":{"stringValue":\#(quoted($0))}}"# }
+            value.map { #"{"key":"\#(key)","value":{"stringValue":\#($0.quoted)}}"# }
         }
-    }
-
-    /// As a string of JSON (RFC 8259, section 7).
-    private static func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"", "\\": quoted += "\\\(scalar)"
-            case "\u{0}"..."\u{1F}":
-                let digits = String(scalar.value, radix: 16)
-                quoted += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import QuotedText
 
 /// The text of a configuration file in the making.
 package struct ConfigurationText: Sendable {
@@ -30,22 +31,7 @@ package struct ConfigurationText: Sendable {
     private static let width = 110
 
     /// A basic string (TOML 1.0, "String").
-    package static func quoted(_ value: String) -> String {
-        var result = "\""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\"", "\\": result += "\\\(scalar)"
-            default:
-                if scalar.value < 0x20 || scalar.value == 0x7F {
-                    let digits = String(scalar.value, radix: 16)
-                    result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-                } else {
-                    result.unicodeScalars.append(scalar)
-                }
-            }
-        }
-        return result + "\""
-    }
+    package static func quoted(_ value: String) -> String { value.quoted }
 
     /// A list of basic strings.
     package static func list(_ values: [String]) -> String { "[" + values.map(quoted).joined(separator: ", ") + "]" }

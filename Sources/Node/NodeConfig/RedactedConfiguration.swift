@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import PrivateFiles
+import QuotedText
 
 /// A configuration as it may be given to others: no file holds a secret, but the environment of a library, the text for its
 /// C_Initialize and the words of a command may say more than is theirs to know.
@@ -33,33 +34,19 @@ package enum RedactedConfiguration {
     private static func text(_ node: TOMLNode, indent: String) -> String {
         let inner = indent + "  "
         switch node {
-        case .string(let text): return quoted(text)
+        case .string(let text): return text.quoted
         case .integer(let number): return "\(number)"
         case .boolean(let isSo): return "\(isSo)"
-        case .other(let kind): return quoted("(\(kind))")
+        case .other(let kind): return "(\(kind))".quoted
         case .list(let items):
             guard !items.isEmpty else { return "[]" }
             return "[\n" + items.map { inner + text($0, indent: inner) }.joined(separator: ",\n") + "\n\(indent)]"
         case .table(let values):
             guard !values.isEmpty else { return "{}" }
             let members = values.sorted { $0.key < $1.key }.map { key, value in
-                "\(inner)\(quoted(key)): \(text(value, indent: inner))"
+                "\(inner)\(key.quoted): \(text(value, indent: inner))"
             }
             return "{\n" + members.joined(separator: ",\n") + "\n\(indent)}"
         }
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"", "\\": quoted += "\\\(scalar)"
-            case "\u{0}"..."\u{1F}":
-                let digits = String(scalar.value, radix: 16)
-                quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ClusterCertificates
+import QuotedText
 
 /// Writes the configuration file of a development node, in the form that `claviger serve` reads.
 struct DevConfiguration {
@@ -29,23 +30,23 @@ struct DevConfiguration {
         # A copy of it is a working configuration for `claviger serve --config`.
 
         [node]
-        id = \(Self.toml(node))
+        id = \(node.quoted)
         site = "dev"
-        state_dir = \(Self.toml(stateDirectory))\(cluster != nil && options.logsAreText ? "\nlog_format = \"text\"" : "")
+        state_dir = \(stateDirectory.quoted)\(cluster != nil && options.logsAreText ? "\nlog_format = \"text\"" : "")
 
         [xks]
-        listen = \(Self.toml(listen))
+        listen = \(listen.quoted)
         \(Self.transport(options: options, certificates: certificates))
 
         [control]
-        listen = \(Self.toml(controlListen))
+        listen = \(controlListen.quoted)
 
         \(Self.audit(options))\(clusterTable)\(hsms.map { Self.table(of: $0, module: module, options: options) }
             .joined(separator: "\n"))
         [[keystore]]
-        path_prefix = \(Self.toml(DevNode.pathPrefix))
+        path_prefix = \(DevNode.pathPrefix.quoted)
         keys = [\(Self.list(DevKeys.labels))]
-        credentials = [{ access_key_id = \(Self.toml(accessKeyID)), secret = { file = \(Self.toml(secretFile)) } }]
+        credentials = [{ access_key_id = \(accessKeyID.quoted), secret = { file = \(secretFile.quoted) } }]
 
         """
     }
@@ -54,12 +55,12 @@ struct DevConfiguration {
         guard let cluster else { return "" }
         return """
             [cluster]
-            listen = \(Self.toml(cluster.address))
-            advertise = \(Self.toml(cluster.address))
+            listen = \(cluster.address.quoted)
+            advertise = \(cluster.address.quoted)
             seeds = [\(Self.list(cluster.seeds))]
-            ca = \(Self.toml(cluster.authority))
-            certificate = \(Self.toml(cluster.pair.certificate))
-            key = \(Self.toml(cluster.pair.key))
+            ca = \(cluster.authority.quoted)
+            certificate = \(cluster.pair.certificate.quoted)
+            key = \(cluster.pair.key.quoted)
 
 
             """
@@ -79,12 +80,12 @@ struct DevConfiguration {
     private static func transport(options: DevOptions, certificates: DevCertificates) -> String {
         if options.plaintext { return "plaintext = true" }
         var lines = [
-            "certificate = \(toml(certificates.serverCertificate))",
-            "key = \(toml(certificates.serverKey))",
+            "certificate = \(certificates.serverCertificate.quoted)",
+            "key = \(certificates.serverKey.quoted)",
         ]
         if options.mutualTLS {
-            lines.append("client_ca = \(toml(certificates.authority))")
-            lines.append("client_name = \(toml(DevCertificates.clientName))")
+            lines.append("client_ca = \(certificates.authority.quoted)")
+            lines.append("client_name = \(DevCertificates.clientName.quoted)")
         }
         return lines.joined(separator: "\n")
     }
@@ -92,32 +93,16 @@ struct DevConfiguration {
     private static func table(of hsm: DevHSM, module: String, options: DevOptions) -> String {
         """
         [[hsm]]
-        name = \(toml(hsm.name))
-        module = \(toml(module))
-        token = { label = \(toml(hsm.tokenLabel)) }
-        pin = { file = \(toml(hsm.pinFile)) }
+        name = \(hsm.name.quoted)
+        module = \(module.quoted)
+        token = { label = \(hsm.tokenLabel.quoted) }
+        pin = { file = \(hsm.pinFile.quoted) }
         sessions = \(options.sessions)
         depth = \(options.depth)
-        env = { SOFTHSM2_CONF = \(toml(hsm.configurationFile)) }
+        env = { SOFTHSM2_CONF = \(hsm.configurationFile.quoted) }
 
         """
     }
 
-    private static func list(_ texts: [String]) -> String { texts.map(toml).joined(separator: ", ") }
-
-    /// A TOML basic string (TOML 1.0, "String").
-    static func toml(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
-                let digits = String(scalar.value, radix: 16, uppercase: true)
-                quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
-    }
+    private static func list(_ texts: [String]) -> String { texts.map(\.quoted).joined(separator: ", ") }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import QuotedText
 import SecureMemory
 import XKSProtocol
 
@@ -29,19 +30,7 @@ package struct JSONObject: Sendable, Equatable {
     }
 
     /// `text` as a JSON string.
-    package static func string(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case let control where control.value < 0x20:
-                result += "\\u00" + (control.value < 16 ? "0" : "") + String(control.value, radix: 16)
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
-    }
+    package static func string(_ text: String) -> String { text.quoted }
 
     /// `bytes` in base64 as a JSON string.
     package static func base64(_ bytes: [UInt8]) -> String {
