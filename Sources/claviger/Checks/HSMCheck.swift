@@ -120,8 +120,8 @@ struct HSMCheck {
                 fix: "docs/guides/hsms.md says what is missing")
         }
         let identity = hsm.identity.map { "\($0.manufacturer) \($0.model), serial \($0.serial)" } ?? ""
-        diagnostics.found.append(
-            "hsm \(hsm.name): \(identity), \(hsm.labels.count) keys: \(Self.list(hsm.labels.map(hsm.shown)))")
+        let keys = hsm.labels.count == 1 ? "1 key" : "\(hsm.labels.count) keys"
+        diagnostics.found.append("hsm \(hsm.name): \(identity), \(keys): \(Self.list(hsm.labels.map(hsm.shown)))")
         let offered = plan.keyStores.offered(by: hsm.name)
         // That a key which is named one by one is none is reported with that name.
         let judged = offered.labels.subtracting(hsm.labels)

@@ -14,6 +14,8 @@ import SecureMemory
 enum LibraryProcess {
     /// Tells the child that it is one. No argument: those are the user's.
     private static let mark = "CLAVIGER_LIBRARY_PROCESS"
+    /// What a library may take for all that a command asks of it, seconds: one that hangs is ended then.
+    private static let longest: UInt64 = 300
     private static let resultDescriptor: CInt = 3
     private static let notesDescriptor: CInt = 4
     /// What `ask` sends.
@@ -32,8 +34,9 @@ enum LibraryProcess {
             try runAsChild(body)
         } else {
             Output.whole(
-                try runAsParent(Child(arguments: CommandLine.arguments), hiding: secret()), isForPrograms: isForPrograms
-            )
+                try runAsParent(
+                    Child(arguments: CommandLine.arguments, seconds: longest), hiding: secret()),
+                isForPrograms: isForPrograms)
         }
     }
 
@@ -62,8 +65,8 @@ enum LibraryProcess {
         /// `nil`: this process's own.
         var environment: [String: String]?
         var input: SecretBytes?
-        /// `nil`: as long as it takes.
-        var seconds: UInt64?
+        /// How long it may take.
+        var seconds: UInt64
     }
 
     // MARK: The child
@@ -112,16 +115,16 @@ enum LibraryProcess {
             pid = try start(child, descriptors, output: output.writing)
         }
         var lines = OutputLines(secret: secret)
-        let limit = child.seconds.map { seconds() + $0 }
+        let limit = seconds() + child.seconds
         let text = read(result.reading, and: output.reading, from: pid, until: limit) {
             show(lines.take($0, seconds: seconds()))
         }
         show(lines.finish(seconds: seconds()))
-        if let limit, seconds() >= limit, text.last != 0 {
+        if seconds() >= limit, text.last != 0 {
             kill(-pid, SIGKILL)
             waitpid(pid, nil, 0)
             throw failure(
-                "the library does not come back: it was ended after \(child.seconds ?? 0) s",
+                "the library does not come back: it was ended after \(child.seconds) s",
                 status: ExitStatus.configuration)
         }
         let way = WorkerEnd.way(of: pid, isAwaited: true)
@@ -185,17 +188,17 @@ enum LibraryProcess {
     /// behind that holds the other end.
     ///
     /// - Parameters:
-    ///   - limit: seconds of the monotonic clock; `nil` to wait as long as it takes.
+    ///   - limit: seconds of the monotonic clock.
     ///   - heard: what the library prints meanwhile.
     private static func read(
-        _ result: CInt, and output: CInt, from pid: pid_t, until limit: UInt64?, heard: ([UInt8]) -> Void
+        _ result: CInt, and output: CInt, from pid: pid_t, until limit: UInt64, heard: ([UInt8]) -> Void
     ) -> [UInt8] {
         var text: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 * 1024)
         var isOver = false
         var isOutputOpen = true
         while text.last != 0 {
-            if let limit, seconds() >= limit { break }
+            if seconds() >= limit { break }
             var entries = [result, isOutputOpen ? output : -1].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             guard poll(&entries, 2, 100) != 0 else {
                 // What it wrote before it ended is in the pipes: once more after its end is enough.
