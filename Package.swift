@@ -400,7 +400,7 @@ let package = Package(
                 "HostLimits", "KMSPlay", "KMSWords", "KeyProof", "KeyStoreCredentials", "LaneProtocol", "LoadGenerator",
                 "LoadPlan", "NodeConfig", "NodeStore",
                 "Monitoring", "Observability", "PKCS11", "Policy", "PrivateFiles", "ProcessStart",
-                "Quota", "ReferenceImport",
+                "Quota", "QuotedText", "ReferenceImport",
                 "Routing", "SecureMemory", "SetupPlan", "SigV4", "StatusPage", "StatusVocabulary", "TLSFacts",
                 "TLSLinks",
                 "TraceExport", "RequestTraces", "XKSCalls", "XKSClient", "XKSListener", "XKSProtocol", "XKSService",

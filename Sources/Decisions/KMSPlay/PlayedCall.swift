@@ -40,6 +40,24 @@ package struct KeptCiphertext: Sendable, Equatable {
         self.additionalData = additionalData
         self.dataKey = dataKey
     }
+
+    /// As a line for `claviger check --against`.
+    ///
+    /// - Parameters:
+    ///   - key: the external key id.
+    ///   - keyStore: path prefix.
+    package func entry(key: String, keyStore: String) -> String {
+        var entry = JSONObject([])
+        entry["keyStore"] = keyStore.isEmpty ? nil : JSONObject.string(keyStore)
+        entry["externalKeyId"] = JSONObject.string(key)
+        entry["encryptionAlgorithm"] = JSONObject.string("AES_GCM")
+        entry["ciphertext"] = JSONObject.base64(sealed.ciphertext)
+        entry["initializationVector"] = JSONObject.base64(sealed.initializationVector)
+        entry["authenticationTag"] = JSONObject.base64(sealed.authenticationTag)
+        entry["ciphertextMetadata"] = sealed.ciphertextMetadata.map(JSONObject.base64)
+        entry["additionalAuthenticatedData"] = JSONObject.base64(additionalData)
+        return entry.text
+    }
 }
 
 /// What came of one request to the proxy.

@@ -135,7 +135,7 @@ private final class Encryption: Sendable {
 }
 
 /// What C_Decrypt takes: the tag follows the ciphertext (PKCS#11 2.40, CK_GCM_PARAMS).
-func ciphertextAndTag(_ ciphertext: SecretBytes, _ tag: [UInt8]) -> SecretBytes {
+package func ciphertextAndTag(_ ciphertext: SecretBytes, _ tag: [UInt8]) -> SecretBytes {
     let data = SecretBytes(capacity: ciphertext.count + tag.count)
     ciphertext.withUnsafeBytes { data.append(copying: $0) }
     data.append(contentsOf: tag)

@@ -57,7 +57,10 @@ struct ConfigurationCheck {
     /// - Parameters:
     ///   - running: the running node of this state directory.
     ///   - looksAtHSMs: starts a worker for each, and logs in.
-    func run(running: RunningNode, looksAtHSMs: Bool = true) async -> Diagnostics {
+    ///   - next: what is to be done in the same turn where a node could serve; given the HSMs that can.
+    func run(
+        running: RunningNode, looksAtHSMs: Bool = true, next: (NodePlan, Set<String>) async -> Void = { _, _ in }
+    ) async -> Diagnostics {
         // Several at once would bind each other's addresses, and all try a PIN before the first has kept that it was refused.
         let turn = await CheckTurn.taken(file: configuration.file)
         defer { turn.end() }
@@ -82,6 +85,7 @@ struct ConfigurationCheck {
         if let material = plan?.listener.transport.material { await checkChain(material, &diagnostics) }
         // Where something is wrong with who may write to the directory, that has been said; where a PIN could not be
         // read, no login is tried without it.
+        var serving: Set<String> = []
         if let plan {
             StateDirectoryCheck(directory: settings.node.stateDirectory, isClustered: settings.cluster != nil)
                 .run(now: now, &diagnostics)
@@ -89,13 +93,14 @@ struct ConfigurationCheck {
             if looksAtHSMs {
                 let refused = RefusedPINs(stateDirectory: settings.node.stateDirectory, marks: plan.pinMarks)
                 let store = try? StoreReader.open(directory: settings.node.stateDirectory)
-                await HSMCheck(
+                serving = await HSMCheck(
                     plan: plan, refused: refused, drained: (try? store?.drained()) ?? [],
                     triesRefusedPINs: triesRefusedPINs
                 ).run(&diagnostics)
             }
         }
         diagnostics.takeFatalWarnings()
+        if let plan, diagnostics.error == nil { await next(plan, serving) }
         return diagnostics
     }
 

@@ -20,7 +20,8 @@ struct HSMCheck {
     /// Whether to log in with PINs that were refused before, too.
     let triesRefusedPINs: Bool
 
-    func run(_ diagnostics: inout Diagnostics) async {
+    /// - Returns: names of the HSMs that can serve.
+    func run(_ diagnostics: inout Diagnostics) async -> Set<String> {
         var settings = plan.pool
         for index in settings.members.indices {
             settings.members[index].worker.lanes = 1
@@ -49,6 +50,7 @@ struct HSMCheck {
         reportTwins(inventory, names, &diagnostics)
         for name in names where drained.contains(name) && troubles[name] == nil { troubles[name] = Self.drained(name) }
         judge(inventory.filter { $0.state.canServe && !drained.contains($0.name) }, troubles, &diagnostics)
+        return Set(inventory.filter(\.state.canServe).map(\.name))
     }
 
     private func look(_ settings: PoolSettings) async -> [HSMInventory] {

@@ -15,7 +15,7 @@ struct CheckCommand: AsyncParsableCommand {
             + "a worker with one session for each HSM, logs in once, and ends all of it again. No login is tried with "
             + "a PIN that its token has refused before. Status 0: a node can serve with it, each key store and each "
             + "key that one names; warnings say what it would lack. Status 2: it cannot; each line names what is wrong "
-            + "and the mend.")
+            + "and the mend. Status 1, with --against: it can, and a ciphertext does not open.")
 
     @Option(
         name: [.long, .customShort("c")], help: "The configuration file.", completion: .file(extensions: ["toml"]))
@@ -30,7 +30,16 @@ struct CheckCommand: AsyncParsableCommand {
     @Flag(help: "Log in with PINs that were refused before, too: each try may be the one that locks the token.")
     var retryRefusedPins = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Have each HSM open the ciphertexts of this file, a JSON object a line: before KMS's requests go to this node.",
+            valueName: "file"), completion: .file())
+    var against: String?
+
     func validate() throws {
+        guard !(offline && against != nil) else {
+            throw ValidationError("--offline asks no HSM: leave out --against.")
+        }
         guard !(offline && retryRefusedPins) else {
             throw ValidationError("--offline logs in nowhere: leave out --retry-refused-pins.")
         }
@@ -45,7 +54,19 @@ struct CheckCommand: AsyncParsableCommand {
         let check = ConfigurationCheck(
             configuration: configuration, secrets: SecretReader(taking: settings.secretVariables),
             triesRefusedPINs: retryRefusedPins)
-        try conclude(await check.run(running: await .of(admin, settings: settings)))
+        let running = await RunningNode.of(admin, settings: settings)
+        guard let against else { return try conclude(await check.run(running: running)) }
+        let file = try CiphertextFile(against, limits: settings.xks.limits)
+        var report = CiphertextCheck.Report()
+        let diagnostics = await check.run(running: running) { plan, serving in
+            report = await CiphertextCheck(plan: plan, serving: serving, file: file).run()
+        }
+        try conclude(diagnostics)
+        for line in report.counts { printLine(Terminals.page.text("\(against): \(line)")) }
+        for fault in report.faults { printError(Terminal.plain("\(against): \(fault)")) }
+        guard report.faults.isEmpty else {
+            throw failure("\(against): not all of it opens at every HSM", status: ExitStatus.notDone)
+        }
     }
 
     private func conclude(_ diagnostics: Diagnostics) throws {

@@ -3,6 +3,7 @@ import ArgumentParser
 import KMSPlay
 import KMSWords
 import NIOPosix
+import PrivateFiles
 import XKSClient
 
 /// `claviger kms-play`
@@ -33,6 +34,12 @@ struct KMSPlayCommand: AsyncParsableCommand {
     @Option(help: "Seconds between two health polls, 1 to 3600; the first comes at once.")
     var poll = 60.0
 
+    @Option(
+        help: ArgumentHelp(
+            "Write the ciphertexts that were made (the last 1,024) into a new file, for claviger check --against.",
+            valueName: "file"), completion: .file())
+    var keep: String?
+
     @Flag(help: "Print JSON, on one line (docs/reference/commands.md).")
     var json = false
 
@@ -46,6 +53,9 @@ struct KMSPlayCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if let keep, PrivateFiles.exists(keep) {
+            throw failure("--keep \(keep): is there already; name a new file", status: ExitStatus.start)
+        }
         let signer = try proxy.signer()
         let tls = try proxy.tls()
         let connector: XKSConnector
@@ -56,12 +66,20 @@ struct KMSPlayCommand: AsyncParsableCommand {
         let plan = PlayPlan(
             mix: PlayPlan.Mix(mix) ?? .standard, rate: rate, seconds: seconds, pollSeconds: poll,
             seed: UInt64.random(in: .min ... .max))
-        let report = await KMSPlayRun(
+        let run = KMSPlayRun(
             connector: connector, signer: signer, key: proxy.key, region: proxy.region, loop: group.next(),
             report: PlayReport(
-                url: signer.endpoint.description, key: proxy.key, rate: rate, seconds: seconds)
-        ).play(plan)
+                url: signer.endpoint.description, key: proxy.key, rate: rate, seconds: seconds))
+        let report = await run.play(plan)
         try? await group.shutdownGracefully()
+        if let keep, run.kept.isEmpty {
+            printError("--keep \(keep): not written, for nothing was encrypted")
+        } else if let keep {
+            let lines = run.kept.map { $0.entry(key: proxy.key, keyStore: signer.endpoint.prefix) + "\n" }
+            do { try PrivateFiles.write(lines.joined(), to: keep) } catch {
+                throw failure("--keep: \(error)", status: ExitStatus.start)
+            }
+        }
         if json {
             printLine(try JSONLine.text(report), isForPrograms: true)
         } else {

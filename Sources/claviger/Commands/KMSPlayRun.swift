@@ -85,6 +85,9 @@ final class KMSPlayRun: Sendable {
         }
     }
 
+    /// The last ciphertexts that were made.
+    var kept: [KeptCiphertext] { state.withLock(\.kept) }
+
     /// One data key whose request is not counted.
     private func prepare() async {
         let result = await perform(call(.generateDataKey, 0))

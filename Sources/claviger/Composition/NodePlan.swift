@@ -174,7 +174,7 @@ extension NodePlan {
     /// - Parameter hsms: the pool's numbers for names of HSMs; `nil` names all.
     func service(hsms: ([String]?) -> HSMSet) -> ServiceSettings {
         let xks = settings.xks
-        var limits = XKSLimits(dataBytes: xks.maxPlaintextBytes, additionalDataBytes: xks.maxAADBytes) ?? .standard
+        var limits = xks.limits
         // A record of the audit log has all that a later policy may ask for.
         limits.keepsUnknownFields =
             settings.audit != nil || keyStores.contains { $0.policy?.policy.asksForUnknownFields == true }
@@ -188,4 +188,9 @@ extension NodePlan {
             limits: limits,
             deadline: nanoseconds(xks.requestDeadline), version: Product.name, tracing: tracing?.requests)
     }
+}
+
+extension XKSSettings {
+    /// How large the parts of a request may be.
+    var limits: XKSLimits { XKSLimits(dataBytes: maxPlaintextBytes, additionalDataBytes: maxAADBytes) ?? .standard }
 }
