@@ -181,6 +181,28 @@ extension EndToEnd {
             try pair.stop()
         }
 
+        @Test("of a node that has got another name is one log: an end that was cut off after that is known")
+        func renamed() throws {
+            var configuration = try configuration()
+            let log = AuditLog(configuration)
+            for (number, name) in ["first", "second", "second"].enumerated() {
+                configuration.set("id", "\"\(name)\"", in: "[node]")
+                let node = try Node.serve(configuration, activeHSMs: 1)
+                if number == 0 { try Operator(configuration).proven(on: ["hsm-1"]) }
+                #expect(try XKSClient(node).encrypt([1]).status == 200)
+                #expect(try node.stop() == .exited(0))
+            }
+            let file = try configuration.write()
+            func verify() throws -> CommandResult { try ClavigerBinary.run(["audit", "verify", "--config", file]) }
+            let whole = try verify()
+            #expect(whole.end == .exited(0) && whole.output.contains("second, chain 1"), "\(whole)")
+            for segment in try log.files().dropFirst().reversed() {
+                unlink(segment)
+                let cut = try verify()
+                #expect(cut.end == .exited(1) && cut.output.contains("the end was cut off"), "\(cut)")
+            }
+        }
+
         // MARK: What nobody may lose
 
         @Test("has every answered request after kill -9 under load, and its chain holds")

@@ -66,6 +66,7 @@ extension EndToEnd {
             let result = try run(["list", "/nowhere.so"])
             #expect(result.end == .exited(2) && result.output == "")
             #expect(result.errors.contains("/nowhere.so") && !result.errors.contains("come to its end"))
+            #expect(!result.errors.contains("the library prints"), "it is the command that says it: \(result.errors)")
             #expect(try run(["list"]).end == .exited(64))
         }
 

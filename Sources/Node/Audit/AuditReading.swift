@@ -76,16 +76,17 @@ package struct AuditChainFiles: Sendable, Equatable {
         }
     }
 
-    /// The node that writes it, by the first record that can be read.
-    package func node() throws(AuditFileError) -> String? {
-        var node: String?
-        for file in files where node == nil {
+    /// The names of the node that writes it, by the first record of each segment, in order: `node.id` may have been changed.
+    package func nodes() throws(AuditFileError) -> [String] {
+        var nodes: [String] = []
+        for file in files {
             _ = try AuditFileReader.read(file.path) { line in
-                node = AuditLine(line)?.text(.node)
-                return node == nil
+                guard let node = AuditLine(line)?.text(.node) else { return true }
+                if nodes.last != node { nodes.append(node) }
+                return false
             }
         }
-        return node
+        return nodes
     }
 
     /// Verifies all of it.

@@ -111,20 +111,26 @@ struct AuditVerifyCommand: AsyncParsableCommand {
         let verification = AuditVerification(
             authorities: try (ca ?? settings?.cluster?.ca).map(AuditVerification.authorities))
         let known = try await verification.genuine(try await given())
+        // A node that has got another name goes on with its log: heads are of it under each of its names.
+        let ownName = files.paths.isEmpty ? settings?.node.id : nil
+        var present = Set([ownName].compactMap(\.self))
         var reports: [AuditReport] = []
         for chain in chains {
             do throws(AuditFileError) {
-                let node = try chain.node() ?? ""
+                let nodes = try chain.nodes()
+                let names = Set(nodes + [ownName].compactMap(\.self))
+                if let name = nodes.last { present.insert(name) }
                 reports.append(
                     try chain.verify(
-                        node: node, heads: known.heads.filter { $0.head.node == node && $0.head.chain == chain.chain },
+                        node: nodes.last ?? ownName ?? "",
+                        heads: known.heads.filter { names.contains($0.head.node) && $0.head.chain == chain.chain },
                         isPart: isPart, isGenuine: verification.isGenuine))
             } catch {
                 throw failure(error.description, status: ExitStatus.configuration)
             }
         }
         let verdict = AuditVerdicts(
-            reports: reports, missing: AuditVerification.missing(known.heads, reports, isPart: isPart),
+            reports: reports, missing: isPart ? [] : AuditVerification.missing(known.heads, of: present, reports),
             refused: known.refused)
         printLine(json ? try verdict.json() : Terminal.shown(verdict.text), isForPrograms: json)
         guard verdict.isGood else { throw ExitStatus.notDone }

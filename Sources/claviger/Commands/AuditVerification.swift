@@ -87,15 +87,16 @@ struct AuditVerification {
         { signed in isSigned(signed.text, signed.signature, by: signed.signer) }
     }
 
-    /// Chains of these nodes of which there are heads and no file: dropped whole.
-    static func missing(_ heads: [SignedAuditHead], _ reports: [AuditReport], isPart: Bool) -> [AuditFinding] {
-        guard !isPart else { return [] }
-        let nodes = Set(reports.map(\.node))
-        let there = Set(reports.map { "\($0.node) \($0.chain)" })
-        let lost = Dictionary(grouping: heads.filter { nodes.contains($0.head.node) }) {
-            "\($0.head.node) \($0.head.chain)"
-        }
-        return lost.filter { !there.contains($0.key) }.sorted { $0.key < $1.key }.compactMap { _, heads in
+    /// Chains of which there are heads and no file: dropped whole.
+    ///
+    /// - Parameter names: of the node whose log it is.
+    static func missing(
+        _ heads: [SignedAuditHead], of names: Set<String>, _ reports: [AuditReport]
+    ) -> [AuditFinding] {
+        let there = Set(reports.map(\.chain))
+        let lost = Dictionary(
+            grouping: heads.filter { names.contains($0.head.node) && !there.contains($0.head.chain) }, by: \.head.chain)
+        return lost.sorted { $0.key < $1.key }.compactMap { _, heads in
             heads.max { $0.head.seq < $1.head.seq }.map { head in
                 AuditFinding(
                     .cut,

@@ -3,6 +3,6 @@ import ArgumentParser
 
 /// Ends a command with a sentence on standard error and a status for scripts.
 func failure(_ message: String, status: ExitCode) -> ExitCode {
-    printError("claviger: \(message)")
+    if !LibraryProcess.keeps(complaint: message) { printError("claviger: \(message)") }
     return status
 }

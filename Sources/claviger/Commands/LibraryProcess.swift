@@ -5,12 +5,13 @@ import Glibc
 import HSMPool
 import PrivateFiles
 import SecureMemory
+import Synchronization
 
 /// Runs what loads a vendor's library in a process of its own: this very command once more, as a child. What the library
 /// prints goes to standard error, without what a terminal obeys, and if it ends the process the command does not end as if all were done.
 ///
-/// The child writes its result to a pipe: a letter for success or failure, the text, and a zero byte when all of it is
-/// written.
+/// The child writes its result to a pipe: a letter for success or failure, the text (of a failure, what the command says of
+/// it, which is not the library's word), and a zero byte when all of it is written.
 enum LibraryProcess {
     /// Tells the child that it is one. No argument: those are the user's.
     private static let mark = "CLAVIGER_LIBRARY_PROCESS"
@@ -71,16 +72,32 @@ enum LibraryProcess {
 
     // MARK: The child
 
+    /// What a command says of its failure, in a child; `nil` elsewhere.
+    private static let complaint = Mutex<String?>(nil)
+
+    /// Whether this is a child, whose parent says it then.
+    static func keeps(complaint message: String) -> Bool {
+        complaint.withLock { complaint in
+            guard complaint != nil else { return false }
+            complaint = message
+            return true
+        }
+    }
+
     private static func runAsChild(_ body: () throws -> String) throws {
         // Nothing of it is for programs that the library may run.
         unsetenv(mark)
+        complaint.withLock { $0 = "" }
         for descriptor in [resultDescriptor, notesDescriptor, inputDescriptor] {
             _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         }
         _ = claviger_use_call_notes(notesDescriptor)
-        var result = [failed]
-        defer { write(result + [0]) }
-        result = [success] + Array(try body().utf8)
+        do {
+            write([success] + Array(try body().utf8) + [0])
+        } catch {
+            write([failed] + Array((complaint.withLock(\.self) ?? "").utf8) + [0])
+            throw error
+        }
     }
 
     private static func write(_ bytes: [UInt8]) {
@@ -137,9 +154,10 @@ enum LibraryProcess {
                 "the library did not let the command come to its end: its process \(end.words)",
                 status: ExitStatus.configuration)
         }
-        if kind == success {
-            return String(decoding: text.dropFirst().dropLast(), as: UTF8.self)
-        } else if case .status(let status) = way, status != 0 {
+        let said = String(decoding: text.dropFirst().dropLast(), as: UTF8.self)
+        if kind == success { return said }
+        if !said.isEmpty { printError("claviger: \(said)") }
+        if case .status(let status) = way, status != 0 {
             throw ExitCode(status)
         } else {
             throw ExitStatus.configuration
