@@ -263,6 +263,163 @@ struct AuditLogTests {
         close(full)
     }
 
+    // MARK: What is removed while it is written
+
+    enum Removal: CaseIterable, Sendable { case segment, directory, moved, replaced, lock }
+
+    /// In an idle log: nobody writes who could notice it.
+    private func remove(_ removal: Removal) throws {
+        let segment = directory.file(try #require(try directory.segments().last))
+        switch removal {
+        case .segment: #expect(unlink(segment) == 0)
+        case .directory: try FileManager.default.removeItem(atPath: directory.path)
+        case .moved: #expect(rename(directory.path, scratch.path + "/moved") == 0)
+        case .replaced:
+            #expect(unlink(segment) == 0)
+            #expect(FileManager.default.createFile(atPath: segment, contents: nil))
+        case .lock: #expect(unlink(directory.path + "/chain-1.lock") == 0)
+        }
+    }
+
+    @Test(
+        "a segment or directory that is removed while the log is idle counts as a disk that fails; the log goes on in another one",
+        arguments: Removal.allCases)
+    func removedWhileIdle(removal: Removal) async throws {
+        let log = log(.refuse)
+        #expect(await write(3, to: log) == [.answer, .answer, .answer])
+        try await written(log)
+        try remove(removal)
+        while log.facts.gaps == 0 || log.facts.trouble != nil { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(await write(2, to: log) == [.answer, .answer])
+        // It holds its chain again.
+        let other = self.log(run: 2)
+        #expect(other.facts.chain == 2)
+        other.close()
+        #expect(log.close())
+        let report = try verify()
+        #expect(report.counts.gaps == 1 && mode(directory.path) == 0o700)
+        let lines = try directory.segments().filter { $0.chain == 1 }.map {
+            try String(contentsOfFile: directory.file($0), encoding: .utf8)
+        }.joined()
+        #expect(
+            lines.contains("\"cause\":\"\(directory.path)")
+                || lines.contains("\"cause\":\"the directory \(directory.path)"))
+        if removal == .lock {
+            #expect(report.isGood && report.counts.requests == 5, "\(report.findings)")
+        } else {
+            #expect(report.counts.requests == 2 && report.findings.map(\.kind) == [.missing], "\(report.findings)")
+            #expect(lines.contains("\"cause\":\"removed\""))
+        }
+        guard removal == .moved else { return }
+        // What was moved away goes before it.
+        let files = try [AuditDirectory(scratch.path + "/moved"), directory].flatMap { place in
+            try place.segments().map { (name: $0, path: place.file($0)) }
+        }
+        let whole = try #require(AuditChainFiles.chains(of: files).first { $0.chain == 1 })
+            .verify(node: "n", heads: [], isPart: false) { _ in true }
+        #expect(whole.isGood && whole.counts.requests == 5, "\(whole.findings)")
+    }
+
+    @Test("where the directory cannot be made again, requests are refused, and the trouble says both")
+    func removedForGood() async throws {
+        let log = log(.refuse)
+        defer { log.close() }
+        #expect(await write(1, to: log) == [.answer])
+        try await written(log)
+        try FileManager.default.removeItem(atPath: directory.path)
+        #expect(FileManager.default.createFile(atPath: directory.path, contents: nil))
+        while log.facts.trouble?.contains("cannot open") != true { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(log.facts.trouble?.contains("has been removed") == true && log.isRefusing)
+        #expect(log.record(record(9)) == .refuse)
+        unlink(directory.path)
+        while log.facts.trouble != nil { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(log.record(record(10)) == .answer)
+    }
+
+    @Test("a segment that is removed on a full disk takes no record with it that it did not have yet")
+    func removedWhenFull() async throws {
+        let log = log()
+        #expect(await write(3, to: log).count == 3)
+        try await written(log)
+        try await full {
+            #expect(log.record(record(7)) == .answer)
+            while log.facts.trouble == nil { try await Task.sleep(for: .milliseconds(2)) }
+            try remove(.segment)
+            while try ids().isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        }
+        #expect(log.close())
+        #expect(try ids() == ["request-7"])
+    }
+
+    @Test("a log that ends before anybody has looked still ends where it is found")
+    func removedAtTheEnd() async throws {
+        let log = log()
+        #expect(await write(3, to: log).count == 3)
+        try await written(log)
+        try remove(.directory)
+        #expect(log.close())
+        let text = try String(contentsOfFile: directory.file(#require(directory.segments().last)), encoding: .utf8)
+        #expect(text.contains("\"kind\":\"gap\"") && text.contains("\"cause\":\"stop\""))
+    }
+
+    /// What the next start would find.
+    private func journaled() throws -> [RecordText] {
+        let journals = try AuditJournal.directory(in: scratch.path + "/journals", of: directory.path)
+        let files = ["a", "b"].map {
+            [UInt8](FileManager.default.contents(atPath: "\(journals)/chain-1.\($0)") ?? Data())
+        }
+        return JournalText.left(of: files, chain: 1, end: 0).records
+    }
+
+    @Test(
+        "journal files that are removed are made anew, and have what comes from then on", arguments: ["all", "a", "b"])
+    func journalRemoved(which: String) async throws {
+        let log = log(.refuse)
+        #expect(log.record(record(1)) == .answer)
+        try await written(log)
+        let journals = try AuditJournal.directory(in: scratch.path + "/journals", of: directory.path)
+        if which == "all" {
+            try FileManager.default.removeItem(atPath: scratch.path + "/journals")
+        } else {
+            #expect(unlink("\(journals)/chain-1.\(which)") == 0)
+        }
+        let made = (which == "all" ? ["a", "b"] : [which]).map { "\(journals)/chain-1.\($0)" }
+        while !made.allSatisfy({ (FileManager.default.contents(atPath: $0) ?? Data()).count > 100 }) {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        // Both have had their turn.
+        for number in 2...5 {
+            #expect(log.record(record(number)) == .answer)
+            try await written(log)
+        }
+        #expect(log.facts.gaps == 0)
+        try await full {
+            #expect(log.record(record(6)) == .answer)
+            while log.facts.trouble == nil { try await Task.sleep(for: .milliseconds(2)) }
+            #expect(try journaled().count == 1)
+        }
+        while log.facts.trouble != nil { try await Task.sleep(for: .milliseconds(2)) }
+        #expect(log.close())
+        #expect(try ids() == (1...6).map { "request-\($0)" } && verify().isGood)
+    }
+
+    @Test("a journal that cannot be made anew counts as one without room, until it can")
+    func journalRemovedForGood() async throws {
+        let log = log(.refuse)
+        #expect(log.record(record(1)) == .answer)
+        try await written(log)
+        let parent = scratch.path + "/journals"
+        try FileManager.default.removeItem(atPath: parent)
+        #expect(FileManager.default.createFile(atPath: parent, contents: nil))
+        while log.facts.trouble?.contains("cannot be made anew") != true { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(log.record(record(2)) == .refuse)
+        unlink(parent)
+        while log.facts.trouble != nil { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(log.record(record(3)) == .answer)
+        #expect(log.close())
+        #expect(try ids() == ["request-1", "request-3"] && verify().isGood && verify().counts.gaps == 1)
+    }
+
     @Test(
         "a segment whose last record finds the disk full ends with that record all the same",
         arguments: [true, false])

@@ -372,6 +372,40 @@ extension EndToEnd {
             #expect(try log.find("--kind", "order").map { $0["order"] }.contains("block"))
         }
 
+        @Test("that is removed while its node runs says so, refuses by the rule, and goes on where that is possible")
+        func removed() throws {
+            let scratch = try Scratch()
+            let directory = scratch.file("audit")
+            let configuration = try configuration([
+                "directory": "\"\(directory)\"", "journal_dir": "\"\(scratch.file("journal"))\"",
+                "on_full": "\"refuse\"",
+            ])
+            let node = try Node.serve(configuration, activeHSMs: 1)
+            let (op, client, log) = (Operator(configuration), try XKSClient(node), AuditLog(configuration))
+            try op.proven(on: ["hsm-1"])
+            #expect(try client.encrypt([1], requestID: "before").status == 200)
+            try FileManager.default.removeItem(atPath: directory)
+            try scratch.write("", to: "audit")
+            try eventually("the status says it", within: 10, every: 0.1) {
+                let told = try op.status().conditions?.first { $0.code == "audit-failing" }
+                return told?.text.contains("has been removed") == true && told?.text.contains(directory) == true
+            }
+            #expect(try client.encrypt([1]).status == 500)
+            unlink(directory)
+            try eventually("it answers again", within: 10, every: 0.1) { try client.encrypt([1]).status == 200 }
+            try FileManager.default.removeItem(atPath: scratch.file("journal"))
+            try eventually("the log says that the journal is made anew", within: 10, every: 0.1) {
+                node.log.contains { $0.message.hasPrefix("files of the audit log's journal were removed") }
+            }
+            #expect(try client.encrypt([1], requestID: "after").status == 200)
+            #expect(try node.stop() == .exited(0))
+            let verified = try log.verify()
+            #expect(verified.end == .exited(1) && verified.output.contains("missing"), "\(verified)")
+            let gap = try #require(try log.find("--kind", "gap").first)
+            #expect(gap["cause"]?.contains("has been removed") == true && gap["refused"] != "0")
+            #expect(try log.find("--kind", "request", "--request-id", "after").count == 1)
+        }
+
         @Test("that cannot be written is a condition of its node, which others see, until it can")
         func failing() throws {
             let scratch = try Scratch()

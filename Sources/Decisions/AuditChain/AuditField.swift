@@ -114,7 +114,9 @@ package enum AuditField: String, Sendable, CaseIterable {
         case .chain:
             "Number of the chain in its directory: 1, beyond it where several processes have written at a time."
         case .run: "Grows with each start of the node."
-        case .cause: "`start`, `size`, `time`, `key` (the signing key is another) or `stop`; of a gap, why."
+        case .cause:
+            "`start`, `size`, `time`, `key` (the signing key is another), `removed` (the segment before, or its directory, "
+                + "was removed while it was written) or `stop`; of a gap, why."
         case .prev: "`hash` of the record before, which is the last of the segment before; 64 zeros in a new chain."
         case .torn: "Bytes at the end of the segment before that are no whole record: the process ended while it wrote."
         case .recovered:

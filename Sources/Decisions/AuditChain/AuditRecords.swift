@@ -124,6 +124,8 @@ package struct AuditedOrder: Sendable, Equatable {
 /// Why a segment was begun or closed.
 package enum SegmentCause: String, Sendable, CaseIterable {
     case start, size, time, key, stop
+    /// The one before it, or its directory, was removed while it was written.
+    case removed
 }
 
 /// What the first record of a segment says.

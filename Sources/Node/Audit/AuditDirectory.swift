@@ -16,6 +16,26 @@ package struct AuditFileError: Error, CustomStringConvertible, Sendable, Equatab
     }
 }
 
+/// Whether a file that is open is still what others find at its path. What is written to one that is not is lost.
+enum FilePlace {
+    case held, gone, replaced
+
+    /// Held, too, where it cannot be told: a directory that may not be looked at says nothing of what is in it.
+    init(of descriptor: Int32, at path: String) {
+        var (own, there) = (stat(), stat())
+        guard fstat(descriptor, &own) == 0 else {
+            self = .held
+            return
+        }
+        if lstat(path, &there) == 0 {
+            let isSame = own.st_nlink > 0 && own.st_dev == there.st_dev && own.st_ino == there.st_ino
+            self = isSame ? .held : .replaced
+        } else {
+            self = own.st_nlink == 0 || errno == ENOENT || errno == ENOTDIR ? .gone : .held
+        }
+    }
+}
+
 /// The directory of an audit log: the files of its chains. Everything in it blocks on the disk.
 package struct AuditDirectory: Sendable {
     package let path: String
@@ -42,16 +62,33 @@ package struct AuditDirectory: Sendable {
     ///
     /// - Returns: the chain, and the descriptor that holds it until it is closed.
     func takeChain() throws(AuditFileError) -> (chain: Int, lock: Int32) {
-        if mkdir(path, 0o700) != 0, errno != EEXIST { throw AuditFileError("make the directory", path) }
+        try make()
         for chain in 1...AuditHead.mostChains {
             if let lock = try take(chain) { return (chain, lock) }
         }
         throw AuditFileError("\(AuditHead.mostChains) processes write audit logs to \(path)")
     }
 
+    func make() throws(AuditFileError) {
+        if mkdir(path, 0o700) != 0, errno != EEXIST { throw AuditFileError("make the directory", path) }
+    }
+
+    func lockFile(of chain: Int) -> String { "\(path)/chain-\(chain).lock" }
+
+    /// Why a file that is open is not the one at its path any more, in a sentence; `nil` while it is, or where that cannot
+    /// be told.
+    func loss(of descriptor: Int32, at file: String) -> String? {
+        switch FilePlace(of: descriptor, at: file) {
+        case .held: nil
+        case .replaced: "\(file) has been replaced by another file"
+        case .gone where access(path, F_OK) != 0: "the directory \(path) has been removed or moved away"
+        case .gone: "\(file) has been removed or moved away"
+        }
+    }
+
     /// The descriptor that holds a chain until it is closed; `nil` where another process holds it.
     func take(_ chain: Int) throws(AuditFileError) -> Int32? {
-        let file = "\(path)/chain-\(chain).lock"
+        let file = lockFile(of: chain)
         let lock = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard lock >= 0 else { throw AuditFileError("open", file) }
         if flock(lock, LOCK_EX | LOCK_NB) == 0 { return lock }

@@ -16,6 +16,8 @@ package struct AuditJournal {
     /// What comes is written here.
     private(set) var active: JournalFile
     private var drained: JournalFile
+    /// Takes the place of `active`, whose path was removed, when what that holds is taken.
+    private var heir: JournalFile?
     /// How often one of them was to be emptied.
     private var turns: UInt64 = 0
     /// Why `active` does not have all that waits; `nil` while it has.
@@ -76,10 +78,42 @@ package struct AuditJournal {
     /// that has what it takes.
     mutating func turn(now: UInt64) -> JournalFile {
         swap(&active, &drained)
-        order(drained)
+        let taken = drained
+        order(taken)
+        if let heir {
+            clear(heir)
+            (drained, self.heir) = (heir, nil)
+        }
         if now >= retryAt { trouble = nil }
-        return drained
+        return taken
     }
+
+    // MARK: Files that are removed
+
+    /// Those whose records the next start would not find: others are to take their places.
+    var lost: [JournalFile] { [heir ?? active, drained].filter { !$0.isInPlace } }
+
+    /// With the gate held: puts a file in the place of one that is lost. What that holds is in the memory of who writes it
+    /// to a segment.
+    ///
+    /// - Parameters:
+    ///   - new: has room.
+    ///   - isIdle: no record waits.
+    mutating func replace(_ old: JournalFile, by new: JournalFile, isIdle: Bool) {
+        if retryAt == .max { retryAt = 0 }
+        clear(new)
+        if old === drained {
+            drained = new
+        } else if old === active, isIdle {
+            active = new
+        } else if old === heir || old === active {
+            // The files have what came first of what waits, so that it begins when that is taken.
+            heir = new
+        }
+    }
+
+    /// With the gate held: no file can be had in the place of one that is lost.
+    mutating func fail(_ cause: String) { (trouble, retryAt) = (cause, .max) }
 
     /// With the gate held, by the writer, while nothing waits. Whether records can be kept.
     mutating func probe(now: UInt64) -> Bool {
@@ -101,11 +135,16 @@ package struct AuditJournal {
         guard let real = realpath(log, nil) else { throw AuditFileError("look at", log) }
         defer { free(real) }
         let path = "\(parent)/\(ChainLink.digest(of: String(cString: real)).prefix(16))"
-        for directory in [parent, path] {
+        try make([parent, path])
+        return path
+    }
+
+    /// Makes those that are missing, in this order.
+    static func make(_ directories: [String]) throws(AuditFileError) {
+        for directory in directories {
             if mkdir(directory, 0o700) != 0, errno != EEXIST { throw AuditFileError("make the directory", directory) }
             if let flaw = JournalPlace.flaw(of: directory) { throw flaw }
         }
-        return path
     }
 }
 

@@ -19,6 +19,8 @@ package final class AuditLog: @unchecked Sendable {
     private static let syncDelay: UInt64 = 500_000_000
     /// What is not on the disk after this counts as one that fails, nanoseconds.
     private static let longestSync: UInt64 = 5_000_000_000
+    /// Between two looks at whether the open files are still in their places, nanoseconds.
+    private static let lookInterval: UInt64 = 1_000_000_000
     /// Between two looks at what is old, nanoseconds.
     private static let expiryInterval: UInt64 = 3_600_000_000_000
 
@@ -40,6 +42,8 @@ package final class AuditLog: @unchecked Sendable {
         var files: [(descriptor: Int32, name: SegmentName)] = []
         /// Holds the chain against other processes; negative before there is one.
         var lock: Int32 = -1
+        /// Why what is written to the open segment would be lost, until the writer has another one; `nil` while it is not.
+        var removed: String?
         var link = ChainLink()
         /// When the first record was written that is not on the disk.
         var dirtySince: UInt64?
@@ -234,6 +238,7 @@ package final class AuditLog: @unchecked Sendable {
     private func synchronize() {
         var chores = Housekeeping()
         var expiryAt: UInt64 = 0
+        var (lookAt, triedAt) = (UInt64(0), UInt64(0))
         while true {
             let now = claviger_monotonic_nanoseconds()
             let newest = gate.locked { shared.files.last?.name }
@@ -245,14 +250,21 @@ package final class AuditLog: @unchecked Sendable {
             }
             let isLast = gate.locked { () -> Bool in
                 while !shared.isClosing {
+                    // What failed is not tried again at once.
                     let due =
-                        shared.dirtySince.map { $0 &+ Self.syncDelay }
-                        ?? (expiryAt == 0 ? now &+ Self.syncDelay : expiryAt)
+                        shared.dirtySince.map { max($0, triedAt) &+ Self.syncDelay }
+                        ?? (expiryAt == 0 ? now &+ Self.syncDelay : min(expiryAt, lookAt))
                     guard claviger_monotonic_nanoseconds() < due else { break }
                     gate.wait(.sync, until: due)
                 }
                 while shared.isClosing, !shared.hasWriterEnded { gate.wait(.sync) }
                 return shared.hasWriterEnded
+            }
+            triedAt = claviger_monotonic_nanoseconds()
+            if triedAt >= lookAt, !isLast {
+                lookAt = triedAt &+ Self.lookInterval
+                lookAtSegment()
+                lookAtJournal()
             }
             synchronizeOnce(&chores)
             tell()
@@ -264,6 +276,56 @@ package final class AuditLog: @unchecked Sendable {
             }
             return
         }
+    }
+
+    /// Whether the open segment, and the lock of its chain, are still what others find at their paths. Where they are not,
+    /// what is written is lost with them: it counts as a disk that fails, until the writer goes on elsewhere.
+    func lookAtSegment() {
+        let (file, lock, chain, isKnown) = gate.locked {
+            (shared.files.last, shared.lock, shared.facts.chain, shared.removed != nil)
+        }
+        guard let file, !isKnown else { return }
+        let loss =
+            directory.loss(of: file.descriptor, at: directory.file(file.name))
+            ?? directory.loss(of: lock, at: directory.lockFile(of: chain))
+        guard let loss else { return }
+        let now = claviger_monotonic_nanoseconds()
+        gate.locked {
+            // The writer may have begun another one meanwhile.
+            guard shared.files.last?.name == file.name else { return }
+            shared.removed = loss
+            shared.backlog.failed(loss, now: now)
+            wake()
+        }
+        tell()
+    }
+
+    /// The same of the journal's files: others take their places.
+    private func lookAtJournal() {
+        // Outside of the gate: it asks the file system.
+        let lost = gate.locked { shared.journal }?.lost ?? []
+        guard !lost.isEmpty else { return }
+        do throws(AuditFileError) {
+            for old in lost {
+                let new = try old.another()
+                gate.locked {
+                    let isIdle = !shared.backlog.hasWork
+                    shared.journal?.replace(old, by: new, isIdle: isIdle)
+                }
+            }
+        } catch {
+            let cause = "the journal was removed, and cannot be made anew: \(error.description)"
+            let now = claviger_monotonic_nanoseconds()
+            gate.locked {
+                shared.journal?.fail(cause)
+                shared.backlog.failed(cause, now: now)
+                wake()
+            }
+            return tell()
+        }
+        logger.warning(
+            "files of the audit log's journal were removed, and are made anew",
+            metadata: ["directory": "\(settings.journals)"])
     }
 
     /// Closes what is open: nothing is written any more, and another process may go on with the chain.

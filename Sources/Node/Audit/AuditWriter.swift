@@ -40,6 +40,10 @@ final class AuditWriter: @unchecked Sendable {
     /// Lines that have their places, and how much of them is written.
     private var lines: [UInt8] = []
     private var written = 0
+    /// What `lines` has of records: they come into another segment where this one is removed before they are written.
+    private var taken: [RecordText] = []
+    /// The same, of a gap that is over.
+    private var gap: RecordText?
     /// Has the records of `lines` until they are written.
     private var journalFile: JournalFile?
     /// Has records of runs before until they are written.
@@ -67,7 +71,7 @@ final class AuditWriter: @unchecked Sendable {
         return gate.locked {
             while true {
                 // No copy of it: what waits would be copied with the next record that comes.
-                if log.shared.backlog.hasWork || log.shared.isKeyNew { return true }
+                if log.shared.backlog.hasWork || log.shared.isKeyNew || log.shared.removed != nil { return true }
                 if log.shared.isClosing { return false }
                 if segment == nil || written < lines.count || log.shared.backlog.gap != nil { return true }
                 let now = claviger_monotonic_nanoseconds()
@@ -109,6 +113,13 @@ final class AuditWriter: @unchecked Sendable {
 
     /// Sees to it that there is a segment to write to. False where there can be none at the moment.
     func prepare() -> Bool {
+        let removed = log.gate.locked { log.shared.removed }
+        do throws(AuditFileError) {
+            if removed != nil { try reclaim() }
+        } catch {
+            log.failed("\(removed ?? ""): \(error.description)")
+            return false
+        }
         guard flush() else { return false }
         if ending == nil {
             let hasNewKey = log.gate.locked { () -> Bool in
@@ -128,9 +139,30 @@ final class AuditWriter: @unchecked Sendable {
             try open()
             return flush()
         } catch {
-            log.failed(error.description)
+            log.failed([removed, error.description].compactMap(\.self).joined(separator: ": "))
             return false
         }
+    }
+
+    /// The segment is at its path no more, or the lock of its chain: makes the directory anew where it is gone, holds the
+    /// chain in it again, and has the next segment begun with what this one was to have.
+    private func reclaim() throws(AuditFileError) {
+        let (directory, lock) = (log.directory, log.gate.locked { log.shared.lock })
+        if let segment, directory.loss(of: segment.descriptor, at: directory.file(segment.name)) != nil {
+            self.segment = nil
+            (ending, cause) = (nil, .removed)
+            lines.removeAll()
+            written = 0
+        }
+        try directory.make()
+        if directory.loss(of: lock, at: directory.lockFile(of: chain)) != nil {
+            guard let other = try directory.take(chain) else {
+                throw AuditFileError("another process has begun chain \(chain) in \(directory.path)")
+            }
+            log.gate.locked { log.shared.lock = other }
+            Glibc.close(lock)
+        }
+        if segment != nil { log.gate.locked { log.shared.removed = nil } }
     }
 
     private func open() throws(AuditFileError) {
@@ -147,11 +179,16 @@ final class AuditWriter: @unchecked Sendable {
         tornBytes = 0
         log.gate.locked {
             log.shared.files.append((descriptor, name))
+            log.shared.removed = nil
             log.shared.facts.chain = chain
             log.shared.link = link
         }
         append(RecordText(begin, at: .now, node: log.settings.node))
         for record in recovered { append(record) }
+        // Of a segment that was removed.
+        journalFile?.mark(after: link.seq)
+        for record in taken { append(record) }
+        if let gap { append(gap, isSigned: true) }
     }
 
     /// Takes a chain, and what was left in its journal and in those of chains that nobody writes any more.
@@ -196,6 +233,7 @@ final class AuditWriter: @unchecked Sendable {
             journalFile = log.shared.journal?.turn(now: claviger_monotonic_nanoseconds())
             return log.shared.backlog.take()
         }
+        taken = records
         journalFile?.mark(after: link.seq)
         for record in records { link.append(record, to: &lines) }
         segment?.records += UInt64(records.count)
@@ -220,6 +258,7 @@ final class AuditWriter: @unchecked Sendable {
         let bytes = lines.count
         lines.removeAll(keepingCapacity: lines.capacity <= 1 << 20)
         written = 0
+        (taken, gap) = ([], nil)
         journalFile?.clear()
         journalFile = nil
         // From here on the journal has nothing of the run before.
@@ -245,23 +284,25 @@ final class AuditWriter: @unchecked Sendable {
         let now = claviger_monotonic_nanoseconds()
         let (isOver, gap) = log.gate.locked { () -> (Bool, AuditGap?) in
             guard log.shared.backlog.gap != nil else { return (true, nil) }
-            // More has come, which is written at once.
-            guard !log.shared.backlog.hasWork else { return (true, nil) }
+            // More has come, which is written at once; or what was written is lost.
+            guard !log.shared.backlog.hasWork, log.shared.removed == nil else { return (true, nil) }
             guard log.shared.journal?.probe(now: now) == true else { return (false, nil) }
             return (true, log.shared.backlog.recovered())
         }
         guard let gap else { return isOver }
         let wall = AuditTime.now
-        append(
-            RecordText(
-                gap, from: wall.earlier(by: now > gap.from ? now - gap.from : 0), to: wall, node: log.settings.node),
-            isSigned: true)
+        let record = RecordText(
+            gap, from: wall.earlier(by: now > gap.from ? now - gap.from : 0), to: wall, node: log.settings.node)
+        self.gap = record
+        append(record, isSigned: true)
         if flush() { log.tell() }
         return true
     }
 
     /// Closes the chain in order, where it can be: what waits still comes into it. What does not is in the journal.
     private func finish() {
+        // What came since the last look would end where nobody finds it.
+        log.lookAtSegment()
         if segment != nil, prepare() {
             take()
             if flush() { close() }

@@ -44,6 +44,18 @@ final class JournalFile {
         close(descriptor)
     }
 
+    /// Whether the next start would find it.
+    var isInPlace: Bool { FilePlace(of: descriptor, at: path) == .held }
+
+    /// Another one at the same path, with room; the directories above it are made where they are missing.
+    func another() throws(AuditFileError) -> JournalFile {
+        let directory = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+        try AuditJournal.make([String(directory[..<(directory.lastIndex(of: "/") ?? directory.startIndex)]), directory])
+        let file = try JournalFile(path, chain: chain)
+        if let trouble = file.begin() { throw trouble }
+        return file
+    }
+
     /// All that the file has.
     func content() throws(AuditFileError) -> [UInt8] {
         var facts = stat()
