@@ -263,6 +263,23 @@ struct AuditLogTests {
         close(full)
     }
 
+    @Test("a key that others could read is closed to them, which is said; one that is none is a flaw")
+    func openKey() throws {
+        let path = scratch.path + "/audit.key"
+        #expect(OwnAuditKey.flaw(stateDirectory: scratch.path) == nil)
+        #expect(chmod(path, 0o666) == 0)
+        #expect(OwnAuditKey.flaw(stateDirectory: scratch.path)?.mend.hasPrefix("chmod 600 \(path)") == true)
+        #expect(mode(path) == 0o666)
+        var told: [String] = []
+        #expect(try OwnAuditKey.load(stateDirectory: scratch.path) { told.append($0) }.signer == key.signer)
+        #expect(told == ["\(path) had mode 666, and has 600 now"] && mode(path) == 0o600)
+        try Data("garbage".utf8).write(to: URL(fileURLWithPath: path))
+        let flaw = try #require(OwnAuditKey.flaw(stateDirectory: scratch.path))
+        #expect(flaw.message.contains("\(path) holds no private key"))
+        unlink(path)
+        #expect(OwnAuditKey.flaw(stateDirectory: scratch.path) == nil && access(path, F_OK) != 0)
+    }
+
     // MARK: What is removed while it is written
 
     enum Removal: CaseIterable, Sendable { case segment, directory, moved, replaced, lock }

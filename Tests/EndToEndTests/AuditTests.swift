@@ -372,6 +372,56 @@ extension EndToEnd {
             #expect(try log.find("--kind", "order").map { $0["order"] }.contains("block"))
         }
 
+        private func check(_ configuration: ServeConfiguration) throws -> CommandResult {
+            try ClavigerBinary.run(["check", "--config", try configuration.write()])
+        }
+
+        @Test("check and the node say what is wrong with the signing key, and that it is another")
+        func key() throws {
+            let configuration = try configuration()
+            let op = Operator(configuration)
+            #expect(try Node.serve(configuration, activeHSMs: 1).stop() == .exited(0))
+            let file = configuration.stateDirectory + "/audit.key"
+            #expect(chmod(file, 0o666) == 0)
+            let open = try op.call("check")
+            #expect(open.errors.contains("audit.key is open to others") && open.errors.contains("chmod 600 \(file)"))
+            var node = try Node.serve(configuration, activeHSMs: 1)
+            var facts = stat()
+            #expect(stat(file, &facts) == 0 && facts.st_mode & 0o777 == 0o600)
+            let messages = { node.log.map(\.message).filter { $0.contains("signing key") } }
+            #expect(messages() == ["the audit log's signing key was open to others than its owner"])
+            #expect(try node.stop() == .exited(0))
+
+            try Data("garbage".utf8).write(to: URL(fileURLWithPath: file))
+            let garbage = try op.call("check")
+            #expect(garbage.errors.contains("the audit log would not be signed: \(file) holds no private key"))
+            unlink(file)
+            #expect(try op.call("check").errors.contains("audit.key") == false)
+            node = try Node.serve(configuration, activeHSMs: 1)
+            #expect(messages() == ["the audit log's signing key is another than before"])
+            #expect(try node.stop() == .exited(0))
+        }
+
+        @Test(
+            "check names the mend of each flaw of the directory, also of one that is yet to be made",
+            .enabled("mounting a file system needs privileges") { TinyDisk.isPossible })
+        func checked() throws {
+            let disk = try TinyDisk()
+            var configuration = try configuration()
+            configuration.stateDirectory = disk.path + "/node"
+            try disk.fill()
+            let full = try check(configuration)
+            #expect(
+                full.end == .exited(2) && full.errors.contains("audit.directory: \(disk.path)/node/audit could not"))
+            #expect(full.errors.contains("make room on its disk"), "\(full.errors)")
+            disk.makeRoom()
+            mkdir(disk.path + "/open", 0o755)
+            configuration.set("directory", "\"\(disk.path)/open\"", in: "[audit]")
+            let open = try check(configuration)
+            #expect(open.end == .exited(2) && open.errors.contains("mode 755"), "\(open.errors)")
+            #expect(open.errors.contains("chmod go= \(disk.path)/open") && !open.errors.contains("directory above"))
+        }
+
         @Test("that is removed while its node runs says so, refuses by the rule, and goes on where that is possible")
         func removed() throws {
             let scratch = try Scratch()

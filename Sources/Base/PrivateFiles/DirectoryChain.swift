@@ -23,6 +23,11 @@ package enum DirectoryChain {
     package struct Flaw: Sendable, Equatable {
         package var message: String
         package var mend: String
+
+        package init(message: String, mend: String) {
+            self.message = message
+            self.mend = mend
+        }
     }
 
     /// - Parameters:

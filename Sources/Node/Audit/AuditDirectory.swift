@@ -111,6 +111,20 @@ package struct AuditDirectory: Sendable {
         return (ChainLink(), 0)
     }
 
+    /// Who signs the newest segment of a chain; `nil` where there is none, or none does.
+    func signer(of chain: Int) -> AuditSigner? {
+        guard let newest = try? segments().last(where: { $0.chain == chain }) else { return nil }
+        let descriptor = open(file(newest), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        // A first record has certificates of some KiB.
+        guard let bytes = try? Self.read(descriptor, from: 0, count: 256 * 1_024, named: file(newest)),
+            let record = AuditLine(bytes.prefix { $0 != UInt8(ascii: "\n") }), record.kind == .begin
+        else { return nil }
+        let signer = AuditSigner(certificates: record.texts(.certificates) ?? [], publicKey: record.text(.publicKey))
+        return signer == AuditSigner() ? nil : signer
+    }
+
     /// The last whole record of a file, and how many bytes follow it without a line feed; `nil` where it has none.
     static func lastRecord(of file: String) throws(AuditFileError) -> (line: AuditLine, torn: Int)? {
         let descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)

@@ -186,6 +186,16 @@ package final class AuditLog: @unchecked Sendable {
         tell()
     }
 
+    /// Says that a key of the node's own is another than the one that has signed so far: it was lost, or taken away. Those
+    /// of a cluster have certificates, which are renewed.
+    func tell(signerBefore: AuditSigner?) {
+        guard let before = signerBefore?.publicKey, let now = gate.locked({ shared.key?.signer.publicKey }),
+            now != before
+        else { return }
+        logger.warning(
+            "the audit log's signing key is another than before", metadata: ["directory": "\(settings.directory)"])
+    }
+
     /// Says what runs before have left.
     func tell(_ remains: JournalRemains) {
         if !remains.records.isEmpty {

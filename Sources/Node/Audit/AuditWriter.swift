@@ -206,6 +206,7 @@ final class AuditWriter: @unchecked Sendable {
         chain = taken.chain
         log.gate.locked { log.shared.lock = taken.lock }
         if let remains { log.tell(remains) }
+        log.tell(signerBefore: log.directory.signer(of: chain))
     }
 
     private func end(_ cause: SegmentCause) {

@@ -64,7 +64,13 @@ final class AuditTrail: RequestAudit, OrderRecorder {
     private static func key(_ settings: NodeSettings, logger: Logger) -> (key: AuditKey?, flaw: String?) {
         do {
             guard let table = settings.cluster else {
-                return (try OwnAuditKey.load(stateDirectory: settings.node.stateDirectory), nil)
+                let directory = settings.node.stateDirectory
+                let key = try OwnAuditKey.load(stateDirectory: directory) { what in
+                    logger.warning(
+                        "the audit log's signing key was open to others than its owner", metadata: ["reason": "\(what)"]
+                    )
+                }
+                return (key, nil)
             }
             if let key = NodeSigningKey(ClusterTLSFiles(table)) {
                 return (AuditKey(signer: AuditSigner(certificates: key.certificates)) { key.sign($0) }, nil)
