@@ -82,6 +82,22 @@ struct ConditionBookTests {
         #expect(book.dated([Condition(.overloaded, of: "x", "", "")]).map(\.sinceUnixSeconds) == [nil])
     }
 
+    @Test("in a node that ends nothing begins or gets graver but that it ends; what has begun may end")
+    func ending() {
+        var book = ConditionBook()
+        let mild = Condition(.noHSMServes, of: "fra-1", "", "passes on", severity: .warning)
+        var grave = mild
+        (grave.severity, grave.text) = (.critical, "passes none on")
+        let unserved = Condition(.noNodeServes, of: "fra-1", "", "no live node can serve")
+        let ends = Condition(.nodeEnding, of: "fra-1", "", "fra-1 is ending")
+        _ = book.update([mild, full], now: 0, unixSeconds: 1_000)
+        #expect(book.standing([unserved]) == [unserved])
+        book.end()
+        #expect(book.update([grave, full, unserved, ends], now: 1, unixSeconds: 1_001) == [.began(ends)])
+        #expect(book.standing([grave, full, unserved, ends]) == [mild, full, ends])
+        #expect(book.update([grave], now: 11, unixSeconds: 1_011).contains(.ended(full, seconds: 1, times: 1)))
+    }
+
     @Test("subjects without end fill no memory")
     func bounded() {
         var book = ConditionBook()

@@ -50,6 +50,27 @@ extension EndToEnd {
             #expect(node.log.last?.message == "stopped")
         }
 
+        @Test("a planned end is no trouble: no condition begins, in the log or for who asks")
+        func quiet() throws {
+            let dev = try Node.dev(["--plaintext"])
+            try dev.stop()
+            var configuration = try ServeConfiguration(from: dev)
+            // The node looks at itself each second.
+            configuration.set("drain_delay", "\"3s\"", in: "[node]")
+            let node = try Node.serve(configuration)
+            node.process.kill(SIGTERM)
+            try eventually("it ends, and is not ready") { try node.control("/readyz").status == 503 }
+            for path in ["/health", "/cluster/health"] {
+                let text = String(decoding: try node.control(path).body, as: UTF8.self)
+                #expect(!text.contains("no-node-serves") && !text.contains("audit-failing"), "\(text)")
+            }
+            #expect(try node.process.end(within: 30) == .exited(0))
+            let stopping = node.log.firstIndex { $0.message == "stopping" } ?? 0
+            let begun = node.process.errorLines.filter { $0.contains("condition began") && !$0.contains("node-ending") }
+            let after = node.log[stopping...].filter { $0.message == "condition began" }
+            #expect(after.allSatisfy { $0["code"] == "node-ending" }, "\(begun)")
+        }
+
         @Test("SIGKILL: the workers end by themselves")
         func killed() throws {
             let node = try Node.dev(["--plaintext"])

@@ -40,8 +40,12 @@ package struct ConditionBook: Sendable {
         }
 
         /// It is still so, or again.
-        mutating func see(_ condition: Condition, now: Int64) -> News? {
+        mutating func see(_ condition: Condition, now: Int64, isEnding: Bool) -> News? {
             if !isPresent { times += 1 }
+            guard !isEnding else {
+                (lastSeen, isPresent) = (now, true)
+                return nil
+            }
             (self.condition, lastSeen, isPresent) = (condition, now, true)
             guard condition.severity < told else {
                 milderSince = nil
@@ -65,8 +69,13 @@ package struct ConditionBook: Sendable {
     static let most = 1_000
 
     private var entries: [Identity: Entry] = [:]
+    private var isEnding = false
 
     package init() {}
+
+    /// The node has been told to end: what it does for that looks like trouble (nothing serves, the audit log is closed), and
+    /// was wanted. From now on no condition begins or changes, but that a node ends; those that have begun may end.
+    package mutating func end() { isEnding = true }
 
     /// What is so now.
     ///
@@ -79,8 +88,10 @@ package struct ConditionBook: Sendable {
             let identity = Identity(condition)
             guard present.insert(identity).inserted else { continue }
             if entries[identity] != nil {
-                if let change = entries[identity]?.see(condition, now: now) { news.append(change) }
-            } else if entries.count < Self.most {
+                if let change = entries[identity]?.see(condition, now: now, isEnding: isEnding) {
+                    news.append(change)
+                }
+            } else if mayBegin(condition), entries.count < Self.most {
                 entries[identity] = Entry(
                     condition, since: condition.sinceUnixSeconds ?? unixSeconds, now: now)
                 news.append(.began(condition))
@@ -95,6 +106,21 @@ package struct ConditionBook: Sendable {
                 .ended(entry.condition, seconds: max(unixSeconds - gone - entry.since, 0), times: entry.times))
         }
         return news
+    }
+
+    private func mayBegin(_ condition: Condition) -> Bool { !isEnding || condition.known == .nodeEnding }
+
+    /// Those of them that are conditions: in a node that ends, those that had begun, as they were, and that it ends.
+    package func standing(_ conditions: [Condition]) -> [Condition] {
+        guard isEnding else { return conditions }
+        return conditions.compactMap { condition in
+            entries[Identity(condition)].map { entry in
+                var standing = condition
+                standing.severity = entry.condition.severity
+                standing.text = entry.condition.text
+                return standing
+            } ?? (mayBegin(condition) ? condition : nil)
+        }
     }
 
     /// The same conditions, with since when each has been so.

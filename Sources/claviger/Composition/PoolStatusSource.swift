@@ -78,8 +78,13 @@ final class PoolStatusSource: NodeStatusSource {
     /// The node's name.
     var name: String { node.id }
 
-    /// From now on load balancers are sent elsewhere.
-    func drain() { isDraining.store(true, ordering: .relaxed) }
+    /// From now on load balancers are sent elsewhere, and what ends with the node is no trouble.
+    func drain() {
+        // Before anything looks as it does in a node that ends.
+        book.withLock { $0.end() }
+        elsewhere.withLock { $0.end() }
+        isDraining.store(true, ordering: .relaxed)
+    }
 
     /// From now on the connections of these listeners are reported.
     func observe(_ listener: XKSListener, _ control: ControlProtection, _ cluster: ClusterService?) {
@@ -135,7 +140,7 @@ final class PoolStatusSource: NodeStatusSource {
         let unixSeconds = Int64(time(nil))
         let (news, dated) = book.withLock { book in
             let news = book.update(own + seen, now: now, unixSeconds: unixSeconds)
-            return (news, book.dated(own))
+            return (news, book.standing(book.dated(own)))
         }
         traffic.withLock { $0.note(TrafficHistory.Counts(requestMetrics.totals, cluster), now: now) }
         elsewhere.withLock { _ = $0.update(all, now: now, unixSeconds: unixSeconds) }
@@ -228,7 +233,7 @@ final class PoolStatusSource: NodeStatusSource {
             status.keys[index].encryptsElsewhere = elsewhere[Array(status.keys[index].label.utf8)]
         }
         status = status.judged(known)
-        status.conditions = book.withLock { $0.dated(status.conditions) }
+        status.conditions = book.withLock { $0.standing($0.dated(status.conditions)) }
         return status
     }
 
@@ -255,7 +260,7 @@ final class PoolStatusSource: NodeStatusSource {
             blocks: blocks.listing(), dropped: neighbours.dropped, asOfUnixSeconds: Int64(time(nil)))
         health.conditions = health.conditions.map { conditions in
             let dated = book.withLock { $0.dated(conditions) }
-            return elsewhere.withLock { $0.dated(dated) }
+            return elsewhere.withLock { $0.standing($0.dated(dated)) }
         }
         return health
     }
