@@ -26,7 +26,18 @@ struct ClockFactsTests {
     func signed() {
         #expect(condition(ClockFacts(tolerated: 14)) == nil && condition(ClockFacts(tolerated: -14)) == nil)
         #expect(condition(ClockFacts(tolerated: 120))?.text.contains("120 s behind") == true)
-        #expect(condition(ClockFacts(beyond: [3_600]))?.severity == .warning)
+        let late = condition(ClockFacts(beyond: [3_600, 3_601, 3_602]))
+        #expect(late?.severity == .warning)
+        #expect(late?.text.contains("is off, or requests are held back or replayed on their way:") == true)
+        #expect(condition(ClockFacts(peers: ["a": -7_000]))?.text.contains("replayed") == false)
+    }
+
+    @Test("one request, or some that do not agree, decide nothing")
+    func few() {
+        #expect(condition(ClockFacts(beyond: [360])) == nil)
+        #expect(condition(ClockFacts(tolerated: 0, beyond: [360])) == nil)
+        #expect(condition(ClockFacts(beyond: [360, -360, 86_400])) == nil, "as `claviger certify` signs them")
+        #expect(condition(ClockFacts(tolerated: 0, beyond: [3_600, 3_601, 3_602]))?.severity == .warning)
     }
 
     // 16631be: a node whose clock was an hour off answered 401 to everything, and was ready and ACTIVE.
@@ -45,6 +56,6 @@ struct ClockFactsTests {
             "some were in time")
         let near = peers.mapValues { $0 / 100 }
         #expect(condition(ClockFacts(peers: near, beyond: [-3_600, -3_599, -3_601]))?.severity == .warning)
-        #expect(condition(ClockFacts(beyond: [.min, .max, 0]))?.severity == .warning)
+        #expect(condition(ClockFacts(beyond: [.min, .max, 0])) == nil)
     }
 }

@@ -9,7 +9,8 @@ package struct ClockFacts: Sendable, Equatable {
     /// This node's clock minus that of KMS, seconds, by the last valid signature within the tolerance; `nil` where none came
     /// in the last minute.
     package var tolerated: Int64?
-    /// The same of valid signatures beyond the tolerance, of the last minute.
+    /// The same of valid signatures beyond the tolerance, of the last minute, since the last one within it; none where they
+    /// have not come over some seconds.
     package var beyond: [Int64]
 
     package init(peers: [String: Int64] = [:], tolerated: Int64? = nil, beyond: [Int64] = []) {
@@ -28,7 +29,10 @@ package struct ClockFacts: Sendable, Equatable {
     static let fewestBeyond = 3
 
     /// What is wrong with this node's clock, and whether everything is refused for it; `nil` where nothing is.
-    var flaw: (text: String, isCritical: Bool)? {
+    ///
+    /// - Returns: `isCertain` where it is not signatures alone that say so: requests may be held back on their way, or sent
+    ///   again by somebody.
+    var flaw: (text: String, isCertain: Bool, isCritical: Bool)? {
         let offset = majority(beyond: Self.notable)
         let refuses = allBeyond.map { skew in
             "every request of KMS in the last minute was refused with `clock-skew`: it was signed \(words(0 &- skew)) by this "
@@ -44,11 +48,12 @@ package struct ClockFacts: Sendable, Equatable {
             texts.append(refuses)
         } else if let tolerated, tolerated.magnitude >= Self.notableSigned.magnitude {
             texts.append("KMS signed its last request \(words(0 &- tolerated)) by this node's clock")
-        } else if !beyond.isEmpty {
+        } else if agreed != nil {
             // They are sampled: how many there were is not known.
             texts.append("validly signed requests were refused in the last minute as out of time")
         }
-        return texts.isEmpty ? nil : (texts.joined(separator: "; "), isCritical)
+        return texts.isEmpty
+            ? nil : (text: texts.joined(separator: "; "), isCertain: offset != nil, isCritical: isCritical)
     }
 
     /// The median of the peers' clocks, where more than half of them are so far off in one direction.
@@ -60,8 +65,11 @@ package struct ClockFacts: Sendable, Equatable {
     }
 
     /// No signature was in time, and those that were not agree with each other.
-    private var allBeyond: Int64? {
-        guard tolerated == nil, beyond.count >= Self.fewestBeyond, let least = beyond.min(), let most = beyond.max(),
+    private var allBeyond: Int64? { tolerated == nil ? agreed : nil }
+
+    /// Several signatures beyond the tolerance that agree with each other.
+    private var agreed: Int64? {
+        guard beyond.count >= Self.fewestBeyond, let least = beyond.min(), let most = beyond.max(),
             !most.subtractingReportingOverflow(least).overflow, most - least <= 60
         else { return nil }
         return beyond.sorted()[beyond.count / 2]

@@ -145,7 +145,9 @@ package enum ConditionCode: String, Sendable, CaseIterable {
             "Something about a key is odd, and keeps it from nothing; or, as a note, the attributes of a key forbid its use on "
                 + "every HSM, or a token holds keys that no key store can offer, as their labels can be no external key id."
         case .clockOff:
-            "The node's clock differs from those of most peers by seconds, or from KMS's. It is critical, and the node not "
+            "The node's clock differs from those of most peers by seconds, or from KMS's, by the times that requests are signed "
+                + "with: several validly signed ones over some seconds are out of time, and none in between fits. Requests that "
+                + "are held back or replayed on their way look the same. It is critical, and the node not "
                 + "ready, where all valid signatures of the last minute were out of time and most peers agree that it is "
                 + "beyond the five minutes that KMS's signatures allow."
         case .certificateInvalid: "A certificate that the node shows is refused by others: it has ended, or not begun."

@@ -335,7 +335,10 @@ struct NodeConditions {
         circumstances.clock.flaw.map { flaw in
             [
                 Condition(
-                    .clockOff, of: node, "", "the clock of node \(node) is off: \(flaw.text)",
+                    .clockOff, of: node, "",
+                    "the clock of node \(node) is off"
+                        + (flaw.isCertain ? "" : ", or requests are held back or replayed on their way")
+                        + ": \(flaw.text)",
                     severity: flaw.isCritical ? .critical : .warning)
             ]
         } ?? []

@@ -10,6 +10,8 @@ package final class SignedClock: Sendable {
         var skew: Int64
         /// CLOCK_MONOTONIC, nanoseconds.
         var at: UInt64
+        /// The time that was signed, seconds from an arbitrary moment: one request that is sent again and again has one.
+        var signed: Int64 { Int64(clamping: at / 1_000_000_000) &- skew }
     }
 
     private struct Strays {
@@ -21,16 +23,19 @@ package final class SignedClock: Sendable {
     private static let recent: UInt64 = 60_000_000_000
     /// Between two signatures beyond the tolerance that are looked at: verifying costs time, and anybody can send them.
     private static let pause: UInt64 = 100_000_000
-    private static let mostStrays = 16
+    /// Those of ten seconds at least, however fast they come.
+    private static let mostStrays = 100
+    /// What is off for less may be one caller's, or held up on its way, seconds.
+    private static let shortest: Int64 = 5
 
     private let skew = Atomic<Int64>(0)
     private let seenAt = Atomic<UInt64>(0)
     private let strays = Mutex(Strays())
 
-    init() {}
+    package init() {}
 
     /// A request within the tolerance.
-    func note(skew: Int64, at now: UInt64) {
+    package func note(skew: Int64, at now: UInt64) {
         self.skew.store(skew, ordering: .relaxed)
         seenAt.store(now, ordering: .relaxed)
     }
@@ -39,7 +44,7 @@ package final class SignedClock: Sendable {
     ///
     /// - Parameter signedSkew: verifies its signature, and returns this node's clock minus the signer's, seconds; `nil`
     ///   where the signature is not valid. Not called when it was called a moment ago.
-    func noteBeyondTolerance(at now: UInt64, _ signedSkew: () -> Int64?) {
+    package func noteBeyondTolerance(at now: UInt64, _ signedSkew: () -> Int64?) {
         let isDue = strays.withLock { strays in
             guard now >= strays.lastLook &+ Self.pause || strays.lastLook == 0 else { return false }
             strays.lastLook = now
@@ -55,10 +60,21 @@ package final class SignedClock: Sendable {
     /// What the last minute has shown.
     ///
     /// - Parameter now: CLOCK_MONOTONIC, nanoseconds.
+    /// - Returns: of requests beyond the tolerance those since the last that was within it, where they have come, and were
+    ///   signed, over some seconds; otherwise none: a single request says nothing, however often it is sent.
     package func facts(now: UInt64) -> (tolerated: Int64?, beyond: [Int64]) {
         let seen = seenAt.load(ordering: .relaxed)
         let isRecent = seen > 0 && now < seen &+ Self.recent
-        let beyond = strays.withLock { $0.list.filter { now < $0.at &+ Self.recent }.map(\.skew) }
-        return (isRecent ? skew.load(ordering: .relaxed) : nil, beyond)
+        let beyond = strays.withLock { $0.list.filter { $0.at > seen && now < $0.at &+ Self.recent } }
+        let tolerated = isRecent ? skew.load(ordering: .relaxed) : nil
+        let isLasting =
+            Self.lasts(beyond.map { Int64(clamping: $0.at / 1_000_000_000) }) && Self.lasts(beyond.map(\.signed))
+        return (tolerated, isLasting ? beyond.map(\.skew) : [])
+    }
+
+    private static func lasts(_ seconds: [Int64]) -> Bool {
+        guard let first = seconds.min(), let last = seconds.max() else { return false }
+        let (difference, overflow) = last.subtractingReportingOverflow(first)
+        return !overflow && difference >= shortest
     }
 }
