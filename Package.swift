@@ -162,14 +162,16 @@ let node: [Target] = [
 
 /// What people use beside a running node.
 let tools: [Target] = [
-    room("Tools", "AdminClient", ["AdminProtocol", "StatusVocabulary", asyncHTTPClient, nioCore, nioHTTP1, nioPosix]),
+    room(
+        "Tools", "AdminClient",
+        ["AdminProtocol", "StatusVocabulary", asyncHTTPClient, nioCore, nioHTTP1, nioPosix, nioSSL]),
     room("Tools", "ClusterCertificates", ["PrivateFiles", "SecureMemory", "TLSFacts", x509, asn1, crypto]),
     room("Tools", "KMSWords"),
     room("Tools", "ReferenceImport", ["NodeConfig", "SecureMemory", "SigV4", "XKSProtocol"]),
     room("Tools", "SetupPlan", ["NodeConfig", "XKSProtocol"]),
     room(
         "Tools", "XKSClient",
-        ["TLSFacts", "XKSCalls", "XKSProtocol", nioCore, nioPosix, nioHTTP2, nioSSL, nioTLS]),
+        ["TLSFacts", "TLSLinks", "XKSCalls", "XKSProtocol", nioCore, nioPosix, nioHTTP2, nioSSL, nioTLS]),
     room(
         "Tools", "Certification",
         [
@@ -278,7 +280,7 @@ let roomTests: [Target] = [
         ],
         exclude: ["README.md", "Recorded", "Today"], swiftSettings: strict),
     tests("ClusterCertificatesTests", ["ClusterCertificates", "SecureMemory", x509]),
-    tests("TLSFactsTests", ["Chance", "SeededRandom", "TLSFacts", "TLSLinks"]),
+    tests("TLSFactsTests", ["Chance", "SeededRandom", "TLSFacts", "TLSLinks", nioCore]),
     tests("PrivateFilesTests", ["PrivateFiles", "SecureMemory"]),
     tests("ThreadsTests", ["Threads"]),
     tests("PKCS11Tests", ["LaneProtocol", "PKCS11"]),

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Cluster
+import ClusterCertificates
 import Foundation
 import Gossip
+import NIOPosix
 import NIOSSL
 import SecureMemory
 import TLSFacts
@@ -10,6 +12,36 @@ import XKSProtocol
 
 @Suite("Cluster: what its connections agree on", .timeLimit(.minutes(2)))
 struct LinkTests {
+    private func trouble(_ address: String, _ files: ClusterTLSFiles) async -> String {
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        switch await ClusterService.reach(address, by: files, node: "b", on: loop) {
+        case .success(let reach): return "reached \(reach.peer)"
+        case .failure(let trouble): return trouble.message
+        }
+    }
+
+    @Test("a port that nobody has, and a peer of another CA, are said in words, and without a path of the build")
+    func words() async throws {
+        try await withCluster { cluster in
+            let a = try await cluster.start("a")
+            let other = try ClusterAuthority.create(in: cluster.directory + "/other", now: Date())
+            let foreign = try cluster.files("b", from: other)
+            #expect(
+                await trouble(a.service.address, foreign)
+                    == "its certificate is not of this cluster's CA, or not valid now")
+            // As the condition of a seed says it.
+            let c = try await cluster.start("c", seeds: [a.service.address], files: try cluster.files("c", from: other))
+            try await eventually("the seed is said not to be reached") { !c.service.seedTroubles.isEmpty }
+            #expect(
+                c.service.seedTroubles.values.allSatisfy { $0.contains("CA") && !$0.contains("/") },
+                "\(c.service.seedTroubles)")
+            let address = a.service.address
+            await cluster.stop("a")
+            let refused = await trouble(address, try cluster.files("b"))
+            #expect(refused == "no connection: connection refused")
+        }
+    }
+
     private static let hybrid = HandshakeFacts(
         version: "TLSv1.3", group: "X25519MLKEM768", suite: "TLS_AES_128_GCM_SHA256")
 

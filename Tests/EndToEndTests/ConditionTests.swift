@@ -63,7 +63,7 @@ extension EndToEnd {
                 configuration.set("seeds", "[\"\(own)\", \"\(closed)\", \"\(unknown)\"]", in: "[cluster]")
             }
             try trio.op("node-1").done("reload")
-            for (seed, reason) in [(closed, "no connection"), (unknown, "cannot be resolved")] {
+            for (seed, reason) in [(closed, "no connection: connection refused"), (unknown, "cannot be resolved")] {
                 try eventually("node-2 says that node-1 does not reach \(seed)", within: 40, every: 0.1) {
                     try trio.report("node-2").reasons.contains { $0.contains(seed) && $0.contains(reason) }
                 }

@@ -183,7 +183,7 @@ final class BlockExchange: Sendable {
             guard answer.status == 200 else { return .failure(.refused(answer.status)) }
             return readPage(answer.body).map { .success($0) } ?? .failure(.malformed)
         } catch {
-            return .failure(error as? PeerFailure ?? .unreachable("\(error)"))
+            return .failure(PeerFailure(error))
         }
     }
 
@@ -213,7 +213,7 @@ final class BlockExchange: Sendable {
                     inForce: Set(order.filter { reply.list.isInForce(id: $0, now: now) }),
                     disk: reply.durable ? .written : .failed))
         } catch {
-            return .failure(error as? PeerFailure ?? .unreachable("\(error)"))
+            return .failure(PeerFailure(error))
         }
     }
 

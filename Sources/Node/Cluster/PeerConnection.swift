@@ -81,8 +81,10 @@ final class PeerConnection {
                     try handlers.addHandler(handler)
                 }
             }
-        bootstrap.connect(to: address).whenFailure { opened.fail(PeerFailure.unreachable("\($0)")) }
-        return opened.futureResult
+        let connected = bootstrap.connect(to: address)
+        connected.whenFailure { opened.fail(PeerFailure($0)) }
+        // Where there was no connection that is the reason, and not that its handlers were removed.
+        return connected.flatMapErrorThrowing { throw PeerFailure($0) }.flatMap { _ in opened.futureResult }
     }
 
     /// Sends, and gives the answer. Fails with a `PeerFailure`; then the connection is closed.
@@ -176,7 +178,7 @@ private final class PeerCallHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(.unreachable("\(error)"))
+        fail(PeerFailure(error))
         context.close(promise: nil)
     }
 }

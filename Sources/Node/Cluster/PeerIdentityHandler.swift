@@ -3,6 +3,7 @@ import NIOCore
 import NIOSSL
 import NIOTLS
 import TLSFacts
+import TLSLinks
 
 /// Who is at the other end of a connection, by the certificate that it has shown.
 struct PeerCertificate: Sendable, Equatable {
@@ -57,7 +58,7 @@ final class PeerIdentityHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        end(.failure(.handshake("\(error)")), context)
+        end(.failure(.tls(error)), context)
         context.fireErrorCaught(error)
         context.close(promise: nil)
     }
@@ -96,6 +97,8 @@ enum PeerFailure: Error, Sendable, Equatable, CustomStringConvertible {
     case badAddress(String)
     case unreachable(String)
     case handshake(String)
+    /// The same by TLS: the library's own text, which tells the cause, and is for nobody to read.
+    case tls(cause: String, words: String)
     /// Its certificate is among those that `[cluster] refused` names.
     case revoked(node: String, serial: CertificateSerial)
     /// Another node answers at the address.
@@ -112,7 +115,7 @@ enum PeerFailure: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .badAddress(let address): "\"\(address)\" is no address"
         case .unreachable(let reason): "no connection: \(reason)"
-        case .handshake(let reason): reason
+        case .handshake(let reason), .tls(_, let reason): reason
         case .revoked(let node, let serial): "it shows a certificate of \(node) that is refused (serial \(serial))"
         case .foreign(let found): "the node \(found) answers at its address"
         case .closed: "it closed the connection"
@@ -123,6 +126,15 @@ enum PeerFailure: Error, Sendable, Equatable, CustomStringConvertible {
         case .busy: "too many requests are under way to it"
         }
     }
+}
+
+extension PeerFailure {
+    /// - Parameter error: whatever has been thrown.
+    init(_ error: any Error) { self = error as? PeerFailure ?? .unreachable(Self.words(error)) }
+
+    static func tls(_ error: any Error) -> PeerFailure { .tls(cause: "\(error)", words: words(error)) }
+
+    private static func words(_ error: any Error) -> String { LinkFailure.words(error, authority: "this cluster's CA") }
 }
 
 /// Overwrites what has been encrypted: bodies may hold plaintext of KMS requests. Stands right above TLS.

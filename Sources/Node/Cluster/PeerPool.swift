@@ -244,7 +244,7 @@ final class PeerPool: Sendable {
                 self.finish(waiter, target, .success(answer))
                 self.free(connection, target)
             case .failure(let error):
-                let failure = error as? PeerFailure ?? .unreachable("\(error)")
+                let failure = PeerFailure(error)
                 if failure == .oversized { self.counters.dropped(.oversized) }
                 // The peer had closed it, or has just been started anew: a new connection shows it.
                 guard failure == .closed, connection.isUsed, !waiter.hasRetried else {
@@ -305,13 +305,13 @@ final class PeerPool: Sendable {
         state.value.targets[target]?.connecting += 1
         let end = deadline(after: Self.connectTime)
         book.addresses(of: target.endpoint.host, on: loop)
-            .flatMapErrorThrowing { throw PeerFailure.unreachable("\($0)") }
+            .flatMapErrorThrowing { throw PeerFailure($0) }
             .flatMap { self.connect(target, $0[...], end) }
             .whenComplete { result in
                 self.state.value.targets[target]?.connecting -= 1
                 switch result {
                 case .success(let bound): self.opened(bound.value, target)
-                case .failure(let error): self.refused(error as? PeerFailure ?? .unreachable("\(error)"), target)
+                case .failure(let error): self.refused(PeerFailure(error), target)
                 }
             }
     }

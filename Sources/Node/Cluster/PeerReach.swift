@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import HostLimits
 import NIOCore
 import TLSLinks
 
@@ -57,14 +56,14 @@ package struct PeerTrouble: Error, Sendable, Equatable {
             self.init(message: "its name has no address", advice: "correct the name, or the name server")
         case let error as ClusterError:
             self.init(message: error.description, advice: error.mend)
-        case PeerFailure.handshake, PeerFailure.revoked:
+        case PeerFailure.handshake, PeerFailure.tls, PeerFailure.revoked:
             self.init(
                 message: "\(error)", advice: "look at the certificates of both, and at cluster.ca and cluster.refused")
         case PeerFailure.foreign:
             self.init(message: "\(error)", advice: "correct the address, or the certificate there")
         default:
             self.init(
-                message: error is IOError ? ListenFailure.words(error) : "\(error)",
+                message: "\(PeerFailure(error))",
                 advice: "look whether the node runs there, at its cluster port, and at firewalls between the two; "
                     + "`claviger cluster forget NODE` if it is gone for good")
         }

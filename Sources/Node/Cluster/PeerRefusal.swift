@@ -19,7 +19,7 @@ extension RefusalKind {
     /// Why the handshake of a peer that came here has failed.
     init(_ failure: PeerFailure) {
         switch failure {
-        case .handshake(let reason):
+        case .handshake(let reason), .tls(let reason, _):
             self = Self.causes.first { reason.contains($0.words) }?.kind ?? .handshakeFailed
         case .closed: self = .handshakeAbandoned
         case .timeout: self = .handshakeTimeout

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import HostLimits
 import NIOCore
 import NIOPosix
 import NIOSSL
 import NIOTLS
 import Synchronization
+import TLSLinks
 
 /// What a client meets at a TLS listener, for whoever looks at one that runs.
 package struct ServerView: Sendable {
@@ -58,9 +58,7 @@ package struct ServerView: Sendable {
     }
 
     private static func words(_ error: any Error) -> String {
-        let text = "\(error)"
-        if error is IOError { return ListenFailure.words(error) }
-        return text.contains("WRONG_VERSION_NUMBER") ? "what answers there does not speak TLS" : text
+        LinkFailure.words(error, authority: "a CA that is trusted here")
     }
 
     private static func handler(_ context: NIOSSLContext, _ shown: Shown) throws -> NIOSSLClientHandler {

@@ -4,6 +4,7 @@ import NIOPosix
 import NIOSSL
 import NIOTLS
 import TLSFacts
+import TLSLinks
 import XKSCalls
 
 /// Why there is no connection, or no answer on one.
@@ -89,10 +90,7 @@ package struct XKSConnector: Sendable {
 
     static func words(_ error: any Error) -> String {
         if let fault = error as? ConnectionFault { return fault.description }
-        if let error = error as? IOError { return error.description }
-        let text = "\(error)"
-        let isPlain = text.contains("WRONG_VERSION_NUMBER")
-        return isPlain ? "what answers there does not speak TLS" : String(text.prefix(300))
+        return String(LinkFailure.words(error, authority: "a CA that is trusted here").prefix(300))
     }
 }
 
