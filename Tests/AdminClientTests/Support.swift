@@ -67,7 +67,7 @@ final class ScriptedNode: NodeAdministration {
 
     private func give(_ order: String) -> AdminResult<BlockReceipt> {
         switch note(order) {
-        case .done(let message): .done(BlockReceipt(message: message, order: 7, durable: false))
+        case .done(let message, _): .done(BlockReceipt(message: message, order: 7, durable: false))
         case .unknown(let text, _, _): .unknown(text)
         case .refused(let text), .failed(let text): .malformed(text)
         }

@@ -99,7 +99,7 @@ final class ScriptedNode: NodeAdministration {
 
     private func give(_ order: String) -> AdminResult<BlockReceipt> {
         switch note(order) {
-        case .done(let message): .done(BlockReceipt(message: message, order: 7, durable: true))
+        case .done(let message, _): .done(BlockReceipt(message: message, order: 7, durable: true))
         case .unknown(let text, _, _): .unknown(text)
         case .refused(let text), .failed(let text): .malformed(text)
         }

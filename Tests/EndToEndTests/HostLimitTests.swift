@@ -62,9 +62,14 @@ extension EndToEnd {
         @Test("too few descriptors for one connection: it does not start, and says how many it needs")
         func tooFew() throws {
             let configuration = try configuration()
-            let command = [ClavigerBinary.path, "serve", "--config", try configuration.write()]
-            let result = try run(["/bin/sh", "-c", "ulimit -n 64; exec \"$@\"", "sh"] + command)
-            #expect(result.end == .exited(2), "\(result.errors)")
+            func limited(_ command: String) throws -> CommandResult {
+                try run(
+                    ["/bin/sh", "-c", "ulimit -n 64; exec \"$@\"", "sh", ClavigerBinary.path, command, "--config"]
+                        + [try configuration.write()])
+            }
+            let result = try limited("serve")
+            #expect(result.end == .exited(3), "\(result.errors)")
+            #expect(try limited("check").end == .exited(2))
             #expect(result.errors.contains("this process may have 64 descriptors open"), "\(result.errors)")
             #expect(result.errors.contains("needs 1"), "\(result.errors)")
         }

@@ -55,6 +55,35 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
         }
 
+        @Test("a node whose admin socket cannot be served is said to run, and why it is not asked")
+        func withoutSocket() throws {
+            // A file in its place, and a path that no socket can have.
+            for (name, word) in [
+                ("state", "is in the way and is no socket"), (String(repeating: "s", count: 120), "too long"),
+            ] {
+                var configuration = try ServeConfiguration(with: faults)
+                let state = configuration.scratch.file(name)
+                try FileManager.default.createDirectory(
+                    atPath: state + "/admin.sock", withIntermediateDirectories: true)
+                configuration.set("state_dir", "\"\(state)\"", in: "[node]")
+                let op = Operator(configuration)
+                let node = try Node.serve(configuration)
+                for command in ["status", "reload"] {
+                    let result = try op.call(command)
+                    #expect(result.end == .exited(1), "\(result.errors)")
+                    let address = node.facts.control_url.replacing("http://", with: "")
+                    #expect(
+                        result.errors.contains("a node answers at \(address), and its admin socket is not there:"),
+                        "\(result.errors)")
+                    #expect(result.errors.contains(word), "\(result.errors)")
+                }
+                let blind = try ClavigerBinary.run(["reload", "--state-dir", state])
+                #expect(!blind.errors.contains("PathTooLong") && blind.end == .exited(1), "\(blind.errors)")
+                #expect(try node.stop() == .exited(0))
+                #expect(!(try op.call("status").errors.contains("a node answers at")))
+            }
+        }
+
         private func expect(_ hsm: String, serves: Bool, _ node: Node) throws {
             let client = try XKSClient(node)
             var served: Set<String> = []

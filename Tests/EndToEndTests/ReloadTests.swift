@@ -68,6 +68,27 @@ extension EndToEnd {
             #expect(try node.stop() == .exited(0))
         }
 
+        @Test("a certificate that has ended is taken, as at a start, and said")
+        func ended() throws {
+            let dev = try Node.dev()
+            try dev.stop()
+            let configuration = try ServeConfiguration(from: dev, plaintext: false)
+            let node = try Node.serve(configuration)
+            let op = Operator(configuration)
+            let before = try op.call("reload")
+            #expect(before.end == .exited(0) && !before.errors.contains("warning:"), "\(before.errors)")
+            let directory = dev.facts.ca.split(separator: "/").dropLast().map { "/\($0)" }.joined()
+            try BackdatedCertificate.replace(
+                directory + "/server.pem", key: directory + "/server-key.pem",
+                ca: (directory + "/ca.pem", directory + "/ca-key.pem"), seconds: -86_400)
+            #expect(try ClavigerBinary.run(["check", "--config", op.configuration]).end == .exited(2))
+            let result = try op.call("reload")
+            #expect(result.end == .exited(0) && result.output.contains("has been read."), "\(result)")
+            #expect(
+                result.errors.hasPrefix("warning: ") && result.errors.contains("xks.certificate"), "\(result.errors)")
+            #expect(try node.stop() == .exited(0))
+        }
+
         @Test("a bad file changes nothing, and says why; so does a change that needs a restart")
         func refused() throws {
             let configuration = try ServeConfiguration(from: try sharedNode())

@@ -96,7 +96,8 @@ extension ControlAnswer {
 
     private static func reply(_ answer: AdminAnswer) -> ControlAnswer {
         switch answer {
-        case .done(let message): json(200, AdminReply(message: message))
+        case .done(let message, let warnings):
+            json(200, AdminReply(message: message, warnings: warnings.isEmpty ? nil : warnings))
         case .unknown(let error, let name, let known): json(404, AdminReply(error: error, name: name, known: known))
         case .refused(let error): json(409, AdminReply(error: error))
         case .failed(let error): json(500, AdminReply(error: error))

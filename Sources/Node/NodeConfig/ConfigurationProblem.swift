@@ -12,6 +12,8 @@ package struct ConfigurationProblem: Error, Sendable, Equatable {
     package var message: String
     /// What mends it.
     package var fix: String
+    /// It is the host that does not have what the file asks for: the file may be right.
+    package var isOfHost = false
 
     package init(line: Int? = nil, path: String, value: String? = nil, message: String, fix: String) {
         self.line = line

@@ -135,8 +135,13 @@ package struct AdminClient: Sendable {
     /// What has changed, for people.
     ///
     /// - Parameter isForced: also where the file has lost a key store or a credential that has just been used.
-    package func reload(isForced: Bool = false) async throws(AdminClientError) -> String {
-        try await perform(isForced ? "/reload/force" : "/reload")
+    ///
+    /// - Returns: besides, what the node has taken over all the same, and should be mended: a line each.
+    package func reload(
+        isForced: Bool = false
+    ) async throws(AdminClientError) -> (message: String, warnings: [String]) {
+        let reply = try await reply(to: isForced ? "/reload/force" : "/reload")
+        return (reply.message, reply.warnings)
     }
 
     /// - Parameter level: `trace`, `debug`, `info` or `notice`.
@@ -182,13 +187,14 @@ package struct AdminClient: Sendable {
         return try Self.decoded(Value.self, body)
     }
 
-    private func perform(_ path: String) async throws(AdminClientError) -> String {
+    private func perform(_ path: String) async throws(AdminClientError) -> String { try await reply(to: path).message }
+
+    private func reply(to path: String) async throws(AdminClientError) -> (message: String, warnings: [String]) {
         let (code, body) = try await ask(.POST, path)
         guard code == 200 else { throw try Self.refusal(code, body) }
-        guard let message = try Self.decoded(AdminReply.self, body).message else {
-            throw .unusable("the node's answer says nothing")
-        }
-        return message
+        let reply = try Self.decoded(AdminReply.self, body)
+        guard let message = reply.message else { throw .unusable("the node's answer says nothing") }
+        return (message, reply.warnings ?? [])
     }
 
     private func ask(
@@ -221,6 +227,12 @@ package struct AdminClient: Sendable {
     }
 
     private func failure(_ error: any Error) -> AdminClientError {
+        // Nobody can listen there.
+        if case SocketAddressError.unixDomainSocketPathTooLong = error { return .notRunning(socket: socket) }
+        return answerless(error)
+    }
+
+    private func answerless(_ error: any Error) -> AdminClientError {
         switch (error as? IOError)?.errnoCode {
         case ENOENT, ECONNREFUSED, ENOTDIR: .notRunning(socket: socket)
         case EACCES, EPERM: .forbidden(socket: socket)

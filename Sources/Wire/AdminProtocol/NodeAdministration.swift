@@ -2,7 +2,9 @@
 
 /// What became of an operator's command. Each text is for people, and names what it speaks of.
 package enum AdminAnswer: Sendable, Equatable {
-    case done(String)
+    ///
+    /// - Parameter warnings: what is done all the same, and should be mended; a line each.
+    case done(String, warnings: [String] = [])
     /// What the command names does not exist: `name`, which may be left out where it names one thing only. `known` are
     /// the names that do.
     case unknown(String, name: String? = nil, known: [String])
@@ -108,13 +110,17 @@ package struct LogTail: Sendable, Equatable, Codable {
 package struct AdminReply: Sendable, Equatable, Codable {
     package var message: String?
     package var error: String?
+    /// Beside a message: what was done all the same, and should be mended.
+    package var warnings: [String]?
     /// Beside an error: the name that is not known, and those that would have been.
     package var name: String?
     package var known: [String]?
 
     package init(
-        message: String? = nil, error: String? = nil, name: String? = nil, known: [String]? = nil
+        message: String? = nil, error: String? = nil, name: String? = nil, known: [String]? = nil,
+        warnings: [String]? = nil
     ) {
+        self.warnings = warnings
         self.message = message
         self.error = error
         self.name = name

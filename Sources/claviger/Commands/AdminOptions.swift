@@ -59,6 +59,11 @@ struct AdminOptions: ParsableArguments {
         do throws(AdminClientError) {
             printLine(Terminal.shown(try await command(client)))
         } catch {
+            if case .notRunning(let socket) = error, let settings = try settings(),
+                let words = await NodePresence.words(settings, socket: socket)
+            {
+                throw failure(Terminal.plain(words), status: ExitStatus.notDone)
+            }
             throw Self.failed(error, names)
         }
     }
@@ -76,8 +81,9 @@ struct AdminOptions: ParsableArguments {
     private static func words(_ error: AdminClientError) -> String {
         switch error {
         case .notRunning(let socket):
-            "no node is running here: nobody listens at \(socket). Name the node's --config or --state-dir if it has "
-                + "another one"
+            NodePresence.length(of: socket).map { "no node can be asked here: \($0)" }
+                ?? "no node is running here: nobody listens at \(socket). Name the node's --config or --state-dir if it "
+                + "has another one"
         case .forbidden(let socket): "\(socket) belongs to another user: run this as the node's user, or as root"
         case .unknown(let message, _, _), .refused(let message), .unusable(let message): message
         }

@@ -129,7 +129,7 @@ struct KeyStoreRotateCommand: AsyncParsableCommand {
     private func reload(_ store: KeyStoreSettings) async throws {
         let client = try node.client(timeout: .seconds(300))
         do throws(AdminClientError) {
-            printLine(Terminal.shown(try await client.reload()))
+            printLine(Terminal.shown(try await client.reloadTellingWarnings()))
         } catch {
             throw failure(AdminOptions.message(error), status: ExitStatus.notDone)
         }

@@ -78,7 +78,17 @@ struct ReloadCommand: AsyncParsableCommand {
     func run() async throws {
         let force = force
         try await node.perform(timeout: Self.timeout) { (client) throws(AdminClientError) in
-            try await client.reload(isForced: force)
+            try await client.reloadTellingWarnings(isForced: force)
         }
+    }
+}
+
+extension AdminClient {
+    /// Has the node read its configuration anew; what it has taken and should be mended is said on standard error, before
+    /// what has changed is returned.
+    func reloadTellingWarnings(isForced: Bool = false) async throws(AdminClientError) -> String {
+        let (message, warnings) = try await reload(isForced: isForced)
+        for warning in warnings { printError(Terminal.plain("warning: \(warning)")) }
+        return message
     }
 }

@@ -66,7 +66,7 @@ func startNode(
     } catch let problems as ConfigurationProblems {
         log.flush()
         printError(lines(problems))
-        throw ExitStatus.configuration
+        throw problems.problems.allSatisfy(\.isOfHost) ? ExitStatus.start : ExitStatus.configuration
     } catch {
         log.flush()
         throw failure("\(error)", status: ExitStatus.start)

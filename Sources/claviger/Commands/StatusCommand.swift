@@ -108,6 +108,9 @@ private struct StatusOrigin {
             }
         }
         do throws(StoreError) {
+            if let settings, let words = await NodePresence.words(settings, socket: client.socket) {
+                return .failure(Trouble(message: Terminal.plain(words), status: ExitStatus.notDone))
+            }
             let (status, process) = try StoredStatus.read(stateDirectory: directory, settings: settings)
             guard let process else { return .success(status) }
             let message =
@@ -116,7 +119,10 @@ private struct StatusOrigin {
             return .failure(Trouble(message: message, status: ExitStatus.notDone))
         } catch {
             return .failure(
-                Trouble(message: "no node is running here. \(error)", status: ExitStatus.configuration))
+                Trouble(
+                    message:
+                        "no node is running here. \(error)\(NodePresence.length(of: client.socket).map { "; \($0)" } ?? "")",
+                    status: ExitStatus.configuration))
         }
     }
 }

@@ -28,6 +28,8 @@ struct NodePlan: Sendable {
     let tracing: PlannedTracing?
     /// By HSM: by what its PIN is known again without being kept.
     let pinMarks: [String: PINMark]
+    /// What clients or peers will not accept of it: a check fails for it, a node takes it. A line each.
+    let fatalWarnings: [String]
 
     var settings: NodeSettings { configuration.settings }
 
@@ -79,15 +81,17 @@ struct NodePlan: Sendable {
         listener.limits.connectionBytes = memory.xks.connectionBytes
         let plan = NodePlan(
             configuration: configuration, pool: pool, keyStores: keyStores, listener: listener, control: control,
-            descriptors: descriptors, memory: memory, tracing: tracing, pinMarks: pinMarks)
+            descriptors: descriptors, memory: memory, tracing: tracing, pinMarks: pinMarks,
+            fatalWarnings: diagnostics.fatalWarnings)
         return (plan, diagnostics)
     }
 
     private init(
         configuration: NodeConfiguration, pool: PoolSettings, keyStores: [PlannedKeyStore],
         listener: ListenerConfiguration, control: PlannedControl, descriptors: DescriptorPlan, memory: MemoryPlan,
-        tracing: PlannedTracing?, pinMarks: [String: PINMark]
+        tracing: PlannedTracing?, pinMarks: [String: PINMark], fatalWarnings: [String]
     ) {
+        self.fatalWarnings = fatalWarnings
         self.configuration = configuration
         self.pool = pool
         self.keyStores = keyStores
@@ -138,7 +142,8 @@ extension Translation {
             }
             return plan
         } catch {
-            diagnostics.report("xks.max_connections", error.description, fix: "raise the limit, or lower hsm.sessions")
+            diagnostics.reportOfHost(
+                "xks.max_connections", error.description, fix: "raise the limit, or lower hsm.sessions")
             return nil
         }
     }

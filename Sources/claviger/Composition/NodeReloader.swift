@@ -93,7 +93,8 @@ final class NodeReloader: Sendable {
             let troubles = await troubles(after: hsms)
             let answer = ["\(file) has been read. \(words)"] + troubles
             let isGood = hsms.refused.isEmpty && hsms.withRefusedPIN.isEmpty && troubles.isEmpty
-            return isGood ? .done(answer.joined(separator: " ")) : .failed(answer.joined(separator: " "))
+            guard !isGood else { return .done(answer.joined(separator: " "), warnings: new.fatalWarnings) }
+            return .failed((answer + new.fatalWarnings.map { "Warning: \($0)" }).joined(separator: " "))
         } catch {
             let failure = error as? ReloadFailure ?? ReloadFailure(changed: [], cause: "\(error)")
             var metadata: Logger.Metadata = ["reason": "\(failure.cause)"]

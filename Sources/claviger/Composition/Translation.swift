@@ -39,12 +39,24 @@ struct Diagnostics {
     /// A line each, with file, line, setting and mend.
     var warnings: [String] { reserved.map { $0.rendered(file: configuration.file) } }
 
+    /// Those of them for which a check fails.
+    var fatalWarnings: [String] {
+        reservations.filter(\.isFatal).map { $0.problem.rendered(file: configuration.file) }
+    }
+
     init(_ configuration: NodeConfiguration) { self.configuration = configuration }
 
     var settings: NodeSettings { configuration.settings }
 
     mutating func report(_ path: String, _ message: String, fix: String) {
         problems.append(configuration.problem(at: path, message, fix: fix))
+    }
+
+    /// What this host does not have.
+    mutating func reportOfHost(_ path: String, _ message: String, fix: String) {
+        var problem = configuration.problem(at: path, message, fix: fix)
+        problem.isOfHost = true
+        problems.append(problem)
     }
 
     mutating func warn(_ path: String, _ message: String, isFatal: Bool, fix: String) {
