@@ -78,7 +78,8 @@ class Handler(BaseHTTPRequestHandler):
         if answer.isdigit():
             return self.reply(int(answer))
         for span in spans(body):
-            print(json.dumps(span), flush=True)
+            # One piece: several threads write.
+            print(json.dumps(span) + "\n", end="", flush=True)
         return self.reply(200, b'{"partialSuccess":{"rejectedSpans":"1"}}' if answer == "reject" else b"{}")
 
     def reply(self, status, body=b"{}"):

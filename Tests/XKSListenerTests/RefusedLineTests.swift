@@ -176,9 +176,15 @@ private final class LineKeeper: RefusalObserver {
         let keeper = LineKeeper()
         let tally = RefusalCounter { 0 }
         let handled = Mutex(0)
+        let standing = Mutex(0)
         let handler = ImmediateHandler { request in
             // As after the whole node was frozen: the loop of this connection does nothing meanwhile.
-            if request.target == "/stand-still" { usleep(800_000) } else { handled.withLock { $0 += 1 } }
+            if request.target == "/stand-still" {
+                standing.withLock { $0 += 1 }
+                usleep(800_000)
+            } else {
+                handled.withLock { $0 += 1 }
+            }
             return ProxyResponse(200, "{}")
         }
         try await withListener(configuration(), handler: handler, refusals: tally, observer: keeper) {
@@ -186,6 +192,8 @@ private final class LineKeeper: RefusalObserver {
             let waiting = try (0..<4).map { _ in try RawClient(port: port) }
             #expect(try await eventually { listener.statistics.connections == 4 })
             for client in waiting { client.send("POST /stand-still HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n") }
+            // Both loops.
+            #expect(try await eventually { standing.withLock { $0 } >= 2 })
             for _ in 0..<8 {
                 let gone = try RawClient(port: port)
                 gone.send(post(Self.body, path: Self.path))

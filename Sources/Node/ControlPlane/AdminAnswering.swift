@@ -81,7 +81,8 @@ extension ControlAnswer {
         case .logTail: json(200, LogTail(lines: administration.logTail()))
         case .auditHeads(let node): json(200, administration.auditHeads(of: node))
         case .drainNode: reply(await administration.drainNode())
-        case .diagnosis: reply(.done(administration.beginDiagnosis()))
+        // Named: `.done` alone would be that of a result that is JSON by itself.
+        case .diagnosis: reply(AdminAnswer.done(administration.beginDiagnosis()))
         case .drain(let hsm): reply(await administration.drain(hsm))
         case .drainFor(let hsm, let seconds, isProlonged: false):
             reply(await administration.drain(hsm, seconds: seconds))

@@ -2,8 +2,7 @@
 
 /// What became of an operator's command. Each text is for people, and names what it speaks of.
 package enum AdminAnswer: Sendable, Equatable {
-    ///
-    /// - Parameter warnings: what is done all the same, and should be mended; a line each.
+    /// It is done. `warnings`: what is so all the same, and should be mended; a line each.
     case done(String, warnings: [String] = [])
     /// What the command names does not exist: `name`, which may be left out where it names one thing only. `known` are
     /// the names that do.

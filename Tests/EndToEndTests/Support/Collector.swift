@@ -60,7 +60,11 @@ final class Collector {
 
     deinit { process.kill(SIGKILL) }
 
-    var lines: [String] { process.output.split(separator: "\n").map(String.init) }
+    /// What it has written whole.
+    var lines: [String] {
+        let output = process.output
+        return output[..<(output.lastIndex(of: "\n") ?? output.startIndex)].split(separator: "\n").map(String.init)
+    }
 
     /// The spans so far.
     func spans() throws -> [Span] {
