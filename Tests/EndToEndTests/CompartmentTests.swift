@@ -29,7 +29,7 @@ extension EndToEnd {
             let file = try scratch.write(
                 "exec > \(partial) 2>/dev/null\n\(script)\nmv \(partial) \(out)\n", to: "script")
             try faults.set(["hsm-1": ["[*]", "run C_Initialize \"sh \(file)\""]])
-            #expect(kill(try #require(node.workers["hsm-1"]), SIGKILL) == 0)
+            try Processes.kill(worker: try #require(node.workers["hsm-1"]))
             let text: String = try eventually("the library has run its script") {
                 try? String(contentsOfFile: out, encoding: .utf8)
             }
@@ -58,7 +58,7 @@ extension EndToEnd {
             }
             #expect(Processes.isAlive(helper))
             try faults.clear()
-            #expect(kill(try #require(node.workers["hsm-1"]), SIGKILL) == 0)
+            try Processes.kill(worker: try #require(node.workers["hsm-1"]))
             try eventually("that has ended") { !Processes.isAlive(helper) }
             #expect(try node.stop() == .exited(0))
         }

@@ -74,7 +74,7 @@ struct HSMTroubles {
         try faults[0].set([
             "hsm-1": ["hang C_GenerateKey every 2"], "hsm-3": ["[*]", "hang C_Initialize"],
         ])
-        #expect(kill(try #require(pair.node("node-1").workers["hsm-1"]), SIGKILL) == 0)
+        try Processes.kill(worker: try #require(pair.node("node-1").workers["hsm-1"]))
         let wrong = try scratch.write("not-the-pin\n", to: "wrong-pin")
         try reload { configuration in
             configuration.append(third.joined(separator: "\n"))
@@ -105,7 +105,7 @@ struct HSMTroubles {
         try faults[0].set([
             "hsm-1": ["refuse-login CKR_PIN_LOCKED"], "hsm-2": ["hang C_Encrypt"],
         ])
-        #expect(kill(try #require(pair.node("node-1").workers["hsm-1"]), SIGKILL) == 0)
+        try Processes.kill(worker: try #require(pair.node("node-1").workers["hsm-1"]))
         let load = Load(pair.node("node-1"), connections: 4)
         let troubles = [
             trouble(.hsmDegraded, "hsm-2"), trouble(.libraryNotConfined, "hsm-3"), trouble(.hsmTwice, "hsm-2"),

@@ -36,7 +36,7 @@ extension EndToEnd {
             #expect(try answerTime(node, "/livez") < 0.1)
             #expect(try answerTime(node, "/readyz") < 0.1)
             let old = try #require(node.workers["hsm-2"])
-            #expect(kill(old, SIGKILL) == 0)
+            try Processes.kill(worker: old)
             try eventually("another worker serves", within: 20) {
                 try node.workers["hsm-2"].map { $0 != old } ?? false && node.health().active.count == 2
             }

@@ -146,7 +146,7 @@ extension EndToEnd {
                 try? FileManager.default.moveItem(atPath: tokens + ".gone", toPath: tokens)
             }
             try FileManager.default.createDirectory(atPath: tokens, withIntermediateDirectories: true)
-            #expect(kill(try #require(node.workers["hsm-1"]), SIGKILL) == 0)
+            try Processes.kill(worker: try #require(node.workers["hsm-1"]))
             let name = try op.status().node
             try eventually("the page says what is wrong", within: 30, every: 0.2) {
                 let body = try people.get(node, "/", shown(Self.token)).body

@@ -82,4 +82,42 @@ extension EndToEnd {
             try eventually("the workers are gone", within: 5) { !workers.values.contains(where: Processes.isAlive) }
         }
     }
+
+    @Suite("the end of a worker that is logging in", .devTokens(1))
+    struct StopInLogin {
+        private let faults: Faults
+        private let scratch: Scratch
+
+        init() throws {
+            faults = try Faults()
+            scratch = try Scratch()
+        }
+
+        /// A node whose worker is within C_Login, which the library's script makes as long as that.
+        private func loggingIn(for seconds: Double) throws -> (node: Node, worker: Int32) {
+            let script = try scratch.write(
+                "echo > \(scratch.file("begun")); sleep \(seconds); echo > \(scratch.file("done"))\n", to: "script")
+            try faults.set(["hsm-1": ["run C_Login \"sh \(script)\""]])
+            let node = try Node.serve(try ServeConfiguration(with: faults), activeHSMs: nil)
+            try eventually("it is logging in") { access(scratch.file("begun"), F_OK) == 0 }
+            return (node, try #require(node.workers["hsm-1"]))
+        }
+
+        /// SoftHSM empties and rewrites a file of the token in each C_Login: of processes that were ended at random between
+        /// C_Initialize and its end, one in fifty destroyed the token. The script stands for what is written there.
+        @Test("it comes to the end of that, however the node ends", arguments: [SIGTERM, SIGKILL])
+        func finished(signal: Int32) throws {
+            let (node, worker) = try loggingIn(for: 0.4)
+            node.process.kill(signal)
+            try eventually("its worker has ended") { !Processes.isAlive(worker) }
+            #expect(access(scratch.file("done"), F_OK) == 0, "C_Login was cut short")
+        }
+
+        @Test("where it hangs in it, it does not keep the node from its end")
+        func hanging() throws {
+            let (node, worker) = try loggingIn(for: 60)
+            #expect(try node.stop() == .exited(0))
+            #expect(!Processes.isAlive(worker))
+        }
+    }
 }

@@ -26,7 +26,7 @@ extension EndToEnd {
             // One or two less than the first needs, its main thread not counted: one that comes and goes may be there now.
             let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(old)/task").count - 1
             try scratch.write("\(threads - 2)\n", to: "threads")
-            #expect(kill(old, SIGKILL) == 0)
+            try Processes.kill(worker: old)
             let client = try XKSClient(node)
             let new: Int32 = try eventually("a new worker serves", within: 20) {
                 guard let new = node.workers["hsm-1"], new != old else { return nil }

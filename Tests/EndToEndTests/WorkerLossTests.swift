@@ -21,7 +21,7 @@ extension EndToEnd {
             try load.more(200)
             for hsm in ["hsm-1", "hsm-2", "hsm-3"] {
                 let old = try #require(node.workers[hsm])
-                #expect(kill(old, SIGKILL) == 0)
+                try Processes.kill(worker: old)
                 let new: Int32 = try eventually("a new worker for \(hsm)") {
                     node.workers[hsm].flatMap { $0 == old ? nil : $0 }
                 }
@@ -55,7 +55,7 @@ extension EndToEnd {
             for round in 0..<12 {
                 let hsm = "hsm-\(round % 3 + 1)"
                 let old: Int32 = try eventually("a worker for \(hsm)") { node.workers[hsm] }
-                #expect(kill(old, SIGKILL) == 0)
+                try Processes.kill(worker: old)
                 try load.more(60)
             }
             let report = try load.stop()
@@ -180,7 +180,7 @@ private func allKilledUnderLoad(_ node: Node, times: Int) throws -> LoadReport {
     try load.more(100)
     for _ in 0..<times {
         let old = node.workers
-        for pid in old.values { #expect(kill(pid, SIGKILL) == 0) }
+        for pid in old.values { try Processes.kill(worker: pid) }
         try eventually("new workers for all of them", within: 20) {
             let new = node.workers
             return new.count == old.count && old.allSatisfy { new[$0.key] != $0.value }

@@ -194,11 +194,11 @@ extension HSMPool {
 
     func ended(hsm: Int, epoch: UInt64, reason: String) {
         let now = monotonicNanoseconds()
-        let ending = state.withLock { state -> WorkerEnding? in
+        let (ending, isStopping) = state.withLock { state -> (WorkerEnding?, Bool) in
             let ending = state.ended(hsm: hsm, epoch: epoch, reason: reason, now: now)
             // In the same step: a pool that stops must not miss a worker that is in neither set.
             if let pid = ending?.worker?.pid { state.dying.insert(pid) }
-            return ending
+            return (ending, state.isStopping)
         }
         guard let ending else { return }
         perform(ending.effects)
@@ -207,8 +207,9 @@ extension HSMPool {
         if let worker = ending.worker {
             worker.control.close()
             for lane in worker.lanes { lane.close() }
-            // One whose HSM has left may log out first; `dismiss` has a limit to that.
-            end(worker.pid, byForce: !ending.isDismissed)
+            // One whose HSM has left, or whose pool stops, comes to the end of its login first: `dismiss` and `stop` have a
+            // limit to that.
+            end(worker.pid, byForce: !ending.isDismissed && !isStopping)
         }
     }
 

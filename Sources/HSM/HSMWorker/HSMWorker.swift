@@ -2,6 +2,7 @@
 import CPlatform
 import Glibc
 import LaneProtocol
+import PKCS11
 import Threads
 
 /// The body of a worker process: it alone holds the vendor's library and the PIN of one HSM.
@@ -9,7 +10,12 @@ package enum HSMWorker {
     /// The program's first argument that makes it a worker; the second is the HSM's name, for people who list processes.
     package static let command = "hsm-worker"
 
-    /// Serves until the node closes the control socket, then ends the process at once, whatever the library is doing.
+    /// For how long a worker that ends waits for a call that changes the token, milliseconds: less than what the node
+    /// grants before it ends the process by force.
+    private static let patienceWithChanges: Int32 = 1_000
+
+    /// Serves until the node closes the control socket, then ends the process, whatever the library is doing; a call that
+    /// changes the token alone comes to its end first.
     ///
     /// - Parameters:
     ///   - controlDescriptor: the control socket; its first message configures the worker.
@@ -42,7 +48,7 @@ package enum HSMWorker {
             guard DetachedThread.begin("keeper", takesSignals: true, { keeper.run() }) else { _exit(3) }
             while let message = try reader.next() {
                 switch message {
-                case .configure: _exit(2)
+                case .configure: leave(2)
                 case .offer(let keys): doorbell.offer(keys)
                 case .readCatalogue: doorbell.ring(.readCatalogue)
                 case .probe: doorbell.ring(.probe)
@@ -52,11 +58,18 @@ package enum HSMWorker {
                 }
             }
         } catch {
-            _exit(2)
+            leave(2)
         }
         // The node is gone, or wants this worker no more: nor what its library has started.
+        Module.awaitLastChange(atMost: patienceWithChanges)
         claviger_end_family()
         _exit(0)
+    }
+
+    /// Ends the process, but in no call that changes the token.
+    static func leave(_ status: Int32) -> Never {
+        Module.awaitLastChange(atMost: patienceWithChanges)
+        _exit(status)
     }
 
     /// No dumps: PIN and plaintext are in this memory. No end by signals that are meant for the node: a Ctrl-C reaches

@@ -48,7 +48,7 @@ struct Keeper {
         } catch {
             control.send(.failed(error))
         }
-        _exit(1)
+        HSMWorker.leave(1)
     }
 
     private func keep(_ rounds: inout KeeperRounds) throws(WorkerFailure) {

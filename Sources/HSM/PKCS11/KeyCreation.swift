@@ -57,7 +57,7 @@ extension Session {
     private func generateKey(_ template: AttributeTemplate) throws(PKCS11Error) -> ObjectHandle {
         var mechanism = CK_MECHANISM(mechanism: UInt(CKM_AES_KEY_GEN), pParameter: nil, ulParameterLen: 0)
         var key: UInt = 0
-        try module.exclusively { functions throws(PKCS11Error) in
+        try module.changing { functions throws(PKCS11Error) in
             let call = try present(functions.base.pointee.C_GenerateKey, .generateKey)
             try check(template.withAttributes { call(handle, &mechanism, $0, $1, &key) }, .generateKey)
         }
@@ -83,7 +83,7 @@ extension Session {
         if let start = validity.start { template.set(UInt(CKA_START_DATE), KeyValidity.date(start)) }
         if let end = validity.end { template.set(UInt(CKA_END_DATE), KeyValidity.date(end)) }
         var object: UInt = 0
-        try module.exclusively { functions throws(PKCS11Error) in
+        try module.changing { functions throws(PKCS11Error) in
             let call = try present(functions.base.pointee.C_CreateObject, .createObject)
             try check(template.withAttributes { call(handle, $0, $1, &object) }, .createObject)
         }
@@ -92,7 +92,7 @@ extension Session {
 
     /// C_DestroyObject.
     package func destroy(_ object: ObjectHandle) throws(PKCS11Error) {
-        try module.exclusively { functions throws(PKCS11Error) in
+        try module.changing { functions throws(PKCS11Error) in
             let call = try present(functions.base.pointee.C_DestroyObject, .destroyObject)
             try check(call(handle, object.rawValue), .destroyObject)
         }

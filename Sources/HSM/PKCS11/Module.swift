@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPKCS11
+import CPlatform
 import Glibc
 import LaneProtocol
 
@@ -46,6 +47,24 @@ package struct Module: @unchecked Sendable {
             lock?.unlock()
         }
         return try body(functions)
+    }
+
+    /// As `exclusively`, for a call that changes what the token keeps: the process does not end within it (`awaitLastChange`).
+    func changing<Result, Failure: Error>(
+        _ body: (FunctionTable) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        claviger_begin_change()
+        defer { claviger_end_change() }
+        return try exclusively(body)
+    }
+
+    /// Waits until no thread is in a call that changes what a token keeps, and lets none begin one any more. To be called
+    /// before the process ends by itself: SoftHSM empties and rewrites a file of the token in every C_Login (it keeps the
+    /// flags of PIN tries there), and a token whose file was cut short is lost.
+    ///
+    /// - Parameter milliseconds: the most that is waited for. A call that hangs does not keep the process.
+    package static func awaitLastChange(atMost milliseconds: Int32) {
+        _ = claviger_await_last_change(milliseconds)
     }
 
     /// C_Finalize. All sessions of the process end. The library stays loaded; `load` initialises it again.

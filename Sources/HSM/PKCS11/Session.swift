@@ -45,7 +45,7 @@ package struct Session: Sendable {
     /// Without a PIN, the token asks for it on its own pad.
     package func login(_ user: User = .user, pin: SecretBytes?) throws(PKCS11Error) {
         let type = user == .user ? UInt(CKU_USER) : UInt(CKU_SO)
-        let code = try module.exclusively { functions throws(PKCS11Error) in
+        let code = try module.changing { functions throws(PKCS11Error) in
             let call = try present(functions.base.pointee.C_Login, .login)
             guard let pin else { return call(handle, type, nil, 0) }
             return pin.withMutablePointer { call(handle, type, $0, $1) }
@@ -56,7 +56,7 @@ package struct Session: Sendable {
 
     /// C_Logout for the whole token.
     package func logout() throws(PKCS11Error) {
-        try module.exclusively { functions throws(PKCS11Error) in
+        try module.changing { functions throws(PKCS11Error) in
             try check(try present(functions.base.pointee.C_Logout, .logout)(handle), .logout)
         }
     }

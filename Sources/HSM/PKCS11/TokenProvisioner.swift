@@ -63,7 +63,7 @@ package struct TokenProvisioner: Sendable {
         let tokens = try Self.calling { () throws(PKCS11Error) in try module.tokens() }
         guard let free = tokens.first(where: { !$0.flags.contains(.initialized) }) else { throw .noFreeToken }
         try Self.calling { () throws(PKCS11Error) in
-            try module.exclusively { functions throws(PKCS11Error) in
+            try module.changing { functions throws(PKCS11Error) in
                 let initialize = try present(functions.base.pointee.C_InitToken, .initToken)
                 let code = securityOfficerPIN.withMutablePointer { pin, length in
                     padded.withUnsafeMutableBufferPointer {
@@ -103,7 +103,7 @@ package struct TokenProvisioner: Sendable {
         defer { try? session.close() }
         try session.login(.securityOfficer, pin: securityOfficerPIN)
         defer { try? session.logout() }
-        try module.exclusively { functions throws(PKCS11Error) in
+        try module.changing { functions throws(PKCS11Error) in
             let call = try present(functions.base.pointee.C_InitPIN, .initPIN)
             try check(userPIN.withMutablePointer { call(session.handle, $0, $1) }, .initPIN)
         }

@@ -73,10 +73,15 @@ final class Node: Sendable {
             let node = Node(
                 process: process, facts: configuration.facts,
                 directories: configuration.origin.directories + [configuration.scratch])
-            try eventually(activeHSMs.map { "\($0) HSMs are active" } ?? "it listens", within: 60) {
-                // Refused as long as it does not listen.
-                let active = (try? node.health())?.active.count
-                return !process.isRunning || active != nil && (activeHSMs == nil || active == activeHSMs)
+            do {
+                try eventually(activeHSMs.map { "\($0) HSMs are active" } ?? "it listens", within: 60) {
+                    // Refused as long as it does not listen.
+                    let active = (try? node.health())?.active.count
+                    return !process.isRunning || active != nil && (activeHSMs == nil || active == activeHSMs)
+                }
+            } catch {
+                throw HarnessError(
+                    "\(error); the node's last lines:\n" + process.errorLines.suffix(8).joined(separator: "\n"))
             }
             if process.isRunning { return node }
             guard try process.end(within: 1) == .exited(3) else {

@@ -25,7 +25,7 @@ enum Processes {
 
     /// Stops a process as a debugger would, and returns when none of its threads runs any more.
     static func stop(_ pid: Int32) throws {
-        guard kill(pid, SIGSTOP) == 0 else { throw HarnessError("cannot stop process \(pid)") }
+        guard Glibc.kill(pid, SIGSTOP) == 0 else { throw HarnessError("cannot stop process \(pid)") }
         try eventually("every thread of process \(pid) has stopped", every: 0.001) {
             let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")
             return threads.allSatisfy { statFields("\(pid)/task/\($0)")?.first == "T" }
@@ -33,7 +33,29 @@ enum Processes {
     }
 
     /// Lets a stopped process go on; does nothing when it is gone.
-    static func resume(_ pid: Int32) { _ = kill(pid, SIGCONT) }
+    static func resume(_ pid: Int32) { _ = Glibc.kill(pid, SIGCONT) }
+
+    /// Kills a worker, but not within C_Login: there SoftHSM rewrites a file of the token, and a test would destroy it.
+    static func kill(worker pid: Int32) throws {
+        try eventually("it is not logging in", every: 0.001) {
+            try stop(pid)
+            guard callsUnderWay(in: pid).contains(10) else { return true }
+            resume(pid)
+            return false
+        }
+        guard Glibc.kill(pid, SIGKILL) == 0 else { throw HarnessError("cannot kill process \(pid)") }
+    }
+
+    /// The numbers of the PKCS#11 functions that a worker's threads are in, from the memory in which it notes them.
+    private static func callsUnderWay(in worker: Int32) -> Set<UInt8> {
+        let directory = "/proc/\(worker)/fd"
+        let descriptors = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        let notes = descriptors.first {
+            let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\($0)")
+            return target?.hasPrefix("/memfd:claviger calls") == true
+        }
+        return Set(notes.flatMap { content("\(directory)/\($0)") } ?? [])
+    }
 
     static func commandLine(of pid: Int32) -> [String] {
         let bytes = content(pid, "cmdline") ?? []

@@ -63,4 +63,11 @@ static inline void claviger_note_call(uint8_t function) {
     *claviger_call_slot = function;
 }
 
+/// Around a call that changes what a token keeps: several threads may be in one.
+void claviger_begin_change(void);
+void claviger_end_change(void);
+/// Waits until no thread is in such a call, at most so long; from then on none enters one, for good. Returns 0, or errno
+/// when a call is still under way.
+int claviger_await_last_change(int milliseconds);
+
 #endif
